@@ -1,0 +1,37 @@
+//! The only reader of time and chance. Everything else receives them as values.
+//!
+//! `clippy.toml` bans the wall clock and random sources elsewhere.
+
+#![allow(clippy::disallowed_methods)]
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use uuid::Uuid;
+
+use crate::domain::Timestamp;
+
+/// The wall clock.
+pub fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// A point on the monotonic clock, for measuring durations.
+pub fn instant() -> Instant {
+    Instant::now()
+}
+
+/// A factor from 0.0 up to 1.0 for jitter.
+pub fn chance() -> f64 {
+    rand::random()
+}
+
+/// A new identifier: UUID version 7, increasing within this process.
+pub fn uuid() -> Uuid {
+    Uuid::now_v7()
+}
+
+/// Random bytes from the operating system, for secrets and keys.
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    rand::random()
+}

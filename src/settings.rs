@@ -1,0 +1,189 @@
+//! Settings: raw layers in, validated values out. (skeleton; see below for the shape others rely on)
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+/// Everything Posthaste can be told, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `[server]`
+    pub server: ServerSettings,
+    /// `[auth]`
+    pub auth: AuthSettings,
+    /// `[store]`
+    pub store: StoreSettings,
+    /// `[feed]`
+    pub feed: FeedSettings,
+    /// `[events]`
+    pub events: EventSettings,
+    /// `[delivery]`
+    pub delivery: DeliverySettings,
+    /// `[retry]`: the default retry policy.
+    pub retry: crate::domain::retry::RetryPolicy,
+    /// `[address_guard]`
+    pub address_guard: AddressGuardSettings,
+    /// `[engine]`
+    pub engine: EngineSettings,
+    /// `[log]`
+    pub log: LogSettings,
+    /// `--dev`
+    pub dev: bool,
+}
+
+/// Where and how we listen.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// Total time one request may take, body included.
+    pub request_timeout: Duration,
+    /// Open client connections at most.
+    pub max_connections: usize,
+    /// How long a stop waits for attempts in flight.
+    pub shutdown_grace: Duration,
+}
+
+/// Who may call.
+#[derive(Clone, Debug)]
+pub struct AuthSettings {
+    /// The admin key, where it is set from outside.
+    pub admin_key: Option<Secret>,
+}
+
+/// Where things are stored.
+#[derive(Clone, Debug)]
+pub struct StoreSettings {
+    /// Postgres, where set; SQLite under `data_dir` otherwise. Holds a password.
+    pub database_url: Option<Secret>,
+    /// Directory of the SQLite file, its lock and the generated admin key.
+    pub data_dir: PathBuf,
+    /// Postgres connections at most.
+    pub max_connections: u32,
+    /// How long to wait for a free connection.
+    pub acquire_timeout: Duration,
+}
+
+/// How nodes wake one another.
+#[derive(Clone, Debug)]
+pub struct FeedSettings {
+    /// Redis, where set; in process otherwise. May hold a password.
+    pub redis_url: Option<Secret>,
+}
+
+/// What is accepted.
+#[derive(Clone, Debug)]
+pub struct EventSettings {
+    /// Events in one batch at most.
+    pub max_batch: usize,
+    /// Bytes of one payload at most.
+    pub max_payload_bytes: usize,
+    /// Bytes of one request body at most.
+    pub max_body_bytes: usize,
+    /// How long an idempotency key is remembered.
+    pub idempotency_retention: Duration,
+    /// Events waiting for a commit at most, over all senders.
+    pub max_waiting: usize,
+    /// Bytes of payload waiting for a commit at most.
+    pub max_waiting_bytes: usize,
+    /// Events in one group commit at most.
+    pub max_group: usize,
+    /// How long a sender waits for its commit before it hears 503.
+    pub accept_timeout: Duration,
+}
+
+/// How deliveries leave.
+#[derive(Clone, Debug)]
+pub struct DeliverySettings {
+    /// Default total deadline of one attempt.
+    pub timeout: Duration,
+    /// Default attempts in flight per subscription.
+    pub max_in_flight: u32,
+    /// Attempts in flight at most over all subscriptions.
+    pub max_in_flight_total: usize,
+    /// Deliveries one subscription holds in memory at most.
+    pub window: usize,
+    /// Payload bytes all windows hold in memory at most.
+    pub window_bytes: usize,
+    /// Idle connections are kept this long.
+    pub idle_connection: Duration,
+    /// Idle connections kept per receiver.
+    pub max_idle_per_host: usize,
+    /// Bytes of an answer's body read at most.
+    pub answer_read_bytes: usize,
+    /// Bytes of an answer's body kept.
+    pub answer_keep_bytes: usize,
+    /// `Retry-After` is honoured up to this.
+    pub retry_after_max: Duration,
+    /// PEM file with further certificate authorities to trust.
+    pub ca_file: Option<PathBuf>,
+    /// Outgoing proxy (`http://host:port`); none unless set, system proxies are never used.
+    pub proxy: Option<url::Url>,
+    /// Name look-ups are cached at most this long.
+    pub dns_cache: Duration,
+}
+
+/// Which receivers may be called.
+#[derive(Clone, Debug)]
+pub struct AddressGuardSettings {
+    /// Otherwise refused networks that are allowed.
+    pub allow_networks: Vec<IpNet>,
+    /// Whether `http://` receivers are allowed.
+    pub allow_http: bool,
+}
+
+/// The machinery's own pace.
+#[derive(Clone, Debug)]
+pub struct EngineSettings {
+    /// How long the recorder waits for company before it commits.
+    pub record_linger: Duration,
+    /// Outcomes in one group commit at most.
+    pub record_max_group: usize,
+    /// Time between two sweeps.
+    pub sweep_interval: Duration,
+    /// Time between two rounds of the janitor.
+    pub janitor_interval: Duration,
+    /// An idle subscription actor retires after this.
+    pub retire_after: Duration,
+    /// A lease not renewed for this long is free.
+    pub lease_ttl: Duration,
+    /// Time between renewals of the lease.
+    pub lease_renew: Duration,
+    /// Restarts of one actor within `restart_window` before it is given up.
+    pub restart_limit: u32,
+    /// See `restart_limit`.
+    pub restart_window: Duration,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug)]
+pub struct LogSettings {
+    /// A `tracing` filter, for example `info,posthaste=debug`.
+    pub filter: String,
+    /// JSON lines instead of text.
+    pub json: bool,
+}
+
+/// A value that never shows itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps it.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("********")
+    }
+}
