@@ -8,3 +8,6 @@ pub mod domain;
 
 pub mod clock;
 pub mod settings;
+pub mod store;
+
+pub mod actors;
