@@ -1,5 +1,40 @@
-//! The actor tree.
+//! The supervision tree.
+//!
+//! ```text
+//! Root                     one-for-one; restart budget spent → the engine fails, the process exits
+//! ├ Ingest                 group commit of events            (a Pump over the ingest queue)
+//! ├ Recorder               group commit of outcomes          (a Pump over the record queue)
+//! ├ Dispatcher             finds or spawns the subscriptions' actors, restarts or suspends them
+//! │  └ Subscription × N    admission, window, timer; spawned on demand, retired when idle
+//! ├ Sweeper · Janitor      self-timed
+//! ├ Listener               hears other nodes                 (silent in a single process)
+//! └ Leases                 owns, renews, loses the deliveries (a formality in a single process)
+//! ```
+//!
+//! Actors hold nothing that a restart may not lose. What must survive them belongs to the
+//! engine: the queues of ingest and recorder, and the subscriptions' lanes ([`lane`]).
+//! `handle` never waits for a receiver or a database: it starts a task and hears from it.
 
+mod address;
+mod deps;
+mod dispatcher;
+mod flight;
 pub mod handle;
+mod ingest;
+mod janitor;
+mod lane;
+mod leases;
+mod listener;
+mod operate;
+mod page;
+mod pump;
+mod recorder;
+mod root;
+mod slots;
+mod subscription;
+mod sweeper;
+mod timer;
 
+pub use deps::Deps;
 pub use handle::{AcceptAnswer, Component, Health, NewEvent, Relay};
+pub use root::Root;

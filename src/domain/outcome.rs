@@ -154,7 +154,7 @@ impl Outcome {
 
     /// 410: the receiver says it is gone for good.
     pub fn is_gone(&self) -> bool {
-        matches!(&self.result, CallResult::Answer(answer) if answer.status == 410)
+        self.status() == Some(410)
     }
 
     /// How long the receiver asked the whole endpoint to be left alone: `Retry-After` counts

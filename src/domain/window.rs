@@ -1,1 +1,517 @@
-//! placeholder
+//! What one subscription holds in memory of its backlog: bounded, however long that grows.
+//!
+//! The window outlives the subscription's actor, because attempts do too: a delivery's id is
+//! held from the moment it is taken until its outcome is committed, so a restarted actor never
+//! sends twice what still flies. Two ways lead in:
+//!
+//! - **Offers.** Whoever commits a delivery *reserves* its id before the commit and offers it
+//!   after. Reserving first means that a page which sees the committed row finds it held.
+//! - **Pages** from the store. A page leaves out every id that was held at any time between
+//!   question and answer, since the row that it shows may be older than what became of it.
+//!
+//! A window is *caught up* when every delivery that is due is held. Only then does it take
+//! offers; otherwise the committer *declines* after its commit, which sets `missed`. `missed`
+//! is cleared before a question, so a page that comes back short with `missed` still clear has
+//! seen everything there was: the window is caught up. The property test below runs these rules
+//! through random interleavings of commits, pages, outcomes, crashes and edits.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::id::DeliveryId;
+
+/// Something that waits in a window for its attempt.
+pub trait Waiting {
+    /// The delivery it is about.
+    fn id(&self) -> DeliveryId;
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Being committed; its offer follows.
+    Reserved,
+    /// As `Reserved`, but what is being committed was overtaken by a change: page it instead.
+    Revoked,
+    /// In the queue.
+    Waiting,
+    /// Its attempt is being made or recorded.
+    Flying,
+}
+
+/// A question to the store that is not answered yet.
+#[derive(Debug)]
+struct Question {
+    number: u64,
+    /// Ids let go since it was asked.
+    released: HashSet<DeliveryId>,
+}
+
+/// The right to answer one question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    number: u64,
+    /// Rows to read: fewer than this many back means that there are no more.
+    pub limit: usize,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Window<T> {
+    bound: usize,
+    held: HashMap<DeliveryId, Stage>,
+    flying: usize,
+    waiting: VecDeque<T>,
+    caught_up: bool,
+    missed: bool,
+    question: Option<Question>,
+    questions: u64,
+    retired: bool,
+}
+
+impl<T: Waiting> Window<T> {
+    /// An empty window that knows nothing of the store yet.
+    pub fn new(bound: usize) -> Self {
+        Self {
+            bound: bound.max(1),
+            held: HashMap::new(),
+            flying: 0,
+            waiting: VecDeque::new(),
+            caught_up: false,
+            missed: true,
+            question: None,
+            questions: 0,
+            retired: false,
+        }
+    }
+
+    /// Holds an id that is about to be committed. False where the window is behind, full or
+    /// retired: then decline once the commit is done.
+    pub fn reserve(&mut self, id: DeliveryId) -> bool {
+        if self.held.contains_key(&id) {
+            // A commit of unknown fate is run again, and a page saw its first run.
+            return false;
+        }
+        let takes = self.caught_up && !self.retired && self.held.len() < self.bound;
+        if takes {
+            self.held.insert(id, Stage::Reserved);
+        } else {
+            // From here on the window cannot claim to hold all that is due.
+            self.caught_up = false;
+        }
+        takes
+    }
+
+    /// Brings what was reserved, after its commit. False where the reservation was revoked.
+    pub fn offer(&mut self, item: T) -> bool {
+        match self.held.get_mut(&item.id()) {
+            Some(stage @ Stage::Reserved) => {
+                *stage = Stage::Waiting;
+                self.waiting.push_back(item);
+                true
+            }
+            _ => {
+                self.release(item.id(), true);
+                false
+            }
+        }
+    }
+
+    /// Takes a reservation back: nothing was committed.
+    pub fn withdraw(&mut self, id: DeliveryId) {
+        self.release(id, false);
+    }
+
+    /// Something due was committed, or may have been, that this window does not hold. True
+    /// where that is news.
+    pub fn decline(&mut self) -> bool {
+        !std::mem::replace(&mut self.missed, true)
+    }
+
+    /// Whether the store should be asked now; if so, the question counts as asked.
+    pub fn ask(&mut self) -> Option<Ask> {
+        let wanted = self.missed || !self.caught_up;
+        if self.retired || self.question.is_some() || !wanted || !self.has_room() {
+            return None;
+        }
+        self.missed = false;
+        self.questions += 1;
+        self.question = Some(Question { number: self.questions, released: HashSet::new() });
+        Some(Ask { number: self.questions, limit: self.bound })
+    }
+
+    /// Room worth a question: what waits is running out and a fair part of the bound is free.
+    fn has_room(&self) -> bool {
+        let room = self.bound.saturating_sub(self.held.len());
+        self.held.is_empty() || (self.waiting.len() <= self.bound / 4 && room > self.bound / 8)
+    }
+
+    /// Whether an answer to `ask` may bring this id: it was held at no time since the question.
+    pub fn is_news(&self, ask: Ask, id: DeliveryId) -> bool {
+        self.question
+            .as_ref()
+            .is_some_and(|question| question.number == ask.number && !question.released.contains(&id))
+            && !self.held.contains_key(&id)
+    }
+
+    /// Takes in what the store answered: the due deliveries in order, and whether the page came
+    /// back short. True where the answer was to the question that is open.
+    pub fn answer(&mut self, ask: Ask, page: Vec<T>, short: bool) -> bool {
+        if self.question.as_ref().is_none_or(|question| question.number != ask.number) {
+            return false;
+        }
+        let mut all_taken = true;
+        for item in page {
+            let id = item.id();
+            if !self.is_news(ask, id) {
+                continue;
+            }
+            if self.held.len() >= self.bound {
+                all_taken = false;
+                break;
+            }
+            self.held.insert(id, Stage::Waiting);
+            self.waiting.push_back(item);
+        }
+        self.question = None;
+        self.caught_up = short && all_taken && !self.missed;
+        true
+    }
+
+    /// Gives a question up: it failed, or whoever asked is gone. What it would have told is
+    /// still to be learnt.
+    pub fn abandon_question(&mut self) {
+        if self.question.take().is_some() {
+            self.missed = true;
+        }
+    }
+
+    /// The next delivery to attempt; from here it flies until it is released.
+    pub fn take_next(&mut self) -> Option<T> {
+        let item = self.waiting.pop_front()?;
+        self.held.insert(item.id(), Stage::Flying);
+        self.flying += 1;
+        Some(item)
+    }
+
+    /// Lets an id go. `missed` where the delivery may be due and nobody holds it then: its
+    /// attempt was lost, or what it did was overtaken.
+    pub fn release(&mut self, id: DeliveryId, missed: bool) {
+        match self.held.remove(&id) {
+            Some(Stage::Flying) => self.flying -= 1,
+            Some(Stage::Waiting) => self.waiting.retain(|item| item.id() != id),
+            Some(Stage::Reserved | Stage::Revoked) | None => {}
+        }
+        if let Some(question) = &mut self.question {
+            question.released.insert(id);
+        }
+        self.missed |= missed;
+    }
+
+    /// The subscription or many of its deliveries changed: drops what was not sent yet and pages
+    /// anew. What flies goes on flying.
+    pub fn flush(&mut self) {
+        for item in std::mem::take(&mut self.waiting) {
+            self.release(item.id(), true);
+        }
+        for stage in self.held.values_mut() {
+            if *stage == Stage::Reserved {
+                *stage = Stage::Revoked;
+            }
+        }
+        self.missed = true;
+        self.caught_up = false;
+    }
+
+    /// Ends the window for good, if it holds nothing and has nothing to learn. Whoever still
+    /// knows it finds it declining.
+    pub fn retire(&mut self) -> bool {
+        self.retired = self.retired || self.is_idle();
+        self.retired
+    }
+
+    /// Ends the window for good, if it holds nothing: of a subscription that is not delivered
+    /// to, there is nothing to learn.
+    pub fn retire_empty(&mut self) -> bool {
+        self.retired = self.retired || self.held.is_empty();
+        self.retired
+    }
+
+    /// Whether it holds nothing and has nothing to learn.
+    pub fn is_idle(&self) -> bool {
+        self.held.is_empty() && self.caught_up && !self.missed && self.question.is_none()
+    }
+
+    /// Ids held.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Deliveries in the queue.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Attempts being made or recorded.
+    pub fn flying(&self) -> usize {
+        self.flying
+    }
+
+    /// Whether an attempt of that delivery is being made or recorded.
+    pub fn is_flying(&self, id: DeliveryId) -> bool {
+        self.held.get(&id) == Some(&Stage::Flying)
+    }
+
+    /// Whether everything due is held.
+    pub fn is_caught_up(&self) -> bool {
+        self.caught_up
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Item {
+        id: DeliveryId,
+        version: u32,
+    }
+
+    impl Waiting for Item {
+        fn id(&self) -> DeliveryId {
+            self.id
+        }
+    }
+
+    fn id(number: usize) -> DeliveryId {
+        DeliveryId(Uuid::from_u128(number as u128 + 1))
+    }
+
+    /// A delivery as the store has it.
+    #[derive(Clone, Copy, Debug)]
+    struct Row {
+        version: u32,
+        delivered: bool,
+    }
+
+    /// A store, a window and all that may be under way between them. Each step is one thing
+    /// that can happen next; which one does is chance's choice.
+    struct Model {
+        window: Window<Item>,
+        rows: BTreeMap<DeliveryId, Row>,
+        made: usize,
+        /// Reserved or not, not yet committed.
+        committing: Vec<(DeliveryId, bool)>,
+        /// Committed, the window not told yet.
+        committed: Vec<(DeliveryId, bool)>,
+        /// Asked, the store has not looked yet.
+        asked: Option<Ask>,
+        /// What the store saw when it looked.
+        seen: Option<(Ask, Vec<Item>, bool)>,
+        /// Attempts on their way to the receiver.
+        flying: Vec<Item>,
+        /// Sent, not recorded.
+        sent: Vec<Item>,
+        /// Recorded, the window not told yet.
+        recorded: Vec<(DeliveryId, bool)>,
+        receipts: BTreeMap<DeliveryId, u32>,
+        /// Sends that a move from outside made necessary.
+        excused: BTreeMap<DeliveryId, u32>,
+    }
+
+    impl Model {
+        fn new(bound: usize) -> Self {
+            Self {
+                window: Window::new(bound),
+                rows: BTreeMap::new(),
+                made: 0,
+                committing: Vec::new(),
+                committed: Vec::new(),
+                asked: None,
+                seen: None,
+                flying: Vec::new(),
+                sent: Vec::new(),
+                recorded: Vec::new(),
+                receipts: BTreeMap::new(),
+                excused: BTreeMap::new(),
+            }
+        }
+
+        fn step(&mut self, kind: u8, pick: usize) {
+            match kind {
+                0 => {
+                    let id = id(self.made);
+                    self.made += 1;
+                    let reserved = self.window.reserve(id);
+                    self.committing.push((id, reserved));
+                }
+                1 if !self.committing.is_empty() => {
+                    let (id, reserved) = self.committing.remove(pick % self.committing.len());
+                    self.rows.insert(id, Row { version: 0, delivered: false });
+                    self.committed.push((id, reserved));
+                }
+                2 if !self.committing.is_empty() => {
+                    // The commit failed for good.
+                    let (id, reserved) = self.committing.remove(pick % self.committing.len());
+                    if reserved {
+                        self.window.withdraw(id);
+                    }
+                }
+                3 if !self.committed.is_empty() => {
+                    let (id, reserved) = self.committed.remove(pick % self.committed.len());
+                    if !reserved {
+                        self.window.decline();
+                    } else {
+                        self.window.offer(Item { id, version: 0 });
+                    }
+                }
+                4 if self.asked.is_none() && self.seen.is_none() => self.asked = self.window.ask(),
+                5 => {
+                    if let Some(ask) = self.asked.take() {
+                        let due: Vec<Item> = self
+                            .rows
+                            .iter()
+                            .filter(|(_, row)| !row.delivered)
+                            .map(|(id, row)| Item { id: *id, version: row.version })
+                            .take(ask.limit)
+                            .collect();
+                        let short = due.len() < ask.limit;
+                        self.seen = Some((ask, due, short));
+                    }
+                }
+                6 => {
+                    if let Some((ask, due, short)) = self.seen.take() {
+                        let news =
+                            due.into_iter().filter(|item| self.window.is_news(ask, item.id)).collect();
+                        self.window.answer(ask, news, short);
+                    }
+                }
+                7 => self.flying.extend(self.window.take_next()),
+                8 if !self.flying.is_empty() => {
+                    let item = self.flying.remove(pick % self.flying.len());
+                    *self.receipts.entry(item.id).or_default() += 1;
+                    self.sent.push(item);
+                }
+                9 if !self.flying.is_empty() => {
+                    // The attempt's task is lost before it sent.
+                    let item = self.flying.remove(pick % self.flying.len());
+                    self.window.release(item.id, true);
+                }
+                10 if !self.sent.is_empty() => {
+                    let item = self.sent.remove(pick % self.sent.len());
+                    let row = self.rows.get_mut(&item.id).unwrap();
+                    let moved = row.version == item.version;
+                    if moved {
+                        *row = Row { version: row.version + 1, delivered: true };
+                    }
+                    self.recorded.push((item.id, moved));
+                }
+                11 if !self.recorded.is_empty() => {
+                    let (id, moved) = self.recorded.remove(pick % self.recorded.len());
+                    self.window.release(id, !moved);
+                }
+                12 => {
+                    // The actor dies: its question is lost, the window stays.
+                    self.window.abandon_question();
+                    self.asked = None;
+                    // An answer to the dead actor may still come in.
+                }
+                13 => self.window.flush(),
+                14 if !self.rows.is_empty() => {
+                    // A retry from outside moves a row, then tells the window.
+                    let index = pick % self.rows.len();
+                    let (id, row) = self.rows.iter_mut().nth(index).unwrap();
+                    *row = Row { version: row.version + 1, delivered: false };
+                    *self.excused.entry(*id).or_default() += 1;
+                    self.window.flush();
+                }
+                _ => {}
+            }
+            assert!(self.window.held() <= self.window.bound, "holds more than its bound");
+            assert!(self.window.flying() <= self.window.held());
+        }
+
+        fn settle_down(&mut self) {
+            for _ in 0..10_000 {
+                for kind in [1, 3, 4, 5, 6, 7, 8, 10, 11] {
+                    self.step(kind, 0);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+        #[test]
+        fn nothing_is_lost_and_nothing_is_sent_twice(
+            bound in 1usize..12,
+            steps in prop::collection::vec((0u8..18, 0usize..64), 0..400),
+        ) {
+            let mut model = Model::new(bound);
+            for (kind, pick) in steps {
+                // Kinds past the last make what moves things along more likely.
+                let kind = match kind { 15 => 7, 16 => 8, 17 => 0, kind => kind };
+                model.step(kind, pick);
+            }
+            // Enough rounds for all that was made, without any sweeper's help.
+            for _ in 0..(model.made + 4) {
+                for kind in [1, 3, 4, 5, 6, 7, 8, 10, 11] {
+                    for _ in 0..3 { model.step(kind, 0); }
+                }
+                if model.rows.values().all(|row| row.delivered) && model.committing.is_empty() { break; }
+            }
+            if model.rows.values().any(|row| !row.delivered) { model.settle_down(); }
+            for (id, row) in &model.rows {
+                prop_assert!(row.delivered, "{id} was lost: {:?}", model.window);
+                let receipts = model.receipts.get(id).copied().unwrap_or(0);
+                let excused = model.excused.get(id).copied().unwrap_or(0);
+                prop_assert!(receipts >= 1);
+                prop_assert!(receipts <= 1 + excused, "{id} was sent {receipts} times");
+            }
+            prop_assert!(model.receipts.keys().all(|id| model.rows.contains_key(id)));
+        }
+    }
+
+    #[test]
+    fn a_row_recorded_while_a_page_was_under_way_is_not_taken_from_it() {
+        let mut window = Window::new(4);
+        let first = window.ask().unwrap();
+        assert!(window.answer(first, Vec::new(), true));
+        assert!(window.reserve(id(1)));
+        assert!(window.offer(Item { id: id(1), version: 0 }));
+        window.decline();
+        let ask = window.ask().unwrap();
+        let taken = window.take_next().unwrap();
+        window.release(taken.id, false);
+        assert!(window.answer(ask, vec![taken], true));
+        assert_eq!(window.waiting(), 0, "the page was older than the outcome");
+        assert!(window.is_idle());
+    }
+
+    #[test]
+    fn a_decline_while_a_page_is_under_way_keeps_the_window_behind() {
+        let mut window: Window<Item> = Window::new(4);
+        let ask = window.ask().unwrap();
+        assert!(!window.reserve(id(1)));
+        assert!(window.decline());
+        assert!(!window.decline(), "told once is enough");
+        window.answer(ask, Vec::new(), true);
+        assert!(!window.is_caught_up());
+        assert!(window.ask().is_some());
+    }
+
+    #[test]
+    fn a_retired_window_takes_nothing() {
+        let mut window: Window<Item> = Window::new(4);
+        assert!(!window.retire(), "it has everything to learn");
+        let ask = window.ask().unwrap();
+        window.answer(ask, Vec::new(), true);
+        assert!(window.retire());
+        assert!(!window.reserve(id(1)));
+    }
+}

@@ -1,0 +1,152 @@
+//! What actors share. Made by the engine, outlives every actor.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::{Semaphore, watch};
+use tokio_util::task::TaskTracker;
+
+use super::address::Address;
+use super::dispatcher::DispatcherMessage;
+use super::ingest::Ingest;
+use super::lane::Lanes;
+use super::pump::Doorbell;
+use super::recorder::Recorder;
+use super::slots::Slots;
+use super::sweeper::SweeperMessage;
+use crate::delivery::deliver::Courier;
+use crate::delivery::payload::ByteBudget;
+use crate::directory::Directory;
+use crate::events::EngineEvents;
+use crate::faults::Faults;
+use crate::feed::Feed;
+use crate::feed::ownership::Ownership;
+use crate::settings::Settings;
+use crate::store::Store;
+
+/// Pages read from the store at once, over all subscriptions.
+const PAGES_AT_ONCE: usize = 4;
+
+/// See the module's documentation.
+pub struct Deps {
+    /// Everything that was set.
+    pub settings: Arc<Settings>,
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// Who subscribes to what.
+    pub directory: Arc<Directory>,
+    /// The way to other nodes.
+    pub feed: Arc<dyn Feed>,
+    /// Whether this process owns the deliveries.
+    pub ownership: Arc<Ownership>,
+    /// Who this process is, for leases.
+    pub holder: String,
+    /// Makes the attempts.
+    pub courier: Courier,
+    /// What the engine tells.
+    pub events: EngineEvents,
+    /// Where tests make it fail.
+    pub faults: Arc<Faults>,
+    pub(super) budget: Arc<ByteBudget>,
+    pub(super) slots: Arc<Slots>,
+    pub(super) lanes: Lanes,
+    pub(super) dispatcher: Address<DispatcherMessage>,
+    pub(super) sweeper: Address<SweeperMessage>,
+    pub(super) ingest: Arc<Ingest>,
+    pub(super) recorder: Arc<Recorder>,
+    pub(super) pages: Arc<Semaphore>,
+    /// Attempts under way.
+    pub(super) flights: TaskTracker,
+    draining: AtomicBool,
+    failed: watch::Sender<Option<String>>,
+}
+
+/// What the engine brings.
+pub struct Parts {
+    /// See [`Deps`].
+    pub settings: Arc<Settings>,
+    /// See [`Deps`].
+    pub store: Arc<dyn Store>,
+    /// See [`Deps`].
+    pub directory: Arc<Directory>,
+    /// See [`Deps`].
+    pub feed: Arc<dyn Feed>,
+    /// See [`Deps`].
+    pub ownership: Arc<Ownership>,
+    /// See [`Deps`].
+    pub holder: String,
+    /// See [`Deps`].
+    pub courier: Courier,
+    /// See [`Deps`].
+    pub events: EngineEvents,
+    /// See [`Deps`].
+    pub faults: Arc<Faults>,
+}
+
+impl Deps {
+    /// Makes what the actors share.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let delivery = &parts.settings.delivery;
+        let dispatcher = Address::vacant();
+        Arc::new(Self {
+            budget: Arc::new(ByteBudget::new(delivery.window_bytes)),
+            slots: Arc::new(Slots::new(delivery.max_in_flight_total)),
+            lanes: Lanes::new(delivery.window, dispatcher.clone()),
+            dispatcher,
+            sweeper: Address::vacant(),
+            ingest: Arc::new(Ingest::new(&parts.settings.events, Doorbell::new())),
+            recorder: Arc::new(Recorder::new(&parts.settings.engine, Doorbell::new())),
+            pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
+            flights: TaskTracker::new(),
+            draining: AtomicBool::new(false),
+            failed: watch::Sender::new(None),
+            settings: parts.settings,
+            store: parts.store,
+            directory: parts.directory,
+            feed: parts.feed,
+            ownership: parts.ownership,
+            holder: parts.holder,
+            courier: parts.courier,
+            events: parts.events,
+            faults: parts.faults,
+        })
+    }
+
+    /// From here on no event is accepted and no attempt started.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Whether the node is stopping.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// The tree cannot heal itself any more.
+    pub fn fail(&self, reason: String) {
+        self.failed.send_if_modified(|failed| {
+            let first = failed.is_none();
+            if first {
+                *failed = Some(reason);
+            }
+            first
+        });
+    }
+
+    /// Why the tree cannot heal itself, once that is so.
+    pub fn failure(&self) -> watch::Receiver<Option<String>> {
+        self.failed.subscribe()
+    }
+
+    /// Waits until no attempt is under way and every outcome is recorded.
+    pub async fn settled(&self) {
+        self.flights.close();
+        self.flights.wait().await;
+        self.recorder.emptied().await;
+    }
+
+    /// Attempts under way and outcomes not recorded: what a stop had to leave.
+    pub fn unsettled(&self) -> usize {
+        self.flights.len() + self.recorder.waiting()
+    }
+}

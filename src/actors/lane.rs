@@ -1,0 +1,328 @@
+//! What a subscription's actor shares with those who feed it and report to it.
+//!
+//! A lane belongs to the engine and outlives the actor: its window keeps the ids of what is in
+//! flight, and the outcomes that were recorded meanwhile. So an actor that dies and comes back
+//! neither sends twice what still flies nor misses what was learnt. Mailboxes stay bounded,
+//! because all that is ever sent to the actor about a lane is one wake at a time.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ractor::ActorRef;
+
+use super::address::Address;
+use super::dispatcher::DispatcherMessage;
+use super::subscription::SubscriptionMessage;
+use crate::delivery::payload::LoadedEvent;
+use crate::domain::delivery::{PendingDelivery, Verdict};
+use crate::domain::id::{DeliveryId, SubscriptionId};
+use crate::domain::window::{Waiting, Window};
+
+/// A delivery that waits for its attempt, with its event where memory allowed.
+#[derive(Clone, Debug)]
+pub struct WaitingDelivery {
+    /// The delivery as it was taken.
+    pub delivery: PendingDelivery,
+    /// Its event; read again where it is absent.
+    pub event: Option<Arc<LoadedEvent>>,
+}
+
+impl Waiting for WaitingDelivery {
+    fn id(&self) -> DeliveryId {
+        self.delivery.id
+    }
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Lane {
+    subscription: SubscriptionId,
+    window: Mutex<Window<WaitingDelivery>>,
+    /// What was recorded since the actor last looked. Bounded by the window.
+    verdicts: Mutex<Vec<Verdict>>,
+    /// HTTP calls under way, their recording not counted.
+    calls: AtomicU32,
+    actor: Mutex<Option<ActorRef<SubscriptionMessage>>>,
+    /// A wake is in the actor's mailbox.
+    woken: AtomicBool,
+    /// The subscription or its deliveries changed since the actor last looked.
+    changed: AtomicBool,
+    /// The lane's actor has left; wakes go to the dispatcher.
+    retired: AtomicBool,
+    dispatcher: Address<DispatcherMessage>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Lane {
+    fn new(
+        subscription: SubscriptionId,
+        bound: usize,
+        dispatcher: Address<DispatcherMessage>,
+    ) -> Self {
+        Self {
+            subscription,
+            window: Mutex::new(Window::new(bound)),
+            verdicts: Mutex::default(),
+            calls: AtomicU32::new(0),
+            actor: Mutex::default(),
+            woken: AtomicBool::new(false),
+            changed: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
+            dispatcher,
+        }
+    }
+
+    /// Whose lane it is.
+    pub fn subscription(&self) -> SubscriptionId {
+        self.subscription
+    }
+
+    /// The window, for one short look or step.
+    pub fn window(&self) -> MutexGuard<'_, Window<WaitingDelivery>> {
+        locked(&self.window)
+    }
+
+    /// Sees to it that the actor looks at its lane again. Any number of wakes before it does
+    /// count as one.
+    pub fn wake(&self) {
+        if self.retired.load(Ordering::Acquire) {
+            self.dispatcher.cast(DispatcherMessage::Wake(vec![self.subscription]));
+            return;
+        }
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            let actor = locked(&self.actor);
+            match actor.as_ref() {
+                Some(actor) if actor.cast(SubscriptionMessage::Wake).is_ok() => {}
+                // Between two lives: the dispatcher wakes the next one at its start.
+                _ => self.woken.store(false, Ordering::Release),
+            }
+        }
+    }
+
+    /// The actor starts to look: what happens from here on wakes it again.
+    pub fn looked(&self) {
+        self.woken.store(false, Ordering::Release);
+    }
+
+    /// A new actor takes the lane over. What its predecessor asked is asked again; what it had
+    /// queued is dropped and paged again, in case that was what killed it.
+    pub fn adopt(&self, actor: ActorRef<SubscriptionMessage>) {
+        {
+            let mut window = self.window();
+            window.abandon_question();
+            window.flush();
+        }
+        *locked(&self.actor) = Some(actor);
+        self.woken.store(false, Ordering::Release);
+        self.wake();
+    }
+
+    /// The subscription or its deliveries changed: what was not sent yet is paged anew.
+    pub fn note_change(&self) {
+        self.changed.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Whether there was a change since this was last asked.
+    pub fn take_change(&self) -> bool {
+        self.changed.swap(false, Ordering::AcqRel)
+    }
+
+    /// Something due was committed that the window does not hold.
+    pub fn decline(&self) {
+        let news = self.window().decline();
+        if news {
+            self.wake();
+        }
+    }
+
+    /// What was recorded since this was last asked.
+    pub fn take_verdicts(&self) -> Vec<Verdict> {
+        std::mem::take(&mut locked(&self.verdicts))
+    }
+
+    /// Whether an attempt of that delivery is being made or recorded.
+    pub fn is_flying(&self, id: DeliveryId) -> bool {
+        self.window().is_flying(id)
+    }
+
+    /// HTTP calls under way.
+    pub fn calls(&self) -> u32 {
+        self.calls.load(Ordering::Acquire)
+    }
+
+    /// Ends the lane if its window is idle; the actor leaves then.
+    pub fn retire(&self) -> bool {
+        let retired = self.window().retire();
+        self.leave(retired)
+    }
+
+    /// Ends the lane of a subscription that is not delivered to, if nothing flies.
+    pub fn retire_empty(&self) -> bool {
+        let retired = self.window().retire_empty();
+        self.leave(retired)
+    }
+
+    fn leave(&self, retired: bool) -> bool {
+        if retired {
+            self.retired.store(true, Ordering::Release);
+            *locked(&self.actor) = None;
+        }
+        retired
+    }
+}
+
+/// A call under way: counts against the subscription's bound until it is dropped.
+#[derive(Debug)]
+pub struct Call(Arc<Lane>);
+
+impl Call {
+    /// Counts one more call.
+    pub fn start(lane: &Arc<Lane>) -> Self {
+        lane.calls.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(lane))
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Ordering::AcqRel);
+        self.0.wake();
+    }
+}
+
+/// The proof that this process holds a delivery in memory. It ends with the commit of the
+/// outcome ([`Ticket::settled`], [`Ticket::overtaken`]); dropped anywhere else, it frees the
+/// id to be paged again.
+#[derive(Debug)]
+pub struct Ticket {
+    lane: Arc<Lane>,
+    delivery: DeliveryId,
+    ended: bool,
+}
+
+impl Ticket {
+    /// For a delivery that was just taken from the window.
+    pub fn new(lane: &Arc<Lane>, delivery: DeliveryId) -> Self {
+        Self { lane: Arc::clone(lane), delivery, ended: false }
+    }
+
+    /// The outcome is committed and moved the delivery.
+    pub fn settled(mut self, verdict: Verdict) {
+        locked(&self.lane.verdicts).push(verdict);
+        self.end(false);
+    }
+
+    /// The outcome is committed as stale: the delivery had moved on and may be due.
+    pub fn overtaken(mut self) {
+        self.end(true);
+    }
+
+    fn end(&mut self, missed: bool) {
+        self.ended = true;
+        self.lane.window().release(self.delivery, missed);
+        self.lane.wake();
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.end(true);
+        }
+    }
+}
+
+/// A delivery's id held in a window while its event is committed. Dropped before it is offered
+/// or withdrawn, it counts as perhaps committed.
+#[derive(Debug)]
+pub struct Reservation {
+    lane: Arc<Lane>,
+    delivery: DeliveryId,
+    ended: bool,
+}
+
+impl Reservation {
+    /// Holds the id, where the window takes it.
+    pub fn make(lane: &Arc<Lane>, delivery: DeliveryId) -> Option<Self> {
+        let reserved = lane.window().reserve(delivery);
+        reserved.then(|| Self { lane: Arc::clone(lane), delivery, ended: false })
+    }
+
+    /// The commit is done: here is the delivery.
+    pub fn offer(mut self, item: WaitingDelivery) {
+        self.ended = true;
+        self.lane.window().offer(item);
+        self.lane.wake();
+    }
+
+    /// Nothing was committed.
+    pub fn withdraw(mut self) {
+        self.ended = true;
+        self.lane.window().withdraw(self.delivery);
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.lane.window().release(self.delivery, true);
+            self.lane.wake();
+        }
+    }
+}
+
+/// The lanes of this engine, one for each subscription whose actor lives.
+#[derive(Debug)]
+pub struct Lanes {
+    bound: usize,
+    dispatcher: Address<DispatcherMessage>,
+    lanes: Mutex<HashMap<SubscriptionId, Arc<Lane>>>,
+}
+
+impl Lanes {
+    /// Each lane's window holds `bound` deliveries at most.
+    pub fn new(bound: usize, dispatcher: Address<DispatcherMessage>) -> Self {
+        Self { bound, dispatcher, lanes: Mutex::default() }
+    }
+
+    /// The lane of a subscription whose actor lives.
+    pub fn get(&self, id: SubscriptionId) -> Option<Arc<Lane>> {
+        locked(&self.lanes).get(&id).cloned()
+    }
+
+    /// The lane of a subscription whose actor is about to live. A retired lane is replaced.
+    pub fn open(&self, id: SubscriptionId) -> Arc<Lane> {
+        let mut lanes = locked(&self.lanes);
+        if let Some(lane) = lanes.get(&id)
+            && !lane.retired.load(Ordering::Acquire)
+        {
+            return Arc::clone(lane);
+        }
+        let lane = Arc::new(Lane::new(id, self.bound, self.dispatcher.clone()));
+        lanes.insert(id, Arc::clone(&lane));
+        lane
+    }
+
+    /// Forgets a lane that has retired.
+    pub fn close(&self, id: SubscriptionId) {
+        let mut lanes = locked(&self.lanes);
+        if lanes.get(&id).is_some_and(|lane| lane.retired.load(Ordering::Acquire)) {
+            lanes.remove(&id);
+        }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<Arc<Lane>> {
+        locked(&self.lanes).values().cloned().collect()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        locked(&self.lanes).len()
+    }
+}

@@ -1,0 +1,266 @@
+//! Group commit of outcomes.
+//!
+//! What was sent stands in a queue until its record is committed, whatever dies meanwhile: no
+//! second attempt of a delivery starts before. Nobody waits for a record, so the recorder may
+//! linger a few milliseconds for company. It never gives a record up: the database being away
+//! holds everything back, and data that the database refuses is replaced by a note.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tracing::{error, info, warn};
+
+use super::deps::Deps;
+use super::lane::Ticket;
+use super::pump::{Doorbell, Work};
+use crate::clock;
+use crate::domain::delivery::AttemptRecord;
+use crate::domain::outcome::CallResult;
+use crate::events::EngineEvent;
+use crate::faults::Point;
+use crate::settings::EngineSettings;
+use crate::store::{RecordGroup, Recorded, StoreError};
+
+/// The longest pause between two tries while the database is away.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// An outcome and the proof that its delivery is ours until it is recorded.
+#[derive(Debug)]
+pub struct Finished {
+    /// What to record.
+    pub record: Arc<AttemptRecord>,
+    /// Ends with the commit.
+    pub ticket: Ticket,
+    /// It was in a group whose task was lost, perhaps after its commit.
+    rerun: bool,
+}
+
+impl Finished {
+    /// An outcome that was never in a group.
+    pub fn new(record: AttemptRecord, ticket: Ticket) -> Self {
+        Self { record: Arc::new(record), ticket, rerun: false }
+    }
+}
+
+/// The queue of outcomes.
+#[derive(Debug)]
+pub struct Recorder {
+    queue: Mutex<VecDeque<Finished>>,
+    bell: Doorbell,
+    emptied: Notify,
+    in_hand: Mutex<usize>,
+    linger: Duration,
+    max_group: usize,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Recorder {
+    /// An empty queue.
+    pub fn new(settings: &EngineSettings, bell: Doorbell) -> Self {
+        Self {
+            queue: Mutex::default(),
+            bell,
+            emptied: Notify::new(),
+            in_hand: Mutex::new(0),
+            linger: settings.record_linger,
+            max_group: settings.record_max_group,
+        }
+    }
+
+    /// Takes an outcome in.
+    pub fn push(&self, finished: Finished) {
+        locked(&self.queue).push_back(finished);
+        self.bell.ring();
+    }
+
+    /// Outcomes not yet recorded.
+    pub fn waiting(&self) -> usize {
+        locked(&self.queue).len() + *locked(&self.in_hand)
+    }
+
+    /// Waits until everything is recorded.
+    pub async fn emptied(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            tokio::pin!(emptied);
+            emptied.as_mut().enable();
+            if self.waiting() == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    fn take_group(self: &Arc<Self>) -> Option<Group> {
+        let mut queue = locked(&self.queue);
+        let count = queue.len().min(self.max_group);
+        if count == 0 {
+            return None;
+        }
+        let mut finished: Vec<Finished> = queue.drain(..count).collect();
+        *locked(&self.in_hand) += count;
+        // Sorted, so that two groups never lock rows in opposite orders.
+        finished.sort_unstable_by_key(|finished| finished.record.delivery.id);
+        Some(Group { recorder: Arc::clone(self), count, finished })
+    }
+}
+
+/// Outcomes taken from the queue; what is not settled when this is dropped goes back.
+struct Group {
+    recorder: Arc<Recorder>,
+    count: usize,
+    finished: Vec<Finished>,
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let mut queue = locked(&self.recorder.queue);
+        for mut finished in self.finished.drain(..).rev() {
+            finished.rerun = true;
+            queue.push_front(finished);
+        }
+        *locked(&self.recorder.in_hand) -= self.count;
+        let empty = queue.is_empty();
+        drop(queue);
+        if empty {
+            self.recorder.emptied.notify_waiters();
+        }
+    }
+}
+
+impl Work for Recorder {
+    const POINT: Point = Point::Recorder;
+
+    fn of(deps: &Deps) -> &Arc<Self> {
+        &deps.recorder
+    }
+
+    fn bell(&self) -> &Doorbell {
+        &self.bell
+    }
+
+    fn has_work(&self) -> bool {
+        !locked(&self.queue).is_empty()
+    }
+
+    async fn run(deps: Arc<Deps>) {
+        let recorder = Arc::clone(&deps.recorder);
+        while recorder.has_work() {
+            if locked(&recorder.queue).len() < recorder.max_group && !deps.is_draining() {
+                tokio::time::sleep(recorder.linger).await;
+            }
+            if let Some(group) = recorder.take_group() {
+                record(&deps, group).await;
+            }
+        }
+    }
+}
+
+/// Commits a group, however long that takes.
+async fn record(deps: &Deps, mut group: Group) {
+    let mut records: Vec<Arc<AttemptRecord>> =
+        group.finished.iter().map(|finished| Arc::clone(&finished.record)).collect();
+    let rerun = group.finished.iter().any(|finished| finished.rerun);
+    let fates = commit(deps, &mut records, rerun).await;
+    deps.faults.panic_at(Point::RecorderCommitted);
+    let finished = std::mem::take(&mut group.finished);
+    deps.slots.note_recorded(finished.len());
+    for (finished, fate) in finished.into_iter().zip(fates) {
+        let record = &finished.record;
+        tell(deps, record, fate);
+        match fate {
+            Recorded::Moved => finished.ticket.settled(record.verdict),
+            Recorded::Stale => finished.ticket.overtaken(),
+        }
+    }
+}
+
+/// Commits records as one, or by halves where the data of some is refused.
+async fn commit(
+    deps: &Deps,
+    records: &mut [Arc<AttemptRecord>],
+    mut rerun: bool,
+) -> Vec<Recorded> {
+    let mut pause = Duration::from_millis(20);
+    let mut failures = 0u32;
+    loop {
+        let group = RecordGroup {
+            epoch: deps.ownership.epoch().unwrap_or_default(),
+            records: records.to_vec(),
+            rerun,
+            now: clock::now(),
+        };
+        deps.faults.panic_at(Point::RecorderCommit);
+        match deps.store.record(&group).await {
+            Ok(fates) => {
+                if failures > 0 {
+                    info!(failures, "outcomes are recorded again");
+                }
+                return fates;
+            }
+            Err(StoreError::Fenced) => return vec![Recorded::Stale; records.len()],
+            Err(StoreError::Refused(reason)) if records.len() == 1 => {
+                warn!(attempt = %records[0].id, reason, "an answer could not be stored; a note stands for it");
+                records[0] = Arc::new(without_foreign_data(&records[0]));
+            }
+            Err(StoreError::Refused(_)) => {
+                let (left, right) = records.split_at_mut(records.len() / 2);
+                let mut fates = Box::pin(commit(deps, left, rerun)).await;
+                fates.extend(Box::pin(commit(deps, right, rerun)).await);
+                return fates;
+            }
+            Err(problem @ (StoreError::Unavailable(_) | StoreError::Broken(_))) => {
+                // One line at the first failure, then one in ten.
+                if failures.is_multiple_of(10) {
+                    error!(%problem, waiting = deps.recorder.waiting(), "outcomes cannot be recorded; trying on");
+                }
+                failures += 1;
+                rerun = true;
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+/// The same attempt with nothing in it that came from outside.
+fn without_foreign_data(record: &AttemptRecord) -> AttemptRecord {
+    let mut record = record.clone();
+    record.outcome.request_headers.clear();
+    match &mut record.outcome.result {
+        CallResult::Answer(answer) => {
+            answer.headers.clear();
+            answer.body = b"(the answer could not be stored)".to_vec();
+            answer.body_cut = true;
+        }
+        CallResult::Failure(failure) => "the failure could not be stored".clone_into(&mut failure.message),
+    }
+    record
+}
+
+fn tell(deps: &Deps, record: &AttemptRecord, fate: Recorded) {
+    deps.events.tell(|| EngineEvent::AttemptRecorded {
+        delivery: record.delivery.id,
+        event: record.delivery.event_id,
+        subscription: record.delivery.subscription_id,
+        number: record.number(),
+        settlement: record.verdict.settlement,
+        stale: fate == Recorded::Stale,
+    });
+    tracing::debug!(
+        delivery = %record.delivery.id,
+        event = %record.delivery.event_id,
+        subscription = %record.delivery.subscription_id,
+        attempt = record.number(),
+        status = record.outcome.status(),
+        error = record.outcome.error_kind(),
+        settlement = ?record.verdict.settlement,
+        milliseconds = record.outcome.duration.as_secs_f64() * 1_000.0,
+        "delivery.attempted"
+    );
+}

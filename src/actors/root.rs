@@ -1,0 +1,183 @@
+//! The root of the tree: starts the singletons and starts them again, one for one.
+//!
+//! When an actor dies more often than its budget allows, the tree cannot heal itself: the
+//! engine fails, and whoever supervises the process starts it again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
+use tracing::{error, warn};
+
+use super::deps::Deps;
+use super::dispatcher::Dispatcher;
+use super::ingest::Ingest;
+use super::janitor::Janitor;
+use super::leases::Leases;
+use super::listener::Listener;
+use super::pump::Pump;
+use super::recorder::Recorder;
+use super::sweeper::Sweeper;
+use crate::clock;
+use crate::domain::restart::{Restart, RestartBudget};
+use crate::events::EngineEvent;
+
+/// A singleton of the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Singleton {
+    /// Group commit of events.
+    Ingest,
+    /// Group commit of outcomes.
+    Recorder,
+    /// Finds or spawns the subscriptions' actors.
+    Dispatcher,
+    /// Looks over all subscriptions.
+    Sweeper,
+    /// Tidies up.
+    Janitor,
+    /// Hears other nodes.
+    Listener,
+    /// Owns the deliveries.
+    Leases,
+}
+
+impl Singleton {
+    /// In the order of their start.
+    const ALL: [Self; 7] = [
+        Self::Dispatcher,
+        Self::Recorder,
+        Self::Ingest,
+        Self::Sweeper,
+        Self::Janitor,
+        Self::Listener,
+        Self::Leases,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Recorder => "recorder",
+            Self::Dispatcher => "dispatcher",
+            Self::Sweeper => "sweeper",
+            Self::Janitor => "janitor",
+            Self::Listener => "listener",
+            Self::Leases => "leases",
+        }
+    }
+}
+
+/// What the root is told.
+#[derive(Debug)]
+pub enum RootMessage {
+    /// The pause before a restart is over.
+    Restart(Singleton),
+}
+
+/// What the root knows of its children.
+pub struct State {
+    deps: Arc<Deps>,
+    children: HashMap<ActorId, Singleton>,
+    budgets: HashMap<Singleton, RestartBudget>,
+}
+
+/// See the module's documentation.
+pub struct Root;
+
+impl Actor for Root {
+    type Msg = RootMessage;
+    type State = State;
+    type Arguments = Arc<Deps>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<RootMessage>,
+        deps: Arc<Deps>,
+    ) -> Result<State, ActorProcessingErr> {
+        let mut state = State { deps, children: HashMap::new(), budgets: HashMap::new() };
+        for singleton in Singleton::ALL {
+            state.start(&myself, singleton).await?;
+        }
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<RootMessage>,
+        RootMessage::Restart(singleton): RootMessage,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match state.start(&myself, singleton).await {
+            Ok(()) => {
+                state.deps.events.tell(|| EngineEvent::ActorRestarted(singleton.name()));
+            }
+            Err(problem) => state.died(&myself, singleton, &problem.to_string()),
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<RootMessage>,
+        event: SupervisionEvent,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        let (actor, reason) = match event {
+            SupervisionEvent::ActorFailed(actor, reason) => (actor, reason.to_string()),
+            SupervisionEvent::ActorTerminated(actor, _, reason) => {
+                (actor, reason.unwrap_or_else(|| "it ended".to_owned()))
+            }
+            _ => return Ok(()),
+        };
+        if let Some(singleton) = state.children.remove(&actor.get_id()) {
+            state.died(&myself, singleton, &reason);
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    async fn start(
+        &mut self,
+        myself: &ActorRef<RootMessage>,
+        singleton: Singleton,
+    ) -> Result<(), SpawnErr> {
+        let (deps, root) = (Arc::clone(&self.deps), myself.get_cell());
+        let id = match singleton {
+            Singleton::Ingest => spawn(Pump::<Ingest>::new(), deps, root).await?,
+            Singleton::Recorder => spawn(Pump::<Recorder>::new(), deps, root).await?,
+            Singleton::Dispatcher => spawn(Dispatcher, deps, root).await?,
+            Singleton::Sweeper => spawn(Sweeper, deps, root).await?,
+            Singleton::Janitor => spawn(Janitor, deps, root).await?,
+            Singleton::Listener => spawn(Listener, deps, root).await?,
+            Singleton::Leases => spawn(Leases, deps, root).await?,
+        };
+        self.children.insert(id, singleton);
+        Ok(())
+    }
+
+    fn died(&mut self, myself: &ActorRef<RootMessage>, singleton: Singleton, reason: &str) {
+        let engine = &self.deps.settings.engine;
+        let budget = self
+            .budgets
+            .entry(singleton)
+            .or_insert_with(|| RestartBudget::new(engine.restart_limit, engine.restart_window));
+        match budget.record(clock::instant()) {
+            Restart::After(pause) => {
+                warn!(actor = singleton.name(), reason, "an actor died and is started again");
+                myself.send_after(pause, move || RootMessage::Restart(singleton));
+            }
+            Restart::GiveUp => {
+                error!(actor = singleton.name(), reason, "an actor keeps dying; the engine fails");
+                self.deps.fail(format!("the {} actor keeps dying: {reason}", singleton.name()));
+            }
+        }
+    }
+}
+
+async fn spawn<A>(actor: A, deps: Arc<Deps>, root: ractor::ActorCell) -> Result<ActorId, SpawnErr>
+where
+    A: Actor<Arguments = Arc<Deps>>,
+{
+    let (actor, _) = Actor::spawn_linked(None, actor, deps, root).await?;
+    Ok(actor.get_id())
+}

@@ -1,0 +1,354 @@
+//! The actor of one subscription.
+//!
+//! It decides, with pure code, whether an attempt may be made now, and starts it as a task. It
+//! asks for pages when its window runs low, and arms one timer for whatever comes next. All it
+//! holds itself may be lost: its lane has the rest, and the store has everything.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tracing::warn;
+
+use super::deps::Deps;
+use super::dispatcher::DispatcherMessage;
+use super::flight;
+use super::lane::{Lane, WaitingDelivery};
+use super::page::{self, PageAnswer};
+use super::timer::Timer;
+use crate::clock;
+use crate::delivery::deliver::Receiver;
+use crate::domain::Timestamp;
+use crate::domain::admission::{self, Admission, Situation};
+use crate::domain::delivery::{Settlement, Verdict};
+use crate::domain::id::SubscriptionId;
+use crate::domain::rate_limit::TokenBucket;
+use crate::domain::subscription::{REASON_GONE, Subscription, SubscriptionState};
+use crate::events::EngineEvent;
+use crate::faults::Point;
+
+/// After a page that failed, the next is asked for after this long, doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause between two pages that fail.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What the actor of a subscription is told.
+#[derive(Debug)]
+pub enum SubscriptionMessage {
+    /// Look at the lane: there is something new, or time has passed.
+    Wake,
+    /// The store answered.
+    Page(PageAnswer),
+}
+
+/// What the actor of a subscription starts with.
+pub struct Arguments {
+    /// What actors share.
+    pub deps: Arc<Deps>,
+    /// Its lane.
+    pub lane: Arc<Lane>,
+    /// It was started before and died: what its predecessor used of the rate is unknown.
+    pub restarted: bool,
+}
+
+/// What may be lost.
+pub struct State {
+    deps: Arc<Deps>,
+    lane: Arc<Lane>,
+    id: SubscriptionId,
+    restarted: bool,
+    /// The subscription as it was last seen, and made ready to be called.
+    ready: Option<(Arc<Subscription>, Arc<Receiver>)>,
+    bucket: Option<TokenBucket>,
+    hold_until: Option<Timestamp>,
+    /// The hold was read from the store, where an earlier life may have left it.
+    hold_known: bool,
+    /// 410 was answered; nothing is sent while the directory does not know it yet.
+    gone: Option<i64>,
+    next_due: Option<Timestamp>,
+    pages_failed: u32,
+    no_page_before: Option<Instant>,
+    idle_since: Option<Instant>,
+    timer: Timer<SubscriptionMessage>,
+}
+
+/// What an actor does when it has looked at everything.
+enum Next {
+    Stay,
+    Leave,
+}
+
+/// The actor itself has no fields: its state is made anew in each life.
+pub struct SubscriptionActor;
+
+impl Actor for SubscriptionActor {
+    type Msg = SubscriptionMessage;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<SubscriptionMessage>,
+        arguments: Arguments,
+    ) -> Result<State, ActorProcessingErr> {
+        let Arguments { deps, lane, restarted } = arguments;
+        lane.adopt(myself);
+        Ok(State {
+            id: lane.subscription(),
+            deps,
+            lane,
+            restarted,
+            ready: None,
+            bucket: None,
+            hold_until: None,
+            hold_known: false,
+            gone: None,
+            next_due: None,
+            pages_failed: 0,
+            no_page_before: None,
+            idle_since: None,
+            timer: Timer::new(),
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<SubscriptionMessage>,
+        message: SubscriptionMessage,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            SubscriptionMessage::Wake => state.lane.looked(),
+            SubscriptionMessage::Page(answer) => state.take_page(answer),
+        }
+        state.deps.faults.panic_at(Point::Subscription);
+        match state.advance(&myself) {
+            Next::Stay => {}
+            Next::Leave => myself.stop(None),
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Does all that can be done now.
+    fn advance(&mut self, myself: &ActorRef<SubscriptionMessage>) -> Next {
+        let now = clock::now();
+        let changed = self.lane.take_change();
+        if changed {
+            self.lane.window().flush();
+        }
+        self.learn(now);
+        self.note_due(now);
+        let Some((subscription, receiver)) = self.readied() else {
+            return self.leave_if_empty();
+        };
+        if !self.delivers(&subscription) {
+            return self.leave_if_empty();
+        }
+        let wait = self.launch(&subscription, &receiver, now);
+        self.ask(myself);
+        self.rest(myself, wait, now)
+    }
+
+    /// The subscription as the directory has it now, prepared once per version.
+    fn readied(&mut self) -> Option<(Arc<Subscription>, Arc<Receiver>)> {
+        let Some(current) = self.deps.directory.get(self.id) else {
+            self.ready = None;
+            return None;
+        };
+        if let Some((known, receiver)) = &self.ready
+            && known.version == current.version
+        {
+            return Some((Arc::clone(known), Arc::clone(receiver)));
+        }
+        let settings = &self.deps.settings;
+        let receiver = Arc::new(Receiver::prepare(&current, &settings.delivery, &settings.retry));
+        if self.bucket.as_ref().map(TokenBucket::limit) != current.rate_limit {
+            let first_life = !self.restarted && self.ready.is_none();
+            let make = if first_life { TokenBucket::full } else { TokenBucket::empty };
+            self.bucket = current.rate_limit.map(|limit| make(limit, clock::instant()));
+        }
+        self.ready = Some((Arc::clone(&current), Arc::clone(&receiver)));
+        Some((current, receiver))
+    }
+
+    fn delivers(&self, subscription: &Subscription) -> bool {
+        subscription.state.delivers()
+            && self.gone != Some(subscription.version)
+            && self.deps.ownership.may_deliver()
+            && !self.deps.is_draining()
+    }
+
+    /// Draws the consequences of what was recorded since.
+    fn learn(&mut self, now: Timestamp) {
+        let verdicts = self.lane.take_verdicts();
+        for Verdict { settlement, hold_until, gone, .. } in verdicts {
+            if let Settlement::RetryAt(at) = settlement {
+                self.next_due = Some(self.next_due.map_or(at, |due| due.min(at)));
+            }
+            if let Some(until) = hold_until {
+                self.hold(until);
+            }
+            if gone {
+                self.deactivate();
+            }
+        }
+        if self.hold_until.is_some_and(|until| until <= now) {
+            self.hold_until = None;
+        }
+    }
+
+    fn hold(&mut self, until: Timestamp) {
+        if self.hold_until.is_none_or(|known| known < until) {
+            self.hold_until = Some(until);
+            let subscription = self.id;
+            self.deps.events.tell(|| EngineEvent::SubscriptionHeld { subscription, until });
+        }
+    }
+
+    /// The receiver said that it is gone: nothing more is sent to it, from this moment.
+    fn deactivate(&mut self) {
+        let version = self.ready.as_ref().map(|(known, _)| known.version);
+        if self.gone == version {
+            return;
+        }
+        self.gone = version;
+        let deps = Arc::clone(&self.deps);
+        let held = deps.hold_subscription(self.id, SubscriptionState::Deactivated, REASON_GONE);
+        tokio::spawn(held);
+    }
+
+    /// A retry has fallen due: it is in the store and has to be paged.
+    fn note_due(&mut self, now: Timestamp) {
+        if self.next_due.is_some_and(|due| due <= now) {
+            self.next_due = None;
+            self.lane.window().decline();
+        }
+    }
+
+    /// Starts attempts while there is something to attempt and nothing against it. Returns how
+    /// long to wait for what is against it, where time alone will end it.
+    fn launch(
+        &mut self,
+        subscription: &Subscription,
+        receiver: &Arc<Receiver>,
+        now: Timestamp,
+    ) -> Option<Duration> {
+        let bound = subscription.max_in_flight.unwrap_or(self.deps.settings.delivery.max_in_flight);
+        loop {
+            if !self.hold_known || self.lane.window().waiting() == 0 {
+                return None;
+            }
+            let instant = clock::instant();
+            let situation = Situation {
+                state: subscription.state,
+                hold_until: self.hold_until,
+                bucket: self.bucket.as_ref(),
+                in_flight: self.lane.calls(),
+                max_in_flight: bound,
+                now,
+                instant,
+            };
+            match admission::admit(&situation) {
+                Admission::Go => {}
+                Admission::Wait(wait) => return Some(wait),
+                Admission::AwaitOwnSlot | Admission::Held => return None,
+            }
+            // Without a slot the lane is queued for one and woken when it comes free.
+            let slot = self.deps.slots.take(&self.lane)?;
+            let Some(item) = self.lane.window().take_next() else { return None };
+            if let Some(bucket) = &mut self.bucket {
+                bucket.take(instant);
+            }
+            flight::launch(&self.deps, &self.lane, slot, item, Arc::clone(receiver));
+        }
+    }
+
+    fn ask(&mut self, myself: &ActorRef<SubscriptionMessage>) {
+        if self.no_page_before.is_some_and(|at| clock::instant() < at) {
+            return;
+        }
+        let ask = self.lane.window().ask();
+        if let Some(ask) = ask {
+            let read_hold = !self.hold_known;
+            let lane = Arc::clone(&self.lane);
+            page::load(Arc::clone(&self.deps), lane, ask, read_hold, myself.clone());
+        }
+    }
+
+    fn take_page(&mut self, answer: PageAnswer) {
+        match answer.result {
+            Ok(page) => {
+                let items: Vec<WaitingDelivery> = page.items;
+                if !self.lane.window().answer(answer.ask, items, page.short) {
+                    return;
+                }
+                if let Some(due) = page.next_due {
+                    self.next_due = Some(self.next_due.map_or(due, |known| known.min(due)));
+                }
+                if let Some(until) = page.hold {
+                    self.hold(until);
+                }
+                self.hold_known = true;
+                self.pages_failed = 0;
+                self.no_page_before = None;
+            }
+            Err(problem) => {
+                self.lane.window().abandon_question();
+                if self.pages_failed == 0 {
+                    warn!(subscription = %self.id, %problem, "a page cannot be read; trying on");
+                }
+                let pause = FIRST_PAUSE * (1 << self.pages_failed.min(10));
+                self.pages_failed = self.pages_failed.saturating_add(1);
+                self.no_page_before = Some(clock::instant() + pause.min(LONGEST_PAUSE));
+            }
+        }
+    }
+
+    /// Arms the timer for whatever comes next by itself, or retires.
+    fn rest(
+        &mut self,
+        myself: &ActorRef<SubscriptionMessage>,
+        wait: Option<Duration>,
+        now: Timestamp,
+    ) -> Next {
+        let instant = clock::instant();
+        let full = self.bucket.as_ref().is_none_or(|bucket| bucket.is_full(instant));
+        let idle = full && self.hold_until.is_none() && self.lane.window().is_idle();
+        let retire = idle.then(|| {
+            let since = *self.idle_since.get_or_insert(instant);
+            let after = self.deps.settings.engine.retire_after;
+            after.saturating_sub(instant.saturating_duration_since(since))
+        });
+        if retire.is_none() {
+            self.idle_since = None;
+        }
+        if retire == Some(Duration::ZERO) && self.lane.retire() {
+            self.hand_in(self.next_due);
+            return Next::Leave;
+        }
+        let due = self.next_due.map(|due| due.since(now));
+        let page = self.no_page_before.map(|at| at.saturating_duration_since(instant));
+        let next = [wait, retire, due, page].into_iter().flatten().min();
+        if let Some(next) = next {
+            self.timer.arm(myself, next, || SubscriptionMessage::Wake);
+        }
+        Next::Stay
+    }
+
+    /// Held or deleted: nothing stays in memory, and the actor leaves once nothing flies.
+    fn leave_if_empty(&mut self) -> Next {
+        self.lane.window().flush();
+        if self.lane.retire_empty() {
+            self.hand_in(None);
+            return Next::Leave;
+        }
+        Next::Stay
+    }
+
+    fn hand_in(&self, next_due: Option<Timestamp>) {
+        let id = self.id;
+        self.deps.dispatcher.cast(DispatcherMessage::Retired { id, next_due });
+    }
+}

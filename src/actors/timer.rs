@@ -1,0 +1,56 @@
+//! One re-armable timer for one actor.
+//!
+//! Dropping the handle that ractor gives for a timed message does not cancel the message; this
+//! aborts it. Re-arming for a later moment keeps the earlier one: a wake too early costs a look,
+//! while arming anew costs a task, and this is done after every message.
+
+use std::time::{Duration, Instant};
+
+use ractor::concurrency::JoinHandle;
+use ractor::{ActorRef, Message, MessagingErr};
+
+use crate::clock;
+
+/// No timer sleeps longer: clocks jump and machines sleep, so whoever waits looks at the wall
+/// clock at least this often.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+/// A timer that is armed for at most one moment.
+#[derive(Debug)]
+pub struct Timer<M: Message> {
+    armed: Option<(Instant, JoinHandle<Result<(), MessagingErr<M>>>)>,
+}
+
+impl<M: Message> Timer<M> {
+    /// Not armed.
+    pub fn new() -> Self {
+        Self { armed: None }
+    }
+
+    /// Sees to it that a message comes after `delay` at the latest.
+    pub fn arm(&mut self, actor: &ActorRef<M>, delay: Duration, message: impl Fn() -> M + Send + 'static) {
+        let now = clock::instant();
+        let at = now + delay.min(LONGEST_SLEEP);
+        if let Some((armed, _)) = &self.armed
+            && *armed > now
+            && *armed <= at
+        {
+            return;
+        }
+        self.disarm();
+        self.armed = Some((at, actor.send_after(at - now, message)));
+    }
+
+    /// No message comes.
+    pub fn disarm(&mut self) {
+        if let Some((_, handle)) = self.armed.take() {
+            handle.abort();
+        }
+    }
+}
+
+impl<M: Message> Drop for Timer<M> {
+    fn drop(&mut self) {
+        self.disarm();
+    }
+}

@@ -1,0 +1,87 @@
+//! Events in memory, under one budget of bytes.
+//!
+//! All windows share the budget. An event that does not fit is not kept: its deliveries hold
+//! ids only, and the event is read again when its turn comes.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use crate::domain::event::Event;
+
+/// Bytes of payload that windows may hold in memory.
+#[derive(Debug)]
+pub struct ByteBudget {
+    limit: usize,
+    used: AtomicUsize,
+}
+
+impl ByteBudget {
+    /// At most `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { limit, used: AtomicUsize::new(0) }
+    }
+
+    /// Bytes in use.
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Acquire)
+    }
+
+    /// Takes bytes out of the budget, if they fit.
+    pub fn reserve(self: &Arc<Self>, bytes: usize) -> Option<ByteReservation> {
+        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.limit);
+        self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).ok()?;
+        Some(ByteReservation { budget: Arc::clone(self), bytes })
+    }
+}
+
+/// Bytes taken out of the budget until this is dropped.
+#[derive(Debug)]
+pub struct ByteReservation {
+    budget: Arc<ByteBudget>,
+    bytes: usize,
+}
+
+impl Drop for ByteReservation {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}
+
+/// What an event weighs: its payload, and once more as the body that receivers get.
+pub fn weight(payload_bytes: usize) -> usize {
+    2 * payload_bytes + 512
+}
+
+/// An event in memory, with the body that receivers get of it: made once, shared by all of the
+/// event's deliveries.
+#[derive(Debug)]
+pub struct LoadedEvent {
+    event: Arc<Event>,
+    body: OnceLock<Bytes>,
+    _reservation: Option<ByteReservation>,
+}
+
+impl LoadedEvent {
+    /// An event that the budget has room for.
+    pub fn within(budget: &Arc<ByteBudget>, event: &Arc<Event>) -> Option<Self> {
+        let reservation = budget.reserve(weight(event.payload.len()))?;
+        Some(Self { event: Arc::clone(event), body: OnceLock::new(), _reservation: Some(reservation) })
+    }
+
+    /// An event that is being attempted: bounded by the attempts in flight.
+    pub fn in_flight(event: Event) -> Self {
+        Self { event: Arc::new(event), body: OnceLock::new(), _reservation: None }
+    }
+
+    /// The event.
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// The body that receivers get.
+    pub fn body(&self) -> Bytes {
+        self.body.get_or_init(|| self.event.relay_body()).clone()
+    }
+}

@@ -1,0 +1,179 @@
+//! Who subscribes to what, in memory, in front of the database.
+//!
+//! The directory has a version, raised by every change in the change's own transaction. An
+//! event's commit is fenced by it: a group that was matched against another version leaves
+//! nothing behind, the directory is brought up to date and the group matched again. So no
+//! event that is answered after a change is matched against the state before it, on any node.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::Mutex;
+
+use crate::domain::event::Event;
+use crate::domain::event_type::PatternShape;
+use crate::domain::id::SubscriptionId;
+use crate::domain::subscription::{Subscription, SubscriptionState};
+use crate::store::{Result, Store};
+
+/// The subscriptions of an installation, as of some version.
+pub struct Directory {
+    store: Arc<dyn Store>,
+    entries: RwLock<Entries>,
+    /// Held while changes are fetched, so that they are applied in order.
+    refreshing: Mutex<()>,
+}
+
+#[derive(Default)]
+struct Entries {
+    version: i64,
+    subscriptions: HashMap<SubscriptionId, Arc<Subscription>>,
+    index: PatternIndex,
+}
+
+/// Finds the subscriptions whose patterns match an event type. What it finds is checked again
+/// with [`Subscription::wants`]; it only has to find enough.
+#[derive(Default)]
+struct PatternIndex {
+    exact: HashMap<String, Vec<SubscriptionId>>,
+    /// By prefix, its dot included.
+    prefix: HashMap<String, Vec<SubscriptionId>>,
+    /// `*`, and patterns with a wildcard in the middle.
+    others: Vec<SubscriptionId>,
+}
+
+impl PatternIndex {
+    fn insert(&mut self, subscription: &Subscription) {
+        let id = subscription.id;
+        for pattern in &subscription.event_types {
+            let ids = match pattern.shape() {
+                PatternShape::Exact(text) => self.exact.entry(text.to_owned()).or_default(),
+                PatternShape::Prefix(text) => self.prefix.entry(text.to_owned()).or_default(),
+                PatternShape::All | PatternShape::Mixed => &mut self.others,
+            };
+            // All of a subscription's patterns come in one go, so a repeat is the last one.
+            if ids.last() != Some(&id) {
+                ids.push(id);
+            }
+        }
+    }
+
+    fn remove(&mut self, subscription: &Subscription) {
+        let without = |ids: &mut Vec<SubscriptionId>| {
+            ids.retain(|other| *other != subscription.id);
+            ids.is_empty()
+        };
+        for pattern in &subscription.event_types {
+            match pattern.shape() {
+                PatternShape::Exact(text) => {
+                    if self.exact.get_mut(text).is_some_and(without) {
+                        self.exact.remove(text);
+                    }
+                }
+                PatternShape::Prefix(text) => {
+                    if self.prefix.get_mut(text).is_some_and(without) {
+                        self.prefix.remove(text);
+                    }
+                }
+                PatternShape::All | PatternShape::Mixed => {
+                    without(&mut self.others);
+                }
+            }
+        }
+    }
+
+    fn candidates<'a>(&'a self, event_type: &'a str) -> impl Iterator<Item = SubscriptionId> + 'a {
+        let prefixes = event_type
+            .match_indices('.')
+            .filter_map(|(dot, _)| self.prefix.get(&event_type[..=dot]));
+        self.exact
+            .get(event_type)
+            .into_iter()
+            .chain(prefixes)
+            .flatten()
+            .chain(&self.others)
+            .copied()
+    }
+}
+
+impl Entries {
+    fn apply(&mut self, subscription: Arc<Subscription>) {
+        if let Some(old) = self.subscriptions.remove(&subscription.id) {
+            self.index.remove(&old);
+        }
+        if subscription.state != SubscriptionState::Deleted {
+            self.index.insert(&subscription);
+            self.subscriptions.insert(subscription.id, subscription);
+        }
+    }
+}
+
+impl Directory {
+    /// An empty directory; [`Directory::refresh`] fills it.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, entries: RwLock::default(), refreshing: Mutex::new(()) }
+    }
+
+    /// Fetches what changed since the version that is known, and returns it.
+    pub async fn refresh(&self) -> Result<Vec<Arc<Subscription>>> {
+        let _turn = self.refreshing.lock().await;
+        let changes = self.store.directory_since(self.version()).await?;
+        let changed: Vec<_> = changes.subscriptions.into_iter().map(Arc::new).collect();
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        for subscription in &changed {
+            entries.apply(Arc::clone(subscription));
+        }
+        entries.version = entries.version.max(changes.version);
+        Ok(changed)
+    }
+
+    /// The version known here.
+    pub fn version(&self) -> i64 {
+        self.read().version
+    }
+
+    /// One subscription as known here; deleted ones are not.
+    pub fn get(&self, id: SubscriptionId) -> Option<Arc<Subscription>> {
+        self.read().subscriptions.get(&id).cloned()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.read().subscriptions.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Matches events against one and the same version, which comes first in the answer.
+    pub fn match_events<'a>(
+        &self,
+        events: impl Iterator<Item = &'a Event>,
+    ) -> (i64, Vec<Vec<Arc<Subscription>>>) {
+        let entries = self.read();
+        let matches = events.map(|event| entries.matches(event)).collect();
+        (entries.version, matches)
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Entries> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entries {
+    fn matches(&self, event: &Event) -> Vec<Arc<Subscription>> {
+        let mut found: Vec<SubscriptionId> =
+            self.index.candidates(event.event_type.as_str()).collect();
+        // A subscription may be found by several of its patterns and is still matched once.
+        found.sort_unstable();
+        found.dedup();
+        found
+            .iter()
+            .filter_map(|id| self.subscriptions.get(id))
+            .filter(|subscription| subscription.wants(event))
+            .cloned()
+            .collect()
+    }
+}

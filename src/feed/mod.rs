@@ -1,0 +1,38 @@
+//! How nodes of one installation tell each other what they did.
+//!
+//! A feed only makes things fast: whatever it loses, the sweeper and the fence on the
+//! directory's version make good. So nobody waits for it and nothing is stored in it.
+
+pub mod memory;
+pub mod ownership;
+pub mod redis;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use crate::domain::id::SubscriptionId;
+
+/// Something another node said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// These subscriptions have new deliveries in the store.
+    Due(Vec<SubscriptionId>),
+    /// This subscription changed, or deliveries of it were moved from outside of its actor.
+    Changed(SubscriptionId),
+    /// Something may have been missed: look everything over.
+    Gap,
+}
+
+/// The way to the other nodes.
+#[async_trait]
+pub trait Feed: Send + Sync + 'static {
+    /// Tells the others, sooner or later or never. Does not wait.
+    fn announce(&self, notice: Notice);
+
+    /// Hears the others until the connection fails, and says why it did. Begins with
+    /// [`Notice::Gap`], once it is sure to hear all that follows.
+    async fn listen(&self, heard: mpsc::Sender<Notice>) -> String;
+
+    /// How it is: one sentence, `Err` where it does not work.
+    fn health(&self) -> Result<String, String>;
+}

@@ -1,0 +1,228 @@
+//! The feed over Redis: one stream for each installation, read by every node for itself.
+//!
+//! Entries say who has something due and what changed; the deliveries themselves are read from
+//! the database. So a stream that is trimmed, flushed or lost costs time and nothing else.
+//! There are no consumer groups: nothing has to survive in Redis, not even a position.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redis::aio::MultiplexedConnection;
+use redis::streams::{StreamRangeReply, StreamReadOptions, StreamReadReply};
+use redis::{AsyncCommands, AsyncConnectionConfig, Client, RedisError};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::{Feed, Notice};
+use crate::domain::id::SubscriptionId;
+
+/// Entries that the stream keeps, about: enough for a reader that lags by seconds.
+const KEPT_ENTRIES: usize = 10_000;
+/// Notices waiting to be written; past it they are dropped, and the sweeper makes good.
+const WAITING_NOTICES: usize = 1_024;
+/// How long one read waits for news, in milliseconds.
+const BLOCK_MS: usize = 1_000;
+/// How long Redis may take to answer, besides waiting for news.
+const ANSWER_TIME: Duration = Duration::from_secs(3);
+
+/// See the module's documentation.
+pub struct RedisFeed {
+    client: Client,
+    stream: String,
+    /// This process: entries of its own are not heard again.
+    node: String,
+    outbox: mpsc::Sender<Notice>,
+    state: Arc<Mutex<Result<String, String>>>,
+}
+
+impl RedisFeed {
+    /// Prepares the feed of an installation. The connection is made, and made again, in the
+    /// background: Redis may be away at any time, also now.
+    pub fn start(url: &str, installation: &str, node: &str) -> Result<Self, String> {
+        let client = Client::open(url).map_err(|error| describe(&error))?;
+        let (outbox, waiting) = mpsc::channel(WAITING_NOTICES);
+        let feed = Self {
+            client,
+            stream: format!("posthaste:{installation}:feed"),
+            node: node.to_owned(),
+            outbox,
+            state: Arc::new(Mutex::new(Err("not connected yet".to_owned()))),
+        };
+        tokio::spawn(write(feed.client.clone(), feed.stream.clone(), feed.node.clone(), waiting));
+        Ok(feed)
+    }
+
+    async fn read(&self, heard: &mpsc::Sender<Notice>) -> Result<(), RedisError> {
+        let mut connection = connect(&self.client).await?;
+        // The position is read before anybody looks into the database, so that nothing falls
+        // between the two.
+        let newest: StreamRangeReply = connection.xrevrange_count(&self.stream, "+", "-", 1).await?;
+        let mut position =
+            newest.ids.first().map_or_else(|| "0-0".to_owned(), |entry| entry.id.clone());
+        self.note(Ok("connected".to_owned()));
+        let options = StreamReadOptions::default().block(BLOCK_MS).count(256);
+        let mut notices = vec![Notice::Gap];
+        loop {
+            for notice in notices.drain(..) {
+                if heard.send(notice).await.is_err() {
+                    return Ok(());
+                }
+            }
+            let reply: Option<StreamReadReply> =
+                connection.xread_options(&[&self.stream], &[&position], &options).await?;
+            let entries = reply.into_iter().flat_map(|reply| reply.keys).flat_map(|key| key.ids);
+            for entry in entries {
+                let from: Option<String> = entry.get("from");
+                if from.as_deref() != Some(self.node.as_str()) {
+                    notices.extend(decode(entry.get("due"), entry.get("changed")));
+                }
+                position = entry.id;
+            }
+        }
+    }
+
+    fn note(&self, state: Result<String, String>) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+}
+
+#[async_trait]
+impl Feed for RedisFeed {
+    fn announce(&self, notice: Notice) {
+        // Full while Redis is away: the sweeper finds what is not announced.
+        let _ = self.outbox.try_send(notice);
+    }
+
+    async fn listen(&self, heard: mpsc::Sender<Notice>) -> String {
+        let reason = match self.read(&heard).await {
+            Ok(()) => "nobody listens any more".to_owned(),
+            Err(error) => describe(&error),
+        };
+        self.note(Err(reason.clone()));
+        reason
+    }
+
+    fn health(&self) -> Result<String, String> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Errors of the client may quote the address with its password.
+fn describe(error: &RedisError) -> String {
+    format!("Redis: {}", error.kind())
+}
+
+async fn connect(client: &Client) -> Result<MultiplexedConnection, RedisError> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(ANSWER_TIME))
+        .set_response_timeout(Some(ANSWER_TIME + Duration::from_millis(BLOCK_MS as u64)));
+    client.get_multiplexed_async_connection_with_config(&config).await
+}
+
+/// Writes notices to the stream until the feed is dropped. What cannot be written is dropped.
+async fn write(client: Client, stream: String, node: String, mut waiting: mpsc::Receiver<Notice>) {
+    let mut connection: Option<MultiplexedConnection> = None;
+    while let Some(first) = waiting.recv().await {
+        let mut notices = vec![first];
+        while notices.len() < 64
+            && let Ok(next) = waiting.try_recv()
+        {
+            notices.push(next);
+        }
+        if connection.is_none() {
+            connection = connect(&client).await.ok();
+        }
+        let Some(open) = &mut connection else { continue };
+        let mut pipeline = redis::pipe();
+        for notice in coalesce(notices) {
+            let (field, value) = encode(&notice);
+            pipeline
+                .cmd("XADD")
+                .arg(&stream)
+                .arg("MAXLEN")
+                .arg("~")
+                .arg(KEPT_ENTRIES)
+                .arg("*")
+                .arg("from")
+                .arg(&node)
+                .arg(field)
+                .arg(value)
+                .ignore();
+        }
+        let written: Result<(), RedisError> = pipeline.query_async(open).await;
+        if written.is_err() {
+            connection = None;
+        }
+    }
+}
+
+/// Several notices of what is due say no more than one of all of it.
+fn coalesce(notices: Vec<Notice>) -> Vec<Notice> {
+    let mut due = Vec::new();
+    let mut others = Vec::new();
+    for notice in notices {
+        match notice {
+            Notice::Due(ids) => due.extend(ids),
+            other if !others.contains(&other) => others.push(other),
+            _ => {}
+        }
+    }
+    due.sort_unstable();
+    due.dedup();
+    if !due.is_empty() {
+        others.push(Notice::Due(due));
+    }
+    others
+}
+
+fn encode(notice: &Notice) -> (&'static str, Vec<u8>) {
+    match notice {
+        Notice::Due(ids) => ("due", ids.iter().flat_map(|id| *id.0.as_bytes()).collect()),
+        Notice::Changed(id) => ("changed", id.0.as_bytes().to_vec()),
+        Notice::Gap => ("due", Vec::new()),
+    }
+}
+
+fn decode(due: Option<Vec<u8>>, changed: Option<Vec<u8>>) -> Vec<Notice> {
+    let ids = |bytes: Vec<u8>| -> Vec<SubscriptionId> {
+        bytes.chunks_exact(16).filter_map(|id| Uuid::from_slice(id).ok()).map(SubscriptionId).collect()
+    };
+    let mut notices: Vec<Notice> =
+        changed.map(ids).unwrap_or_default().into_iter().map(Notice::Changed).collect();
+    if let Some(due) = due.map(ids).filter(|due| !due.is_empty()) {
+        notices.push(Notice::Due(due));
+    }
+    notices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u128) -> SubscriptionId {
+        SubscriptionId(Uuid::from_u128(number))
+    }
+
+    #[test]
+    fn notices_survive_the_way() {
+        for notice in [Notice::Due(vec![id(1), id(2)]), Notice::Changed(id(3))] {
+            let (field, value) = encode(&notice);
+            let of = |name: &str| (field == name).then(|| value.clone());
+            assert_eq!(decode(of("due"), of("changed")), [notice]);
+        }
+        assert_eq!(decode(Some(vec![1, 2, 3]), None), [], "garbage is nothing");
+    }
+
+    #[test]
+    fn what_is_due_is_said_once() {
+        let said = vec![
+            Notice::Due(vec![id(2), id(1)]),
+            Notice::Changed(id(9)),
+            Notice::Changed(id(9)),
+            Notice::Due(vec![id(2)]),
+        ];
+        let expected = [Notice::Changed(id(9)), Notice::Due(vec![id(1), id(2)])];
+        assert_eq!(coalesce(said), expected);
+    }
+}
