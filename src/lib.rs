@@ -7,4 +7,5 @@
 pub mod domain;
 
 pub mod clock;
+pub mod delivery;
 pub mod settings;

@@ -4,7 +4,6 @@
 //! chance arrive as arguments. That is what lets the rules be tested as tables and as random
 //! interleavings, and what `tests/architecture.rs` holds.
 
-
 pub mod id;
 pub mod outcome;
 pub mod retry;
