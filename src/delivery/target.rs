@@ -10,10 +10,9 @@ use rustls::pki_types::ServerName;
 use url::{Host, Url};
 
 /// A receiver's URL, ready to be called. Cloning is cheap.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Target(Arc<Parts>);
 
-#[derive(Debug)]
 struct Parts {
     origin: Arc<Origin>,
     path: Uri,
@@ -95,6 +94,13 @@ impl Target {
     /// The value of the `host` header.
     pub(super) fn host(&self) -> &HeaderValue {
         &self.0.host
+    }
+}
+
+impl fmt::Debug for Target {
+    /// Without path and query, which may hold tokens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Target").field(&self.0.host).finish()
     }
 }
 

@@ -1,15 +1,15 @@
 //! Which connection a request takes, and what happens to it there.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use posthaste::domain::outcome::FailureKind;
+use posthaste::settings::DeliverySettings;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use crate::receiver::{OK, Receiver};
-use crate::{SHORT, answer, build, failure, request, transport};
+use crate::{SHORT, build, build_with, failure, request, settings, transport};
 
 #[tokio::test]
 async fn timing_is_split_on_a_fresh_connection_and_empty_on_a_reused_one() {
@@ -250,10 +250,41 @@ async fn idle_connections_are_closed_in_time_and_without_traffic() {
         }
     })
     .await;
-    let transport = transport();
-    let outcome = transport.send(request(&receiver.url)).await;
-    assert_eq!(answer(&outcome).status, 200);
-    tokio::time::timeout(Duration::from_secs(20), ended.notified())
-        .await
-        .unwrap();
+    let quick = DeliverySettings {
+        idle_connection: SHORT,
+        ..settings()
+    };
+    let transport = build_with(&quick, &["127.0.0.0/8"], true);
+    assert!(transport.send(request(&receiver.url)).await.is_success());
+    ended.notified().await;
+}
+
+#[tokio::test]
+async fn idle_connections_are_bounded_over_all_receivers() {
+    let one = DeliverySettings {
+        max_in_flight_total: 1,
+        ..settings()
+    };
+    let transport = build_with(&one, &["127.0.0.0/8"], true);
+    let (first, second) = (Receiver::answering(OK).await, Receiver::answering(OK).await);
+    for _ in 0..2 {
+        for receiver in [&first, &second] {
+            assert!(transport.send(request(&receiver.url)).await.is_success());
+        }
+    }
+    assert_eq!((first.connections(), second.connections()), (1, 2));
+}
+
+#[tokio::test]
+async fn no_idle_connections_are_kept_where_none_are_wanted() {
+    let none = DeliverySettings {
+        max_idle_per_host: 0,
+        ..settings()
+    };
+    let transport = build_with(&none, &["127.0.0.0/8"], true);
+    let receiver = Receiver::answering(OK).await;
+    for _ in 0..3 {
+        assert!(transport.send(request(&receiver.url)).await.is_success());
+    }
+    assert_eq!(receiver.connections(), 3);
 }

@@ -16,20 +16,42 @@ use posthaste::domain::outcome::{Answer, CallResult, Failure, Outcome};
 use posthaste::settings::{AddressGuardSettings, DeliverySettings};
 
 /// Far more than anything here takes: it passes only where a test means it to.
-pub const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(30);
 /// For receivers that never answer: the test lasts this long.
-pub const SHORT: Duration = Duration::from_millis(300);
+const SHORT: Duration = Duration::from_millis(300);
 
-pub const READ_BYTES: usize = 64 * 1024;
-pub const KEEP_BYTES: usize = 4 * 1024;
+const READ_BYTES: usize = 64 * 1024;
+const KEEP_BYTES: usize = 4 * 1024;
 
 /// The defaults, and `http://` to loopback allowed as `--dev` does.
-pub fn transport() -> Transport {
+fn transport() -> Transport {
     build(&["127.0.0.0/8", "::1/128"], true, None)
 }
 
-pub fn build(networks: &[&str], allow_http: bool, ca_file: Option<PathBuf>) -> Transport {
-    let delivery = DeliverySettings {
+fn build(networks: &[&str], allow_http: bool, ca_file: Option<PathBuf>) -> Transport {
+    build_with(
+        &DeliverySettings {
+            ca_file,
+            ..settings()
+        },
+        networks,
+        allow_http,
+    )
+}
+
+fn build_with(delivery: &DeliverySettings, networks: &[&str], allow_http: bool) -> Transport {
+    let guard = AddressGuardSettings {
+        allow_networks: networks
+            .iter()
+            .map(|network| network.parse().unwrap())
+            .collect(),
+        allow_http,
+    };
+    Transport::new(delivery, &guard).unwrap()
+}
+
+fn settings() -> DeliverySettings {
+    DeliverySettings {
         timeout: Duration::from_secs(15),
         max_in_flight: 64,
         max_in_flight_total: 1024,
@@ -40,21 +62,13 @@ pub fn build(networks: &[&str], allow_http: bool, ca_file: Option<PathBuf>) -> T
         answer_read_bytes: READ_BYTES,
         answer_keep_bytes: KEEP_BYTES,
         retry_after_max: Duration::from_secs(3600),
-        ca_file,
+        ca_file: None,
         proxy: None,
         dns_cache: Duration::from_secs(30),
-    };
-    let guard = AddressGuardSettings {
-        allow_networks: networks
-            .iter()
-            .map(|network| network.parse().unwrap())
-            .collect(),
-        allow_http,
-    };
-    Transport::new(&delivery, &guard).unwrap()
+    }
 }
 
-pub fn request(url: &str) -> OutgoingRequest {
+fn request(url: &str) -> OutgoingRequest {
     let mut key = HeaderValue::from_static("hush");
     key.set_sensitive(true);
     OutgoingRequest {
@@ -76,7 +90,7 @@ pub fn request(url: &str) -> OutgoingRequest {
 }
 
 #[track_caller]
-pub fn answer(outcome: &Outcome) -> &Answer {
+fn answer(outcome: &Outcome) -> &Answer {
     match &outcome.result {
         CallResult::Answer(answer) => answer,
         CallResult::Failure(failure) => panic!("no answer: {failure:?}"),
@@ -84,7 +98,7 @@ pub fn answer(outcome: &Outcome) -> &Answer {
 }
 
 #[track_caller]
-pub fn failure(outcome: &Outcome) -> &Failure {
+fn failure(outcome: &Outcome) -> &Failure {
     match &outcome.result {
         CallResult::Answer(answer) => panic!("an answer: {answer:?}"),
         CallResult::Failure(failure) => failure,
