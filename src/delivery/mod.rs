@@ -20,4 +20,5 @@ mod transport;
 
 pub use address_guard::{AddressGuard, Refusal, UrlRefusal};
 pub use target::{Target, TargetError};
+pub use tls::CaFileError;
 pub use transport::{MASK, OutgoingRequest, Transport, TransportError};
