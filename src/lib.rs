@@ -7,6 +7,7 @@
 pub mod domain;
 
 pub mod clock;
+pub mod delivery;
 pub mod settings;
 pub mod store;
 
