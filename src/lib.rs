@@ -6,5 +6,8 @@
 
 pub mod domain;
 
+pub mod cli;
 pub mod clock;
+pub mod engine;
 pub mod settings;
+pub mod telemetry;

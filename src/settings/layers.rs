@@ -44,7 +44,9 @@ pub struct Layers(BTreeMap<String, Entry>);
 /// Masked, because whoever debugs settings would log the secrets otherwise.
 impl fmt::Debug for Layers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.0.iter().map(|(key, entry)| (key, show(key, &entry.value)))).finish()
+        f.debug_map()
+            .entries(self.0.iter().map(|(key, entry)| (key, show(key, &entry.value))))
+            .finish()
     }
 }
 
@@ -151,7 +153,8 @@ impl Layers {
     }
 
     pub(super) fn add_dev(&mut self) {
-        let under = |source: Source| Source::Dev((source != Source::Default).then(|| source.into()));
+        let under =
+            |source: Source| Source::Dev((source != Source::Default).then(|| source.into()));
         if let Some(entry) = self.0.get_mut("address_guard.allow_http") {
             *entry = Entry { value: Value::Boolean(true), source: Source::Dev(None) };
         }
@@ -261,7 +264,9 @@ fn kind(default: &Value) -> &'static str {
 fn show(key: &str, value: &Value) -> String {
     match value {
         Value::String(text) if text.is_empty() => value.to_string(),
-        Value::String(text) if SECRET_URLS.contains(&key) => Value::from(mask_url(text)).to_string(),
+        Value::String(text) if SECRET_URLS.contains(&key) => {
+            Value::from(mask_url(text)).to_string()
+        }
         _ if SECRETS.contains(&key) || SECRET_URLS.contains(&key) => Value::from(MASK).to_string(),
         _ => value.to_string(),
     }
@@ -272,7 +277,9 @@ fn flatten(table: Table) -> Vec<(String, Value)> {
     for (section, value) in table {
         match value {
             Value::Table(keys) => {
-                flat.extend(keys.into_iter().map(|(key, value)| (format!("{section}.{key}"), value)));
+                flat.extend(
+                    keys.into_iter().map(|(key, value)| (format!("{section}.{key}"), value)),
+                );
             }
             value => flat.push((section, value)),
         }
@@ -281,8 +288,9 @@ fn flatten(table: Table) -> Vec<(String, Value)> {
 }
 
 fn place(text: &str, error: &toml::de::Error) -> String {
-    let line = error.span().and_then(|span| text.get(..span.start)).map(|before| {
-        before.bytes().filter(|byte| *byte == b'\n').count() + 1
-    });
+    let line = error
+        .span()
+        .and_then(|span| text.get(..span.start))
+        .map(|before| before.bytes().filter(|byte| *byte == b'\n').count() + 1);
     line.map_or_else(String::new, |line| format!(" (line {line})"))
 }

@@ -143,7 +143,9 @@ impl<'a> Reader<'a> {
         self.refuse(
             key,
             format!("must be {low} to {high}{unit}"),
-            format!("give a value within these bounds, or remove it to keep the default, {default}"),
+            format!(
+                "give a value within these bounds, or remove it to keep the default, {default}"
+            ),
         );
     }
 }
