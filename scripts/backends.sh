@@ -48,13 +48,19 @@ install_backends() {
         exit 1
     fi
     echo "installing postgresql and redis-server ..."
-    # Only the programs are wanted: no cluster of the system's own, no services.
-    $sudo mkdir -p /etc/postgresql-common/createcluster.d
-    echo "create_main_cluster = false" |
-        $sudo tee /etc/postgresql-common/createcluster.d/posthaste-tests.conf >/dev/null
-    $sudo apt-get update -q
+    # Only the programs are wanted, no cluster of the system's own; later installations by
+    # somebody else are none of our business, so the file goes again.
+    local no_cluster=/etc/postgresql-common/createcluster.d/posthaste-tests.conf
+    $sudo mkdir -p "${no_cluster%/*}"
+    echo "create_main_cluster = false" | $sudo tee "$no_cluster" >/dev/null
+    $sudo apt-get update -q || true
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
-        postgresql redis-server </dev/null
+        postgresql redis-server </dev/null || {
+        $sudo rm -f "$no_cluster"
+        echo "the installation failed; its messages are above" >&2
+        exit 1
+    }
+    $sudo rm -f "$no_cluster"
 }
 
 free_port() {

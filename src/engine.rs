@@ -13,7 +13,10 @@ pub struct Engine {
 impl Engine {
     /// Starts everything and returns once it listens.
     pub async fn start(settings: Arc<Settings>, _admin_key: Secret) -> anyhow::Result<Self> {
-        anyhow::bail!("the engine is not built yet (it would listen on {})", settings.server.listen)
+        anyhow::bail!(
+            "the engine is not built yet (it would listen on {})",
+            settings.server.listen
+        )
     }
 
     /// The address really bound.

@@ -36,7 +36,14 @@ const DOORS: [(&str, &[&str]); 10] = [
 ];
 
 /// What the domain may not name at all: it decides, it does not do.
-const IMPURE: [&str; 6] = ["tokio", "tokio_util", "hyper", "hyper_util", "rand", "tracing"];
+const IMPURE: [&str; 6] = [
+    "tokio",
+    "tokio_util",
+    "hyper",
+    "hyper_util",
+    "rand",
+    "tracing",
+];
 
 #[test]
 fn imports_point_one_way() {
@@ -50,7 +57,12 @@ fn imports_point_one_way() {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(&source).unwrap().to_str().unwrap().to_owned();
+                let name = path
+                    .strip_prefix(&source)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
                 found.extend(violations(&name, &std::fs::read_to_string(path).unwrap()));
                 files += 1;
             }
@@ -65,19 +77,47 @@ fn the_scan_finds_what_it_is_for() {
     let bad = [
         ("domain/window.rs", "use tokio::sync::mpsc;", "tokio"),
         ("domain/window.rs", "use crate::clock;", "clock"),
-        ("domain/window.rs", "fn f() { let x = crate::settings::Secret::new(); }", "settings"),
+        (
+            "domain/window.rs",
+            "fn f() { let x = crate::settings::Secret::new(); }",
+            "settings",
+        ),
         ("domain/mod.rs", "use super::store::Store;", "store"),
-        ("domain/retry.rs", "use super::super::store::Store;", "store"),
-        ("http/events.rs", "async fn f(pool: &sqlx::PgPool) {}", "sqlx"),
+        (
+            "domain/retry.rs",
+            "use super::super::store::Store;",
+            "store",
+        ),
+        (
+            "http/events.rs",
+            "async fn f(pool: &sqlx::PgPool) {}",
+            "sqlx",
+        ),
         ("http/events.rs", "use ractor as r;", "ractor"),
-        ("http/mod.rs", "use crate::{domain::Id, engine::Engine};", "engine"),
-        ("http/mod.rs", "use crate::{\n domain::{Id, Event},\n cli,\n};", "cli"),
+        (
+            "http/mod.rs",
+            "use crate::{domain::Id, engine::Engine};",
+            "engine",
+        ),
+        (
+            "http/mod.rs",
+            "use crate::{\n domain::{Id, Event},\n cli,\n};",
+            "cli",
+        ),
         ("store/mod.rs", "use crate::feed::Feed;", "feed"),
         ("feed/redis.rs", "use crate::store::Store;", "store"),
-        ("feed/redis.rs", "#[derive(sqlx::FromRow)] struct Row;", "sqlx"),
+        (
+            "feed/redis.rs",
+            "#[derive(sqlx::FromRow)] struct Row;",
+            "sqlx",
+        ),
         ("store/sqlite/mod.rs", "pub use redis;", "redis"),
         ("delivery/deliver.rs", "use ::axum::Router;", "axum"),
-        ("delivery/deliver.rs", "use {axum::Router, std::fmt};", "axum"),
+        (
+            "delivery/deliver.rs",
+            "use {axum::Router, std::fmt};",
+            "axum",
+        ),
         (
             "actors/mod.rs",
             "const C: char = '\"'; use crate::http::Api; const D: char = '\"';",
@@ -85,7 +125,11 @@ fn the_scan_finds_what_it_is_for() {
         ),
         ("settings/mod.rs", "use crate::engine::Engine;", "engine"),
         ("cli/serve.rs", "use crate::store::Store;", "store"),
-        ("main.rs", "fn main() { posthaste::engine::run() }", "engine"),
+        (
+            "main.rs",
+            "fn main() { posthaste::engine::run() }",
+            "engine",
+        ),
         ("surprise.rs", "", "surprise"),
     ];
     for (file, source, culprit) in bad {
@@ -98,8 +142,14 @@ fn the_scan_finds_what_it_is_for() {
 #[test]
 fn the_scan_leaves_the_rest_alone() {
     let good = [
-        ("domain/window.rs", "use super::event::Event; use crate::domain::Id; use std::fmt;"),
-        ("domain/window.rs", "//! Unlike tokio::sync, crate::store and\n/* sqlx::Pool */"),
+        (
+            "domain/window.rs",
+            "use super::event::Event; use crate::domain::Id; use std::fmt;",
+        ),
+        (
+            "domain/window.rs",
+            "//! Unlike tokio::sync, crate::store and\n/* sqlx::Pool */",
+        ),
         (
             "domain/window.rs",
             "const A: &str = \"tokio::spawn // crate::store\"; const B: &str = r#\"\"sqlx::x\"#;",
@@ -108,14 +158,30 @@ fn the_scan_leaves_the_rest_alone() {
             "store/postgres/events.rs",
             "use super::super::Store; use sqlx::PgPool; use crate::clock;",
         ),
-        ("feed/mod.rs", "mod redis; pub use redis::RedisFeed; use self::memory::Memory;"),
-        ("engine.rs", "use crate::feed::{memory, redis::RedisFeed}; use crate::{http, store};"),
-        ("http/events.rs", "use axum::Json; use crate::actors::ingest; use crate::store::Store;"),
-        ("cli/serve.rs", "use crate::engine::Engine; use super::say; use clap::Args;"),
+        (
+            "feed/mod.rs",
+            "mod redis; pub use redis::RedisFeed; use self::memory::Memory;",
+        ),
+        (
+            "engine.rs",
+            "use crate::feed::{memory, redis::RedisFeed}; use crate::{http, store};",
+        ),
+        (
+            "http/events.rs",
+            "use axum::Json; use crate::actors::ingest; use crate::store::Store;",
+        ),
+        (
+            "cli/serve.rs",
+            "use crate::engine::Engine; use super::say; use clap::Args;",
+        ),
         ("lib.rs", "pub mod store; pub mod feed;"),
     ];
     for (file, source) in good {
-        assert_eq!(violations(file, source), Vec::<String>::new(), "{file}: {source}");
+        assert_eq!(
+            violations(file, source),
+            Vec::<String>::new(),
+            "{file}: {source}"
+        );
     }
 }
 
@@ -125,7 +191,9 @@ fn violations(file: &str, source: &str) -> Vec<String> {
     modules.pop_if(|last| *last == "mod");
     let here = modules[0];
     let Some(allowed) = allowed(here) else {
-        return vec![format!("src/{file}: {here} has no place in tests/architecture.rs")];
+        return vec![format!(
+            "src/{file}: {here} has no place in tests/architecture.rs"
+        )];
     };
     let code = without_comments_and_text(source);
     let tokens = tokens(&code);
@@ -212,7 +280,9 @@ fn group<'a>(tokens: &[&'a str]) -> Vec<&'a str> {
 fn foreign<'a>(tokens: &[&'a str]) -> Vec<&'a str> {
     let whole =
         (1..tokens.len()).filter(|at| tokens[at - 1] == "use" && tokens[at - 1..].len() > 2);
-    let whole = whole.filter(|at| tokens[at + 1] != "::").map(|at| tokens[at]);
+    let whole = whole
+        .filter(|at| tokens[at + 1] != "::")
+        .map(|at| tokens[at]);
     heads(tokens).map(|at| tokens[at]).chain(whole).collect()
 }
 
@@ -297,5 +367,7 @@ fn raw_text_length(text: &str) -> usize {
     }
     let close = format!("\"{}", "#".repeat(hashes));
     let open = hashes + 2;
-    text[open..].find(&close).map_or(text.len(), |end| open + end + close.len())
+    text[open..]
+        .find(&close)
+        .map_or(text.len(), |end| open + end + close.len())
 }

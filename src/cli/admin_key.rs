@@ -35,7 +35,10 @@ pub(super) enum Kept {
 /// The key from the settings, else from its file, else a new one.
 pub(super) fn obtain(settings: &Settings) -> anyhow::Result<AdminKey> {
     match &settings.auth.admin_key {
-        Some(secret) => Ok(AdminKey { secret: secret.clone(), kept: Kept::Outside }),
+        Some(secret) => Ok(AdminKey {
+            secret: secret.clone(),
+            kept: Kept::Outside,
+        }),
         None => from_file(&settings.store.data_dir),
     }
 }
@@ -44,7 +47,11 @@ fn from_file(directory: &Path) -> anyhow::Result<AdminKey> {
     data_dir::ensure(directory)?;
     let path = std::path::absolute(directory)?.join(FILE_NAME);
     // Made exclusively first and read second, so that of two first starts one makes the key.
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path);
     match made {
         Ok(file) => {
             let secret = write_new(file).inspect_err(|_| {
@@ -52,22 +59,34 @@ fn from_file(directory: &Path) -> anyhow::Result<AdminKey> {
                 let _ = std::fs::remove_file(&path);
             });
             let secret = secret.with_context(|| cannot("written", &path))?;
-            Ok(AdminKey { secret, kept: Kept::InFile { path, new: true } })
+            Ok(AdminKey {
+                secret,
+                kept: Kept::InFile { path, new: true },
+            })
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             let secret = read(&path)?;
-            Ok(AdminKey { secret, kept: Kept::InFile { path, new: false } })
+            Ok(AdminKey {
+                secret,
+                kept: Kept::InFile { path, new: false },
+            })
         }
         Err(error) => Err(error).with_context(|| cannot("made", &path)),
     }
 }
 
 fn cannot(done: &str, path: &Path) -> String {
-    format!("the admin key {} cannot be {done}; or give one by POSTHASTE_ADMIN_KEY", path.display())
+    format!(
+        "the admin key {} cannot be {done}; or give one by POSTHASTE_ADMIN_KEY",
+        path.display()
+    )
 }
 
 fn write_new(mut file: File) -> std::io::Result<Secret> {
-    let key = format!("phk_{}", URL_SAFE_NO_PAD.encode(clock::random_bytes::<32>()));
+    let key = format!(
+        "phk_{}",
+        URL_SAFE_NO_PAD.encode(clock::random_bytes::<32>())
+    );
     file.write_all(format!("{key}\n").as_bytes())?;
     file.sync_all()?;
     Ok(Secret::new(key))
@@ -101,7 +120,13 @@ mod tests {
         let directory = root.path().join("deep/data");
         let first = from_file(&directory).unwrap();
         let path = directory.join(FILE_NAME);
-        assert_eq!(first.kept, Kept::InFile { path: path.clone(), new: true });
+        assert_eq!(
+            first.kept,
+            Kept::InFile {
+                path: path.clone(),
+                new: true
+            }
+        );
         assert_eq!(first.secret.expose().len(), 4 + 43);
         assert!(first.secret.expose().starts_with("phk_"));
         assert_eq!((mode(&directory), mode(&path)), (0o700, 0o600));
@@ -121,7 +146,10 @@ mod tests {
         ];
         let settings = Settings::load(None, environment, false).unwrap();
         let key = obtain(&settings).unwrap();
-        assert_eq!((key.secret.expose(), key.kept), ("0123456789abcdef", Kept::Outside));
+        assert_eq!(
+            (key.secret.expose(), key.kept),
+            ("0123456789abcdef", Kept::Outside)
+        );
         assert!(!directory.exists());
     }
 
@@ -131,7 +159,10 @@ mod tests {
         for broken in ["", "hunter2", "hunter2 hunter2 hunter2"] {
             std::fs::write(root.path().join(FILE_NAME), broken).unwrap();
             let error = from_file(root.path()).err().unwrap().to_string();
-            assert!(error.contains("delete the file") && !error.contains("hunter2"), "{error}");
+            assert!(
+                error.contains("delete the file") && !error.contains("hunter2"),
+                "{error}"
+            );
         }
     }
 }

@@ -25,18 +25,31 @@ pub(super) fn run(args: &HealthArgs) -> anyhow::Result<ExitCode> {
     let base = match &args.url {
         Some(url) => url.clone(),
         None => {
-            let settings = FileArgs { config: args.config.clone() }.load(false)?;
+            let settings = FileArgs {
+                config: args.config.clone(),
+            }
+            .load(false)?;
             format!("http://{}", reachable(settings.server.listen))
         }
     };
     let url = format!("{}/health/ready", base.trim_end_matches('/'));
     runtime()?.block_on(async {
         // A system proxy would answer for itself.
-        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
-        let answer =
-            client.get(&url).send().await.with_context(|| format!("no answer from {url}"))?;
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(PATIENCE)
+            .build()?;
+        let answer = client
+            .get(&url)
+            .send()
+            .await
+            .with_context(|| format!("no answer from {url}"))?;
         let status = answer.status();
         say(&format!("{url} answers {status}"));
-        Ok(if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if status.is_success() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     })
 }

@@ -62,7 +62,10 @@ struct SettingsArgs {
 impl FileArgs {
     fn load(&self, dev: bool) -> Result<Settings, Faults> {
         let environment = std::env::vars_os().map(|(name, text)| {
-            (name.to_string_lossy().into_owned(), text.to_string_lossy().into_owned())
+            (
+                name.to_string_lossy().into_owned(),
+                text.to_string_lossy().into_owned(),
+            )
         });
         Settings::load(self.config.as_deref(), environment, dev)
     }

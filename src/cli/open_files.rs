@@ -16,8 +16,7 @@ pub(super) fn raise(settings: &Settings) -> anyhow::Result<()> {
     check(settings, need, limit)
 }
 
-/// Idle connections to receivers are bounded per receiver only. As many as can be in flight is
-/// what a change of receivers within `delivery.idle_connection_ms` leaves behind.
+/// The transport keeps at most as many connections idle as may be in flight.
 fn needed(settings: &Settings) -> u64 {
     let delivery = &settings.delivery;
     let idle = if delivery.max_idle_per_host == 0 || delivery.idle_connection.is_zero() {
@@ -33,8 +32,10 @@ fn check(settings: &Settings, need: u64, limit: u64) -> anyhow::Result<()> {
     if need <= limit {
         return Ok(());
     }
-    let (server, delivery) =
-        (settings.server.max_connections, settings.delivery.max_in_flight_total);
+    let (server, delivery) = (
+        settings.server.max_connections,
+        settings.delivery.max_in_flight_total,
+    );
     let lower = if server >= delivery {
         format!("server.max_connections (now {server})")
     } else {
@@ -63,9 +64,12 @@ mod tests {
         assert_eq!(need, 4096 + 2 * 1024 + 16 + 128);
         assert!(check(&settings, need, need).is_ok());
         let message = check(&settings, need, 4096).unwrap_err().to_string();
-        for part in
-            ["6288 open files", "allows 4096", "server.max_connections (now 4096)", "by 2192"]
-        {
+        for part in [
+            "6288 open files",
+            "allows 4096",
+            "server.max_connections (now 4096)",
+            "by 2192",
+        ] {
             assert!(message.contains(part), "{message}");
         }
     }

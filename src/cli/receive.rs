@@ -33,9 +33,15 @@ pub(super) struct ReceiveArgs {
 pub(super) fn run(args: &ReceiveArgs) -> anyhow::Result<ExitCode> {
     runtime()?.block_on(async {
         let listener = TcpListener::bind(args.listen).await.with_context(|| {
-            format!("{} cannot be listened on; name another by --listen", args.listen)
+            format!(
+                "{} cannot be listened on; name another by --listen",
+                args.listen
+            )
         })?;
-        say(&format!("waiting for webhooks on http://{}/ (Ctrl-C ends)", listener.local_addr()?));
+        say(&format!(
+            "waiting for webhooks on http://{}/ (Ctrl-C ends)",
+            listener.local_addr()?
+        ));
         let status = args.status;
         loop {
             let (stream, _) = listener.accept().await?;
@@ -55,7 +61,11 @@ async fn receive(mut stream: TcpStream, status: u16) -> anyhow::Result<String> {
     let answer =
         format!("HTTP/1.1 {status} Received\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     // A 204 must not name a length.
-    let answer = if status == 204 { answer.replace("content-length: 0\r\n", "") } else { answer };
+    let answer = if status == 204 {
+        answer.replace("content-length: 0\r\n", "")
+    } else {
+        answer
+    };
     stream.write_all(answer.as_bytes()).await?;
     stream.shutdown().await?;
     Ok(format!("\n{head}\n{}", String::from_utf8_lossy(&body)))

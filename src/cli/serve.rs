@@ -74,7 +74,14 @@ fn welcome(settings: &Settings, key: &AdminKey, engine: &Engine) {
     let program = std::env::current_exe();
     let program = program.map_or_else(|_| "posthaste".into(), |path| path.display().to_string());
     let (listen, standing_by) = (engine.listen_addr(), engine.standing_by());
-    say(&welcome::text(settings, key, listen, standing_by, terminal, &program));
+    say(&welcome::text(
+        settings,
+        key,
+        listen,
+        standing_by,
+        terminal,
+        &program,
+    ));
 }
 
 struct Signals {

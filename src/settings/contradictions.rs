@@ -6,7 +6,15 @@ use super::reader::Reader;
 
 /// Records every pair that cannot stand together.
 pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
-    let Settings { server, store, feed, events, delivery, engine, .. } = settings;
+    let Settings {
+        server,
+        store,
+        feed,
+        events,
+        delivery,
+        engine,
+        ..
+    } = settings;
     let rules: [(bool, &[&'static str], &str, &str); 12] = [
         (
             events.accept_timeout >= server.request_timeout,

@@ -71,7 +71,10 @@ impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.len() {
             1 => f.write_str("the settings have a fault, Posthaste does not start")?,
-            count => write!(f, "the settings have {count} faults, Posthaste does not start")?,
+            count => write!(
+                f,
+                "the settings have {count} faults, Posthaste does not start"
+            )?,
         }
         for fault in &self.0 {
             write!(f, "\n\n{fault}")?;

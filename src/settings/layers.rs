@@ -15,21 +15,17 @@ use super::secret::{MASK, mask_url};
 /// The embedded defaults, every key of them.
 pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
 
-const PREFIX: &str = "POSTHASTE_";
-/// Environment names that do not follow `POSTHASTE_SECTION__KEY`. `PORT` is handled apart.
-const PLAIN_NAMES: [(&str, &str); 6] = [
-    ("POSTHASTE_LISTEN", "server.listen"),
-    ("POSTHASTE_DATA_DIR", "store.data_dir"),
-    ("POSTHASTE_ADMIN_KEY", "auth.admin_key"),
-    ("POSTHASTE_ALLOW_NETWORKS", "address_guard.allow_networks"),
-    ("DATABASE_URL", "store.database_url"),
-    ("REDIS_URL", "feed.redis_url"),
-];
 const SECRET_URLS: [&str; 2] = ["store.database_url", "feed.redis_url"];
 const SECRETS: [&str; 1] = ["auth.admin_key"];
 /// What `--dev` lets receivers be in: loopback and the private ranges.
-const DEV_NETWORKS: [&str; 6] =
-    ["127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];
+const DEV_NETWORKS: [&str; 6] = [
+    "127.0.0.0/8",
+    "::1/128",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "fc00::/7",
+];
 
 #[derive(Clone)]
 struct Entry {
@@ -45,17 +41,29 @@ pub struct Layers(BTreeMap<String, Entry>);
 impl fmt::Debug for Layers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map()
-            .entries(self.0.iter().map(|(key, entry)| (key, show(key, &entry.value))))
+            .entries(
+                self.0
+                    .iter()
+                    .map(|(key, entry)| (key, show(key, &entry.value))),
+            )
             .finish()
     }
 }
 
 impl Layers {
     pub(super) fn defaults() -> Self {
-        let table: Table = DEFAULTS.parse().expect("config/default.toml is tested to parse");
-        let entries = flatten(table)
-            .into_iter()
-            .map(|(key, value)| (key, Entry { value, source: Source::Default }));
+        let table: Table = DEFAULTS
+            .parse()
+            .expect("config/default.toml is tested to parse");
+        let entries = flatten(table).into_iter().map(|(key, value)| {
+            (
+                key,
+                Entry {
+                    value,
+                    source: Source::Default,
+                },
+            )
+        });
         Self(entries.collect())
     }
 
@@ -64,7 +72,9 @@ impl Layers {
     }
 
     pub(super) fn source(&self, key: &str) -> Source {
-        self.0.get(key).map_or(Source::Default, |entry| entry.source.clone())
+        self.0
+            .get(key)
+            .map_or(Source::Default, |entry| entry.source.clone())
     }
 
     pub(super) fn is_default(&self, key: &str) -> bool {
@@ -77,17 +87,26 @@ impl Layers {
 
     /// The value as people may see it.
     pub(super) fn shown(&self, key: &str) -> String {
-        self.value(key).map_or_else(|| MASK.to_owned(), |value| show(key, value))
+        self.value(key)
+            .map_or_else(|| MASK.to_owned(), |value| show(key, value))
     }
 
     pub(super) fn given(&self, key: &str) -> Given {
-        Given { key: key.to_owned(), value: Some(self.shown(key)), source: self.source(key) }
+        Given {
+            key: key.to_owned(),
+            value: Some(self.shown(key)),
+            source: self.source(key),
+        }
     }
 
     pub(super) fn add_file(&mut self, path: &Path, faults: &mut Vec<Fault>) {
         let source = Source::File(path.to_owned());
         let whole_file = |problem: String, fix: &str| Fault {
-            given: vec![Given { key: "--config".to_owned(), value: None, source: source.clone() }],
+            given: vec![Given {
+                key: "--config".to_owned(),
+                value: None,
+                source: source.clone(),
+            }],
             problem,
             fix: fix.to_owned(),
         };
@@ -95,7 +114,10 @@ impl Layers {
             Ok(text) => text,
             Err(error) => {
                 let problem = format!("cannot be read: {error}");
-                faults.push(whole_file(problem, "give a readable file, or leave --config out"));
+                faults.push(whole_file(
+                    problem,
+                    "give a readable file, or leave --config out",
+                ));
                 return;
             }
         };
@@ -115,48 +137,14 @@ impl Layers {
         }
     }
 
-    /// Lays the environment on top. Where a key has two names set, they must agree.
-    pub(super) fn add_environment(
-        &mut self,
-        environment: BTreeMap<String, String>,
-        faults: &mut Vec<Fault>,
-    ) {
-        let mut listen_given = false;
-        let mut seen: BTreeMap<String, (&str, &str)> = BTreeMap::new();
-        for (name, text) in &environment {
-            let Some(key) = key_of(name, text) else { continue };
-            listen_given |= key == "server.listen";
-            let source = Source::Environment(name.clone());
-            if let Some((other, other_text)) = seen.insert(key.clone(), (name, text)) {
-                if other_text != text {
-                    faults.push(Fault {
-                        given: vec![Given { key, value: None, source }],
-                        problem: format!("{other} names the same setting with another value"),
-                        fix: format!("set {other} or {name}, not both"),
-                    });
-                }
-                continue;
-            }
-            match self.value(&key).map(|default| parse_as(default, text)) {
-                None => faults.push(self.unknown(&key, source)),
-                Some(value) => self.set(&key, value, source, faults),
-            }
-        }
-        match environment.get("PORT") {
-            Some(port) if !listen_given && !port.trim().is_empty() => {
-                let source = Source::Environment("PORT".to_owned());
-                let listen = Value::String(format!("0.0.0.0:{}", port.trim()));
-                self.set("server.listen", listen, source, faults);
-            }
-            _ => {}
-        }
-    }
-
     pub(super) fn add_dev(&mut self) {
         let under =
             |source: Source| Source::Dev((source != Source::Default).then(|| source.into()));
         if let Some(entry) = self.0.get_mut("address_guard.allow_http") {
-            *entry = Entry { value: Value::Boolean(true), source: Source::Dev(None) };
+            *entry = Entry {
+                value: Value::Boolean(true),
+                source: Source::Dev(None),
+            };
         }
         if let Some(entry) = self.0.get_mut("address_guard.allow_networks") {
             if let Value::Array(networks) = &mut entry.value {
@@ -170,7 +158,8 @@ impl Layers {
         }
     }
 
-    fn set(&mut self, key: &str, value: Value, source: Source, faults: &mut Vec<Fault>) {
+    /// Sets a key that is known to a value of its type; anything else is a fault.
+    pub(super) fn set(&mut self, key: &str, value: Value, source: Source, faults: &mut Vec<Fault>) {
         let Some(entry) = self.0.get_mut(key) else {
             faults.push(self.unknown(key, source));
             return;
@@ -194,53 +183,39 @@ impl Layers {
     }
 
     /// The value of an unknown key is not shown: it may be a misspelt secret.
-    fn unknown(&self, key: &str, source: Source) -> Fault {
+    pub(super) fn unknown(&self, key: &str, source: Source) -> Fault {
         let section = key.split_once('.').map_or(key, |(section, _)| section);
         let inside: Vec<_> = self
             .keys()
             .filter_map(|known| known.strip_prefix(section)?.strip_prefix('.'))
             .collect();
         let fix = if inside.is_empty() {
-            let mut sections: Vec<_> =
-                self.keys().filter_map(|known| known.split_once('.')).map(|(s, _)| s).collect();
+            let mut sections: Vec<_> = self
+                .keys()
+                .filter_map(|known| known.split_once('.'))
+                .map(|(s, _)| s)
+                .collect();
             sections.dedup();
-            format!("remove it, or use one of the sections {}", sections.join(", "))
+            format!(
+                "remove it, or use one of the sections {}",
+                sections.join(", ")
+            )
         } else {
-            format!("remove it, or use one of the keys of [{section}]: {}", inside.join(", "))
+            format!(
+                "remove it, or use one of the keys of [{section}]: {}",
+                inside.join(", ")
+            )
         };
         Fault {
-            given: vec![Given { key: key.to_owned(), value: Some(MASK.to_owned()), source }],
+            given: vec![Given {
+                key: key.to_owned(),
+                value: Some(MASK.to_owned()),
+                source,
+            }],
             problem: "is no setting of Posthaste".to_owned(),
             fix,
         }
     }
-}
-
-/// The setting an environment variable names. Only names with `__` behind the prefix are taken
-/// for ours without being known: Kubernetes injects POSTHASTE_PORT and the like beside them.
-fn key_of(name: &str, text: &str) -> Option<String> {
-    if let Some((_, key)) = PLAIN_NAMES.iter().find(|(plain, _)| *plain == name) {
-        return (!text.trim().is_empty()).then(|| (*key).to_owned());
-    }
-    let rest = name.strip_prefix(PREFIX)?;
-    let (section, key) = rest.split_once("__")?;
-    Some(format!("{}.{}", section.to_lowercase(), key.to_lowercase()))
-}
-
-/// An environment variable's text in the type of the default, or as text where it is none.
-fn parse_as(default: &Value, text: &str) -> Value {
-    let trimmed = text.trim();
-    let parsed = match default {
-        Value::Integer(_) => trimmed.parse().ok().map(Value::Integer),
-        Value::Float(_) => trimmed.parse().ok().map(Value::Float),
-        Value::Boolean(_) => trimmed.parse().ok().map(Value::Boolean),
-        Value::Array(_) => {
-            let items = trimmed.split(',').map(str::trim).filter(|item| !item.is_empty());
-            Some(Value::Array(items.map(Value::from).collect()))
-        }
-        _ => Some(Value::from(trimmed)),
-    };
-    parsed.unwrap_or_else(|| Value::from(text))
 }
 
 fn coerce(default: &Value, value: Value) -> Result<Value, Value> {
@@ -278,7 +253,8 @@ fn flatten(table: Table) -> Vec<(String, Value)> {
         match value {
             Value::Table(keys) => {
                 flat.extend(
-                    keys.into_iter().map(|(key, value)| (format!("{section}.{key}"), value)),
+                    keys.into_iter()
+                        .map(|(key, value)| (format!("{section}.{key}"), value)),
                 );
             }
             value => flat.push((section, value)),

@@ -6,6 +6,7 @@
 //! environment is passed in: only the command line reads the real one.
 
 mod contradictions;
+mod environment;
 mod fault;
 mod layers;
 mod print;
@@ -68,8 +69,10 @@ impl Settings {
         if let Some(path) = file {
             layers.add_file(path, &mut faults);
         }
-        let environment: BTreeMap<String, String> =
-            environment.into_iter().map(|(name, text)| (name.into(), text.into())).collect();
+        let environment: BTreeMap<String, String> = environment
+            .into_iter()
+            .map(|(name, text)| (name.into(), text.into()))
+            .collect();
         layers.add_environment(environment, &mut faults);
         if dev {
             layers.add_dev();

@@ -7,7 +7,10 @@ pub(super) fn masked_toml(layers: &Layers) -> String {
     let mut lines = Vec::new();
     let mut section = "";
     for line in DEFAULTS.lines() {
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        if let Some(name) = line
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
             if !section.is_empty() {
                 lines.push(String::new());
             }
@@ -29,5 +32,6 @@ pub(super) fn masked_toml(layers: &Layers) -> String {
 
 /// Key and value of a line that sets one.
 pub(super) fn key_of(line: &str) -> Option<(&str, &str)> {
-    line.split_once(" = ").filter(|(key, _)| !key.starts_with('#'))
+    line.split_once(" = ")
+        .filter(|(key, _)| !key.starts_with('#'))
 }

@@ -42,7 +42,9 @@ impl<'a> Reader<'a> {
             _ => {
                 self.out_of_bounds(key, &low, &high);
                 let default = self.defaults.value(key).and_then(Value::as_integer);
-                default.and_then(|value| u64::try_from(value).ok()).unwrap_or(low)
+                default
+                    .and_then(|value| u64::try_from(value).ok())
+                    .unwrap_or(low)
             }
         }
     }
@@ -65,19 +67,28 @@ impl<'a> Reader<'a> {
             Some(value) if (low..=high).contains(&value) => value,
             _ => {
                 self.out_of_bounds(key, &low, &high);
-                self.defaults.value(key).and_then(Value::as_float).unwrap_or(low)
+                self.defaults
+                    .value(key)
+                    .and_then(Value::as_float)
+                    .unwrap_or(low)
             }
         }
     }
 
     pub(super) fn flag(&mut self, key: &'static str) -> bool {
         self.read.push((key, None));
-        self.layers.value(key).and_then(Value::as_bool).unwrap_or_default()
+        self.layers
+            .value(key)
+            .and_then(Value::as_bool)
+            .unwrap_or_default()
     }
 
     pub(super) fn text(&mut self, key: &'static str) -> &'a str {
         self.read.push((key, None));
-        self.layers.value(key).and_then(Value::as_str).unwrap_or_default()
+        self.layers
+            .value(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 
     /// Text, where it is not empty.
@@ -91,7 +102,9 @@ impl<'a> Reader<'a> {
         let items = self.layers.value(key).and_then(Value::as_array);
         let mut parsed = Vec::new();
         for item in items.into_iter().flatten() {
-            let text = item.as_str().map_or_else(|| item.to_string(), str::to_owned);
+            let text = item
+                .as_str()
+                .map_or_else(|| item.to_string(), str::to_owned);
             match text.parse() {
                 Ok(item) => parsed.push(item),
                 Err(_) => {
@@ -115,7 +128,11 @@ impl<'a> Reader<'a> {
     ) {
         self.faulty.insert(key);
         let given = vec![self.layers.given(key)];
-        self.faults.push(Fault { given, problem: problem.into(), fix: fix.into() });
+        self.faults.push(Fault {
+            given,
+            problem: problem.into(),
+            fix: fix.into(),
+        });
     }
 
     /// Records that keys contradict each other, unless one of them is faulty already: the
@@ -123,7 +140,11 @@ impl<'a> Reader<'a> {
     pub(super) fn contradiction(&mut self, keys: &[&'static str], problem: &str, fix: &str) {
         if !keys.iter().any(|key| self.faulty.contains(key)) {
             let given = keys.iter().map(|key| self.layers.given(key)).collect();
-            self.faults.push(Fault { given, problem: problem.to_owned(), fix: fix.to_owned() });
+            self.faults.push(Fault {
+                given,
+                problem: problem.to_owned(),
+                fix: fix.to_owned(),
+            });
         }
     }
 

@@ -32,7 +32,9 @@ const SHOWN_PARAMETERS: [&str; 4] = ["sslmode", "sslrootcert", "application_name
 
 /// A URL with its password masked; masked whole where it is not certain what part is secret.
 pub(super) fn mask_url(text: &str) -> String {
-    let Ok(mut url) = Url::parse(text) else { return MASK.to_owned() };
+    let Ok(mut url) = Url::parse(text) else {
+        return MASK.to_owned();
+    };
     // An `@` behind the host is one of an unescaped password that was cut in two.
     let tail = [Some(url.path()), url.query(), url.fragment()];
     if url.cannot_be_a_base() || tail.into_iter().flatten().any(|part| part.contains('@')) {
@@ -61,9 +63,18 @@ mod tests {
     #[test]
     fn urls_keep_what_helps_and_hide_the_rest() {
         let cases = [
-            ("postgres://relay:hunter2@db:5432/relay", "postgres://relay:********@db:5432/relay"),
-            ("redis://:hunter2@cache:6379/0", "redis://:********@cache:6379/0"),
-            ("postgres://db/relay?sslmode=require", "postgres://db/relay?sslmode=require"),
+            (
+                "postgres://relay:hunter2@db:5432/relay",
+                "postgres://relay:********@db:5432/relay",
+            ),
+            (
+                "redis://:hunter2@cache:6379/0",
+                "redis://:********@cache:6379/0",
+            ),
+            (
+                "postgres://db/relay?sslmode=require",
+                "postgres://db/relay?sslmode=require",
+            ),
             (
                 "postgres://db/relay?password=hunter2&sslmode=require",
                 "postgres://db/relay?password=********&sslmode=require",
@@ -80,6 +91,9 @@ mod tests {
 
     #[test]
     fn a_secret_does_not_debug_itself() {
-        assert_eq!(format!("{:?}", Some(Secret::new("hunter2"))), "Some(********)");
+        assert_eq!(
+            format!("{:?}", Some(Secret::new("hunter2"))),
+            "Some(********)"
+        );
     }
 }

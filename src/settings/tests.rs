@@ -32,7 +32,10 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(settings.delivery.timeout, Duration::from_secs(15));
     assert_eq!(settings.delivery.max_in_flight, 64);
     assert_eq!(settings.events.max_body_bytes, 5 * 1024 * 1024);
-    assert_eq!(settings.events.idempotency_retention, Duration::from_secs(24 * 3_600));
+    assert_eq!(
+        settings.events.idempotency_retention,
+        Duration::from_secs(24 * 3_600)
+    );
     assert_eq!(settings.store.data_dir, Path::new("./data"));
     assert!(settings.store.database_url.is_none() && settings.feed.redis_url.is_none());
     assert!(settings.auth.admin_key.is_none() && settings.delivery.ca_file.is_none());
@@ -44,7 +47,9 @@ fn defaults_are_the_documented_ones() {
 fn the_default_retries_last_about_thirty_hours() {
     let retry = defaults().retry;
     assert_eq!((retry.attempts(), retry.max_age()), (9, None));
-    let planned: Duration = (1..9).filter_map(|failed| retry.delay_after(failed, 0.5)).sum();
+    let planned: Duration = (1..9)
+        .filter_map(|failed| retry.delay_after(failed, 0.5))
+        .sum();
     let hours = planned.as_secs_f64() / 3_600.0;
     assert!((29.0..31.0).contains(&hours), "{hours}");
 }
@@ -68,10 +73,16 @@ fn every_default_is_documented_with_its_bounds_and_every_key_is_read_once() {
             let path = format!("{section}.{key}");
             let bounds = reader.read.iter().find(|(read, _)| *read == path);
             if let Some((_, Some(bounds))) = bounds {
-                assert!(comment.contains(bounds.as_str()), "{path} does not document {bounds}");
+                assert!(
+                    comment.contains(bounds.as_str()),
+                    "{path} does not document {bounds}"
+                );
             }
             if key.ends_with("_ms") {
-                assert!(comment.contains("Milliseconds"), "{path} does not document its unit");
+                assert!(
+                    comment.contains("Milliseconds"),
+                    "{path} does not document its unit"
+                );
             }
             comment.clear();
         } else {
@@ -106,7 +117,10 @@ fn plain_names_reach_their_keys() {
     assert!(settings.is_distributed() && settings.log.json);
     assert_eq!(settings.feed.redis_url.unwrap().expose(), "rediss://cache");
     assert_eq!(settings.store.data_dir, Path::new("/var/lib/posthaste"));
-    assert_eq!(settings.auth.admin_key.unwrap().expose(), "0123456789abcdef");
+    assert_eq!(
+        settings.auth.admin_key.unwrap().expose(),
+        "0123456789abcdef"
+    );
     assert_eq!(settings.address_guard.allow_networks.len(), 2);
     assert_eq!(settings.retry.to_spec().delays_ms, Some(vec![100, 2000]));
 }
@@ -115,14 +129,24 @@ fn plain_names_reach_their_keys() {
 fn port_alone_binds_everywhere_and_listen_wins() {
     let cases: [(Environment<'_>, &str); 5] = [
         (&[("PORT", "9000")], "0.0.0.0:9000"),
-        (&[("PORT", "9000"), ("POSTHASTE_LISTEN", "[::1]:7000")], "[::1]:7000"),
-        (&[("PORT", "x"), ("POSTHASTE_SERVER__LISTEN", "127.0.0.1:1")], "127.0.0.1:1"),
+        (
+            &[("PORT", "9000"), ("POSTHASTE_LISTEN", "[::1]:7000")],
+            "[::1]:7000",
+        ),
+        (
+            &[("PORT", "x"), ("POSTHASTE_SERVER__LISTEN", "127.0.0.1:1")],
+            "127.0.0.1:1",
+        ),
         (&[("PORT", ""), ("POSTHASTE_LISTEN", "")], "127.0.0.1:8080"),
         (&[("POSTHASTE_LISTEN", "127.0.0.1:0")], "127.0.0.1:0"),
     ];
     for (environment, listen) in cases {
         let settings = from_environment(environment).unwrap();
-        assert_eq!(settings.server.listen.to_string(), listen, "{environment:?}");
+        assert_eq!(
+            settings.server.listen.to_string(),
+            listen,
+            "{environment:?}"
+        );
     }
 }
 
@@ -146,7 +170,10 @@ fn dev_opens_loopback_and_private_networks_and_says_so() {
     assert!(settings.warnings[0].contains("--dev"));
     let printed = settings.to_masked_toml();
     assert!(printed.contains("allow_http = true # --dev"), "{printed}");
-    assert!(printed.contains("# environment POSTHASTE_ALLOW_NETWORKS, and --dev"), "{printed}");
+    assert!(
+        printed.contains("# environment POSTHASTE_ALLOW_NETWORKS, and --dev"),
+        "{printed}"
+    );
 }
 
 /// (file, environment, what the message must hold)
@@ -155,39 +182,107 @@ type Refused<'a> = (&'a str, Environment<'a>, &'a [&'a str]);
 #[test]
 fn faults_name_key_value_source_and_fix() {
     let cases: &[Refused<'_>] = &[
-        ("[delivery]\nwindoww = 3\n", &[], &["delivery.windoww", "no setting", "window_bytes"]),
-        ("[delivry]\nwindow = 3\n", &[], &["delivry.window", "sections", "delivery"]),
+        (
+            "[delivery]\nwindoww = 3\n",
+            &[],
+            &["delivery.windoww", "no setting", "window_bytes"],
+        ),
+        (
+            "[delivry]\nwindow = 3\n",
+            &[],
+            &["delivry.window", "sections", "delivery"],
+        ),
         ("window = 3\n", &[], &["  window = ", "no setting"]),
-        ("[delivery]\nproxy = \"http://p\"\n", &[], &["delivery.proxy", "no setting"]),
+        (
+            "[delivery]\nproxy = \"http://p\"\n",
+            &[],
+            &["delivery.proxy", "no setting"],
+        ),
         (
             "[delivery]\nwindow = \"3\"\n",
             &[],
             &["delivery.window = \"3\"", "a whole number", "256"],
         ),
-        ("[delivery]\nwindow = -3\n", &[], &["delivery.window = -3", "1 to 100000"]),
-        ("[retry]\njitter = nan\n", &[], &["retry.jitter = nan", "0 to 0.5"]),
-        ("[log]\nfilter = \"a=b=c\"\n", &[], &["log.filter", "is not a filter"]),
-        ("[log]\nformat = \"xml\"\n", &[], &["log.format = \"xml\"", "text or json"]),
-        ("[store]\ndata_dir = \"\"\n", &[], &["store.data_dir", "empty"]),
+        (
+            "[delivery]\nwindow = -3\n",
+            &[],
+            &["delivery.window = -3", "1 to 100000"],
+        ),
+        (
+            "[retry]\njitter = nan\n",
+            &[],
+            &["retry.jitter = nan", "0 to 0.5"],
+        ),
+        (
+            "[log]\nfilter = \"a=b=c\"\n",
+            &[],
+            &["log.filter", "is not a filter"],
+        ),
+        (
+            "[log]\nformat = \"xml\"\n",
+            &[],
+            &["log.format = \"xml\"", "text or json"],
+        ),
+        (
+            "[store]\ndata_dir = \"\"\n",
+            &[],
+            &["store.data_dir", "empty"],
+        ),
         (
             "[delivery]\nca_file = \"/none\"\n",
             &[],
             &["delivery.ca_file = \"/none\"", "cannot be read"],
         ),
-        ("[delivery]\nca_file = \"Cargo.toml\"\n", &[], &["holds no PEM certificate"]),
-        ("[retry]\ndelays_ms = [1, -2]\n", &[], &["retry.delays_ms", "item \"-2\""]),
-        ("[retry]\nmax_age_ms = 5\n", &[], &["retry.max_age_ms = 5", "1000 to"]),
-        ("[store]\ndatabase_url = \"oops\n", &[], &["--config", "not TOML (line 2)"]),
+        (
+            "[delivery]\nca_file = \"Cargo.toml\"\n",
+            &[],
+            &["holds no PEM certificate"],
+        ),
+        (
+            "[retry]\ndelays_ms = [1, -2]\n",
+            &[],
+            &["retry.delays_ms", "item \"-2\""],
+        ),
+        (
+            "[retry]\nmax_age_ms = 5\n",
+            &[],
+            &["retry.max_age_ms = 5", "1000 to"],
+        ),
+        (
+            "[store]\ndatabase_url = \"oops\n",
+            &[],
+            &["--config", "not TOML (line 2)"],
+        ),
         (
             "",
             &[("POSTHASTE_SERVER__PORT", "1")],
             &["server.port", "environment POSTHASTE_SERVER__PORT"],
         ),
-        ("", &[("POSTHASTE__SERVER__LISTEN", "1")], &["is no setting"]),
-        ("", &[("POSTHASTE_DELIVERY__WINDOW", "")], &["delivery.window = \"\"", "whole number"]),
-        ("", &[("POSTHASTE_LISTEN", "localhost")], &["server.listen = \"localhost\"", "IP:PORT"]),
-        ("", &[("PORT", "99999")], &["server.listen = \"0.0.0.0:99999\" (environment PORT)"]),
-        ("", &[("POSTHASTE_ALLOW_NETWORKS", "10.0.0.0/33")], &["\"10.0.0.0/33\" is not a network"]),
+        (
+            "",
+            &[("POSTHASTE__SERVER__LISTEN", "1")],
+            &["is no setting"],
+        ),
+        (
+            "",
+            &[("POSTHASTE_DELIVERY__WINDOW", "")],
+            &["delivery.window = \"\"", "whole number"],
+        ),
+        (
+            "",
+            &[("POSTHASTE_LISTEN", "localhost")],
+            &["server.listen = \"localhost\"", "IP:PORT"],
+        ),
+        (
+            "",
+            &[("PORT", "99999")],
+            &["server.listen = \"0.0.0.0:99999\" (environment PORT)"],
+        ),
+        (
+            "",
+            &[("POSTHASTE_ALLOW_NETWORKS", "10.0.0.0/33")],
+            &["\"10.0.0.0/33\" is not a network"],
+        ),
         (
             "",
             &[("POSTHASTE_ADDRESS_GUARD__ALLOW_HTTP", "yes")],
@@ -198,12 +293,23 @@ fn faults_name_key_value_source_and_fix() {
             &[("DATABASE_URL", "mysql://db")],
             &["environment DATABASE_URL", "postgres:// or postgresql://"],
         ),
-        ("", &[("DATABASE_URL", "postgres://u:p@ss:x/w")], &["is not a URL", "%40"]),
-        ("", &[("DATABASE_URL", "postgres://u:p@ss/w@db")], &["behind its host", "%2F"]),
+        (
+            "",
+            &[("DATABASE_URL", "postgres://u:p@ss:x/w")],
+            &["is not a URL", "%40"],
+        ),
+        (
+            "",
+            &[("DATABASE_URL", "postgres://u:p@ss/w@db")],
+            &["behind its host", "%2F"],
+        ),
         ("", &[("DATABASE_URL", "postgres:db")], &["names no host"]),
         (
             "",
-            &[("DATABASE_URL", "postgres://a"), ("POSTHASTE_STORE__DATABASE_URL", "postgres://b")],
+            &[
+                ("DATABASE_URL", "postgres://a"),
+                ("POSTHASTE_STORE__DATABASE_URL", "postgres://b"),
+            ],
             &["store.database_url", "DATABASE_URL names the same setting"],
         ),
     ];
@@ -227,25 +333,55 @@ fn every_fault_is_reported() {
 #[test]
 fn settings_that_contradict_each_other_are_refused() {
     let cases = [
-        ("[events]\naccept_timeout_ms = 30000", "server.request_timeout_ms"),
-        ("[events]\nmax_payload_bytes = 6000000", "events.max_body_bytes"),
+        (
+            "[events]\naccept_timeout_ms = 30000",
+            "server.request_timeout_ms",
+        ),
+        (
+            "[events]\nmax_payload_bytes = 6000000",
+            "events.max_body_bytes",
+        ),
         ("[events]\nmax_group = 99", "events.max_batch"),
         ("[events]\nmax_waiting = 99", "events.max_batch"),
-        ("[events]\nmax_waiting_bytes = 4000000", "events.max_body_bytes"),
-        ("[delivery]\nmax_in_flight_total = 63", "delivery.max_in_flight"),
+        (
+            "[events]\nmax_waiting_bytes = 4000000",
+            "events.max_body_bytes",
+        ),
+        (
+            "[delivery]\nmax_in_flight_total = 63",
+            "delivery.max_in_flight",
+        ),
         ("[delivery]\nwindow = 63", "delivery.max_in_flight"),
-        ("[delivery]\nwindow_bytes = 262143", "events.max_payload_bytes"),
-        ("[delivery]\nanswer_read_bytes = 4095", "delivery.answer_keep_bytes"),
+        (
+            "[delivery]\nwindow_bytes = 262143",
+            "events.max_payload_bytes",
+        ),
+        (
+            "[delivery]\nanswer_read_bytes = 4095",
+            "delivery.answer_keep_bytes",
+        ),
         ("[engine]\nlease_renew_ms = 5000", "engine.lease_ttl_ms"),
-        ("[store]\nacquire_timeout_ms = 10000", "events.accept_timeout_ms"),
-        ("[feed]\nredis_url = \"redis://cache\"", "store.database_url"),
+        (
+            "[store]\nacquire_timeout_ms = 10000",
+            "events.accept_timeout_ms",
+        ),
+        (
+            "[feed]\nredis_url = \"redis://cache\"",
+            "store.database_url",
+        ),
         ("[retry]\ncap_ms = 4999", "retry.base_ms"),
-        ("[retry]\nattempts = 9\ndelays_ms = [5]\nfactor = 2.0", "retry.factor"),
+        (
+            "[retry]\nattempts = 9\ndelays_ms = [5]\nfactor = 2.0",
+            "retry.factor",
+        ),
     ];
     for (file, other) in cases {
         let faults = load(file, &[]).unwrap_err();
         assert_eq!(faults.0.len(), 1, "{file}: {faults}");
-        assert!(faults.0[0].given.iter().any(|given| given.key == other), "{file}: {faults}");
+        assert!(
+            faults.0[0].given.iter().any(|given| given.key == other),
+            "{file}: {faults}"
+        );
     }
 }
 
@@ -259,13 +395,22 @@ fn secrets_are_shown_nowhere() {
     let settings = from_environment(&environment).unwrap();
     assert!(!settings.to_masked_toml().contains("hunter2"));
     assert!(!format!("{:?}", settings.auth).contains("hunter2"));
-    assert!(!format!("{settings:?}").contains("hunter2"), "Debug shows a secret");
+    assert!(
+        !format!("{settings:?}").contains("hunter2"),
+        "Debug shows a secret"
+    );
 
     let refused: [(&str, Environment<'_>); 6] = [
         ("", &[("POSTHASTE_ADMIN_KEY", "hunter2")]),
         ("", &[("DATABASE_URL", "mysql://relay:hunter2@db")]),
         ("", &[("DATABASE_URL", "relay:hunter2")]),
-        ("", &[("POSTHASTE_STORE__DATABSE_URL", "postgres://relay:hunter2@db")]),
+        (
+            "",
+            &[(
+                "POSTHASTE_STORE__DATABSE_URL",
+                "postgres://relay:hunter2@db",
+            )],
+        ),
         ("[auth]\nadmin_key = [\"hunter2\"]\n", &[]),
         ("[auth]\nadmin_key = \"hunter2\n", &[]),
     ];

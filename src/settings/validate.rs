@@ -31,16 +31,25 @@ pub(super) fn settings(layers: Layers, dev: bool, faults: Vec<Fault>) -> Result<
         return Err(Faults(reader.faults));
     }
     let warnings = contradictions::warnings(&read, dev);
-    Ok(Settings { dev, warnings, origin: layers, ..read })
+    Ok(Settings {
+        dev,
+        warnings,
+        origin: layers,
+        ..read
+    })
 }
 
 /// Every key, once. A test compares what is read here with `config/default.toml`.
 pub(super) fn read_all(reader: &mut Reader<'_>) -> Settings {
     Settings {
         server: server(reader),
-        auth: AuthSettings { admin_key: admin_key(reader) },
+        auth: AuthSettings {
+            admin_key: admin_key(reader),
+        },
         store: store(reader),
-        feed: FeedSettings { redis_url: url(reader, "feed.redis_url", &["redis", "rediss"]) },
+        feed: FeedSettings {
+            redis_url: url(reader, "feed.redis_url", &["redis", "rediss"]),
+        },
         events: events(reader),
         delivery: delivery(reader),
         retry: retry(reader),
@@ -91,7 +100,9 @@ pub fn check_admin_key(text: &str) -> Result<(), String> {
     }
     if text.len() < SHORTEST_ADMIN_KEY {
         let length = text.len();
-        return Err(format!("must have at least {SHORTEST_ADMIN_KEY} characters, has {length}"));
+        return Err(format!(
+            "must have at least {SHORTEST_ADMIN_KEY} characters, has {length}"
+        ));
     }
     Ok(())
 }
@@ -99,7 +110,11 @@ pub fn check_admin_key(text: &str) -> Result<(), String> {
 fn store(reader: &mut Reader<'_>) -> StoreSettings {
     let data_dir = reader.text("store.data_dir");
     if data_dir.is_empty() {
-        reader.refuse("store.data_dir", "is empty", "name a directory, for example ./data");
+        reader.refuse(
+            "store.data_dir",
+            "is empty",
+            "name a directory, for example ./data",
+        );
     }
     StoreSettings {
         database_url: url(reader, "store.database_url", &["postgres", "postgresql"]),
@@ -123,7 +138,11 @@ fn url(reader: &mut Reader<'_>, key: &'static str, schemes: &[&str]) -> Option<S
         }
         Ok(url) if url.cannot_be_a_base() => reader.refuse(key, "names no host", fix),
         Ok(url) if url.path().contains('@') || url.fragment().is_some() => {
-            reader.refuse(key, "has an @ or # behind its host, most likely from a password", fix);
+            reader.refuse(
+                key,
+                "has an @ or # behind its host, most likely from a password",
+                fix,
+            );
         }
         Ok(_) => {}
     }
@@ -188,11 +207,21 @@ fn retry(reader: &mut Reader<'_>) -> RetryPolicy {
         0 => None,
         age => Some(Duration::from_millis(age)),
     };
-    let exponential = Schedule::Exponential { base, factor, cap, attempts };
+    let exponential = Schedule::Exponential {
+        base,
+        factor,
+        cap,
+        attempts,
+    };
     let schedule = if delays.is_empty() {
         exponential.clone()
     } else {
-        for key in ["retry.attempts", "retry.base_ms", "retry.factor", "retry.cap_ms"] {
+        for key in [
+            "retry.attempts",
+            "retry.base_ms",
+            "retry.factor",
+            "retry.cap_ms",
+        ] {
             if reader.differs(key) {
                 reader.contradiction(
                     &["retry.delays_ms", key],
@@ -249,9 +278,16 @@ fn log(reader: &mut Reader<'_>) -> LogSettings {
         "json" => true,
         "text" => false,
         _ => {
-            reader.refuse("log.format", "is neither text nor json", "write text or json");
+            reader.refuse(
+                "log.format",
+                "is neither text nor json",
+                "write text or json",
+            );
             false
         }
     };
-    LogSettings { filter: filter.to_owned(), json }
+    LogSettings {
+        filter: filter.to_owned(),
+        json,
+    }
 }
