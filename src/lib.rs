@@ -6,8 +6,10 @@
 
 pub mod domain;
 
+pub mod actors;
 pub mod cli;
 pub mod clock;
 pub mod engine;
 pub mod settings;
+pub mod store;
 pub mod telemetry;

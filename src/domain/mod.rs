@@ -4,10 +4,19 @@
 //! chance arrive as arguments. That is what lets the rules be tested as tables and as random
 //! interleavings, and what `tests/architecture.rs` holds.
 
-
+pub mod admission;
+pub mod delivery;
+pub mod event;
+pub mod event_type;
 pub mod id;
+pub mod idempotency;
 pub mod outcome;
+pub mod rate_limit;
+pub mod restart;
 pub mod retry;
+pub mod signature;
+pub mod subscription;
 pub mod timestamp;
+pub mod window;
 
 pub use timestamp::Timestamp;

@@ -198,10 +198,15 @@ pub fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than u64 holds is still a number of seconds: longer than any bound.
-        return Some(Duration::from_secs(value.parse().unwrap_or(u64::from(u32::MAX))));
+        return Some(Duration::from_secs(
+            value.parse().unwrap_or(u64::from(u32::MAX)),
+        ));
     }
     let date = httpdate::parse_http_date(value).ok()?;
-    let seconds = date.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let seconds = date
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
     let at = Timestamp::from_micros(i64::try_from(seconds).ok()?.saturating_mul(1_000_000));
     Some(at.since(now))
 }
@@ -251,7 +256,11 @@ mod tests {
             ("soon", None),
         ];
         for (text, seconds) in cases {
-            assert_eq!(parse_retry_after(text, now), seconds.map(Duration::from_secs), "{text:?}");
+            assert_eq!(
+                parse_retry_after(text, now),
+                seconds.map(Duration::from_secs),
+                "{text:?}"
+            );
         }
     }
 

@@ -89,7 +89,13 @@ impl RetryPolicySpec {
             || self.factor.is_some()
             || self.cap_ms.is_some();
         let explicit = self.delays_ms.is_some();
-        let keep = |wanted: bool| if wanted { fallback.clone() } else { Self::default() };
+        let keep = |wanted: bool| {
+            if wanted {
+                fallback.clone()
+            } else {
+                Self::default()
+            }
+        };
         let old_exponential = keep(!explicit);
         Self {
             attempts: self.attempts.or(old_exponential.attempts),
@@ -112,7 +118,10 @@ impl RetryPolicySpec {
                 ("capMs", self.cap_ms.is_some()),
             ];
             if let Some((field, _)) = exponential.into_iter().find(|(_, set)| *set) {
-                return Err(wrong(field, "cannot stand beside delaysMs; give one or the other"));
+                return Err(wrong(
+                    field,
+                    "cannot stand beside delaysMs; give one or the other",
+                ));
             }
         }
         let filled = self.clone().or(&default.to_spec());
@@ -121,14 +130,20 @@ impl RetryPolicySpec {
 }
 
 fn wrong(field: &'static str, problem: impl Into<String>) -> InvalidRetryPolicy {
-    InvalidRetryPolicy { field, problem: problem.into() }
+    InvalidRetryPolicy {
+        field,
+        problem: problem.into(),
+    }
 }
 
 fn within(field: &'static str, value: u64, low: u64, high: u64) -> Result<u64, InvalidRetryPolicy> {
     if (low..=high).contains(&value) {
         Ok(value)
     } else {
-        Err(wrong(field, format!("must be {low} to {high} (milliseconds), not {value}")))
+        Err(wrong(
+            field,
+            format!("must be {low} to {high} (milliseconds), not {value}"),
+        ))
     }
 }
 
@@ -139,12 +154,19 @@ impl RetryPolicy {
         jitter: f64,
         max_age: Option<Duration>,
     ) -> Result<Self, InvalidRetryPolicy> {
-        Self { schedule, jitter, max_age }.checked()
+        Self {
+            schedule,
+            jitter,
+            max_age,
+        }
+        .checked()
     }
 
     fn from_filled(spec: &RetryPolicySpec) -> Result<Self, InvalidRetryPolicy> {
         let schedule = match &spec.delays_ms {
-            Some(delays) => Schedule::Delays(delays.iter().copied().map(Duration::from_millis).collect()),
+            Some(delays) => {
+                Schedule::Delays(delays.iter().copied().map(Duration::from_millis).collect())
+            }
             None => Schedule::Exponential {
                 base: Duration::from_millis(spec.base_ms.unwrap_or(5_000)),
                 factor: spec.factor.unwrap_or(2.0),
@@ -152,25 +174,40 @@ impl RetryPolicy {
                 attempts: spec.attempts.unwrap_or(1),
             },
         };
-        Self::new(schedule, spec.jitter.unwrap_or(0.0), spec.max_age_ms.map(Duration::from_millis))
+        Self::new(
+            schedule,
+            spec.jitter.unwrap_or(0.0),
+            spec.max_age_ms.map(Duration::from_millis),
+        )
     }
 
     fn checked(self) -> Result<Self, InvalidRetryPolicy> {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         match &self.schedule {
-            Schedule::Exponential { base, factor, cap, attempts } => {
+            Schedule::Exponential {
+                base,
+                factor,
+                cap,
+                attempts,
+            } => {
                 within("baseMs", millis(*base), 100, DAY_MS)?;
                 within("capMs", millis(*cap), millis(*base), LONGEST_DELAY_MS)?;
                 if !(1.0..=10.0).contains(factor) {
                     return Err(wrong("factor", format!("must be 1 to 10, not {factor}")));
                 }
                 if !(1..=MAX_ATTEMPTS).contains(attempts) {
-                    return Err(wrong("attempts", format!("must be 1 to {MAX_ATTEMPTS}, not {attempts}")));
+                    return Err(wrong(
+                        "attempts",
+                        format!("must be 1 to {MAX_ATTEMPTS}, not {attempts}"),
+                    ));
                 }
             }
             Schedule::Delays(delays) => {
                 if delays.len() >= MAX_ATTEMPTS as usize {
-                    return Err(wrong("delaysMs", format!("at most {} delays", MAX_ATTEMPTS - 1)));
+                    return Err(wrong(
+                        "delaysMs",
+                        format!("at most {} delays", MAX_ATTEMPTS - 1),
+                    ));
                 }
                 for delay in delays {
                     within("delaysMs", millis(*delay), 0, LONGEST_DELAY_MS)?;
@@ -178,7 +215,10 @@ impl RetryPolicy {
             }
         }
         if !(0.0..=0.5).contains(&self.jitter) {
-            return Err(wrong("jitter", format!("must be 0 to 0.5, not {}", self.jitter)));
+            return Err(wrong(
+                "jitter",
+                format!("must be 0 to 0.5, not {}", self.jitter),
+            ));
         }
         if let Some(age) = self.max_age {
             within("maxAgeMs", millis(age), 1_000, 30 * DAY_MS)?;
@@ -195,7 +235,12 @@ impl RetryPolicy {
             ..RetryPolicySpec::default()
         };
         match &self.schedule {
-            Schedule::Exponential { base, factor, cap, attempts } => {
+            Schedule::Exponential {
+                base,
+                factor,
+                cap,
+                attempts,
+            } => {
                 spec.attempts = Some(*attempts);
                 spec.base_ms = Some(millis(base));
                 spec.factor = Some(*factor);
@@ -228,7 +273,9 @@ impl RetryPolicy {
             return None;
         }
         let plain = match &self.schedule {
-            Schedule::Exponential { base, factor, cap, .. } => {
+            Schedule::Exponential {
+                base, factor, cap, ..
+            } => {
                 let grown = base.as_secs_f64() * factor.powf(f64::from(failed.saturating_sub(1)));
                 grown.min(cap.as_secs_f64())
             }
@@ -242,7 +289,9 @@ impl RetryPolicy {
 
     /// The longest this policy can keep a delivery busy, attempts' own time not counted.
     pub fn longest_span(&self) -> Duration {
-        let sum = (1..self.attempts()).filter_map(|failed| self.delay_after(failed, 1.0)).sum();
+        let sum = (1..self.attempts())
+            .filter_map(|failed| self.delay_after(failed, 1.0))
+            .sum();
         self.max_age.map_or(sum, |age| age.min(sum))
     }
 }
@@ -266,11 +315,20 @@ mod tests {
     #[test]
     fn grows_by_the_factor_up_to_the_cap_and_ends() {
         let policy = exponential(7, 0.0);
-        let delays: Vec<_> =
-            (1..=7).map(|n| policy.delay_after(n, 0.3).map(|d| d.as_secs())).collect();
+        let delays: Vec<_> = (1..=7)
+            .map(|n| policy.delay_after(n, 0.3).map(|d| d.as_secs()))
+            .collect();
         assert_eq!(
             delays,
-            [Some(5), Some(10), Some(20), Some(40), Some(60), Some(60), None],
+            [
+                Some(5),
+                Some(10),
+                Some(20),
+                Some(40),
+                Some(60),
+                Some(60),
+                None
+            ],
         );
     }
 
@@ -307,7 +365,10 @@ mod tests {
     #[test]
     fn a_spec_survives_the_round_trip() {
         let policy = exponential(4, 0.25);
-        assert_eq!(RetryPolicySpec::default().validate(&policy), Ok(policy.clone()));
+        assert_eq!(
+            RetryPolicySpec::default().validate(&policy),
+            Ok(policy.clone())
+        );
         assert_eq!(policy.to_spec().validate(&exponential(9, 0.0)), Ok(policy));
     }
 

@@ -35,7 +35,9 @@ impl Timestamp {
 
     /// Reads RFC 3339, for example `2025-10-26T10:00:00.000Z` or `2025-10-26T12:00:00+02:00`.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        OffsetDateTime::parse(text, &Rfc3339).ok().map(Self::from_datetime)
+        OffsetDateTime::parse(text, &Rfc3339)
+            .ok()
+            .map(Self::from_datetime)
     }
 
     /// Microseconds since the epoch.
@@ -113,6 +115,9 @@ mod tests {
         assert_eq!(Timestamp::MAX.plus(Duration::MAX), Timestamp::MAX);
         let start = Timestamp::from_micros(5);
         assert_eq!(start.since(Timestamp::from_micros(9)), Duration::ZERO);
-        assert_eq!(start.plus(Duration::from_micros(4)).since(start), Duration::from_micros(4));
+        assert_eq!(
+            start.plus(Duration::from_micros(4)).since(start),
+            Duration::from_micros(4)
+        );
     }
 }

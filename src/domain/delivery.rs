@@ -1,0 +1,455 @@
+//! The life of a delivery: event × subscription, exactly one, ever.
+//!
+//! A delivery is pending, or final. Pending ones end as `delivered`, `failed` (attempts used
+//! up), `expired` (age limit), `cancelled` or `skipped`; a final one becomes pending again only
+//! by a retry, which raises its round. Every move raises `version`, and is made only where the
+//! version still is the one that was read. `docs/delivery-states.md` has the picture.
+
+use std::time::Duration;
+
+use super::Timestamp;
+use super::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
+use super::outcome::Outcome;
+use super::retry::RetryPolicy;
+
+/// The state of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeliveryState {
+    /// To be delivered: now, later, or once what holds its subscription is gone.
+    Pending,
+    /// The receiver answered 2xx.
+    Delivered,
+    /// The attempts were used up.
+    Failed,
+    /// The age limit passed.
+    Expired,
+    /// Ended by an operator, or by its subscription's deletion.
+    Cancelled,
+    /// Held back by a rule, replayable.
+    Skipped,
+}
+
+impl DeliveryState {
+    /// Every state, for exhaustive tests and parsers.
+    pub const ALL: [Self; 6] = [
+        Self::Pending,
+        Self::Delivered,
+        Self::Failed,
+        Self::Expired,
+        Self::Cancelled,
+        Self::Skipped,
+    ];
+
+    /// The word used in tables, answers and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+
+    /// Whether nothing more happens by itself.
+    pub fn is_final(self) -> bool {
+        self != Self::Pending
+    }
+
+    /// Whether a delivery may go from this state to that one. Only a retry leads out of a
+    /// final state, and only to pending.
+    pub fn may_become(self, next: Self, by_retry: bool) -> bool {
+        match (self.is_final(), next) {
+            (false, Self::Pending) => true,
+            (false, _) => true,
+            (true, Self::Pending) => by_retry,
+            (true, _) => false,
+        }
+    }
+}
+
+/// What a delivery has behind it: all that decides about its next attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Attempts made so far, over all rounds: the number of the last one.
+    pub attempts: u32,
+    /// The round: 1, and one more for each retry by hand.
+    pub round: u32,
+    /// Attempts made in this round; the schedule counts these.
+    pub round_attempts: u32,
+    /// Age in this round: the attempts' own time and the delays planned between them.
+    pub aged: Duration,
+    /// Raised by every move; the guard of compare-and-set.
+    pub version: i64,
+}
+
+/// A pending delivery as it goes from the store to an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PendingDelivery {
+    /// Its identity.
+    pub id: DeliveryId,
+    /// What to deliver.
+    pub event_id: EventId,
+    /// To whom.
+    pub subscription_id: SubscriptionId,
+    /// When it was or is due.
+    pub due_at: Timestamp,
+    /// What it has behind it.
+    pub progress: Progress,
+}
+
+/// Why an attempt was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// The first attempt or the retry schedule.
+    Schedule,
+    /// Somebody asked for it.
+    Manual,
+}
+
+impl Trigger {
+    /// The word used in tables, answers and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Schedule => "schedule",
+            Self::Manual => "manual",
+        }
+    }
+}
+
+impl Progress {
+    /// A delivery that was just made.
+    pub fn new() -> Self {
+        Self {
+            round: 1,
+            ..Self::default()
+        }
+    }
+
+    /// Why the next attempt is made: the first of a later round was asked for by somebody.
+    pub fn next_trigger(&self) -> Trigger {
+        if self.round > 1 && self.round_attempts == 0 {
+            Trigger::Manual
+        } else {
+            Trigger::Schedule
+        }
+    }
+
+    /// The next round, asked for by hand: attempt numbers go on, the schedule starts anew.
+    pub fn next_round(self) -> Self {
+        Self {
+            round: self.round.saturating_add(1),
+            round_attempts: 0,
+            aged: Duration::ZERO,
+            version: self.version + 1,
+            ..self
+        }
+    }
+}
+
+/// What we do next with a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// It arrived.
+    Delivered,
+    /// It is tried again then.
+    RetryAt(Timestamp),
+    /// The attempts are used up.
+    Failed,
+    /// The next attempt would come after the age limit.
+    Expired,
+}
+
+/// An outcome's consequences: the delivery's next step, and what it means for the whole
+/// subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The delivery's next step.
+    pub settlement: Settlement,
+    /// What the delivery has behind it now.
+    pub progress: Progress,
+    /// The receiver asked to be left alone until then.
+    pub hold_until: Option<Timestamp>,
+    /// The receiver said that it is gone (410).
+    pub gone: bool,
+}
+
+impl Settlement {
+    /// The state and due time that follow. A final delivery keeps the due time it had.
+    pub fn state_and_due(&self, due_at: Timestamp) -> (DeliveryState, Timestamp) {
+        match *self {
+            Self::Delivered => (DeliveryState::Delivered, due_at),
+            Self::RetryAt(at) => (DeliveryState::Pending, at),
+            Self::Failed => (DeliveryState::Failed, due_at),
+            Self::Expired => (DeliveryState::Expired, due_at),
+        }
+    }
+}
+
+/// Decides what follows from an outcome. `now` is when the call ended, `chance` is 0.0 to 1.0
+/// for the jitter, `hold_bound` the longest `Retry-After` that is honoured.
+pub fn settle(
+    progress: &Progress,
+    outcome: &Outcome,
+    policy: &RetryPolicy,
+    hold_bound: Duration,
+    now: Timestamp,
+    chance: f64,
+) -> Verdict {
+    let mut next = Progress {
+        attempts: progress.attempts.saturating_add(1),
+        round_attempts: progress.round_attempts.saturating_add(1),
+        aged: progress.aged.saturating_add(outcome.duration),
+        version: progress.version + 1,
+        ..*progress
+    };
+    let hold_until = outcome.hold(bounded(hold_bound)).map(|wait| now.plus(wait));
+    let settlement = if outcome.is_success() {
+        Settlement::Delivered
+    } else {
+        match policy.delay_after(next.round_attempts, chance) {
+            None => Settlement::Failed,
+            Some(delay) => {
+                next.aged = next.aged.saturating_add(delay);
+                let expires = policy.max_age().is_some_and(|limit| next.aged > limit);
+                if expires {
+                    Settlement::Expired
+                } else {
+                    let planned = now.plus(delay);
+                    Settlement::RetryAt(hold_until.map_or(planned, |hold| planned.max(hold)))
+                }
+            }
+        }
+    };
+    Verdict {
+        settlement,
+        progress: next,
+        hold_until,
+        gone: outcome.is_gone(),
+    }
+}
+
+fn bounded(hold_bound: Duration) -> Duration {
+    hold_bound.min(Duration::from_secs(7 * 24 * 3600))
+}
+
+/// One attempt to be recorded, with the move that it makes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttemptRecord {
+    /// Made before the call.
+    pub id: AttemptId,
+    /// The delivery as it was taken.
+    pub delivery: PendingDelivery,
+    /// Why it was made.
+    pub trigger: Trigger,
+    /// What the receiver did.
+    pub outcome: Outcome,
+    /// What follows.
+    pub verdict: Verdict,
+}
+
+impl AttemptRecord {
+    /// The attempt's number, from 1, over all rounds.
+    pub fn number(&self) -> u32 {
+        self.verdict.progress.attempts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::outcome::{Answer, CallResult, Failure, FailureKind, Timing};
+    use crate::domain::retry::Schedule;
+
+    fn outcome(result: CallResult) -> Outcome {
+        Outcome {
+            started_at: Timestamp::default(),
+            duration: Duration::from_secs(1),
+            timing: Timing::default(),
+            request_headers: Vec::new(),
+            result,
+        }
+    }
+
+    fn answer(status: u16, retry_after: Option<u64>) -> Outcome {
+        outcome(CallResult::Answer(Answer {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+            body_cut: false,
+            retry_after: retry_after.map(Duration::from_secs),
+        }))
+    }
+
+    fn policy(delays: &[u64], max_age: Option<u64>) -> RetryPolicy {
+        let delays = delays.iter().copied().map(Duration::from_secs).collect();
+        RetryPolicy::new(
+            Schedule::Delays(delays),
+            0.0,
+            max_age.map(Duration::from_secs),
+        )
+        .unwrap()
+    }
+
+    fn settle_at_zero(progress: Progress, outcome: &Outcome, policy: &RetryPolicy) -> Verdict {
+        let bound = Duration::from_secs(3_600);
+        settle(&progress, outcome, policy, bound, Timestamp::default(), 0.5)
+    }
+
+    fn seconds(count: u64) -> Timestamp {
+        Timestamp::default().plus(Duration::from_secs(count))
+    }
+
+    #[test]
+    fn each_answer_has_its_settlement() {
+        let policy = policy(&[10], None);
+        let cases = [
+            (answer(200, None), Settlement::Delivered, None, false),
+            (answer(204, Some(60)), Settlement::Delivered, None, false),
+            (
+                answer(302, None),
+                Settlement::RetryAt(seconds(10)),
+                None,
+                false,
+            ),
+            (
+                answer(404, None),
+                Settlement::RetryAt(seconds(10)),
+                None,
+                false,
+            ),
+            (
+                answer(410, None),
+                Settlement::RetryAt(seconds(10)),
+                None,
+                true,
+            ),
+            (
+                answer(500, Some(60)),
+                Settlement::RetryAt(seconds(10)),
+                None,
+                false,
+            ),
+            (
+                answer(503, Some(60)),
+                Settlement::RetryAt(seconds(60)),
+                Some(60),
+                false,
+            ),
+            (
+                answer(429, Some(5)),
+                Settlement::RetryAt(seconds(10)),
+                Some(5),
+                false,
+            ),
+            (
+                answer(429, Some(90_000)),
+                Settlement::RetryAt(seconds(3_600)),
+                Some(3_600),
+                false,
+            ),
+        ];
+        for (outcome, settlement, hold, gone) in cases {
+            let verdict = settle_at_zero(Progress::new(), &outcome, &policy);
+            assert_eq!(verdict.settlement, settlement, "{outcome:?}");
+            assert_eq!(verdict.hold_until, hold.map(seconds), "{outcome:?}");
+            assert_eq!(verdict.gone, gone, "{outcome:?}");
+        }
+        let failure = Failure {
+            kind: FailureKind::Timeout,
+            message: String::new(),
+            status: None,
+        };
+        let verdict = settle_at_zero(
+            Progress::new(),
+            &outcome(CallResult::Failure(failure)),
+            &policy,
+        );
+        assert_eq!(verdict.settlement, Settlement::RetryAt(seconds(10)));
+    }
+
+    #[test]
+    fn attempts_end_and_a_new_round_starts_the_schedule_anew() {
+        let policy = policy(&[10], None);
+        let first = settle_at_zero(Progress::new(), &answer(500, None), &policy);
+        let last = settle_at_zero(first.progress, &answer(500, None), &policy);
+        assert_eq!(last.settlement, Settlement::Failed);
+        assert_eq!(
+            (last.progress.attempts, last.progress.round_attempts),
+            (2, 2)
+        );
+        assert_eq!(last.progress.next_trigger(), Trigger::Schedule);
+
+        let again = last.progress.next_round();
+        assert_eq!(again.next_trigger(), Trigger::Manual);
+        let third = settle_at_zero(again, &answer(500, None), &policy);
+        assert_eq!(third.settlement, Settlement::RetryAt(seconds(10)));
+        assert_eq!((third.progress.attempts, third.progress.round), (3, 2));
+        assert_eq!(third.progress.next_trigger(), Trigger::Schedule);
+    }
+
+    #[test]
+    fn age_counts_attempts_and_planned_delays_only() {
+        // Each attempt takes 1 s. After the first: 1 + 10 = 11 s; after the second: 12 + 10 = 22 s.
+        let held_long = answer(503, Some(3_600));
+        for (limit, expected_second) in [
+            (22, Settlement::RetryAt(seconds(3_600))),
+            (21, Settlement::Expired),
+        ] {
+            let policy = policy(&[10, 10], Some(limit));
+            let first = settle_at_zero(Progress::new(), &held_long, &policy);
+            assert_eq!(first.settlement, Settlement::RetryAt(seconds(3_600)));
+            assert_eq!(first.progress.aged, Duration::from_secs(11));
+            let second = settle_at_zero(first.progress, &held_long, &policy);
+            assert_eq!(second.settlement, expected_second);
+        }
+    }
+
+    #[test]
+    fn final_states_are_left_only_by_a_retry() {
+        for from in DeliveryState::ALL {
+            for to in DeliveryState::ALL {
+                let free = from.may_become(to, false);
+                assert_eq!(free, from == DeliveryState::Pending, "{from:?} to {to:?}");
+                let retried = from.may_become(to, true);
+                assert_eq!(
+                    retried,
+                    free || to == DeliveryState::Pending,
+                    "{from:?} to {to:?}"
+                );
+            }
+        }
+    }
+
+    proptest! {
+        /// Whatever receivers answer, a round ends after at most the policy's attempts, numbers
+        /// rise by one and so does the version.
+        #[test]
+        fn every_round_ends(statuses in prop::collection::vec(100u16..600, 1..60), delays in 0usize..20) {
+            let policy = policy(&vec![1; delays], None);
+            let mut progress = Progress::new();
+            let mut made = 0;
+            for status in statuses {
+                let verdict = settle_at_zero(progress, &answer(status, None), &policy);
+                made += 1;
+                prop_assert_eq!(verdict.progress.attempts, made);
+                prop_assert_eq!(verdict.progress.version, progress.version + 1);
+                progress = verdict.progress;
+                match verdict.settlement {
+                    Settlement::RetryAt(_) => prop_assert!(made <= delays as u32),
+                    Settlement::Delivered => { prop_assert!((200..300).contains(&status)); break; }
+                    Settlement::Failed => { prop_assert_eq!(made, delays as u32 + 1); break; }
+                    Settlement::Expired => prop_assert!(false, "no age limit was set"),
+                }
+            }
+        }
+    }
+}

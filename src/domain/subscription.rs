@@ -1,0 +1,224 @@
+//! Who wants which events, where and how.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use super::Timestamp;
+use super::event::Event;
+use super::event_type::EventPattern;
+use super::id::SubscriptionId;
+use super::rate_limit::RateLimit;
+use super::retry::{RetryPolicy, RetryPolicySpec};
+use super::signature::SigningSecret;
+
+/// A subscription as stored. `None` in a setting means "the default in force".
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subscription {
+    /// Its identity.
+    pub id: SubscriptionId,
+    /// Whose it is (`clientId`).
+    pub tenant: Option<Arc<str>>,
+    /// A name for people.
+    pub name: String,
+    /// Where deliveries go.
+    pub url: Url,
+    /// What it wants.
+    pub event_types: Vec<EventPattern>,
+    /// Own headers, sent with every attempt, values shown to nobody.
+    pub headers: Vec<(String, String)>,
+    /// Own retry policy, as given: open fields follow the default.
+    pub retry_policy: Option<RetryPolicySpec>,
+    /// Own total deadline of an attempt.
+    pub timeout: Option<Duration>,
+    /// Own bound of attempts in flight.
+    pub max_in_flight: Option<u32>,
+    /// Own pace.
+    pub rate_limit: Option<RateLimit>,
+    /// Whether and why it is delivered to.
+    pub state: SubscriptionState,
+    /// Since when it has that state, and why.
+    pub state_change: StateChange,
+    /// What signs its deliveries.
+    pub secret: SigningSecret,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// The directory's version that its last change drew; also the guard against lost updates.
+    pub version: i64,
+}
+
+/// The state of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SubscriptionState {
+    /// Delivered to.
+    Active,
+    /// Held by an operator.
+    Paused,
+    /// Held by a rule, with a reason.
+    Deactivated,
+    /// Held because its actor kept crashing.
+    Suspended,
+    /// Tombstoned.
+    Deleted,
+}
+
+impl SubscriptionState {
+    /// Every state, for exhaustive tests and parsers.
+    pub const ALL: [Self; 5] = [
+        Self::Active,
+        Self::Paused,
+        Self::Deactivated,
+        Self::Suspended,
+        Self::Deleted,
+    ];
+
+    /// The word used in tables, answers and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Deactivated => "deactivated",
+            Self::Suspended => "suspended",
+            Self::Deleted => "deleted",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+
+    /// Whether attempts may be made now.
+    pub fn delivers(self) -> bool {
+        self == Self::Active
+    }
+}
+
+/// Since when a subscription has its state, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateChange {
+    /// When it changed.
+    pub at: Timestamp,
+    /// A stable word where a rule did it: `gone` (410), `crashing`.
+    pub reason: Option<String>,
+}
+
+/// The receiver answered 410.
+pub const REASON_GONE: &str = "gone";
+/// The subscription's actor kept crashing.
+pub const REASON_CRASHING: &str = "crashing";
+
+/// What a request may change; absent means "leave as it is".
+#[derive(Clone, Debug, Default)]
+pub struct SubscriptionChange {
+    /// New name.
+    pub name: Option<String>,
+    /// New receiver.
+    pub url: Option<Url>,
+    /// New patterns.
+    pub event_types: Option<Vec<EventPattern>>,
+    /// New own headers, all of them.
+    pub headers: Option<Vec<(String, String)>>,
+    /// New retry policy; `Some(None)` returns to the default.
+    pub retry_policy: Option<Option<RetryPolicySpec>>,
+    /// New deadline; `Some(None)` returns to the default.
+    pub timeout: Option<Option<Duration>>,
+    /// New bound in flight; `Some(None)` returns to the default.
+    pub max_in_flight: Option<Option<u32>>,
+    /// New pace; `Some(None)` lifts the limit.
+    pub rate_limit: Option<Option<RateLimit>>,
+    /// New tenant; `Some(None)` takes it away.
+    pub tenant: Option<Option<Arc<str>>>,
+    /// `true` resumes or reactivates, `false` pauses.
+    pub active: Option<bool>,
+}
+
+/// A state asked for that the present one does not allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a {from} subscription cannot become {to}", from = .from.as_str(), to = .to.as_str())]
+pub struct InvalidTransition {
+    /// The state it has.
+    pub from: SubscriptionState,
+    /// The state asked for.
+    pub to: SubscriptionState,
+}
+
+impl Subscription {
+    /// Whether this subscription gets that event. The state plays no part: what is held back
+    /// is held as a pending delivery, never forgotten. Only a deleted one gets nothing.
+    pub fn wants(&self, event: &Event) -> bool {
+        self.state != SubscriptionState::Deleted
+            && self.is_reached_by(event.tenant.as_deref())
+            && self
+                .event_types
+                .iter()
+                .any(|pattern| pattern.matches(&event.event_type))
+    }
+
+    /// An event with a tenant reaches that tenant's subscriptions, one without reaches all.
+    pub fn is_reached_by(&self, tenant: Option<&str>) -> bool {
+        tenant.is_none() || tenant == self.tenant.as_deref()
+    }
+
+    /// The retry policy in force. A stored policy was checked against the default of its day;
+    /// where a new default contradicts it, the new default wins over failing deliveries.
+    pub fn policy(&self, default: &RetryPolicy) -> RetryPolicy {
+        self.retry_policy
+            .as_ref()
+            .and_then(|spec| spec.validate(default).ok())
+            .unwrap_or_else(|| default.clone())
+    }
+
+    /// This subscription with `change` merged in at `now`.
+    pub fn changed(
+        &self,
+        change: SubscriptionChange,
+        now: Timestamp,
+    ) -> Result<Self, InvalidTransition> {
+        let mut next = match change.active {
+            Some(true) => self.moved_to(SubscriptionState::Active, None, now)?,
+            Some(false) => self.moved_to(SubscriptionState::Paused, None, now)?,
+            None => self.clone(),
+        };
+        next.name = change.name.unwrap_or(next.name);
+        next.url = change.url.unwrap_or(next.url);
+        next.event_types = change.event_types.unwrap_or(next.event_types);
+        next.headers = change.headers.unwrap_or(next.headers);
+        next.retry_policy = change.retry_policy.unwrap_or(next.retry_policy);
+        next.timeout = change.timeout.unwrap_or(next.timeout);
+        next.max_in_flight = change.max_in_flight.unwrap_or(next.max_in_flight);
+        next.rate_limit = change.rate_limit.unwrap_or(next.rate_limit);
+        next.tenant = change.tenant.unwrap_or(next.tenant);
+        next.updated_at = now;
+        Ok(next)
+    }
+
+    /// This subscription in another state. Asking for the state it has changes nothing, so
+    /// pausing twice keeps the first time and reason. A deleted one stays deleted. Pausing
+    /// what a rule holds leaves it held by the rule: the reason must not get lost.
+    pub fn moved_to(
+        &self,
+        to: SubscriptionState,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Self, InvalidTransition> {
+        use SubscriptionState::{Active, Deactivated, Deleted, Paused, Suspended};
+        let mut next = self.clone();
+        match (self.state, to) {
+            (from, to) if from == to => return Ok(next),
+            (Deleted, _) => return Err(InvalidTransition { from: Deleted, to }),
+            (Deactivated | Suspended, Paused) => return Ok(next),
+            (_, Active | Paused | Deactivated | Suspended | Deleted) => {}
+        }
+        next.state = to;
+        next.state_change = StateChange {
+            at: now,
+            reason: reason.map(str::to_owned),
+        };
+        next.updated_at = now;
+        Ok(next)
+    }
+}

@@ -1,0 +1,286 @@
+//! The database: the truth that memory and Redis only make fast.
+//!
+//! Everything acknowledged stands here, and everything else can be derived from here. The
+//! trait reads along the life of an event. Stores select and write; they decide nothing: what
+//! an outcome means, whom an event reaches and what a conflict is are settled in `domain`.
+//! One contract suite (`tests/store/`) runs over both implementations.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::domain::Timestamp;
+use crate::domain::delivery::{AttemptRecord, PendingDelivery};
+use crate::domain::event::Event;
+use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
+use crate::domain::idempotency::{KeyName, KnownKey};
+use crate::domain::subscription::Subscription;
+
+pub mod read;
+
+pub use read::{
+    AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, Page, PageRequest, Position,
+};
+
+/// Why the store did not do what was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Away, overloaded, or a conflict between transactions: the same call may succeed later.
+    /// Whether a commit took place may be unknown.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// The data of this very call was refused; it would be refused again.
+    #[error("the store refused the data: {0}")]
+    Refused(String),
+    /// This process does not own the deliveries any more.
+    #[error("this process does not hold the lease on deliveries")]
+    Fenced,
+    /// Something that should never be: a bug, or a damaged database.
+    #[error("the store failed: {0}")]
+    Broken(String),
+}
+
+/// What every call answers.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// A group of events and their deliveries, to be committed as one.
+#[derive(Clone, Debug, Default)]
+pub struct AcceptGroup {
+    /// The version of the directory that the deliveries were matched against.
+    pub directory_version: i64,
+    /// The events, in the order they came.
+    pub events: Vec<Arc<Event>>,
+    /// The keys that these events take.
+    pub keys: Vec<KnownKey>,
+    /// One row for each match, in the events' order.
+    pub deliveries: Vec<PendingDelivery>,
+    /// When the group was formed.
+    pub now: Timestamp,
+    /// Keys taken before this moment are free again.
+    pub keys_expired_before: Timestamp,
+}
+
+/// What became of a group. Anything but `Committed` left nothing behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// All of it is durable.
+    Committed,
+    /// The directory has moved on: reload and match again.
+    DirectoryMoved,
+    /// A key was taken by somebody else meanwhile: settle keys again.
+    KeyTaken,
+}
+
+/// A page of what a subscription has due.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DuePage {
+    /// Due deliveries, oldest due first, then in the order of acceptance.
+    pub due: Vec<DueRow>,
+    /// When the earliest pending delivery after these falls due, if there is one that was not
+    /// yet due when the question was asked.
+    pub next_due: Option<Timestamp>,
+}
+
+/// A due delivery and what it would weigh in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueRow {
+    /// The delivery.
+    pub delivery: PendingDelivery,
+    /// Bytes of its event's payload.
+    pub payload_bytes: usize,
+}
+
+/// Attempts to be recorded as one.
+#[derive(Clone, Debug)]
+pub struct RecordGroup {
+    /// The epoch of the lease that the caller holds.
+    pub epoch: i64,
+    /// At most one row per delivery.
+    pub records: Vec<Arc<AttemptRecord>>,
+    /// Whether an earlier run of this group ended in an unknown fate: what it recorded then
+    /// counts as recorded now.
+    pub rerun: bool,
+    /// When the group is recorded.
+    pub now: Timestamp,
+}
+
+/// What became of one attempt record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// The delivery moved.
+    Moved,
+    /// The delivery had moved on; the attempt stands in the log, marked stale.
+    Stale,
+}
+
+/// The directory's changes after some version.
+#[derive(Clone, Debug, Default)]
+pub struct DirectoryChanges {
+    /// The version that these changes lead to.
+    pub version: i64,
+    /// Subscriptions changed since, deleted ones included.
+    pub subscriptions: Vec<Subscription>,
+}
+
+/// What became of a change to one row that others may change too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// Done; the directory now has this version.
+    At(i64),
+    /// The row was changed by somebody else since it was read: read it again.
+    Overtaken,
+}
+
+/// What became of a retry or cancellation of one delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// Done.
+    Done,
+    /// The delivery moved since it was read: read it again.
+    Overtaken,
+}
+
+/// The lease on all deliveries of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeaseState {
+    /// This holder owns the deliveries, with this epoch.
+    Held {
+        /// Raised whenever the lease changes hands.
+        epoch: i64,
+    },
+    /// Somebody else does.
+    HeldBy {
+        /// Who, for people.
+        holder: String,
+    },
+}
+
+/// A database, seen along the life of an event.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    // --- Accept ---
+
+    /// Which of these keys are taken, not counting those taken before `expired_before`.
+    async fn known_keys(
+        &self,
+        names: &[KeyName],
+        expired_before: Timestamp,
+    ) -> Result<Vec<KnownKey>>;
+
+    /// Commits a group, durably, or leaves nothing behind. Running the same group again after
+    /// an unknown fate is safe: events and deliveries that stand already are left alone.
+    async fn accept(&self, group: &AcceptGroup) -> Result<Accepted>;
+
+    /// Whether this event is stored: tells the fate of the group it was in.
+    async fn event_exists(&self, id: EventId) -> Result<bool>;
+
+    // --- Subscribe ---
+
+    /// What changed in the directory after `version`; 0 asks for everything that is not deleted.
+    async fn directory_since(&self, version: i64) -> Result<DirectoryChanges>;
+
+    /// The directory's version: one cheap read.
+    async fn directory_version(&self) -> Result<i64>;
+
+    /// Stores a new subscription; its `version` is drawn here.
+    async fn create_subscription(&self, subscription: &Subscription) -> Result<i64>;
+
+    /// Replaces a subscription where its stored version still is `subscription.version`.
+    async fn update_subscription(&self, subscription: &Subscription) -> Result<Changed>;
+
+    /// One subscription as it stands, deleted ones included.
+    async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>>;
+
+    /// Cancels up to `limit` pending deliveries of a (deleted) subscription and says how many.
+    async fn cancel_pending(&self, id: SubscriptionId, now: Timestamp, limit: u32) -> Result<u64>;
+
+    /// Deleted subscriptions that still have something pending.
+    async fn deleted_with_pending(&self, limit: u32) -> Result<Vec<SubscriptionId>>;
+
+    // --- Deliver ---
+
+    /// Up to `limit` deliveries due at `now`. Costs an index range of `limit` rows.
+    async fn due_page(&self, id: SubscriptionId, now: Timestamp, limit: usize) -> Result<DuePage>;
+
+    /// The events with these ids; missing ones are left out.
+    async fn events(&self, ids: &[EventId]) -> Result<Vec<Event>>;
+
+    /// Until when the receiver asked to be left alone.
+    async fn hold_until(&self, id: SubscriptionId) -> Result<Option<Timestamp>>;
+
+    // --- Record ---
+
+    /// Inserts the attempts and moves the deliveries in one commit, and notes the holds that
+    /// the receivers asked for. Answers for each record, in order. `Fenced` where the epoch is
+    /// not the lease's any more: then the attempts are stored as stale and nothing moved.
+    async fn record(&self, group: &RecordGroup) -> Result<Vec<Recorded>>;
+
+    // --- Recover ---
+
+    /// Active subscriptions that have something pending, with the earliest due time of each,
+    /// in the order of their ids after `after`, at most `limit`: one index probe each.
+    async fn pending_subscriptions(
+        &self,
+        after: Option<SubscriptionId>,
+        limit: u32,
+    ) -> Result<Vec<(SubscriptionId, Timestamp)>>;
+
+    /// Forgets up to `limit` idempotency keys taken before `before` and says how many.
+    async fn forget_keys(&self, before: Timestamp, limit: u32) -> Result<u64>;
+
+    /// Takes or renews the lease on the deliveries for `holder`, for `ttl` from now by the
+    /// store's clock. The epoch rises when the holder changes. Safe to call at any time.
+    async fn lease(&self, holder: &str, ttl: Duration) -> Result<LeaseState>;
+
+    /// Gives the lease back, if `holder` has it, so that another need not wait for its end.
+    async fn release_lease(&self, holder: &str) -> Result<()>;
+
+    // --- Operate ---
+
+    /// A final or waiting delivery becomes due at `now` in its next round, where its version
+    /// still is `version`.
+    async fn retry_delivery(&self, id: DeliveryId, version: i64, now: Timestamp) -> Result<Moved>;
+
+    // --- Read ---
+
+    /// One subscriptions page, newest first; deleted ones are left out.
+    async fn list_subscriptions(
+        &self,
+        tenant: Option<&str>,
+        page: &PageRequest,
+    ) -> Result<Page<Subscription>>;
+
+    /// One event with its payload.
+    async fn event(&self, id: EventId) -> Result<Option<EventRow>>;
+
+    /// Events, newest first.
+    async fn list_events(&self, filter: &EventFilter, page: &PageRequest)
+    -> Result<Page<EventRow>>;
+
+    /// One delivery.
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRow>>;
+
+    /// Deliveries, newest first.
+    async fn list_deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        page: &PageRequest,
+    ) -> Result<Page<DeliveryRow>>;
+
+    /// The attempts of a delivery in the order of their numbers, at most `limit`, the newest
+    /// of them where there are more.
+    async fn attempts(&self, id: DeliveryId, limit: u32) -> Result<Vec<AttemptRow>>;
+
+    // --- Operate the store itself ---
+
+    /// A read that goes all the way to the database.
+    async fn ping(&self) -> Result<()>;
+
+    /// A name for this installation, made with its database: keeps the keys of several
+    /// installations apart in one Redis.
+    async fn installation(&self) -> Result<String>;
+
+    /// Closes connections after what runs has ended.
+    async fn close(&self);
+}

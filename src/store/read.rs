@@ -1,0 +1,146 @@
+//! What the admin routes read: rows, filters and keyset pages.
+//!
+//! A page walks newest first along an index. Where no index serves a filter, the walk is
+//! bounded in rows; a page that ended at that bound says so (`partial`) and its position leads
+//! on from where the walk stopped, so that a caller who follows it sees everything.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::domain::Timestamp;
+use crate::domain::delivery::{DeliveryState, Progress};
+use crate::domain::event::Event;
+use crate::domain::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
+use crate::domain::outcome::{Header, Timing};
+
+/// Rows that one page walks at most where no index serves its filter.
+pub const MAX_WALK: u32 = 10_000;
+/// Rows that one page holds at most.
+pub const MAX_PAGE: u32 = 100;
+/// Rows that `offset` skips at most.
+pub const MAX_OFFSET: u32 = 10_000;
+
+/// Which page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    /// Rows, at most [`MAX_PAGE`].
+    pub limit: u32,
+    /// Go on behind this row.
+    pub after: Option<Position>,
+    /// Skip this many rows, at most [`MAX_OFFSET`].
+    pub offset: u32,
+}
+
+/// Where a page ended: the id of the last row looked at. All lists are ordered by id, newest
+/// first; ids are UUIDs of version 7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position(pub Uuid);
+
+/// Rows, and how to go on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// Where the next page begins; absent at the end.
+    pub next: Option<Position>,
+    /// The walk ended at its bound before the page was full.
+    pub partial: bool,
+}
+
+/// Which events. Fields that are set must all match.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// This type exactly.
+    pub event_type: Option<String>,
+    /// This tenant.
+    pub tenant: Option<String>,
+    /// This source.
+    pub source: Option<String>,
+    /// Received at or after.
+    pub since: Option<Timestamp>,
+    /// Received before.
+    pub until: Option<Timestamp>,
+}
+
+/// Which deliveries. Fields that are set must all match.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// Of this subscription.
+    pub subscription: Option<SubscriptionId>,
+    /// Of this event.
+    pub event: Option<EventId>,
+    /// Of this event type.
+    pub event_type: Option<String>,
+    /// In this state.
+    pub state: Option<DeliveryState>,
+    /// Made at or after.
+    pub since: Option<Timestamp>,
+    /// Made before.
+    pub until: Option<Timestamp>,
+}
+
+/// An event as listed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventRow {
+    /// The event with its payload.
+    pub event: Event,
+}
+
+/// A delivery as listed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeliveryRow {
+    /// Its identity.
+    pub id: DeliveryId,
+    /// What is delivered.
+    pub event_id: EventId,
+    /// Its event's type.
+    pub event_type: String,
+    /// To whom.
+    pub subscription_id: SubscriptionId,
+    /// Its state.
+    pub state: DeliveryState,
+    /// When a pending one is or was due.
+    pub due_at: Timestamp,
+    /// What it has behind it.
+    pub progress: Progress,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it became final.
+    pub finished_at: Option<Timestamp>,
+    /// The last attempt, where there was one.
+    pub last_attempt: Option<AttemptRow>,
+}
+
+/// An attempt as logged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttemptRow {
+    /// Its identity.
+    pub id: AttemptId,
+    /// From 1, over all rounds.
+    pub number: u32,
+    /// `schedule` or `manual`.
+    pub trigger: String,
+    /// The delivery had moved on when this was recorded.
+    pub stale: bool,
+    /// When the call began.
+    pub started_at: Timestamp,
+    /// How long it took.
+    pub duration: Duration,
+    /// Where the time went.
+    pub timing: Timing,
+    /// The request headers as sent, own headers' values masked.
+    pub request_headers: Vec<Header>,
+    /// The answer's status, where there was one.
+    pub status: Option<u16>,
+    /// The class of error; absent on success.
+    pub error_kind: Option<String>,
+    /// One sentence on what went wrong.
+    pub error_message: Option<String>,
+    /// The answer's headers.
+    pub answer_headers: Vec<Header>,
+    /// The first bytes of the answer's body.
+    pub answer_body: Vec<u8>,
+    /// Whether the body went on.
+    pub answer_cut: bool,
+}
