@@ -111,7 +111,11 @@ impl Entries {
 impl Directory {
     /// An empty directory; [`Directory::refresh`] fills it.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, entries: RwLock::default(), refreshing: Mutex::new(()) }
+        Self {
+            store,
+            entries: RwLock::default(),
+            refreshing: Mutex::new(()),
+        }
     }
 
     /// Fetches what changed since the version that is known, and returns it.

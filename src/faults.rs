@@ -97,7 +97,9 @@ mod armed {
         }
 
         fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Point, u32>> {
-            self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+            self.0
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
         }
     }
 }

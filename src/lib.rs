@@ -6,9 +6,15 @@
 
 pub mod domain;
 
+pub mod actors;
+pub mod cli;
 pub mod clock;
 pub mod delivery;
+pub mod directory;
+pub mod engine;
+pub mod events;
+pub mod faults;
+pub mod feed;
 pub mod settings;
 pub mod store;
-
-pub mod actors;
+pub mod telemetry;

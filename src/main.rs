@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! The `posthaste` binary; everything it does is in `posthaste::cli`.
+
+fn main() -> std::process::ExitCode {
+    posthaste::cli::run()
+}

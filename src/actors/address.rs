@@ -26,12 +26,10 @@ impl<M: Message> Address<M> {
     /// Sends a message. Between two lives it is dropped: all that messages say can be derived
     /// from the store, and a starting actor looks there first.
     pub fn cast(&self, message: M) -> bool {
-        self.0.load().as_ref().is_some_and(|actor| actor.cast(message).is_ok())
-    }
-
-    /// The actor that lives there now.
-    pub fn actor(&self) -> Option<ActorRef<M>> {
-        self.0.load().as_ref().map(|actor| ActorRef::clone(actor))
+        self.0
+            .load()
+            .as_ref()
+            .is_some_and(|actor| actor.cast(message).is_ok())
     }
 }
 

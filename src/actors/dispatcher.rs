@@ -79,7 +79,12 @@ impl Actor for Dispatcher {
     ) -> Result<State, ActorProcessingErr> {
         deps.dispatcher.set(myself.clone());
         // Lanes that a dead dispatcher's actors left have tickets in flight and news to tell.
-        let orphans: Vec<_> = deps.lanes.all().iter().map(|lane| lane.subscription()).collect();
+        let orphans: Vec<_> = deps
+            .lanes
+            .all()
+            .iter()
+            .map(|lane| lane.subscription())
+            .collect();
         let _ = myself.cast(DispatcherMessage::Wake(orphans));
         Ok(State {
             deps,
@@ -168,24 +173,44 @@ impl State {
     }
 
     /// Spawns the actor of a subscription that may be delivered to, or has something in flight.
-    async fn spawn(&mut self, myself: &ActorRef<DispatcherMessage>, id: SubscriptionId, restarted: bool) {
+    async fn spawn(
+        &mut self,
+        myself: &ActorRef<DispatcherMessage>,
+        id: SubscriptionId,
+        restarted: bool,
+    ) {
         if !self.deps.ownership.may_deliver() || self.deps.is_draining() {
             return;
         }
-        let delivers =
-            self.deps.directory.get(id).is_some_and(|subscription| subscription.state.delivers());
+        let delivers = self
+            .deps
+            .directory
+            .get(id)
+            .is_some_and(|subscription| subscription.state.delivers());
         if !delivers && self.deps.lanes.get(id).is_none() {
             return;
         }
         let lane = self.deps.lanes.open(id);
-        let arguments =
-            Arguments { deps: Arc::clone(&self.deps), lane: Arc::clone(&lane), restarted };
+        let arguments = Arguments {
+            deps: Arc::clone(&self.deps),
+            lane: Arc::clone(&lane),
+            restarted,
+        };
         match Actor::spawn_linked(None, SubscriptionActor, arguments, myself.get_cell()).await {
             Ok((actor, _)) => {
                 self.by_actor.insert(actor.get_id(), id);
-                self.children.insert(id, Child { lane, leaving: false, wanted: false });
+                self.children.insert(
+                    id,
+                    Child {
+                        lane,
+                        leaving: false,
+                        wanted: false,
+                    },
+                );
                 if restarted {
-                    self.deps.events.tell(|| EngineEvent::ActorRestarted("subscription"));
+                    self.deps
+                        .events
+                        .tell(|| EngineEvent::ActorRestarted("subscription"));
                 }
             }
             Err(problem) => self.restart(myself, id, &problem.to_string()),

@@ -1,10 +1,15 @@
-//! What the rest of the program may ask of the actors. (Signatures; the bodies follow.)
+//! What the rest of the program may ask of the actors.
 
 use std::sync::Arc;
 
+use super::deps::Deps;
+use crate::clock;
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::domain::idempotency::{ContentHash, ItemFate};
+use crate::domain::subscription::SubscriptionState;
+use crate::feed::Notice;
+use crate::store::StoreError;
 
 /// One item of a unit to be accepted.
 #[derive(Clone, Debug)]
@@ -46,7 +51,7 @@ pub struct Health {
 /// One part of the node.
 #[derive(Clone, Debug)]
 pub struct Component {
-    /// `store`, `feed`, `ownership`, `ingest`, `recorder`, `dispatcher`, …
+    /// `store`, `feed`, `ownership`, `ingest`, `recorder`, `deliveries`, `tree`.
     pub name: &'static str,
     /// Whether it works.
     pub ok: bool,
@@ -57,35 +62,137 @@ pub struct Component {
 /// The way in to the actors. Cheap to clone.
 #[derive(Clone)]
 pub struct Relay {
-    _private: (),
+    deps: Arc<Deps>,
 }
 
 impl Relay {
+    /// The way in to these actors.
+    pub fn new(deps: Arc<Deps>) -> Self {
+        Self { deps }
+    }
+
     /// Hands a unit to the ingest actor and waits for its commit, at most
     /// `events.accept_timeout`.
-    pub async fn accept(&self, _unit: Vec<NewEvent>) -> AcceptAnswer {
-        AcceptAnswer::Unavailable
+    pub async fn accept(&self, unit: Vec<NewEvent>) -> AcceptAnswer {
+        if self.deps.is_draining() {
+            return AcceptAnswer::Draining;
+        }
+        let deadline = clock::instant() + self.deps.settings.events.accept_timeout;
+        let Some(answer) = self.deps.ingest.submit(unit, deadline) else {
+            return AcceptAnswer::Overloaded;
+        };
+        // The deadline is checked between commits; one that hangs must not hold the sender.
+        match tokio::time::timeout_at(deadline.into(), answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) | Err(_) => AcceptAnswer::Unavailable,
+        }
     }
 
     /// A subscription was created, changed or deleted in the store: brings the directory up to
     /// date on this node, tells the others, and lets the actor take note. When this returns,
-    /// no event accepted on this node is matched against the old state any more.
-    pub async fn subscription_changed(&self, _id: SubscriptionId) {}
+    /// no event accepted on this node is matched against the old state any more; on no node is
+    /// one committed that was.
+    pub async fn subscription_changed(&self, id: SubscriptionId) {
+        self.deps.feed.announce(Notice::Changed(id));
+        match self.deps.refresh_directory().await {
+            Ok(()) => {}
+            // The fence on the directory's version makes ingest fetch it before it commits.
+            Err(problem) => {
+                tracing::warn!(subscription = %id, %problem, "the directory is brought up to date later");
+            }
+        }
+        let deleted = match self.deps.store.subscription(id).await {
+            Ok(subscription) => {
+                subscription.is_none_or(|found| found.state == SubscriptionState::Deleted)
+            }
+            Err(_) => false,
+        };
+        if deleted {
+            let deps = Arc::clone(&self.deps);
+            tokio::spawn(async move {
+                // What this does not reach, the janitor's next round does.
+                if let Err(problem) = deps.cancel_all_pending(id).await {
+                    tracing::warn!(subscription = %id, %problem, "pending deliveries are cancelled later");
+                }
+            });
+        }
+    }
 
     /// Deliveries of a subscription were moved in the store from outside of its actor.
-    pub async fn deliveries_changed(&self, _id: SubscriptionId) {}
+    pub async fn deliveries_changed(&self, id: SubscriptionId) {
+        self.deps.feed.announce(Notice::Changed(id));
+        self.deps.note_change(id);
+    }
 
     /// Whether this node is making an attempt of that delivery right now.
-    pub fn is_in_flight(&self, _subscription: SubscriptionId, _delivery: DeliveryId) -> bool {
-        false
+    pub fn is_in_flight(&self, subscription: SubscriptionId, delivery: DeliveryId) -> bool {
+        self.deps
+            .lanes
+            .get(subscription)
+            .is_some_and(|lane| lane.is_flying(delivery))
     }
 
     /// How the node is.
     pub async fn health(&self) -> Health {
+        let deps = &self.deps;
+        let store = deps.store.ping().await;
+        let store_ok = store.is_ok();
+        let failure = deps.failure().borrow().clone();
+        let (waiting, most) = deps.ingest.usage();
+        let (slots, all_slots) = deps.slots.usage();
+        let (feed_ok, feed) = match deps.feed.health() {
+            Ok(detail) => (true, detail),
+            Err(detail) => (false, detail),
+        };
+        let owner = match (deps.ownership.may_deliver(), deps.ownership.epoch()) {
+            (true, Some(epoch)) => format!("delivers, epoch {epoch}"),
+            (_, Some(_)) => "the lease has ended and cannot be renewed".to_owned(),
+            (_, None) => "stands by: another process delivers".to_owned(),
+        };
+        let unrecorded = deps.recorder.waiting();
+        let lanes = deps.lanes.len();
+        let live = failure.is_none();
+        let component = |name, ok, detail| Component { name, ok, detail };
         Health {
-            components: Vec::new(),
-            ready: true,
-            live: true,
+            ready: store_ok && live && !deps.is_draining(),
+            live,
+            components: vec![
+                component(
+                    "store",
+                    store_ok,
+                    store.err().map_or_else(|| "answers".to_owned(), describe),
+                ),
+                component("feed", feed_ok, feed),
+                component(
+                    "ownership",
+                    deps.ownership.may_deliver() || deps.ownership.epoch().is_none(),
+                    owner,
+                ),
+                component(
+                    "ingest",
+                    waiting < most,
+                    format!("{waiting} of at most {most} events wait for their commit"),
+                ),
+                component(
+                    "recorder",
+                    true,
+                    format!("{unrecorded} outcomes wait to be recorded"),
+                ),
+                component(
+                    "deliveries",
+                    true,
+                    format!("{slots} of {all_slots} slots in flight, {lanes} subscriptions busy"),
+                ),
+                component(
+                    "tree",
+                    live,
+                    failure.unwrap_or_else(|| "all actors live or are being restarted".to_owned()),
+                ),
+            ],
         }
     }
+}
+
+fn describe(problem: StoreError) -> String {
+    problem.to_string()
 }

@@ -104,7 +104,13 @@ impl Ingest {
         }
         queue.events += events.len();
         queue.bytes += bytes;
-        queue.units.push_back(Unit { events, bytes, deadline, answer: Some(answer), lost: 0 });
+        queue.units.push_back(Unit {
+            events,
+            bytes,
+            deadline,
+            answer: Some(answer),
+            lost: 0,
+        });
         drop(queue);
         self.bell.ring();
         Some(receiver)
@@ -130,7 +136,10 @@ impl Ingest {
             events += unit.events.len();
             units.extend(queue.units.pop_front());
         }
-        Group { ingest: Arc::clone(self), units }
+        Group {
+            ingest: Arc::clone(self),
+            units,
+        }
     }
 
     fn give_back(&self, units: impl DoubleEndedIterator<Item = Unit>) {
@@ -191,13 +200,18 @@ impl Group {
 
     /// Splits these units off, as a group of their own.
     fn split_off(&mut self, at: usize) -> Self {
-        Self { ingest: Arc::clone(&self.ingest), units: self.units.split_off(at) }
+        Self {
+            ingest: Arc::clone(&self.ingest),
+            units: self.units.split_off(at),
+        }
     }
 
     /// Answers the units whose time is up; what a later commit does to them is not told.
     fn drop_late(&mut self) {
         let now = clock::instant();
-        let (late, rest) = std::mem::take(&mut self.units).into_iter().partition(|unit| unit.deadline <= now);
+        let (late, rest) = std::mem::take(&mut self.units)
+            .into_iter()
+            .partition(|unit| unit.deadline <= now);
         self.units = late;
         self.answer_all(&AcceptAnswer::Unavailable);
         self.units = rest;
@@ -208,7 +222,10 @@ impl Drop for Group {
     fn drop(&mut self) {
         let (mut lost, back): (Vec<Unit>, Vec<Unit>) = std::mem::take(&mut self.units)
             .into_iter()
-            .map(|unit| Unit { lost: unit.lost + 1, ..unit })
+            .map(|unit| Unit {
+                lost: unit.lost + 1,
+                ..unit
+            })
             .partition(|unit| unit.lost > MAX_LOST);
         self.ingest.give_back(back.into_iter());
         self.units.append(&mut lost);
@@ -276,7 +293,11 @@ async fn attempt(deps: &Deps, group: &mut Group, unknown: bool) -> Result<Attemp
         return Ok(Attempt::Done);
     }
     let already = unknown && deps.store.event_exists(fresh[0].event.id).await?;
-    let mut matched = if already { Matched::default() } else { Matched::of(deps, &fresh) };
+    let mut matched = if already {
+        Matched::default()
+    } else {
+        Matched::of(deps, &fresh)
+    };
     if let Some(at) = matched.too_many(group, &fates) {
         // The units from there on commit on their own; these here are matched again without.
         let rest = group.split_off(at);
@@ -315,7 +336,8 @@ async fn attempt(deps: &Deps, group: &mut Group, unknown: bool) -> Result<Attemp
         matched.hand_over(deps);
     }
     for new in &fresh {
-        deps.events.tell(|| EngineEvent::EventAccepted(new.event.id));
+        deps.events
+            .tell(|| EngineEvent::EventAccepted(new.event.id));
     }
     finish(deps, group, fates);
     Ok(Attempt::Done)
@@ -329,17 +351,32 @@ async fn settle(
 ) -> Result<Vec<UnitFate>, StoreError> {
     let key = |new: &NewEvent| {
         let key = new.event.idempotency_key.clone()?;
-        Some((KeyName { tenant: new.event.tenant.clone(), key }, new.content))
+        Some((
+            KeyName {
+                tenant: new.event.tenant.clone(),
+                key,
+            },
+            new.content,
+        ))
     };
     let units: Vec<Vec<Item>> = group
         .units
         .iter()
         .map(|unit| {
-            unit.events.iter().map(|new| Item { event_id: new.event.id, key: key(new) }).collect()
+            unit.events
+                .iter()
+                .map(|new| Item {
+                    event_id: new.event.id,
+                    key: key(new),
+                })
+                .collect()
         })
         .collect();
-    let mut names: Vec<KeyName> =
-        units.iter().flatten().filter_map(|item| Some(item.key.as_ref()?.0.clone())).collect();
+    let mut names: Vec<KeyName> = units
+        .iter()
+        .flatten()
+        .filter_map(|item| Some(item.key.as_ref()?.0.clone()))
+        .collect();
     names.sort_unstable();
     names.dedup();
     let known = match names.as_slice() {
@@ -351,12 +388,18 @@ async fn settle(
 
 /// Answers the units that conflict and takes them out of the group.
 fn refuse_conflicts(group: &mut Group, fates: &mut Vec<UnitFate>) {
-    if fates.iter().all(|fate| matches!(fate, UnitFate::Accepted(_))) {
+    if fates
+        .iter()
+        .all(|fate| matches!(fate, UnitFate::Accepted(_)))
+    {
         return;
     }
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     let mut answers = Vec::new();
-    for (unit, fate) in std::mem::take(&mut group.units).into_iter().zip(std::mem::take(fates)) {
+    for (unit, fate) in std::mem::take(&mut group.units)
+        .into_iter()
+        .zip(std::mem::take(fates))
+    {
         match fate {
             UnitFate::Conflict(items) => {
                 bad.push(unit);
@@ -381,7 +424,10 @@ fn fresh_events(group: &Group, fates: &[UnitFate]) -> Vec<NewEvent> {
         };
         unit.events.iter().zip(fates)
     });
-    items.filter(|(_, fate)| **fate == ItemFate::New).map(|(new, _)| new.clone()).collect()
+    items
+        .filter(|(_, fate)| **fate == ItemFate::New)
+        .map(|(new, _)| new.clone())
+        .collect()
 }
 
 fn new_keys(fresh: &[NewEvent]) -> Vec<KnownKey> {
@@ -389,8 +435,15 @@ fn new_keys(fresh: &[NewEvent]) -> Vec<KnownKey> {
         .iter()
         .filter_map(|new| {
             let key = new.event.idempotency_key.clone()?;
-            let name = KeyName { tenant: new.event.tenant.clone(), key };
-            Some(KnownKey { name, event_id: new.event.id, content: new.content })
+            let name = KeyName {
+                tenant: new.event.tenant.clone(),
+                key,
+            };
+            Some(KnownKey {
+                name,
+                event_id: new.event.id,
+                content: new.content,
+            })
         })
         .collect()
 }
@@ -442,10 +495,19 @@ impl Matched {
                     progress: Progress::new(),
                 };
                 let event = Arc::clone(&new.event);
-                deliveries.push(MatchedDelivery { delivery, event, subscription, reservation: None });
+                deliveries.push(MatchedDelivery {
+                    delivery,
+                    event,
+                    subscription,
+                    reservation: None,
+                });
             }
         }
-        Self { version, deliveries, counts }
+        Self {
+            version,
+            deliveries,
+            counts,
+        }
     }
 
     /// Where the group makes too many deliveries: the unit, not the first, from which on it
@@ -457,7 +519,9 @@ impl Matched {
         let mut counts = self.counts.iter();
         let mut sum = 0;
         for (index, fate) in fates.iter().enumerate() {
-            let UnitFate::Accepted(items) = fate else { continue };
+            let UnitFate::Accepted(items) = fate else {
+                continue;
+            };
             let fresh = items.iter().filter(|fate| **fate == ItemFate::New).count();
             sum += counts.by_ref().take(fresh).sum::<usize>();
             if sum > MAX_GROUP_DELIVERIES {
@@ -482,7 +546,11 @@ impl Matched {
     }
 
     fn withdraw(self) {
-        for reservation in self.deliveries.into_iter().filter_map(|one| one.reservation) {
+        for reservation in self
+            .deliveries
+            .into_iter()
+            .filter_map(|one| one.reservation)
+        {
             reservation.withdraw();
         }
     }
@@ -499,10 +567,16 @@ impl Matched {
                 continue;
             };
             // Deliveries of one event stand together and share it.
-            if loaded.as_ref().is_none_or(|loaded| loaded.event().id != one.event.id) {
+            if loaded
+                .as_ref()
+                .is_none_or(|loaded| loaded.event().id != one.event.id)
+            {
                 loaded = LoadedEvent::within(&deps.budget, &one.event).map(Arc::new);
             }
-            reservation.offer(WaitingDelivery { delivery: one.delivery, event: loaded.clone() });
+            reservation.offer(WaitingDelivery {
+                delivery: one.delivery,
+                event: loaded.clone(),
+            });
         }
         declined.sort_unstable();
         declined.dedup();

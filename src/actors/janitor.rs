@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use super::deps::Deps;
 use super::timer::Timer;
 use crate::clock;
+use crate::domain::id::SubscriptionId;
 use crate::store::Result;
 
 /// Rows in one batch.
@@ -44,7 +45,10 @@ impl Actor for Janitor {
         deps: Arc<Deps>,
     ) -> std::result::Result<State, ActorProcessingErr> {
         let _ = myself.cast(JanitorMessage::Round);
-        Ok(State { deps, timer: Timer::new() })
+        Ok(State {
+            deps,
+            timer: Timer::new(),
+        })
     }
 
     async fn handle(
@@ -84,37 +88,55 @@ impl Drop for Done {
 }
 
 async fn round(deps: &Deps) -> Result<()> {
-    let before = clock::now().minus(deps.settings.events.idempotency_retention);
-    let forgotten =
-        in_batches(deps, async || deps.store.forget_keys(before, BATCH).await).await?;
+    let forgotten = forget_keys(deps).await?;
     let mut cancelled = 0;
     for id in deps.store.deleted_with_pending(BATCH).await? {
         cancelled += deps.cancel_all_pending(id).await?;
     }
     if forgotten + cancelled > 0 {
-        info!(forgotten_keys = forgotten, cancelled_deliveries = cancelled, "janitor.round");
+        info!(
+            forgotten_keys = forgotten,
+            cancelled_deliveries = cancelled,
+            "janitor.round"
+        );
     }
     Ok(())
 }
 
-async fn in_batches(deps: &Deps, batch: impl AsyncFn() -> Result<u64>) -> Result<u64> {
-    let mut sum = 0;
-    loop {
-        let count = batch().await?;
-        sum += count;
-        if count < u64::from(BATCH) || deps.is_draining() {
-            return Ok(sum);
-        }
-        tokio::task::yield_now().await;
+async fn forget_keys(deps: &Deps) -> Result<u64> {
+    let before = clock::now().minus(deps.settings.events.idempotency_retention);
+    let mut batches = Batches::default();
+    while batches.go_on(deps) {
+        batches.count(deps.store.forget_keys(before, BATCH).await?);
     }
+    Ok(batches.sum)
 }
 
 impl Deps {
     /// Cancels everything pending of a deleted subscription, batch by batch.
-    pub(super) async fn cancel_all_pending(
-        &self,
-        id: crate::domain::id::SubscriptionId,
-    ) -> Result<u64> {
-        in_batches(self, async || self.store.cancel_pending(id, clock::now(), BATCH).await).await
+    pub(super) async fn cancel_all_pending(&self, id: SubscriptionId) -> Result<u64> {
+        let mut batches = Batches::default();
+        while batches.go_on(self) {
+            batches.count(self.store.cancel_pending(id, clock::now(), BATCH).await?);
+        }
+        Ok(batches.sum)
+    }
+}
+
+/// Counts batches until one is not full, or the node stops.
+#[derive(Default)]
+struct Batches {
+    sum: u64,
+    last_was_short: bool,
+}
+
+impl Batches {
+    fn go_on(&self, deps: &Deps) -> bool {
+        !self.last_was_short && !deps.is_draining()
+    }
+
+    fn count(&mut self, rows: u64) {
+        self.sum += rows;
+        self.last_was_short = rows < u64::from(BATCH);
     }
 }

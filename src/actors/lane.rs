@@ -90,7 +90,8 @@ impl Lane {
     /// count as one.
     pub fn wake(&self) {
         if self.retired.load(Ordering::Acquire) {
-            self.dispatcher.cast(DispatcherMessage::Wake(vec![self.subscription]));
+            self.dispatcher
+                .cast(DispatcherMessage::Wake(vec![self.subscription]));
             return;
         }
         if !self.woken.swap(true, Ordering::AcqRel) {
@@ -208,7 +209,11 @@ pub struct Ticket {
 impl Ticket {
     /// For a delivery that was just taken from the window.
     pub fn new(lane: &Arc<Lane>, delivery: DeliveryId) -> Self {
-        Self { lane: Arc::clone(lane), delivery, ended: false }
+        Self {
+            lane: Arc::clone(lane),
+            delivery,
+            ended: false,
+        }
     }
 
     /// The outcome is committed and moved the delivery.
@@ -250,7 +255,11 @@ impl Reservation {
     /// Holds the id, where the window takes it.
     pub fn make(lane: &Arc<Lane>, delivery: DeliveryId) -> Option<Self> {
         let reserved = lane.window().reserve(delivery);
-        reserved.then(|| Self { lane: Arc::clone(lane), delivery, ended: false })
+        reserved.then(|| Self {
+            lane: Arc::clone(lane),
+            delivery,
+            ended: false,
+        })
     }
 
     /// The commit is done: here is the delivery.
@@ -287,7 +296,11 @@ pub struct Lanes {
 impl Lanes {
     /// Each lane's window holds `bound` deliveries at most.
     pub fn new(bound: usize, dispatcher: Address<DispatcherMessage>) -> Self {
-        Self { bound, dispatcher, lanes: Mutex::default() }
+        Self {
+            bound,
+            dispatcher,
+            lanes: Mutex::default(),
+        }
     }
 
     /// The lane of a subscription whose actor lives.
@@ -311,7 +324,10 @@ impl Lanes {
     /// Forgets a lane that has retired.
     pub fn close(&self, id: SubscriptionId) {
         let mut lanes = locked(&self.lanes);
-        if lanes.get(&id).is_some_and(|lane| lane.retired.load(Ordering::Acquire)) {
+        if lanes
+            .get(&id)
+            .is_some_and(|lane| lane.retired.load(Ordering::Acquire))
+        {
             lanes.remove(&id);
         }
     }

@@ -45,7 +45,10 @@ impl Actor for Leases {
         deps: Arc<Deps>,
     ) -> Result<State, ActorProcessingErr> {
         let _ = myself.cast(LeasesMessage::Renew);
-        Ok(State { deps, timer: Timer::new() })
+        Ok(State {
+            deps,
+            timer: Timer::new(),
+        })
     }
 
     async fn handle(

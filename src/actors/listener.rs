@@ -48,7 +48,11 @@ impl Actor for Listener {
         deps: Arc<Deps>,
     ) -> Result<State, ActorProcessingErr> {
         let _ = myself.cast(ListenerMessage::Listen);
-        Ok(State { deps, failures: 0, task: None })
+        Ok(State {
+            deps,
+            failures: 0,
+            task: None,
+        })
     }
 
     async fn handle(
@@ -65,7 +69,10 @@ impl Actor for Listener {
             ListenerMessage::Heard(notice) => state.act(notice).await,
             ListenerMessage::Lost(reason) => {
                 if state.failures == 0 {
-                    warn!(reason, "the feed is lost; the sweeper finds what is not heard");
+                    warn!(
+                        reason,
+                        "the feed is lost; the sweeper finds what is not heard"
+                    );
                 }
                 let pause = Duration::from_millis(50) * (1 << state.failures.min(6));
                 state.failures += 1;

@@ -22,7 +22,10 @@ impl Deps {
     pub(super) async fn refresh_directory(&self) -> Result<()> {
         for subscription in self.directory.refresh().await? {
             let (id, state) = (subscription.id, subscription.state);
-            self.events.tell(|| EngineEvent::SubscriptionChanged { subscription: id, state });
+            self.events.tell(|| EngineEvent::SubscriptionChanged {
+                subscription: id,
+                state,
+            });
             self.note_change(id);
         }
         Ok(())
@@ -81,7 +84,9 @@ impl Deps {
         state: SubscriptionState,
         reason: &'static str,
     ) -> Result<bool> {
-        let Some(subscription) = self.store.subscription(id).await? else { return Ok(true) };
+        let Some(subscription) = self.store.subscription(id).await? else {
+            return Ok(true);
+        };
         let Ok(held) = subscription.moved_to(state, Some(reason), clock::now()) else {
             return Ok(true);
         };

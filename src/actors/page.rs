@@ -44,12 +44,21 @@ struct Answering {
     result: Option<Result<LoadedPage>>,
 }
 
+impl Answering {
+    fn answer(mut self, result: Result<LoadedPage>) {
+        self.result = Some(result);
+    }
+}
+
 impl Drop for Answering {
     fn drop(&mut self) {
         let lost = || Err(StoreError::Broken("the page's task was lost".to_owned()));
         let result = self.result.take().unwrap_or_else(lost);
         // An actor that is gone has left its question to the next one.
-        let _ = self.actor.cast(SubscriptionMessage::Page(PageAnswer { ask: self.ask, result }));
+        let _ = self.actor.cast(SubscriptionMessage::Page(PageAnswer {
+            ask: self.ask,
+            result,
+        }));
     }
 }
 
@@ -61,22 +70,33 @@ pub fn load(
     read_hold: bool,
     actor: ActorRef<SubscriptionMessage>,
 ) {
-    let mut answering = Answering { actor, ask, result: None };
+    let answering = Answering {
+        actor,
+        ask,
+        result: None,
+    };
     tokio::spawn(async move {
         // The semaphore is never closed.
         let _turn = deps.pages.acquire().await;
-        answering.result = Some(read(&deps, &lane, ask, read_hold).await);
+        answering.answer(read(&deps, &lane, ask, read_hold).await);
     });
 }
 
 async fn read(deps: &Deps, lane: &Lane, ask: Ask, read_hold: bool) -> Result<LoadedPage> {
     let id = lane.subscription();
-    let hold = if read_hold { deps.store.hold_until(id).await? } else { None };
+    let hold = if read_hold {
+        deps.store.hold_until(id).await?
+    } else {
+        None
+    };
     let page = deps.store.due_page(id, clock::now(), ask.limit).await?;
     let short = page.due.len() < ask.limit;
     let news: Vec<DueRow> = {
         let window = lane.window();
-        page.due.into_iter().filter(|row| window.is_news(ask, row.delivery.id)).collect()
+        page.due
+            .into_iter()
+            .filter(|row| window.is_news(ask, row.delivery.id))
+            .collect()
     };
     let events = events_within_budget(deps, &news).await?;
     let items = news
@@ -86,7 +106,12 @@ async fn read(deps: &Deps, lane: &Lane, ask: Ask, read_hold: bool) -> Result<Loa
             event: events.get(&row.delivery.event_id).cloned(),
         })
         .collect();
-    Ok(LoadedPage { items, short, next_due: page.next_due, hold })
+    Ok(LoadedPage {
+        items,
+        short,
+        next_due: page.next_due,
+        hold,
+    })
 }
 
 /// Loads the events, first come first served, as far as the budget goes.
@@ -94,10 +119,16 @@ async fn events_within_budget(
     deps: &Deps,
     rows: &[DueRow],
 ) -> Result<HashMap<EventId, Arc<LoadedEvent>>> {
-    let mut room = deps.settings.delivery.window_bytes.saturating_sub(deps.budget.used());
+    let mut room = deps
+        .settings
+        .delivery
+        .window_bytes
+        .saturating_sub(deps.budget.used());
     let mut wanted = Vec::new();
     for row in rows {
-        let Some(rest) = room.checked_sub(weight(row.payload_bytes)) else { break };
+        let Some(rest) = room.checked_sub(weight(row.payload_bytes)) else {
+            break;
+        };
         room = rest;
         wanted.push(row.delivery.event_id);
     }

@@ -53,7 +53,10 @@ pub struct Doorbell {
 impl Doorbell {
     /// Not rung.
     pub fn new() -> Self {
-        Self { pump: Address::vacant(), rung: Arc::default() }
+        Self {
+            pump: Address::vacant(),
+            rung: Arc::default(),
+        }
     }
 
     /// Something waits.
@@ -100,7 +103,10 @@ impl<W: Work> Actor for Pump<W> {
         work.bell().rung.store(false, Ordering::Release);
         work.bell().answered_by(myself);
         work.bell().ring();
-        Ok(PumpState { deps, running: false })
+        Ok(PumpState {
+            deps,
+            running: false,
+        })
     }
 
     async fn handle(

@@ -40,7 +40,11 @@ pub struct Finished {
 impl Finished {
     /// An outcome that was never in a group.
     pub fn new(record: AttemptRecord, ticket: Ticket) -> Self {
-        Self { record: Arc::new(record), ticket, rerun: false }
+        Self {
+            record: Arc::new(record),
+            ticket,
+            rerun: false,
+        }
     }
 }
 
@@ -106,7 +110,11 @@ impl Recorder {
         *locked(&self.in_hand) += count;
         // Sorted, so that two groups never lock rows in opposite orders.
         finished.sort_unstable_by_key(|finished| finished.record.delivery.id);
-        Some(Group { recorder: Arc::clone(self), count, finished })
+        Some(Group {
+            recorder: Arc::clone(self),
+            count,
+            finished,
+        })
     }
 }
 
@@ -163,8 +171,11 @@ impl Work for Recorder {
 
 /// Commits a group, however long that takes.
 async fn record(deps: &Deps, mut group: Group) {
-    let mut records: Vec<Arc<AttemptRecord>> =
-        group.finished.iter().map(|finished| Arc::clone(&finished.record)).collect();
+    let mut records: Vec<Arc<AttemptRecord>> = group
+        .finished
+        .iter()
+        .map(|finished| Arc::clone(&finished.record))
+        .collect();
     let rerun = group.finished.iter().any(|finished| finished.rerun);
     let fates = commit(deps, &mut records, rerun).await;
     deps.faults.panic_at(Point::RecorderCommitted);
@@ -181,11 +192,7 @@ async fn record(deps: &Deps, mut group: Group) {
 }
 
 /// Commits records as one, or by halves where the data of some is refused.
-async fn commit(
-    deps: &Deps,
-    records: &mut [Arc<AttemptRecord>],
-    mut rerun: bool,
-) -> Vec<Recorded> {
+async fn commit(deps: &Deps, records: &mut [Arc<AttemptRecord>], mut rerun: bool) -> Vec<Recorded> {
     let mut pause = Duration::from_millis(20);
     let mut failures = 0u32;
     loop {
@@ -238,7 +245,9 @@ fn without_foreign_data(record: &AttemptRecord) -> AttemptRecord {
             answer.body = b"(the answer could not be stored)".to_vec();
             answer.body_cut = true;
         }
-        CallResult::Failure(failure) => "the failure could not be stored".clone_into(&mut failure.message),
+        CallResult::Failure(failure) => {
+            "the failure could not be stored".clone_into(&mut failure.message)
+        }
     }
     record
 }

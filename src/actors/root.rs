@@ -93,7 +93,11 @@ impl Actor for Root {
         myself: ActorRef<RootMessage>,
         deps: Arc<Deps>,
     ) -> Result<State, ActorProcessingErr> {
-        let mut state = State { deps, children: HashMap::new(), budgets: HashMap::new() };
+        let mut state = State {
+            deps,
+            children: HashMap::new(),
+            budgets: HashMap::new(),
+        };
         for singleton in Singleton::ALL {
             state.start(&myself, singleton).await?;
         }
@@ -108,7 +112,10 @@ impl Actor for Root {
     ) -> Result<(), ActorProcessingErr> {
         match state.start(&myself, singleton).await {
             Ok(()) => {
-                state.deps.events.tell(|| EngineEvent::ActorRestarted(singleton.name()));
+                state
+                    .deps
+                    .events
+                    .tell(|| EngineEvent::ActorRestarted(singleton.name()));
             }
             Err(problem) => state.died(&myself, singleton, &problem.to_string()),
         }
@@ -163,12 +170,21 @@ impl State {
             .or_insert_with(|| RestartBudget::new(engine.restart_limit, engine.restart_window));
         match budget.record(clock::instant()) {
             Restart::After(pause) => {
-                warn!(actor = singleton.name(), reason, "an actor died and is started again");
+                warn!(
+                    actor = singleton.name(),
+                    reason, "an actor died and is started again"
+                );
                 myself.send_after(pause, move || RootMessage::Restart(singleton));
             }
             Restart::GiveUp => {
-                error!(actor = singleton.name(), reason, "an actor keeps dying; the engine fails");
-                self.deps.fail(format!("the {} actor keeps dying: {reason}", singleton.name()));
+                error!(
+                    actor = singleton.name(),
+                    reason, "an actor keeps dying; the engine fails"
+                );
+                self.deps.fail(format!(
+                    "the {} actor keeps dying: {reason}",
+                    singleton.name()
+                ));
             }
         }
     }

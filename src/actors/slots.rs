@@ -32,7 +32,10 @@ struct State {
 impl Slots {
     /// `total` calls at once.
     pub fn new(total: usize) -> Self {
-        Self { total, state: Mutex::default() }
+        Self {
+            total,
+            state: Mutex::default(),
+        }
     }
 
     /// A slot for this lane, or a place in the queue: the lane is woken when slots come free.

@@ -91,7 +91,11 @@ impl Actor for SubscriptionActor {
         myself: ActorRef<SubscriptionMessage>,
         arguments: Arguments,
     ) -> Result<State, ActorProcessingErr> {
-        let Arguments { deps, lane, restarted } = arguments;
+        let Arguments {
+            deps,
+            lane,
+            restarted,
+        } = arguments;
         lane.adopt(myself);
         Ok(State {
             id: lane.subscription(),
@@ -163,11 +167,21 @@ impl State {
             return Some((Arc::clone(known), Arc::clone(receiver)));
         }
         let settings = &self.deps.settings;
-        let receiver = Arc::new(Receiver::prepare(&current, &settings.delivery, &settings.retry));
+        let receiver = Arc::new(Receiver::prepare(
+            &current,
+            &settings.delivery,
+            &settings.retry,
+        ));
         if self.bucket.as_ref().map(TokenBucket::limit) != current.rate_limit {
             let first_life = !self.restarted && self.ready.is_none();
-            let make = if first_life { TokenBucket::full } else { TokenBucket::empty };
-            self.bucket = current.rate_limit.map(|limit| make(limit, clock::instant()));
+            let make = if first_life {
+                TokenBucket::full
+            } else {
+                TokenBucket::empty
+            };
+            self.bucket = current
+                .rate_limit
+                .map(|limit| make(limit, clock::instant()));
         }
         self.ready = Some((Arc::clone(&current), Arc::clone(&receiver)));
         Some((current, receiver))
@@ -183,7 +197,13 @@ impl State {
     /// Draws the consequences of what was recorded since.
     fn learn(&mut self, now: Timestamp) {
         let verdicts = self.lane.take_verdicts();
-        for Verdict { settlement, hold_until, gone, .. } in verdicts {
+        for Verdict {
+            settlement,
+            hold_until,
+            gone,
+            ..
+        } in verdicts
+        {
             if let Settlement::RetryAt(at) = settlement {
                 self.next_due = Some(self.next_due.map_or(at, |due| due.min(at)));
             }
@@ -203,7 +223,10 @@ impl State {
         if self.hold_until.is_none_or(|known| known < until) {
             self.hold_until = Some(until);
             let subscription = self.id;
-            self.deps.events.tell(|| EngineEvent::SubscriptionHeld { subscription, until });
+            self.deps.events.tell(|| EngineEvent::SubscriptionHeld {
+                subscription,
+                until,
+            });
         }
     }
 
@@ -235,7 +258,9 @@ impl State {
         receiver: &Arc<Receiver>,
         now: Timestamp,
     ) -> Option<Duration> {
-        let bound = subscription.max_in_flight.unwrap_or(self.deps.settings.delivery.max_in_flight);
+        let bound = subscription
+            .max_in_flight
+            .unwrap_or(self.deps.settings.delivery.max_in_flight);
         loop {
             if !self.hold_known || self.lane.window().waiting() == 0 {
                 return None;
@@ -257,7 +282,9 @@ impl State {
             }
             // Without a slot the lane is queued for one and woken when it comes free.
             let slot = self.deps.slots.take(&self.lane)?;
-            let Some(item) = self.lane.window().take_next() else { return None };
+            let Some(item) = self.lane.window().take_next() else {
+                return None;
+            };
             if let Some(bucket) = &mut self.bucket {
                 bucket.take(instant);
             }
@@ -314,7 +341,10 @@ impl State {
         now: Timestamp,
     ) -> Next {
         let instant = clock::instant();
-        let full = self.bucket.as_ref().is_none_or(|bucket| bucket.is_full(instant));
+        let full = self
+            .bucket
+            .as_ref()
+            .is_none_or(|bucket| bucket.is_full(instant));
         let idle = full && self.hold_until.is_none() && self.lane.window().is_idle();
         let retire = idle.then(|| {
             let since = *self.idle_since.get_or_insert(instant);
@@ -329,7 +359,9 @@ impl State {
             return Next::Leave;
         }
         let due = self.next_due.map(|due| due.since(now));
-        let page = self.no_page_before.map(|at| at.saturating_duration_since(instant));
+        let page = self
+            .no_page_before
+            .map(|at| at.saturating_duration_since(instant));
         let next = [wait, retire, due, page].into_iter().flatten().min();
         if let Some(next) = next {
             self.timer.arm(myself, next, || SubscriptionMessage::Wake);
@@ -349,6 +381,8 @@ impl State {
 
     fn hand_in(&self, next_due: Option<Timestamp>) {
         let id = self.id;
-        self.deps.dispatcher.cast(DispatcherMessage::Retired { id, next_due });
+        self.deps
+            .dispatcher
+            .cast(DispatcherMessage::Retired { id, next_due });
     }
 }

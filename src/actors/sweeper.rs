@@ -51,7 +51,12 @@ impl Actor for Sweeper {
     ) -> std::result::Result<State, ActorProcessingErr> {
         deps.sweeper.set(myself.clone());
         let _ = myself.cast(SweeperMessage::Sweep);
-        Ok(State { deps, sweeping: false, again: false, timer: Timer::new() })
+        Ok(State {
+            deps,
+            sweeping: false,
+            again: false,
+            timer: Timer::new(),
+        })
     }
 
     async fn handle(
@@ -116,7 +121,10 @@ async fn sweep(deps: &Deps) -> Result<()> {
         let pending = deps.store.pending_subscriptions(after, PROBES).await?;
         let full = pending.len() == PROBES as usize;
         after = pending.last().map(|(id, _)| *id);
-        let soon: Vec<_> = pending.into_iter().filter(|(_, due)| *due <= horizon).collect();
+        let soon: Vec<_> = pending
+            .into_iter()
+            .filter(|(_, due)| *due <= horizon)
+            .collect();
         if !soon.is_empty() {
             deps.dispatcher.cast(DispatcherMessage::Due(soon));
         }

@@ -28,7 +28,12 @@ impl<M: Message> Timer<M> {
     }
 
     /// Sees to it that a message comes after `delay` at the latest.
-    pub fn arm(&mut self, actor: &ActorRef<M>, delay: Duration, message: impl Fn() -> M + Send + 'static) {
+    pub fn arm(
+        &mut self,
+        actor: &ActorRef<M>,
+        delay: Duration,
+        message: impl Fn() -> M + Send + 'static,
+    ) {
         let now = clock::instant();
         let at = now + delay.min(LONGEST_SLEEP);
         if let Some((armed, _)) = &self.armed

@@ -99,7 +99,12 @@ impl Courier {
         retry_after_max: Duration,
         faults: Arc<Faults>,
     ) -> Self {
-        Self { transport, store, retry_after_max, faults }
+        Self {
+            transport,
+            store,
+            retry_after_max,
+            faults,
+        }
     }
 
     /// Makes one attempt. An error means that no call was made, because the event could not be
@@ -131,7 +136,10 @@ impl Courier {
         })
     }
 
-    async fn read_event(&self, assignment: &Assignment) -> Result<Option<Arc<LoadedEvent>>, StoreError> {
+    async fn read_event(
+        &self,
+        assignment: &Assignment,
+    ) -> Result<Option<Arc<LoadedEvent>>, StoreError> {
         let mut events = self.store.events(&[assignment.delivery.event_id]).await?;
         Ok(events.pop().map(LoadedEvent::in_flight).map(Arc::new))
     }
@@ -146,7 +154,10 @@ impl Courier {
     ) {
         let receiver = &assignment.receiver;
         let Some(event) = event else {
-            *sent = Some(failed(FailureKind::Internal, "the event is not stored any more"));
+            *sent = Some(failed(
+                FailureKind::Internal,
+                "the event is not stored any more",
+            ));
             return;
         };
         let target = match &receiver.target {
@@ -159,7 +170,12 @@ impl Courier {
         self.faults.panic_at(Point::BeforeSend);
         let body = event.body();
         let headers = sign(receiver, &event.event().id.to_string(), clock::now(), &body);
-        let request = OutgoingRequest { target, headers, body, timeout: receiver.timeout };
+        let request = OutgoingRequest {
+            target,
+            headers,
+            body,
+            timeout: receiver.timeout,
+        };
         *sent = Some(self.transport.send(request).await);
         self.faults.panic_at(Point::AfterSend);
     }
@@ -181,15 +197,25 @@ fn sign(
     headers.push((USER_AGENT, AGENT.clone()));
     headers.push((WEBHOOK_ID.clone(), value(id)));
     headers.push((WEBHOOK_TIMESTAMP.clone(), timestamp.clone()));
-    headers.push((WEBHOOK_SIGNATURE.clone(), value(&receiver.secret.sign(id, seconds, body))));
+    headers.push((
+        WEBHOOK_SIGNATURE.clone(),
+        value(&receiver.secret.sign(id, seconds, body)),
+    ));
     headers.push((BODY_TIMESTAMP.clone(), timestamp));
-    headers.push((BODY_SIGNATURE.clone(), value(&receiver.secret.sign_body_hex(body))));
+    headers.push((
+        BODY_SIGNATURE.clone(),
+        value(&receiver.secret.sign_body_hex(body)),
+    ));
     headers.extend(receiver.own_headers.iter().cloned());
     headers
 }
 
 fn no_call(unwound: bool) -> Outcome {
-    let message = if unwound { "the attempt failed inside Posthaste" } else { "no call was made" };
+    let message = if unwound {
+        "the attempt failed inside Posthaste"
+    } else {
+        "no call was made"
+    };
     failed(FailureKind::Internal, message)
 }
 
@@ -199,6 +225,10 @@ fn failed(kind: FailureKind, message: &str) -> Outcome {
         duration: Duration::ZERO,
         timing: Timing::default(),
         request_headers: Vec::new(),
-        result: CallResult::Failure(Failure { kind, message: message.to_owned(), status: None }),
+        result: CallResult::Failure(Failure {
+            kind,
+            message: message.to_owned(),
+            status: None,
+        }),
     }
 }

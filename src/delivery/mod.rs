@@ -10,8 +10,10 @@
 
 mod address_guard;
 mod connection;
+pub mod deliver;
 mod dialer;
 mod failure;
+pub mod payload;
 mod pool;
 mod resolver;
 mod target;

@@ -20,7 +20,10 @@ pub struct ByteBudget {
 impl ByteBudget {
     /// At most `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self { limit, used: AtomicUsize::new(0) }
+        Self {
+            limit,
+            used: AtomicUsize::new(0),
+        }
     }
 
     /// Bytes in use.
@@ -31,8 +34,13 @@ impl ByteBudget {
     /// Takes bytes out of the budget, if they fit.
     pub fn reserve(self: &Arc<Self>, bytes: usize) -> Option<ByteReservation> {
         let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.limit);
-        self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).ok()?;
-        Some(ByteReservation { budget: Arc::clone(self), bytes })
+        self.used
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, fits)
+            .ok()?;
+        Some(ByteReservation {
+            budget: Arc::clone(self),
+            bytes,
+        })
     }
 }
 
@@ -67,12 +75,20 @@ impl LoadedEvent {
     /// An event that the budget has room for.
     pub fn within(budget: &Arc<ByteBudget>, event: &Arc<Event>) -> Option<Self> {
         let reservation = budget.reserve(weight(event.payload.len()))?;
-        Some(Self { event: Arc::clone(event), body: OnceLock::new(), _reservation: Some(reservation) })
+        Some(Self {
+            event: Arc::clone(event),
+            body: OnceLock::new(),
+            _reservation: Some(reservation),
+        })
     }
 
     /// An event that is being attempted: bounded by the attempts in flight.
     pub fn in_flight(event: Event) -> Self {
-        Self { event: Arc::new(event), body: OnceLock::new(), _reservation: None }
+        Self {
+            event: Arc::new(event),
+            body: OnceLock::new(),
+            _reservation: None,
+        }
     }
 
     /// The event.

@@ -134,8 +134,14 @@ impl<T: Waiting> Window<T> {
         }
         self.missed = false;
         self.questions += 1;
-        self.question = Some(Question { number: self.questions, released: HashSet::new() });
-        Some(Ask { number: self.questions, limit: self.bound })
+        self.question = Some(Question {
+            number: self.questions,
+            released: HashSet::new(),
+        });
+        Some(Ask {
+            number: self.questions,
+            limit: self.bound,
+        })
     }
 
     /// Room worth a question: what waits is running out and a fair part of the bound is free.
@@ -146,16 +152,19 @@ impl<T: Waiting> Window<T> {
 
     /// Whether an answer to `ask` may bring this id: it was held at no time since the question.
     pub fn is_news(&self, ask: Ask, id: DeliveryId) -> bool {
-        self.question
-            .as_ref()
-            .is_some_and(|question| question.number == ask.number && !question.released.contains(&id))
-            && !self.held.contains_key(&id)
+        self.question.as_ref().is_some_and(|question| {
+            question.number == ask.number && !question.released.contains(&id)
+        }) && !self.held.contains_key(&id)
     }
 
     /// Takes in what the store answered: the due deliveries in order, and whether the page came
     /// back short. True where the answer was to the question that is open.
     pub fn answer(&mut self, ask: Ask, page: Vec<T>, short: bool) -> bool {
-        if self.question.as_ref().is_none_or(|question| question.number != ask.number) {
+        if self
+            .question
+            .as_ref()
+            .is_none_or(|question| question.number != ask.number)
+        {
             return false;
         }
         let mut all_taken = true;
@@ -351,7 +360,13 @@ mod tests {
                 }
                 1 if !self.committing.is_empty() => {
                     let (id, reserved) = self.committing.remove(pick % self.committing.len());
-                    self.rows.insert(id, Row { version: 0, delivered: false });
+                    self.rows.insert(
+                        id,
+                        Row {
+                            version: 0,
+                            delivered: false,
+                        },
+                    );
                     self.committed.push((id, reserved));
                 }
                 2 if !self.committing.is_empty() => {
@@ -376,7 +391,10 @@ mod tests {
                             .rows
                             .iter()
                             .filter(|(_, row)| !row.delivered)
-                            .map(|(id, row)| Item { id: *id, version: row.version })
+                            .map(|(id, row)| Item {
+                                id: *id,
+                                version: row.version,
+                            })
                             .take(ask.limit)
                             .collect();
                         let short = due.len() < ask.limit;
@@ -385,8 +403,10 @@ mod tests {
                 }
                 6 => {
                     if let Some((ask, due, short)) = self.seen.take() {
-                        let news =
-                            due.into_iter().filter(|item| self.window.is_news(ask, item.id)).collect();
+                        let news = due
+                            .into_iter()
+                            .filter(|item| self.window.is_news(ask, item.id))
+                            .collect();
                         self.window.answer(ask, news, short);
                     }
                 }
@@ -406,7 +426,10 @@ mod tests {
                     let row = self.rows.get_mut(&item.id).unwrap();
                     let moved = row.version == item.version;
                     if moved {
-                        *row = Row { version: row.version + 1, delivered: true };
+                        *row = Row {
+                            version: row.version + 1,
+                            delivered: true,
+                        };
                     }
                     self.recorded.push((item.id, moved));
                 }
@@ -425,13 +448,19 @@ mod tests {
                     // A retry from outside moves a row, then tells the window.
                     let index = pick % self.rows.len();
                     let (id, row) = self.rows.iter_mut().nth(index).unwrap();
-                    *row = Row { version: row.version + 1, delivered: false };
+                    *row = Row {
+                        version: row.version + 1,
+                        delivered: false,
+                    };
                     *self.excused.entry(*id).or_default() += 1;
                     self.window.flush();
                 }
                 _ => {}
             }
-            assert!(self.window.held() <= self.window.bound, "holds more than its bound");
+            assert!(
+                self.window.held() <= self.window.bound,
+                "holds more than its bound"
+            );
             assert!(self.window.flying() <= self.window.held());
         }
 
@@ -483,7 +512,10 @@ mod tests {
         let first = window.ask().unwrap();
         assert!(window.answer(first, Vec::new(), true));
         assert!(window.reserve(id(1)));
-        assert!(window.offer(Item { id: id(1), version: 0 }));
+        assert!(window.offer(Item {
+            id: id(1),
+            version: 0
+        }));
         window.decline();
         let ask = window.ask().unwrap();
         let taken = window.take_next().unwrap();

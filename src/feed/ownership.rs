@@ -50,7 +50,9 @@ impl Ownership {
 
     /// Whether an attempt may be started now: the lease has not ended on our own clock.
     pub fn may_deliver(&self) -> bool {
-        self.0.borrow().is_some_and(|hold| hold.until.is_none_or(|until| clock::instant() < until))
+        self.0
+            .borrow()
+            .is_some_and(|hold| hold.until.is_none_or(|until| clock::instant() < until))
     }
 }
 
@@ -88,8 +90,10 @@ pub enum DataDirError {
 impl DataDirLock {
     /// Locks the directory, which has to exist, and leaves a note for whoever comes second.
     pub fn acquire(directory: &Path, note: &str) -> Result<Self, DataDirError> {
-        let unusable =
-            |source| DataDirError::Unusable { directory: directory.to_owned(), source };
+        let unusable = |source| DataDirError::Unusable {
+            directory: directory.to_owned(),
+            source,
+        };
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -106,7 +110,10 @@ impl DataDirLock {
                     "" => "another process".to_owned(),
                     known => known.to_owned(),
                 };
-                return Err(DataDirError::Held { directory: directory.to_owned(), holder });
+                return Err(DataDirError::Held {
+                    directory: directory.to_owned(),
+                    holder,
+                });
             }
             Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }

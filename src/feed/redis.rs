@@ -49,7 +49,12 @@ impl RedisFeed {
             outbox,
             state: Arc::new(Mutex::new(Err("not connected yet".to_owned()))),
         };
-        tokio::spawn(write(feed.client.clone(), feed.stream.clone(), feed.node.clone(), waiting));
+        tokio::spawn(write(
+            feed.client.clone(),
+            feed.stream.clone(),
+            feed.node.clone(),
+            waiting,
+        ));
         Ok(feed)
     }
 
@@ -57,9 +62,13 @@ impl RedisFeed {
         let mut connection = connect(&self.client).await?;
         // The position is read before anybody looks into the database, so that nothing falls
         // between the two.
-        let newest: StreamRangeReply = connection.xrevrange_count(&self.stream, "+", "-", 1).await?;
-        let mut position =
-            newest.ids.first().map_or_else(|| "0-0".to_owned(), |entry| entry.id.clone());
+        let newest: StreamRangeReply = connection
+            .xrevrange_count(&self.stream, "+", "-", 1)
+            .await?;
+        let mut position = newest
+            .ids
+            .first()
+            .map_or_else(|| "0-0".to_owned(), |entry| entry.id.clone());
         self.note(Ok("connected".to_owned()));
         let options = StreamReadOptions::default().block(BLOCK_MS).count(256);
         let mut notices = vec![Notice::Gap];
@@ -69,9 +78,13 @@ impl RedisFeed {
                     return Ok(());
                 }
             }
-            let reply: Option<StreamReadReply> =
-                connection.xread_options(&[&self.stream], &[&position], &options).await?;
-            let entries = reply.into_iter().flat_map(|reply| reply.keys).flat_map(|key| key.ids);
+            let reply: Option<StreamReadReply> = connection
+                .xread_options(&[&self.stream], &[&position], &options)
+                .await?;
+            let entries = reply
+                .into_iter()
+                .flat_map(|reply| reply.keys)
+                .flat_map(|key| key.ids);
             for entry in entries {
                 let from: Option<String> = entry.get("from");
                 if from.as_deref() != Some(self.node.as_str()) {
@@ -104,20 +117,25 @@ impl Feed for RedisFeed {
     }
 
     fn health(&self) -> Result<String, String> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
 /// Errors of the client may quote the address with its password.
 fn describe(error: &RedisError) -> String {
-    format!("Redis: {}", error.kind())
+    format!("Redis: {}", error.category())
 }
 
 async fn connect(client: &Client) -> Result<MultiplexedConnection, RedisError> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(ANSWER_TIME))
         .set_response_timeout(Some(ANSWER_TIME + Duration::from_millis(BLOCK_MS as u64)));
-    client.get_multiplexed_async_connection_with_config(&config).await
+    client
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
 }
 
 /// Writes notices to the stream until the feed is dropped. What cannot be written is dropped.
@@ -133,7 +151,9 @@ async fn write(client: Client, stream: String, node: String, mut waiting: mpsc::
         if connection.is_none() {
             connection = connect(&client).await.ok();
         }
-        let Some(open) = &mut connection else { continue };
+        let Some(open) = &mut connection else {
+            continue;
+        };
         let mut pipeline = redis::pipe();
         for notice in coalesce(notices) {
             let (field, value) = encode(&notice);
@@ -186,10 +206,18 @@ fn encode(notice: &Notice) -> (&'static str, Vec<u8>) {
 
 fn decode(due: Option<Vec<u8>>, changed: Option<Vec<u8>>) -> Vec<Notice> {
     let ids = |bytes: Vec<u8>| -> Vec<SubscriptionId> {
-        bytes.chunks_exact(16).filter_map(|id| Uuid::from_slice(id).ok()).map(SubscriptionId).collect()
+        bytes
+            .chunks_exact(16)
+            .filter_map(|id| Uuid::from_slice(id).ok())
+            .map(SubscriptionId)
+            .collect()
     };
-    let mut notices: Vec<Notice> =
-        changed.map(ids).unwrap_or_default().into_iter().map(Notice::Changed).collect();
+    let mut notices: Vec<Notice> = changed
+        .map(ids)
+        .unwrap_or_default()
+        .into_iter()
+        .map(Notice::Changed)
+        .collect();
     if let Some(due) = due.map(ids).filter(|due| !due.is_empty()) {
         notices.push(Notice::Due(due));
     }

@@ -63,7 +63,6 @@ fn settings() -> DeliverySettings {
         answer_keep_bytes: KEEP_BYTES,
         retry_after_max: Duration::from_secs(3600),
         ca_file: None,
-        proxy: None,
         dns_cache: Duration::from_secs(30),
     }
 }

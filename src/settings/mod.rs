@@ -1,10 +1,30 @@
-//! Settings: raw layers in, validated values out. (skeleton; see below for the shape others rely on)
+//! Settings: raw layers in, validated values out.
+//!
+//! `layers` lays file and environment over the embedded defaults, `reader` reads typed values
+//! within bounds, `validate` makes these structs of them, `contradictions` checks them against
+//! each other. What comes out cannot be wrong; what is wrong is reported whole, in one go. The
+//! environment is passed in: only the command line reads the real one.
 
+mod contradictions;
+mod environment;
+mod fault;
+mod layers;
+mod print;
+mod reader;
+mod secret;
+mod validate;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+
+pub use fault::{Fault, Faults, Given, Source};
+pub use layers::Layers;
+pub use secret::Secret;
+pub use validate::check_admin_key;
 
 /// Everything Posthaste can be told, checked.
 #[derive(Clone, Debug)]
@@ -31,6 +51,44 @@ pub struct Settings {
     pub log: LogSettings,
     /// `--dev`
     pub dev: bool,
+    /// What does not stop the start but should be known: logged once, at start.
+    pub warnings: Vec<String>,
+    /// What was given, key by key, and where it came from.
+    pub origin: Layers,
+}
+
+impl Settings {
+    /// Lays defaults, file, environment and `--dev` over one another and checks the outcome.
+    pub fn load<Name: Into<String>, Text: Into<String>>(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (Name, Text)>,
+        dev: bool,
+    ) -> Result<Self, Faults> {
+        let mut faults = Vec::new();
+        let mut layers = Layers::defaults();
+        if let Some(path) = file {
+            layers.add_file(path, &mut faults);
+        }
+        let environment: BTreeMap<String, String> = environment
+            .into_iter()
+            .map(|(name, text)| (name.into(), text.into()))
+            .collect();
+        layers.add_environment(environment, &mut faults);
+        if dev {
+            layers.add_dev();
+        }
+        validate::settings(layers, dev, faults)
+    }
+
+    /// Whether the store is Postgres, which several processes may share.
+    pub fn is_distributed(&self) -> bool {
+        self.store.database_url.is_some()
+    }
+
+    /// The settings in force as TOML, secrets masked, with the source of what is not default.
+    pub fn to_masked_toml(&self) -> String {
+        print::masked_toml(&self.origin)
+    }
 }
 
 /// Where and how we listen.
@@ -119,8 +177,6 @@ pub struct DeliverySettings {
     pub retry_after_max: Duration,
     /// PEM file with further certificate authorities to trust.
     pub ca_file: Option<PathBuf>,
-    /// Outgoing proxy (`http://host:port`); none unless set, system proxies are never used.
-    pub proxy: Option<url::Url>,
     /// Name look-ups are cached at most this long.
     pub dns_cache: Duration,
 }
@@ -166,24 +222,5 @@ pub struct LogSettings {
     pub json: bool,
 }
 
-/// A value that never shows itself.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps it.
-    pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
-    }
-
-    /// The value, for the one place that needs it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("********")
-    }
-}
+#[cfg(test)]
+mod tests;

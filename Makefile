@@ -1,0 +1,23 @@
+# Every target sets up what it needs. `make` prints what there is.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run test lint fmt clean
+
+help: ## Print this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */\1\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
+
+run: ## Build and run the relay for development: SQLite in ./data, local receivers allowed
+	@scripts/run.sh
+
+test: ## Run all tests on throw-away Postgres and Redis servers (ARGS="..." goes to cargo test)
+	@scripts/test.sh $(ARGS)
+
+lint: ## Check formatting, clippy, licences and the scripts' syntax
+	@scripts/lint.sh
+
+fmt: ## Format the Rust code
+	@cargo fmt
+
+clean: ## Remove what was built (the data in ./data stays)
+	@cargo clean

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Builds the quick profile and runs the relay for development.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/toolchain.sh
+
+need_toolchain
+echo "building (the first time takes a few minutes) ..."
+cargo build --locked --bin posthaste
+# Not by way of `cargo run`: signals must reach the relay itself, so that it stops gracefully.
+exec "${CARGO_TARGET_DIR:-target}/debug/posthaste" serve --dev "$@"

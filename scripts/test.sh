@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Runs every test. Postgres and Redis are servers of this run's own, on free ports of the
+# loopback interface, in a temporary directory, gone afterwards. TEST_DATABASE_URL and
+# TEST_REDIS_URL name others to use instead. What is missing is installed, or fails the run:
+# a test that is skipped proves nothing.
+#
+# Tests find: TEST_DATABASE_URL (a superuser), TEST_REDIS_URL, POSTHASTE_TEST_PG_BIN (directory
+# of initdb, postgres and pg_ctl) and POSTHASTE_TEST_REDIS_SERVER (for servers of their own).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/toolchain.sh
+. scripts/backends.sh
+
+finish() {
+    local code=$?
+    trap - EXIT INT TERM
+    stop_backends
+    exit "$code"
+}
+
+stop_tests() {
+    kill -TERM -- "-$tests" 2>/dev/null || true
+    wait "$tests" 2>/dev/null || true
+}
+
+need_toolchain
+need_backends
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+start_backends
+# A process group of its own, waited for: so a signal is acted upon at once and reaches cargo
+# and whatever it runs.
+set -m
+cargo test --locked --features faults "$@" </dev/null &
+tests=$!
+set +m
+trap 'stop_tests; exit 130' INT
+trap 'stop_tests; exit 143' TERM
+wait "$tests"

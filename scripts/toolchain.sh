@@ -1,0 +1,18 @@
+# Sourced by the other scripts: says what is missing to build, and how to get it.
+# shellcheck shell=bash
+
+need_toolchain() {
+    if ! command -v cargo >/dev/null 2>&1 && [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
+        PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+    fi
+    if ! command -v cargo >/dev/null 2>&1; then
+        echo "cargo is missing: install Rust (https://rustup.rs), then run this again" >&2
+        exit 1
+    fi
+    # SQLite and the TLS library contain C code.
+    if ! command -v "${CC:-cc}" >/dev/null 2>&1; then
+        echo "a C compiler is missing: apt-get install gcc libc6-dev (Debian, Ubuntu)," >&2
+        echo "dnf install gcc (Fedora), xcode-select --install (macOS), then run this again" >&2
+        exit 1
+    fi
+}

@@ -1,0 +1,120 @@
+//! The command line: the only place that reads the process's environment, and the only one that
+//! writes to the terminal.
+
+mod admin_key;
+mod config;
+mod data_dir;
+mod health;
+mod migrate;
+mod open_files;
+mod receive;
+mod serve;
+mod welcome;
+
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::{Faults, Settings};
+
+/// A webhook relay: takes events, delivers them signed until they arrive.
+#[derive(Parser)]
+#[command(name = "posthaste", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the relay.
+    Serve(SettingsArgs),
+    /// Bring the store's schema up to date and exit; `serve` does so by itself.
+    Migrate(FileArgs),
+    /// Print the settings in force, secrets masked, and where they came from.
+    Config(SettingsArgs),
+    /// Exit 0 if the relay of these settings is ready, 1 otherwise.
+    Health(health::HealthArgs),
+    /// Run a local receiver that prints every webhook it gets, to try things out.
+    Receive(receive::ReceiveArgs),
+}
+
+#[derive(Args)]
+struct FileArgs {
+    /// TOML file with settings; the environment overrides it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct SettingsArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    /// Allow receivers in loopback and private networks and over http://.
+    #[arg(long)]
+    dev: bool,
+}
+
+impl FileArgs {
+    fn load(&self, dev: bool) -> Result<Settings, Faults> {
+        let environment = std::env::vars_os().map(|(name, text)| {
+            (
+                name.to_string_lossy().into_owned(),
+                text.to_string_lossy().into_owned(),
+            )
+        });
+        Settings::load(self.config.as_deref(), environment, dev)
+    }
+}
+
+impl SettingsArgs {
+    fn load(&self) -> Result<Settings, Faults> {
+        self.file.load(self.dev)
+    }
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
+        Command::Config(args) => config::run(&args),
+        Command::Health(args) => health::run(&args),
+        Command::Receive(args) => receive::run(&args),
+    };
+    outcome.unwrap_or_else(|error| {
+        complain(&format!("posthaste: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")
+}
+
+/// Where a client on this machine reaches a server bound to `listen`.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+/// What was asked for. A closed pipe (`posthaste config | head`) is no reason to panic.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// What went wrong.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

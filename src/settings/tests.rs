@@ -1,0 +1,439 @@
+//! Tables over layering, strictness, messages and contradictions.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::time::Duration;
+
+use super::layers::DEFAULTS;
+use super::print::key_of;
+use super::reader::Reader;
+use super::*;
+
+type Environment<'a> = &'a [(&'a str, &'a str)];
+
+fn load(file: &str, environment: Environment<'_>) -> Result<Settings, Faults> {
+    let mut written = tempfile::NamedTempFile::new().unwrap();
+    written.write_all(file.as_bytes()).unwrap();
+    Settings::load(Some(written.path()), environment.iter().copied(), false)
+}
+
+fn from_environment(environment: Environment<'_>) -> Result<Settings, Faults> {
+    Settings::load(None, environment.iter().copied(), false)
+}
+
+fn defaults() -> Settings {
+    from_environment(&[]).unwrap()
+}
+
+#[test]
+fn defaults_are_the_documented_ones() {
+    let settings = defaults();
+    assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.delivery.timeout, Duration::from_secs(15));
+    assert_eq!(settings.delivery.max_in_flight, 64);
+    assert_eq!(settings.events.max_body_bytes, 5 * 1024 * 1024);
+    assert_eq!(
+        settings.events.idempotency_retention,
+        Duration::from_secs(24 * 3_600)
+    );
+    assert_eq!(settings.store.data_dir, Path::new("./data"));
+    assert!(settings.store.database_url.is_none() && settings.feed.redis_url.is_none());
+    assert!(settings.auth.admin_key.is_none() && settings.delivery.ca_file.is_none());
+    assert!(!settings.address_guard.allow_http && !settings.log.json && !settings.dev);
+    assert_eq!(settings.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn the_default_retries_last_about_thirty_hours() {
+    let retry = defaults().retry;
+    assert_eq!((retry.attempts(), retry.max_age()), (9, None));
+    let planned: Duration = (1..9)
+        .filter_map(|failed| retry.delay_after(failed, 0.5))
+        .sum();
+    let hours = planned.as_secs_f64() / 3_600.0;
+    assert!((29.0..31.0).contains(&hours), "{hours}");
+}
+
+#[test]
+fn every_default_is_documented_with_its_bounds_and_every_key_is_read_once() {
+    let layers = Layers::defaults();
+    let mut reader = Reader::new(&layers, Vec::new());
+    validate::read_all(&mut reader);
+    let read: Vec<&str> = reader.read.iter().map(|(key, _)| *key).collect();
+    let distinct: BTreeSet<&str> = read.iter().copied().collect();
+    assert_eq!(distinct.len(), read.len(), "read twice");
+    assert_eq!(distinct, layers.keys().collect::<BTreeSet<_>>());
+
+    let (mut section, mut comment) = ("", String::new());
+    for line in DEFAULTS.lines() {
+        if let Some(text) = line.strip_prefix('#') {
+            comment.push_str(text);
+        } else if let Some((key, _)) = key_of(line) {
+            assert!(comment.len() > 15, "{section}.{key} has no comment");
+            let path = format!("{section}.{key}");
+            let bounds = reader.read.iter().find(|(read, _)| *read == path);
+            if let Some((_, Some(bounds))) = bounds {
+                assert!(
+                    comment.contains(bounds.as_str()),
+                    "{path} does not document {bounds}"
+                );
+            }
+            if key.ends_with("_ms") {
+                assert!(
+                    comment.contains("Milliseconds"),
+                    "{path} does not document its unit"
+                );
+            }
+            comment.clear();
+        } else {
+            section = line.trim_matches(['[', ']']);
+            comment.clear();
+        }
+    }
+}
+
+#[test]
+fn the_environment_overrides_the_file_which_overrides_the_defaults() {
+    let file = "[delivery]\nwindow = 300\nmax_in_flight = 7\n[retry]\nfactor = 2\n";
+    let settings = load(file, &[("POSTHASTE_DELIVERY__MAX_IN_FLIGHT", " 9 ")]).unwrap();
+    assert_eq!(settings.delivery.window, 300);
+    assert_eq!(settings.delivery.max_in_flight, 9);
+    assert_eq!(settings.delivery.timeout, Duration::from_secs(15));
+    assert_eq!(settings.retry.to_spec().factor, Some(2.0));
+}
+
+#[test]
+fn plain_names_reach_their_keys() {
+    let settings = from_environment(&[
+        ("DATABASE_URL", "postgresql://relay:pw@db/relay"),
+        ("REDIS_URL", "rediss://cache"),
+        ("POSTHASTE_DATA_DIR", "/var/lib/posthaste"),
+        ("POSTHASTE_ADMIN_KEY", "0123456789abcdef"),
+        ("POSTHASTE_ALLOW_NETWORKS", "10.0.0.0/8, ::1/128"),
+        ("POSTHASTE_RETRY__DELAYS_MS", "100,2000"),
+        ("POSTHASTE_LOG__FORMAT", "json"),
+    ])
+    .unwrap();
+    assert!(settings.is_distributed() && settings.log.json);
+    assert_eq!(settings.feed.redis_url.unwrap().expose(), "rediss://cache");
+    assert_eq!(settings.store.data_dir, Path::new("/var/lib/posthaste"));
+    assert_eq!(
+        settings.auth.admin_key.unwrap().expose(),
+        "0123456789abcdef"
+    );
+    assert_eq!(settings.address_guard.allow_networks.len(), 2);
+    assert_eq!(settings.retry.to_spec().delays_ms, Some(vec![100, 2000]));
+}
+
+#[test]
+fn port_alone_binds_everywhere_and_listen_wins() {
+    let cases: [(Environment<'_>, &str); 5] = [
+        (&[("PORT", "9000")], "0.0.0.0:9000"),
+        (
+            &[("PORT", "9000"), ("POSTHASTE_LISTEN", "[::1]:7000")],
+            "[::1]:7000",
+        ),
+        (
+            &[("PORT", "x"), ("POSTHASTE_SERVER__LISTEN", "127.0.0.1:1")],
+            "127.0.0.1:1",
+        ),
+        (&[("PORT", ""), ("POSTHASTE_LISTEN", "")], "127.0.0.1:8080"),
+        (&[("POSTHASTE_LISTEN", "127.0.0.1:0")], "127.0.0.1:0"),
+    ];
+    for (environment, listen) in cases {
+        let settings = from_environment(environment).unwrap();
+        assert_eq!(
+            settings.server.listen.to_string(),
+            listen,
+            "{environment:?}"
+        );
+    }
+}
+
+#[test]
+fn only_names_with_two_underscores_are_strict() {
+    let settings = from_environment(&[
+        ("POSTHASTE_PORT", "tcp://10.0.0.1:8080"),
+        ("POSTHASTE_SERVICE_HOST", "10.0.0.1"),
+        ("POSTHASTE_PORT_8080_TCP_ADDR", "10.0.0.1"),
+        ("SERVER__LISTEN", "nonsense"),
+    ]);
+    assert!(settings.is_ok());
+}
+
+#[test]
+fn dev_opens_loopback_and_private_networks_and_says_so() {
+    let environment = [("POSTHASTE_ALLOW_NETWORKS", "100.64.0.0/10,10.0.0.0/8")];
+    let settings = Settings::load(None, environment, true).unwrap();
+    assert!(settings.dev && settings.address_guard.allow_http);
+    assert_eq!(settings.address_guard.allow_networks.len(), 7);
+    assert!(settings.warnings[0].contains("--dev"));
+    let printed = settings.to_masked_toml();
+    assert!(printed.contains("allow_http = true # --dev"), "{printed}");
+    assert!(
+        printed.contains("# environment POSTHASTE_ALLOW_NETWORKS, and --dev"),
+        "{printed}"
+    );
+}
+
+/// (file, environment, what the message must hold)
+type Refused<'a> = (&'a str, Environment<'a>, &'a [&'a str]);
+
+#[test]
+fn faults_name_key_value_source_and_fix() {
+    let cases: &[Refused<'_>] = &[
+        (
+            "[delivery]\nwindoww = 3\n",
+            &[],
+            &["delivery.windoww", "no setting", "window_bytes"],
+        ),
+        (
+            "[delivry]\nwindow = 3\n",
+            &[],
+            &["delivry.window", "sections", "delivery"],
+        ),
+        ("window = 3\n", &[], &["  window = ", "no setting"]),
+        (
+            "[delivery]\nproxy = \"http://p\"\n",
+            &[],
+            &["delivery.proxy", "no setting"],
+        ),
+        (
+            "[delivery]\nwindow = \"3\"\n",
+            &[],
+            &["delivery.window = \"3\"", "a whole number", "256"],
+        ),
+        (
+            "[delivery]\nwindow = -3\n",
+            &[],
+            &["delivery.window = -3", "1 to 100000"],
+        ),
+        (
+            "[retry]\njitter = nan\n",
+            &[],
+            &["retry.jitter = nan", "0 to 0.5"],
+        ),
+        (
+            "[log]\nfilter = \"a=b=c\"\n",
+            &[],
+            &["log.filter", "is not a filter"],
+        ),
+        (
+            "[log]\nformat = \"xml\"\n",
+            &[],
+            &["log.format = \"xml\"", "text or json"],
+        ),
+        (
+            "[store]\ndata_dir = \"\"\n",
+            &[],
+            &["store.data_dir", "empty"],
+        ),
+        (
+            "[delivery]\nca_file = \"/none\"\n",
+            &[],
+            &["delivery.ca_file = \"/none\"", "cannot be read"],
+        ),
+        (
+            "[delivery]\nca_file = \"Cargo.toml\"\n",
+            &[],
+            &["holds no PEM certificate"],
+        ),
+        (
+            "[retry]\ndelays_ms = [1, -2]\n",
+            &[],
+            &["retry.delays_ms", "item \"-2\""],
+        ),
+        (
+            "[retry]\nmax_age_ms = 5\n",
+            &[],
+            &["retry.max_age_ms = 5", "1000 to"],
+        ),
+        (
+            "[store]\ndatabase_url = \"oops\n",
+            &[],
+            &["--config", "not TOML (line 2)"],
+        ),
+        (
+            "",
+            &[("POSTHASTE_SERVER__PORT", "1")],
+            &["server.port", "environment POSTHASTE_SERVER__PORT"],
+        ),
+        (
+            "",
+            &[("POSTHASTE__SERVER__LISTEN", "1")],
+            &["is no setting"],
+        ),
+        (
+            "",
+            &[("POSTHASTE_DELIVERY__WINDOW", "")],
+            &["delivery.window = \"\"", "whole number"],
+        ),
+        (
+            "",
+            &[("POSTHASTE_LISTEN", "localhost")],
+            &["server.listen = \"localhost\"", "IP:PORT"],
+        ),
+        (
+            "",
+            &[("PORT", "99999")],
+            &["server.listen = \"0.0.0.0:99999\" (environment PORT)"],
+        ),
+        (
+            "",
+            &[("POSTHASTE_ALLOW_NETWORKS", "10.0.0.0/33")],
+            &["\"10.0.0.0/33\" is not a network"],
+        ),
+        (
+            "",
+            &[("POSTHASTE_ADDRESS_GUARD__ALLOW_HTTP", "yes")],
+            &["allow_http = \"yes\"", "true or false"],
+        ),
+        (
+            "",
+            &[("DATABASE_URL", "mysql://db")],
+            &["environment DATABASE_URL", "postgres:// or postgresql://"],
+        ),
+        (
+            "",
+            &[("DATABASE_URL", "postgres://u:p@ss:x/w")],
+            &["is not a URL", "%40"],
+        ),
+        (
+            "",
+            &[("DATABASE_URL", "postgres://u:p@ss/w@db")],
+            &["behind its host", "%2F"],
+        ),
+        ("", &[("DATABASE_URL", "postgres:db")], &["names no host"]),
+        (
+            "",
+            &[
+                ("DATABASE_URL", "postgres://a"),
+                ("POSTHASTE_STORE__DATABASE_URL", "postgres://b"),
+            ],
+            &["store.database_url", "DATABASE_URL names the same setting"],
+        ),
+    ];
+    for (file, environment, wanted) in cases {
+        let message = load(file, environment).expect_err(file).to_string();
+        for part in *wanted {
+            assert!(message.contains(part), "{part:?} is not in:\n{message}");
+        }
+        assert!(message.contains("fix: "), "{message}");
+    }
+}
+
+#[test]
+fn every_fault_is_reported() {
+    let file = "[delivery]\nwindow = 0\nnonsense = 1\n[retry]\nattempts = 0\n";
+    let faults = load(file, &[("PORT", "x"), ("REDIS_URL", "http://r")]).unwrap_err();
+    assert_eq!(faults.0.len(), 5, "{faults}");
+    assert!(faults.to_string().starts_with("the settings have 5 faults"));
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_refused() {
+    let cases = [
+        (
+            "[events]\naccept_timeout_ms = 30000",
+            "server.request_timeout_ms",
+        ),
+        (
+            "[events]\nmax_payload_bytes = 6000000",
+            "events.max_body_bytes",
+        ),
+        ("[events]\nmax_group = 99", "events.max_batch"),
+        ("[events]\nmax_waiting = 99", "events.max_batch"),
+        (
+            "[events]\nmax_waiting_bytes = 4000000",
+            "events.max_body_bytes",
+        ),
+        (
+            "[delivery]\nmax_in_flight_total = 63",
+            "delivery.max_in_flight",
+        ),
+        ("[delivery]\nwindow = 63", "delivery.max_in_flight"),
+        (
+            "[delivery]\nwindow_bytes = 262143",
+            "events.max_payload_bytes",
+        ),
+        (
+            "[delivery]\nanswer_read_bytes = 4095",
+            "delivery.answer_keep_bytes",
+        ),
+        ("[engine]\nlease_renew_ms = 5000", "engine.lease_ttl_ms"),
+        (
+            "[store]\nacquire_timeout_ms = 10000",
+            "events.accept_timeout_ms",
+        ),
+        (
+            "[feed]\nredis_url = \"redis://cache\"",
+            "store.database_url",
+        ),
+        ("[retry]\ncap_ms = 4999", "retry.base_ms"),
+        (
+            "[retry]\nattempts = 9\ndelays_ms = [5]\nfactor = 2.0",
+            "retry.factor",
+        ),
+    ];
+    for (file, other) in cases {
+        let faults = load(file, &[]).unwrap_err();
+        assert_eq!(faults.0.len(), 1, "{file}: {faults}");
+        assert!(
+            faults.0[0].given.iter().any(|given| given.key == other),
+            "{file}: {faults}"
+        );
+    }
+}
+
+#[test]
+fn secrets_are_shown_nowhere() {
+    let environment = [
+        ("DATABASE_URL", "postgres://relay:hunter2@db/relay"),
+        ("REDIS_URL", "redis://:hunter2@cache"),
+        ("POSTHASTE_ADMIN_KEY", "hunter2-hunter2-hunter2"),
+    ];
+    let settings = from_environment(&environment).unwrap();
+    assert!(!settings.to_masked_toml().contains("hunter2"));
+    assert!(!format!("{:?}", settings.auth).contains("hunter2"));
+    assert!(
+        !format!("{settings:?}").contains("hunter2"),
+        "Debug shows a secret"
+    );
+
+    let refused: [(&str, Environment<'_>); 6] = [
+        ("", &[("POSTHASTE_ADMIN_KEY", "hunter2")]),
+        ("", &[("DATABASE_URL", "mysql://relay:hunter2@db")]),
+        ("", &[("DATABASE_URL", "relay:hunter2")]),
+        (
+            "",
+            &[(
+                "POSTHASTE_STORE__DATABSE_URL",
+                "postgres://relay:hunter2@db",
+            )],
+        ),
+        ("[auth]\nadmin_key = [\"hunter2\"]\n", &[]),
+        ("[auth]\nadmin_key = \"hunter2\n", &[]),
+    ];
+    for (file, environment) in refused {
+        let message = load(file, environment).unwrap_err().to_string();
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+}
+
+#[test]
+fn what_is_printed_reads_back_to_the_same() {
+    let file = "[delivery]\nwindow = 300\n[retry]\ndelays_ms = [5, 10]\n[log]\nfilter = \"warn,posthaste=debug\"\n";
+    let settings = load(file, &[("POSTHASTE_LISTEN", "0.0.0.0:1")]).unwrap();
+    let printed = settings.to_masked_toml();
+    let again = load(&printed, &[]).unwrap();
+    assert_eq!(again.delivery.window, 300);
+    assert_eq!(again.retry, settings.retry);
+    assert_eq!(again.log.filter, "warn,posthaste=debug");
+    assert_eq!(again.server.listen, settings.server.listen);
+}
+
+#[test]
+fn a_slow_attempt_outliving_the_stop_is_worth_a_warning() {
+    let settings = load("[server]\nshutdown_grace_ms = 14999\n", &[]).unwrap();
+    assert!(settings.warnings[0].contains("server.shutdown_grace_ms"));
+}

@@ -1,0 +1,293 @@
+//! From layers to validated settings: types, bounds and shapes of single values.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tracing_subscriber::EnvFilter;
+
+use super::reader::Reader;
+use super::{
+    AddressGuardSettings, AuthSettings, DeliverySettings, EngineSettings, EventSettings, Fault,
+    Faults, FeedSettings, Layers, LogSettings, Secret, ServerSettings, Settings, StoreSettings,
+    contradictions,
+};
+use crate::domain::retry::{RetryPolicy, Schedule};
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const GIB: u64 = 1024 * MIB;
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+const DAY_MS: u64 = 24 * HOUR_MS;
+const SHORTEST_ADMIN_KEY: usize = 16;
+
+pub(super) fn settings(layers: Layers, dev: bool, faults: Vec<Fault>) -> Result<Settings, Faults> {
+    let mut reader = Reader::new(&layers, faults);
+    let read = read_all(&mut reader);
+    contradictions::check(&read, &mut reader);
+    if !reader.faults.is_empty() {
+        return Err(Faults(reader.faults));
+    }
+    let warnings = contradictions::warnings(&read, dev);
+    Ok(Settings {
+        dev,
+        warnings,
+        origin: layers,
+        ..read
+    })
+}
+
+/// Every key, once. A test compares what is read here with `config/default.toml`.
+pub(super) fn read_all(reader: &mut Reader<'_>) -> Settings {
+    Settings {
+        server: server(reader),
+        auth: AuthSettings {
+            admin_key: admin_key(reader),
+        },
+        store: store(reader),
+        feed: FeedSettings {
+            redis_url: url(reader, "feed.redis_url", &["redis", "rediss"]),
+        },
+        events: events(reader),
+        delivery: delivery(reader),
+        retry: retry(reader),
+        address_guard: AddressGuardSettings {
+            allow_networks: networks(reader),
+            allow_http: reader.flag("address_guard.allow_http"),
+        },
+        engine: engine(reader),
+        log: log(reader),
+        dev: false,
+        warnings: Vec::new(),
+        origin: Layers::defaults(),
+    }
+}
+
+fn server(reader: &mut Reader<'_>) -> ServerSettings {
+    let key = "server.listen";
+    let text = reader.text(key);
+    let listen = text.parse().unwrap_or_else(|_| {
+        reader.refuse(
+            key,
+            "is not an address and port",
+            "write IP:PORT with a port of 0 to 65535, for example 127.0.0.1:8080 or [::]:8080",
+        );
+        SocketAddr::from(([127, 0, 0, 1], 8080))
+    });
+    ServerSettings {
+        listen,
+        request_timeout: reader.millis("server.request_timeout_ms", 100, 10 * MINUTE_MS),
+        max_connections: reader.size("server.max_connections", 1, 1_000_000),
+        shutdown_grace: reader.millis("server.shutdown_grace_ms", 0, HOUR_MS),
+    }
+}
+
+fn admin_key(reader: &mut Reader<'_>) -> Option<Secret> {
+    let key = "auth.admin_key";
+    let text = reader.optional(key)?;
+    if let Err(problem) = check_admin_key(text) {
+        reader.refuse(key, problem, "make one with: openssl rand -hex 32");
+    }
+    Some(Secret::new(text))
+}
+
+/// What an admin key must be, wherever it comes from: it travels in a header.
+pub fn check_admin_key(text: &str) -> Result<(), String> {
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("may hold visible ASCII characters only, without blanks".to_owned());
+    }
+    if text.len() < SHORTEST_ADMIN_KEY {
+        let length = text.len();
+        return Err(format!(
+            "must have at least {SHORTEST_ADMIN_KEY} characters, has {length}"
+        ));
+    }
+    Ok(())
+}
+
+fn store(reader: &mut Reader<'_>) -> StoreSettings {
+    let data_dir = reader.text("store.data_dir");
+    if data_dir.is_empty() {
+        reader.refuse(
+            "store.data_dir",
+            "is empty",
+            "name a directory, for example ./data",
+        );
+    }
+    StoreSettings {
+        database_url: url(reader, "store.database_url", &["postgres", "postgresql"]),
+        data_dir: PathBuf::from(data_dir),
+        max_connections: reader.count("store.max_connections", 2, 1_000),
+        acquire_timeout: reader.millis("store.acquire_timeout_ms", 100, MINUTE_MS),
+    }
+}
+
+fn url(reader: &mut Reader<'_>, key: &'static str, schemes: &[&str]) -> Option<Secret> {
+    let text = reader.optional(key)?;
+    let wanted = schemes.join(":// or ");
+    let fix = format!(
+        "write {wanted}://USER:PASSWORD@HOST:PORT/NAME; in a password, write @ as %40, / as %2F, \
+         : as %3A, # as %23, ? as %3F and % as %25"
+    );
+    match url::Url::parse(text) {
+        Err(error) => reader.refuse(key, format!("is not a URL: {error}"), fix),
+        Ok(url) if !schemes.contains(&url.scheme()) => {
+            reader.refuse(key, format!("must begin with {wanted}://"), fix);
+        }
+        Ok(url) if url.cannot_be_a_base() => reader.refuse(key, "names no host", fix),
+        Ok(url) if url.path().contains('@') || url.fragment().is_some() => {
+            reader.refuse(
+                key,
+                "has an @ or # behind its host, most likely from a password",
+                fix,
+            );
+        }
+        Ok(_) => {}
+    }
+    Some(Secret::new(text))
+}
+
+fn events(reader: &mut Reader<'_>) -> EventSettings {
+    let retention_hours = reader.number("events.idempotency_retention_hours", 1, 720);
+    EventSettings {
+        max_batch: reader.size("events.max_batch", 1, 10_000),
+        max_payload_bytes: reader.size("events.max_payload_bytes", KIB, 16 * MIB),
+        max_body_bytes: reader.size("events.max_body_bytes", KIB, 256 * MIB),
+        idempotency_retention: Duration::from_secs(retention_hours * 3_600),
+        max_waiting: reader.size("events.max_waiting", 1, 1_000_000),
+        max_waiting_bytes: reader.size("events.max_waiting_bytes", KIB, 16 * GIB),
+        max_group: reader.size("events.max_group", 1, 10_000),
+        accept_timeout: reader.millis("events.accept_timeout_ms", 50, 10 * MINUTE_MS),
+    }
+}
+
+fn delivery(reader: &mut Reader<'_>) -> DeliverySettings {
+    DeliverySettings {
+        timeout: reader.millis("delivery.timeout_ms", 100, 5 * MINUTE_MS),
+        max_in_flight: reader.count("delivery.max_in_flight", 1, 10_000),
+        max_in_flight_total: reader.size("delivery.max_in_flight_total", 1, 100_000),
+        window: reader.size("delivery.window", 1, 100_000),
+        window_bytes: reader.size("delivery.window_bytes", KIB, 16 * GIB),
+        idle_connection: reader.millis("delivery.idle_connection_ms", 0, 10 * MINUTE_MS),
+        max_idle_per_host: reader.size("delivery.max_idle_per_host", 0, 100_000),
+        answer_read_bytes: reader.size("delivery.answer_read_bytes", 0, 16 * MIB),
+        answer_keep_bytes: reader.size("delivery.answer_keep_bytes", 0, MIB),
+        retry_after_max: reader.millis("delivery.retry_after_max_ms", 0, DAY_MS),
+        ca_file: ca_file(reader),
+        dns_cache: reader.millis("delivery.dns_cache_ms", 0, HOUR_MS),
+    }
+}
+
+fn ca_file(reader: &mut Reader<'_>) -> Option<PathBuf> {
+    let key = "delivery.ca_file";
+    let path = Path::new(reader.optional(key)?);
+    let fix = "name a readable file of PEM certificates, or leave it empty";
+    match std::fs::read(path) {
+        Err(error) => reader.refuse(key, format!("cannot be read: {error}"), fix),
+        Ok(bytes) => {
+            let marker = b"-----BEGIN CERTIFICATE-----";
+            if !bytes.windows(marker.len()).any(|window| window == marker) {
+                reader.refuse(key, "holds no PEM certificate", fix);
+            }
+        }
+    }
+    Some(path.to_owned())
+}
+
+fn retry(reader: &mut Reader<'_>) -> RetryPolicy {
+    let attempts = reader.count("retry.attempts", 1, 100);
+    let base = reader.millis("retry.base_ms", 100, DAY_MS);
+    let factor = reader.fraction("retry.factor", 1.0, 10.0);
+    let cap = reader.millis("retry.cap_ms", 100, 7 * DAY_MS);
+    let jitter = reader.fraction("retry.jitter", 0.0, 0.5);
+    let delays: Vec<u64> = reader.list("retry.delays_ms", "a whole number of milliseconds");
+    let max_age = match reader.number("retry.max_age_ms", 0, 30 * DAY_MS) {
+        0 => None,
+        age => Some(Duration::from_millis(age)),
+    };
+    let exponential = Schedule::Exponential {
+        base,
+        factor,
+        cap,
+        attempts,
+    };
+    let schedule = if delays.is_empty() {
+        exponential.clone()
+    } else {
+        for key in [
+            "retry.attempts",
+            "retry.base_ms",
+            "retry.factor",
+            "retry.cap_ms",
+        ] {
+            if reader.differs(key) {
+                reader.contradiction(
+                    &["retry.delays_ms", key],
+                    "a list of delays leaves nothing for the exponential settings to say",
+                    "keep one or the other",
+                );
+            }
+        }
+        Schedule::Delays(delays.into_iter().map(Duration::from_millis).collect())
+    };
+    RetryPolicy::new(schedule, jitter, max_age).unwrap_or_else(|invalid| {
+        match invalid.field {
+            "capMs" => reader.contradiction(
+                &["retry.cap_ms", "retry.base_ms"],
+                "the longest delay is below the first one",
+                "raise retry.cap_ms or lower retry.base_ms",
+            ),
+            "delaysMs" => reader.refuse("retry.delays_ms", invalid.problem, "correct the list"),
+            "maxAgeMs" => reader.refuse("retry.max_age_ms", invalid.problem, "or 0 for no limit"),
+            // Bounds of single values, which were refused above.
+            _ => {}
+        }
+        RetryPolicy::new(Schedule::Delays(Vec::new()), 0.0, None)
+            .expect("no delays, no jitter and no age limit are within all bounds")
+    })
+}
+
+fn networks(reader: &mut Reader<'_>) -> Vec<IpNet> {
+    let wanted = "a network in CIDR notation, for example 10.0.0.0/8 or fd00::/8";
+    reader.list("address_guard.allow_networks", wanted)
+}
+
+fn engine(reader: &mut Reader<'_>) -> EngineSettings {
+    EngineSettings {
+        record_linger: reader.millis("engine.record_linger_ms", 0, 1_000),
+        record_max_group: reader.size("engine.record_max_group", 1, 10_000),
+        sweep_interval: reader.millis("engine.sweep_interval_ms", 100, 5 * MINUTE_MS),
+        janitor_interval: reader.millis("engine.janitor_interval_ms", 1_000, DAY_MS),
+        retire_after: reader.millis("engine.retire_after_ms", 100, DAY_MS),
+        lease_ttl: reader.millis("engine.lease_ttl_ms", 1_000, 5 * MINUTE_MS),
+        lease_renew: reader.millis("engine.lease_renew_ms", 100, 150_000),
+        restart_limit: reader.count("engine.restart_limit", 1, 1_000),
+        restart_window: reader.millis("engine.restart_window_ms", 1_000, HOUR_MS),
+    }
+}
+
+fn log(reader: &mut Reader<'_>) -> LogSettings {
+    let filter = reader.text("log.filter");
+    if let Err(error) = EnvFilter::builder().parse(filter) {
+        let fix = "write a level (info) or levels by module (info,posthaste=debug)";
+        reader.refuse("log.filter", format!("is not a filter: {error}"), fix);
+    }
+    let json = match reader.text("log.format") {
+        "json" => true,
+        "text" => false,
+        _ => {
+            reader.refuse(
+                "log.format",
+                "is neither text nor json",
+                "write text or json",
+            );
+            false
+        }
+    };
+    LogSettings {
+        filter: filter.to_owned(),
+        json,
+    }
+}

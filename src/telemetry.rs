@@ -1,0 +1,37 @@
+//! Logs: set up once, by the binary. They go to stderr; stdout belongs to what people asked for.
+
+use std::io::IsTerminal as _;
+
+use anyhow::Context as _;
+use tracing_subscriber::EnvFilter;
+
+use crate::settings::LogSettings;
+
+/// Sends logs to stderr from now on, panics included: they would break JSON lines otherwise.
+pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
+    let filter = EnvFilter::builder()
+        .parse(&settings.filter)
+        .context("log.filter")?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let started = if settings.json {
+        builder.json().flatten_event(true).try_init()
+    } else {
+        builder
+            .with_ansi(std::io::stderr().is_terminal())
+            .try_init()
+    };
+    started.map_err(|error| anyhow::anyhow!("logs cannot be set up: {error}"))?;
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let thread = std::thread::current();
+        let thread = thread.name().unwrap_or("unnamed");
+        let message = panic.payload_as_str().unwrap_or("no message");
+        tracing::error!(place, thread, "panic: {message}");
+    }));
+    Ok(())
+}
