@@ -11,3 +11,5 @@ pub mod settings;
 pub mod store;
 
 pub mod actors;
+
+pub mod http;
