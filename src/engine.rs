@@ -1,22 +1,125 @@
-//! Composition root (placeholder: the signatures the command line calls).
+//! Composition root: the only place that knows both profiles.
+//!
+//! Embedded: SQLite, one process, an exclusive lock on the data directory. Distributed:
+//! Postgres, Redis where there is one, a lease on the deliveries. Everything else sees traits.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::Context as _;
+use ractor::{Actor, ActorRef};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::actors::deps::Parts;
+use crate::actors::root::RootMessage;
+use crate::actors::{Deps, Relay, Root};
+use crate::clock;
+use crate::delivery::deliver::Courier;
+use crate::delivery::{AddressGuard, Transport};
+use crate::directory::Directory;
+use crate::events::EngineEvents;
+use crate::faults::Faults;
+use crate::feed::Feed;
+use crate::feed::memory::MemoryFeed;
+use crate::feed::ownership::{DataDirLock, Ownership};
+use crate::feed::redis::RedisFeed;
+use crate::http::server::{ServerLimits, serve};
+use crate::http::{AdminKey, HttpState, UrlGuard, router};
 use crate::settings::{Secret, Settings};
+use crate::store::postgres::PostgresStore;
+use crate::store::sqlite::SqliteStore;
+use crate::store::{LeaseState, Store};
+
+/// Facts that a follower may fall behind.
+const FOLLOWERS_LAG: usize = 16_384;
+/// What of the grace period requests under way may take; the rest is the attempts'.
+const REQUESTS_SHARE: f64 = 0.25;
 
 /// A running relay.
 pub struct Engine {
+    deps: Arc<Deps>,
+    root: ActorRef<RootMessage>,
+    root_task: JoinHandle<()>,
+    http: JoinHandle<()>,
+    stop_http: CancellationToken,
     listen: SocketAddr,
+    grace: Duration,
+    /// Held as long as the engine runs.
+    _lock: Option<DataDirLock>,
+}
+
+/// The profile's own parts.
+struct Profile {
+    store: Arc<dyn Store>,
+    feed: Arc<dyn Feed>,
+    ownership: Ownership,
+    lock: Option<DataDirLock>,
 }
 
 impl Engine {
     /// Starts everything and returns once it listens.
-    pub async fn start(settings: Arc<Settings>, _admin_key: Secret) -> anyhow::Result<Self> {
-        anyhow::bail!(
-            "the engine is not built yet (it would listen on {})",
-            settings.server.listen
-        )
+    pub async fn start(settings: Arc<Settings>, admin_key: Secret) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(settings.server.listen)
+            .await
+            .with_context(|| {
+                format!(
+                    "cannot listen on {} (server.listen)",
+                    settings.server.listen
+                )
+            })?;
+        let listen = listener
+            .local_addr()
+            .context("the address bound is unknown")?;
+        let holder = format!(
+            "process {} listening on {listen} ({})",
+            std::process::id(),
+            clock::uuid()
+        );
+        let Profile {
+            store,
+            feed,
+            ownership,
+            lock,
+        } = profile(&settings, &holder).await?;
+        let deps = shared(&settings, &store, feed, ownership, holder)?;
+        deps.directory
+            .refresh()
+            .await
+            .context("cannot read the subscriptions")?;
+        let (root, root_task) = Actor::spawn(None, Root, Arc::clone(&deps))
+            .await
+            .map_err(|problem| anyhow::anyhow!("the actor tree does not start: {problem}"))?;
+        let state = HttpState {
+            store,
+            relay: Relay::new(Arc::clone(&deps)),
+            admin_key: AdminKey::new(admin_key.expose()),
+            guard: Arc::new(Guard(AddressGuard::new(&settings.address_guard))),
+            settings: Arc::clone(&settings),
+        };
+        let grace = settings.server.shutdown_grace;
+        let limits = ServerLimits {
+            stop_patience: grace.mul_f64(REQUESTS_SHARE),
+            ..ServerLimits::from(&settings.server)
+        };
+        let stop_http = CancellationToken::new();
+        let stopping = stop_http.clone();
+        let http = tokio::spawn(async move {
+            serve(listener, router(state), limits, stopping.cancelled_owned()).await;
+        });
+        Ok(Self {
+            deps,
+            root,
+            root_task,
+            http,
+            stop_http,
+            listen,
+            grace,
+            _lock: lock,
+        })
     }
 
     /// The address really bound.
@@ -26,21 +129,179 @@ impl Engine {
 
     /// Whether another process owns the deliveries.
     pub fn standing_by(&self) -> bool {
-        false
+        self.deps.ownership.epoch().is_none()
+    }
+
+    /// What the engine tells about itself.
+    pub fn events(&self) -> &EngineEvents {
+        &self.deps.events
+    }
+
+    /// Where tests make it fail.
+    pub fn faults(&self) -> &Faults {
+        &self.deps.faults
     }
 
     /// Resolves, with the reason, only where the actor tree cannot heal itself.
     pub async fn failed(&self) -> String {
-        std::future::pending().await
+        let mut failure = self.deps.failure();
+        // The sender lives as long as the engine does.
+        match failure.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => std::future::pending().await,
+        }
     }
 
-    /// Stops gracefully within `server.shutdown_grace`.
+    /// Stops gracefully within `server.shutdown_grace`: no new events, attempts in flight
+    /// finish, outcomes are recorded. What does not finish in time is sent again by the next
+    /// owner.
     pub async fn stop(self) -> anyhow::Result<()> {
-        anyhow::bail!("the engine is not built yet")
+        let deadline = clock::instant() + self.grace;
+        self.deps.drain();
+        self.stop_http.cancel();
+        let _ = self.http.await;
+        if tokio::time::timeout_at(deadline.into(), self.deps.settled())
+            .await
+            .is_err()
+        {
+            let left = self.deps.unsettled();
+            tracing::warn!(
+                left,
+                "the grace period is over; what is still in flight is sent again"
+            );
+        }
+        self.root.stop(None);
+        let _ = self.root_task.await;
+        if let Err(problem) = self.deps.store.release_lease(&self.deps.holder).await {
+            tracing::warn!(%problem, "the lease could not be given back; it ends by itself");
+        }
+        self.deps.store.close().await;
+        Ok(())
     }
 }
 
 /// Applies what is missing of the store's schema and returns the names of what was applied.
-pub async fn migrate(_settings: &Settings) -> anyhow::Result<Vec<String>> {
-    anyhow::bail!("the stores are not built yet")
+pub async fn migrate(settings: &Settings) -> anyhow::Result<Vec<String>> {
+    if settings.is_distributed() {
+        let store = PostgresStore::connect(&settings.store)
+            .await
+            .context("cannot use Postgres")?;
+        let applied = store.migrate().await.context("cannot migrate Postgres");
+        store.close().await;
+        return applied;
+    }
+    let _lock = DataDirLock::acquire(
+        &settings.store.data_dir,
+        &format!("process {} (posthaste migrate)", std::process::id()),
+    )?;
+    let store = SqliteStore::open(&settings.store)
+        .await
+        .context("cannot use SQLite")?;
+    let applied = store.migrate().await.context("cannot migrate SQLite");
+    store.close().await;
+    applied
+}
+
+async fn profile(settings: &Settings, holder: &str) -> anyhow::Result<Profile> {
+    if settings.is_distributed() {
+        distributed(settings, holder).await
+    } else {
+        embedded(settings, holder).await
+    }
+}
+
+async fn embedded(settings: &Settings, holder: &str) -> anyhow::Result<Profile> {
+    let lock = DataDirLock::acquire(&settings.store.data_dir, holder)?;
+    let store = SqliteStore::open(&settings.store)
+        .await
+        .context("cannot use SQLite")?;
+    store.migrate().await.context("cannot migrate SQLite")?;
+    let ownership = Ownership::none();
+    // The lock on the directory is what makes this process the owner, for as long as it lives.
+    if let LeaseState::Held { epoch } = store.lease(holder, settings.engine.lease_ttl).await? {
+        ownership.hold(epoch, None);
+    }
+    Ok(Profile {
+        store: Arc::new(store),
+        feed: Arc::new(MemoryFeed),
+        ownership,
+        lock: Some(lock),
+    })
+}
+
+async fn distributed(settings: &Settings, holder: &str) -> anyhow::Result<Profile> {
+    let store = PostgresStore::connect(&settings.store)
+        .await
+        .context("cannot use Postgres")?;
+    store.migrate().await.context("cannot migrate Postgres")?;
+    let ownership = Ownership::none();
+    let ttl = settings.engine.lease_ttl;
+    let until = clock::instant() + ttl;
+    match store
+        .lease(holder, ttl)
+        .await
+        .context("cannot ask for the lease")?
+    {
+        LeaseState::Held { epoch } => {
+            ownership.hold(epoch, Some(until));
+        }
+        LeaseState::HeldBy { holder } => {
+            tracing::info!(holder, "standing by: another process delivers");
+        }
+    }
+    let feed: Arc<dyn Feed> = match &settings.feed.redis_url {
+        Some(url) => {
+            let installation = store
+                .installation()
+                .await
+                .context("cannot name the installation")?;
+            let feed = RedisFeed::start(url.expose(), &installation, holder);
+            Arc::new(feed.map_err(|problem| anyhow::anyhow!("REDIS_URL: {problem}"))?)
+        }
+        None => Arc::new(MemoryFeed),
+    };
+    Ok(Profile {
+        store: Arc::new(store),
+        feed,
+        ownership,
+        lock: None,
+    })
+}
+
+fn shared(
+    settings: &Arc<Settings>,
+    store: &Arc<dyn Store>,
+    feed: Arc<dyn Feed>,
+    ownership: Ownership,
+    holder: String,
+) -> anyhow::Result<Arc<Deps>> {
+    let faults = Arc::new(Faults::default());
+    let transport = Transport::new(&settings.delivery, &settings.address_guard)
+        .context("cannot prepare to call receivers")?;
+    let retry_after_max = settings.delivery.retry_after_max;
+    Ok(Deps::new(Parts {
+        directory: Arc::new(Directory::new(Arc::clone(store))),
+        courier: Courier::new(
+            transport,
+            Arc::clone(store),
+            retry_after_max,
+            Arc::clone(&faults),
+        ),
+        feed,
+        ownership: Arc::new(ownership),
+        events: EngineEvents::new(FOLLOWERS_LAG),
+        settings: Arc::clone(settings),
+        store: Arc::clone(store),
+        holder,
+        faults,
+    }))
+}
+
+/// The address guard as the routes see it.
+struct Guard(AddressGuard);
+
+impl UrlGuard for Guard {
+    fn check(&self, url: &Url) -> Result<(), String> {
+        self.0.check_url(url).map_err(|refusal| refusal.to_string())
+    }
 }

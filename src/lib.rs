@@ -15,6 +15,7 @@ pub mod engine;
 pub mod events;
 pub mod faults;
 pub mod feed;
+pub mod http;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

@@ -16,7 +16,7 @@
 //! `handle` never waits for a receiver or a database: it starts a task and hears from it.
 
 mod address;
-mod deps;
+pub mod deps;
 mod dispatcher;
 mod flight;
 pub mod handle;
@@ -29,7 +29,7 @@ mod operate;
 mod page;
 mod pump;
 mod recorder;
-mod root;
+pub mod root;
 mod slots;
 mod subscription;
 mod sweeper;

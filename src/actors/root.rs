@@ -99,6 +99,9 @@ impl Actor for Root {
             budgets: HashMap::new(),
         };
         for singleton in Singleton::ALL {
+            if singleton == Singleton::Leases && state.deps.ownership.is_for_good() {
+                continue;
+            }
             state.start(&myself, singleton).await?;
         }
         Ok(state)

@@ -48,6 +48,11 @@ impl Ownership {
         self.0.borrow().map(|hold| hold.epoch)
     }
 
+    /// Whether nobody can take the deliveries from this process while it lives.
+    pub fn is_for_good(&self) -> bool {
+        self.0.borrow().is_some_and(|hold| hold.until.is_none())
+    }
+
     /// Whether an attempt may be started now: the lease has not ended on our own clock.
     pub fn may_deliver(&self) -> bool {
         self.0

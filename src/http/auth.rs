@@ -1,0 +1,123 @@
+//! Who may call: for now whoever has the admin key.
+//!
+//! The check is a layer around every route but health, unknown routes included, so that a new
+//! route cannot be forgotten and a stranger cannot tell which routes there are.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+use super::error::{ApiError, Result};
+
+/// The admin key's SHA-256: what comes in is compared in constant time, whatever its length.
+#[derive(Clone, Copy)]
+pub struct AdminKey([u8; 32]);
+
+impl AdminKey {
+    /// Of the key itself.
+    pub fn new(key: &str) -> Self {
+        Self(Sha256::digest(key.as_bytes()).into())
+    }
+
+    /// Whether one of the headers that carry keys carries this one.
+    pub fn is_in(&self, headers: &HeaderMap) -> bool {
+        let bearer = headers
+            .get_all(header::AUTHORIZATION)
+            .into_iter()
+            .filter_map(|value| bearer_token(value.as_bytes()));
+        let own = ["x-api-key", "x-service-token"]
+            .into_iter()
+            .flat_map(|name| headers.get_all(name))
+            .map(|value| value.as_bytes());
+        let matched = bearer.chain(own).fold(Choice::from(0), |matched, given| {
+            matched | Sha256::digest(given).as_slice().ct_eq(&self.0)
+        });
+        matched.into()
+    }
+}
+
+impl std::fmt::Debug for AdminKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AdminKey(********)")
+    }
+}
+
+fn bearer_token(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(7)?;
+    scheme
+        .eq_ignore_ascii_case(b"bearer ")
+        .then(|| token.trim_ascii())
+}
+
+/// Lets through who has the key.
+pub async fn require_key(
+    State(key): State<AdminKey>,
+    request: Request,
+    next: Next,
+) -> Result<Response> {
+    if key.is_in(request.headers()) {
+        Ok(next.run(request).await)
+    } else {
+        Err(ApiError::new(
+            StatusCode::UNAUTHORIZED,
+            "A valid key is required: Authorization: Bearer, X-API-Key or X-Service-Token",
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn admits(headers: &[(&str, &str)]) -> bool {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| {
+                let name: HeaderName = name.parse().unwrap();
+                (name, HeaderValue::from_str(value).unwrap())
+            })
+            .collect();
+        AdminKey::new("right").is_in(&headers)
+    }
+
+    #[test]
+    fn the_key_is_taken_from_three_headers_and_no_other() {
+        for good in [
+            [("authorization", "Bearer right")].as_slice(),
+            &[("authorization", "bearer  right")],
+            &[("x-api-key", "right")],
+            &[("X-Api-Key", "right")],
+            &[("x-service-token", "right")],
+            &[("x-api-key", "wrong"), ("x-service-token", "right")],
+            &[("authorization", "Basic cmlnaHQ="), ("x-api-key", "right")],
+        ] {
+            assert!(admits(good), "{good:?}");
+        }
+        for bad in [
+            [].as_slice(),
+            &[("authorization", "Bearer wrong")],
+            &[("authorization", "Bearer")],
+            &[("authorization", "Bearer ")],
+            &[("authorization", "right")],
+            &[("authorization", "Basic right")],
+            &[("x-api-key", "")],
+            &[("x-api-key", "righ")],
+            &[("x-api-key", "rightt")],
+            &[("x-api-key", "RIGHT")],
+            &[("x-service-token", "Bearer right")],
+            &[("cookie", "right")],
+        ] {
+            assert!(!admits(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_key_is_not_shown() {
+        assert_eq!(format!("{:?}", AdminKey::new("x")), "AdminKey(********)");
+    }
+}

@@ -1,0 +1,161 @@
+//! Deliveries: looking at them, and sending one again.
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::HttpState;
+use super::error::{ApiError, Result};
+use super::paging::{PageView, Query};
+use super::path::PathId;
+use super::subscriptions;
+use super::to_the_end::to_the_end;
+use super::view::DeliveryView;
+use crate::clock;
+use crate::domain::delivery::DeliveryState;
+use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
+use crate::domain::subscription::{Subscription, SubscriptionState};
+use crate::store::read::MAX_PAGE;
+use crate::store::{DeliveryFilter, Moved, PageRequest};
+
+/// Attempts shown of one delivery at most.
+const MAX_ATTEMPTS_SHOWN: u32 = 200;
+/// How often a retry reads again after somebody else moved the delivery.
+const MAX_REREADS: usize = 5;
+
+/// `GET /deliveries`: newest first.
+pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Result<Response> {
+    let filters = [
+        "status",
+        "state",
+        "subscriptionId",
+        "webhookId",
+        "eventId",
+        "eventType",
+        "since",
+        "until",
+    ];
+    let mut query = Query::of_list(raw.as_deref(), &filters);
+    let subscription = query.id(&["subscriptionId", "webhookId"]);
+    answer_list(&app, query, subscription).await
+}
+
+/// `GET /subscriptions/{id}/deliveries`: newest first.
+pub async fn list_of_subscription(
+    State(app): State<HttpState>,
+    PathId(id): PathId,
+    RawQuery(raw): RawQuery,
+) -> Result<Response> {
+    let filters = ["status", "state", "eventId", "eventType", "since", "until"];
+    let query = Query::of_list(raw.as_deref(), &filters);
+    let subscription = subscriptions::find(&app, SubscriptionId(id)).await?;
+    answer_list(&app, query, Some(subscription.id)).await
+}
+
+async fn answer_list(
+    app: &HttpState,
+    mut query: Query,
+    subscription: Option<SubscriptionId>,
+) -> Result<Response> {
+    let words = DeliveryState::ALL.map(DeliveryState::as_str).join(", ");
+    let filter = DeliveryFilter {
+        subscription,
+        event: query.id(&["eventId"]),
+        event_type: query.text(&["eventType"]),
+        state: query.parsed(
+            &["status", "state"],
+            &format!("one of {words}"),
+            DeliveryState::parse,
+        ),
+        since: query.time("since"),
+        until: query.time("until"),
+    };
+    let request = query.page();
+    query.done()?;
+    let page = app.store.list_deliveries(&filter, &request).await?;
+    Ok(Json(PageView::new(&page, request.limit, DeliveryView::new)).into_response())
+}
+
+/// The newest deliveries of one event, a page of them.
+pub async fn deliveries_of_event(app: &HttpState, event: EventId) -> Result<Vec<DeliveryView>> {
+    let filter = DeliveryFilter {
+        event: Some(event),
+        ..DeliveryFilter::default()
+    };
+    let first = PageRequest {
+        limit: MAX_PAGE,
+        after: None,
+        offset: 0,
+    };
+    let page = app.store.list_deliveries(&filter, &first).await?;
+    Ok(page.rows.iter().map(DeliveryView::new).collect())
+}
+
+/// `GET /deliveries/{id}`: one delivery with its attempts.
+pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+    let id = DeliveryId(id);
+    let row = app.store.delivery(id).await?;
+    let row = row.ok_or_else(|| ApiError::not_found("delivery"))?;
+    let attempts = app.store.attempts(id, MAX_ATTEMPTS_SHOWN).await?;
+    Ok(Json(DeliveryView::new(&row).with_attempts(&attempts)).into_response())
+}
+
+/// `POST /deliveries/{id}/retry`: due now, in a new round.
+pub async fn retry(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+    let view = to_the_end(async move { retry_now(&app, DeliveryId(id)).await }).await?;
+    Ok((StatusCode::ACCEPTED, Json(view)).into_response())
+}
+
+async fn retry_now(app: &HttpState, id: DeliveryId) -> Result<DeliveryView> {
+    for _ in 0..=MAX_REREADS {
+        let row = app.store.delivery(id).await?;
+        let row = row.ok_or_else(|| ApiError::not_found("delivery"))?;
+        let subscription = app.store.subscription(row.subscription_id).await?;
+        check_receiver(subscription.as_ref())?;
+        if app.relay.is_in_flight(row.subscription_id, id) {
+            return Err(ApiError::conflict(
+                "An attempt of this delivery is being made right now; wait for its outcome",
+            ));
+        }
+        let version = row.progress.version;
+        if app.store.retry_delivery(id, version, clock::now()).await? == Moved::Done {
+            app.relay.deliveries_changed(row.subscription_id).await;
+            let moved = app.store.delivery(id).await?.unwrap_or(row);
+            return Ok(DeliveryView::new(&moved));
+        }
+    }
+    Err(ApiError::conflict(
+        "This delivery keeps moving; look at it and try again",
+    ))
+}
+
+/// Says why nothing would be sent to that subscription, and what to do about it.
+fn check_receiver(subscription: Option<&Subscription>) -> Result<()> {
+    let state = subscription.map_or(SubscriptionState::Deleted, |found| found.state);
+    let reason = subscription
+        .and_then(|found| found.state_change.reason.as_deref())
+        .map_or_else(String::new, |reason| format!(" (reason: {reason})"));
+    let problem = match state {
+        SubscriptionState::Active => return Ok(()),
+        SubscriptionState::Paused => "is paused: resume it first; what is pending is then sent",
+        SubscriptionState::Deactivated => "is deactivated: set isActive to true first",
+        SubscriptionState::Suspended => "is suspended: set isActive to true first",
+        SubscriptionState::Deleted => "is deleted: nothing can be sent to it any more",
+    };
+    Err(ApiError::conflict(format!(
+        "The subscription{reason} {problem}"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_subscription_is_a_deleted_one() {
+        let error = check_receiver(None).unwrap_err();
+        assert_eq!(error.status(), StatusCode::CONFLICT);
+        assert!(format!("{error:?}").contains("deleted"));
+    }
+}

@@ -1,0 +1,197 @@
+//! What is answered when a request cannot be served.
+//!
+//! Every error has one shape, `{"error": "…"}`, with the list of faults beside it where the
+//! request itself was wrong. Failures of our own machinery are logged here, once, and never
+//! described to the caller.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::store::StoreError;
+
+/// One thing that is wrong with a request, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Where: a field (`[2].eventType`, `headers.host`), a query parameter or a header.
+    pub path: String,
+    /// What it has to be instead.
+    pub message: String,
+    /// Nothing is wrong but the size.
+    #[serde(skip)]
+    pub too_large: bool,
+}
+
+impl Fault {
+    /// A fault at that place.
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            message: message.into(),
+            too_large: false,
+        }
+    }
+
+    /// Too much at that place.
+    pub fn too_large(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            too_large: true,
+            ..Self::new(path, message)
+        }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.path, self.message)
+    }
+}
+
+/// Faults as one line.
+pub fn in_one_line(faults: &[Fault]) -> String {
+    let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
+    lines.join("; ")
+}
+
+/// An answer other than success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiError {
+    status: StatusCode,
+    message: String,
+    faults: Vec<Fault>,
+}
+
+/// What handlers answer.
+pub type Result<T> = std::result::Result<T, ApiError>;
+
+impl ApiError {
+    /// An error without a list of faults.
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// 400 for a body, naming every fault; 413 where sizes are all that is wrong.
+    pub fn invalid_body(faults: Vec<Fault>) -> Self {
+        let status = if faults.iter().all(|fault| fault.too_large) {
+            StatusCode::PAYLOAD_TOO_LARGE
+        } else {
+            StatusCode::BAD_REQUEST
+        };
+        let message = format!("Invalid request body. Errors: {}", in_one_line(&faults));
+        Self::new(status, message).with(faults)
+    }
+
+    /// 400 for a query, naming every fault.
+    pub fn invalid_query(faults: Vec<Fault>) -> Self {
+        let message = format!("Invalid query. Errors: {}", in_one_line(&faults));
+        Self::new(StatusCode::BAD_REQUEST, message).with(faults)
+    }
+
+    /// This error with a list of faults beside it.
+    pub fn with(self, faults: Vec<Fault>) -> Self {
+        Self { faults, ..self }
+    }
+
+    /// 404.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            format!("There is no {what} with this id"),
+        )
+    }
+
+    /// 409.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, message)
+    }
+
+    /// 503 with `Retry-After`: the same request may succeed soon.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+    }
+
+    /// 500: a bug of ours, or a damaged store. Says nothing more.
+    pub fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
+    }
+
+    /// The status that this becomes.
+    #[cfg(test)]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => {
+                tracing::warn!(%error, "a request was turned away");
+                Self::unavailable("The database is unavailable at the moment")
+            }
+            StoreError::Refused(_) | StoreError::Fenced | StoreError::Broken(_) => {
+                tracing::error!(%error, "a request failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: &'a str,
+    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    faults: &'a [Fault],
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = Json(Body {
+            error: &self.message,
+            faults: &self.faults,
+        });
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_named_with_their_places() {
+        let error = ApiError::invalid_body(vec![
+            Fault::new("[0].eventType", "is required"),
+            Fault::new("[1].data", "is required"),
+        ]);
+        assert_eq!(error.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(
+            error.message,
+            "Invalid request body. Errors: [0].eventType is required; [1].data is required"
+        );
+    }
+
+    #[test]
+    fn failures_of_the_store_are_not_described() {
+        let broken = ApiError::from(StoreError::Broken("table x at /var/lib".into()));
+        assert_eq!(broken, ApiError::internal());
+        let away = ApiError::from(StoreError::Unavailable("host db-3".into()));
+        assert!(!away.message.contains("db-3"));
+        let response = away.into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+    }
+}

@@ -1,0 +1,492 @@
+//! Reading events from a request's body.
+//!
+//! Payloads are not parsed into values: they stay the bytes that came, whitespace inside
+//! included. Every fault is found, not only the first, and named with its place. Fields that
+//! Posthaste does not know are passed over: senders of several systems send more than we keep.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use super::error::Fault;
+use super::text;
+use crate::actors::NewEvent;
+use crate::domain::Timestamp;
+use crate::domain::event::{Event, MAX_PAYLOAD_DEPTH, is_too_deep};
+use crate::domain::event_type::EventType;
+use crate::domain::id::EventId;
+
+/// Bounds on what one request may bring.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Events in one batch at most.
+    pub max_batch: usize,
+    /// Bytes of one payload at most.
+    pub max_payload_bytes: usize,
+}
+
+/// What a request brought.
+#[derive(Debug)]
+pub struct Input {
+    /// An array came, not a single object.
+    pub is_batch: bool,
+    /// Its items, in order.
+    pub items: Vec<Item>,
+}
+
+/// One item of a request.
+#[derive(Debug)]
+pub struct Item {
+    /// The event type as sent, where it was a text at all.
+    pub event_type: Option<String>,
+    /// The event, or all that is wrong with it.
+    pub event: Result<NewEvent, Vec<Fault>>,
+}
+
+/// Where, when and under which key the items of a request arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// When it was received.
+    pub now: Timestamp,
+    /// The `Idempotency-Key` header.
+    pub header_key: Option<&'a str>,
+    /// Makes the events' ids.
+    pub new_id: fn() -> EventId,
+}
+
+/// Reads one object or an array of 1 to `max_batch` objects. `Err` are faults of the whole;
+/// faults of single items stand with the items.
+pub fn parse(body: &Bytes, arrival: &Arrival<'_>, bounds: &Bounds) -> Result<Input, Vec<Fault>> {
+    let text = std::str::from_utf8(body).map_err(|error| {
+        let message = format!("is not JSON: not UTF-8 after byte {}", error.valid_up_to());
+        vec![Fault::new("body", message)]
+    })?;
+    let (is_batch, raws) = split(text, bounds.max_batch).map_err(|fault| vec![fault])?;
+    let mut header_faults = Vec::new();
+    if let Some(key) = arrival.header_key {
+        // The longest key that will be made of it.
+        let longest = if is_batch {
+            batch_key(key, raws.len() - 1)
+        } else {
+            key.to_owned()
+        };
+        if let Err(problem) = text::check(&longest) {
+            header_faults.push(Fault::new("Idempotency-Key", problem));
+        }
+    }
+    let items = raws
+        .into_iter()
+        .enumerate()
+        .map(|(index, raw)| {
+            let header_key = arrival.header_key.map(|key| match is_batch {
+                true => batch_key(key, index),
+                false => key.to_owned(),
+            });
+            let place = if is_batch {
+                format!("[{index}]")
+            } else {
+                String::new()
+            };
+            ItemReader {
+                body,
+                place,
+                faults: Vec::new(),
+            }
+            .read(raw, header_key, arrival, bounds)
+        })
+        .collect();
+    if header_faults.is_empty() {
+        Ok(Input { is_batch, items })
+    } else {
+        let of_items = items
+            .into_iter()
+            .filter_map(|item: Item| item.event.err())
+            .flatten();
+        Err(header_faults.into_iter().chain(of_items).collect())
+    }
+}
+
+/// A header's key on an array gives item n the key `K/n`, counted from 0 as in faults' places.
+fn batch_key(key: &str, index: usize) -> String {
+    format!("{key}/{index}")
+}
+
+/// The items of a body as they stand in it, and whether they came in an array. A single
+/// object is not looked into yet.
+fn split(text: &str, max_batch: usize) -> Result<(bool, Vec<&str>), Fault> {
+    let wrong = |message: String| Err(Fault::new("body", message));
+    match text.trim_start().as_bytes().first() {
+        None => wrong("is empty; an event or an array of events is expected".to_owned()),
+        Some(b'{') => Ok((false, vec![text])),
+        Some(b'[') => match (KeepFirst { max: max_batch }).read(text) {
+            Err(error) => wrong(not_json(&error)),
+            Ok(all) if all.count == 0 => wrong("must hold at least one event".to_owned()),
+            Ok(all) if all.count > max_batch => wrong(format!(
+                "must hold at most {max_batch} events, not {}",
+                all.count
+            )),
+            Ok(all) => Ok((true, all.kept)),
+        },
+        Some(_) => match serde_json::from_str::<IgnoredAny>(text) {
+            Err(error) => wrong(not_json(&error)),
+            Ok(_) => wrong("must be an object or an array of objects".to_owned()),
+        },
+    }
+}
+
+fn not_json(error: &serde_json::Error) -> String {
+    format!("is not JSON: {error}")
+}
+
+/// The items of an array.
+struct Items<'a> {
+    /// The first of them.
+    kept: Vec<&'a str>,
+    /// All of them.
+    count: usize,
+}
+
+/// Reads items and keeps the first `max`; the rest is only counted, so that an array of a
+/// million zeros costs no memory.
+struct KeepFirst {
+    max: usize,
+}
+
+impl KeepFirst {
+    fn read(self, text: &str) -> serde_json::Result<Items<'_>> {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let items = deserializer.deserialize_seq(self)?;
+        deserializer.end()?;
+        Ok(items)
+    }
+}
+
+impl<'de> Visitor<'de> for KeepFirst {
+    type Value = Items<'de>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Items<'de>, A::Error> {
+        let mut kept = Vec::new();
+        while kept.len() < self.max {
+            match items.next_element::<&'de RawValue>()? {
+                Some(item) => kept.push(item.get()),
+                None => break,
+            }
+        }
+        let mut count = kept.len();
+        while items.next_element::<IgnoredAny>()?.is_some() {
+            count += 1;
+        }
+        Ok(Items { kept, count })
+    }
+}
+
+/// The fields that are read, under the names they have on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum Field {
+    EventType,
+    EventName,
+    Source,
+    Payload,
+    Data,
+    IdempotencyKey,
+    OrderingKey,
+    Tenant,
+    ClientId,
+    OccurredAt,
+    #[serde(other)]
+    Unknown,
+}
+
+impl Field {
+    const COUNT: usize = Self::Unknown as usize;
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::EventType => "eventType",
+            Self::EventName => "eventName",
+            Self::Source => "source",
+            Self::Payload => "payload",
+            Self::Data => "data",
+            Self::IdempotencyKey => "idempotencyKey",
+            Self::OrderingKey => "orderingKey",
+            Self::Tenant => "tenant",
+            Self::ClientId => "clientId",
+            Self::OccurredAt => "occurredAt",
+            Self::Unknown => "",
+        }
+    }
+}
+
+/// An item's values, unread.
+#[derive(Default)]
+struct Fields<'a> {
+    values: [Option<&'a RawValue>; Field::COUNT],
+    given_twice: Vec<Field>,
+}
+
+impl<'a> Fields<'a> {
+    fn get(&self, field: Field) -> Option<&'a str> {
+        self.values
+            .get(field as usize)
+            .copied()
+            .flatten()
+            .map(RawValue::get)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ReadFields)
+    }
+}
+
+struct ReadFields;
+
+impl<'de> Visitor<'de> for ReadFields {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+        let mut fields = Fields::default();
+        while let Some(field) = map.next_key::<Field>()? {
+            match fields.values.get_mut(field as usize) {
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+                Some(value) => {
+                    let again = value.replace(map.next_value()?).is_some();
+                    if again && !fields.given_twice.contains(&field) {
+                        fields.given_twice.push(field);
+                    }
+                }
+            }
+        }
+        Ok(fields)
+    }
+}
+
+/// Reads one item and collects its faults.
+struct ItemReader<'a> {
+    body: &'a Bytes,
+    place: String,
+    faults: Vec<Fault>,
+}
+
+impl ItemReader<'_> {
+    fn read(
+        mut self,
+        raw: &str,
+        header_key: Option<String>,
+        arrival: &Arrival<'_>,
+        bounds: &Bounds,
+    ) -> Item {
+        if !raw.trim_start().starts_with('{') {
+            let place = self.place;
+            let event = Err(vec![Fault::new(place, "must be an object")]);
+            return Item {
+                event_type: None,
+                event,
+            };
+        }
+        let fields = match serde_json::from_str::<Fields<'_>>(raw) {
+            Ok(fields) => fields,
+            Err(error) => {
+                let event = Err(vec![Fault::new("body", not_json(&error))]);
+                return Item {
+                    event_type: None,
+                    event,
+                };
+            }
+        };
+        for field in &fields.given_twice {
+            self.fault(*field, "is given twice");
+        }
+        let event_type = self.event_type(&fields);
+        let payload = self.payload(&fields, bounds.max_payload_bytes);
+        let event_name = self.text(&fields, Field::EventName);
+        let source = self.text(&fields, Field::Source);
+        let ordering_key = self.text(&fields, Field::OrderingKey);
+        let tenant = self.tenant(&fields);
+        let occurred_at = self.occurred_at(&fields);
+        let key = self.idempotency_key(&fields, header_key);
+        let shown_type = fields
+            .get(Field::EventType)
+            .and_then(|raw| serde_json::from_str::<String>(raw).ok());
+        let event = match (event_type, payload) {
+            (Some(event_type), Some(payload)) if self.faults.is_empty() => {
+                let content = match &key {
+                    Some(_) => Sha256::digest(raw.trim().as_bytes()).into(),
+                    None => [0; 32],
+                };
+                let event = Event {
+                    id: (arrival.new_id)(),
+                    tenant: tenant.map(Arc::from),
+                    event_type,
+                    event_name,
+                    source,
+                    idempotency_key: key.map(Arc::from),
+                    ordering_key,
+                    occurred_at,
+                    received_at: arrival.now,
+                    payload: kept(self.body, payload),
+                };
+                Ok(NewEvent {
+                    event: Arc::new(event),
+                    content,
+                })
+            }
+            _ => Err(self.faults),
+        };
+        Item {
+            event_type: shown_type,
+            event,
+        }
+    }
+
+    fn path(&self, field: Field) -> String {
+        match self.place.as_str() {
+            "" => field.name().to_owned(),
+            place => format!("{place}.{}", field.name()),
+        }
+    }
+
+    fn fault(&mut self, field: Field, message: impl Into<String>) {
+        self.faults.push(Fault::new(self.path(field), message));
+    }
+
+    /// A text that may have any content; `null` counts as absent.
+    fn any_text(&mut self, fields: &Fields<'_>, field: Field) -> Option<String> {
+        let raw = fields.get(field).filter(|raw| *raw != "null")?;
+        let text = serde_json::from_str::<String>(raw).ok();
+        if text.is_none() {
+            self.fault(field, "must be a text (of valid Unicode)");
+        }
+        text
+    }
+
+    /// A text as [`text::check`] wants it.
+    fn text(&mut self, fields: &Fields<'_>, field: Field) -> Option<String> {
+        let text = self.any_text(fields, field)?;
+        match text::check(&text) {
+            Ok(()) => Some(text),
+            Err(problem) => {
+                self.fault(field, problem);
+                None
+            }
+        }
+    }
+
+    fn event_type(&mut self, fields: &Fields<'_>) -> Option<EventType> {
+        if fields.get(Field::EventType).is_none_or(|raw| raw == "null") {
+            self.fault(Field::EventType, "is required");
+            return None;
+        }
+        let text = self.any_text(fields, Field::EventType)?;
+        match EventType::parse(&text) {
+            Ok(event_type) => Some(event_type),
+            Err(problem) => {
+                self.fault(Field::EventType, problem.to_string());
+                None
+            }
+        }
+    }
+
+    /// The payload as it stands in the body. `null` is a payload like any other.
+    fn payload<'t>(&mut self, fields: &Fields<'t>, max_bytes: usize) -> Option<&'t str> {
+        let (field, payload) = match (fields.get(Field::Payload), fields.get(Field::Data)) {
+            (Some(payload), None) => (Field::Payload, payload),
+            (None, Some(data)) => (Field::Data, data),
+            (None, None) => {
+                self.fault(
+                    Field::Data,
+                    "is required (or payload, which means the same)",
+                );
+                return None;
+            }
+            (Some(_), Some(_)) => {
+                self.fault(
+                    Field::Data,
+                    "cannot stand beside payload: they mean the same",
+                );
+                return None;
+            }
+        };
+        if payload.len() > max_bytes {
+            let message = format!("must have at most {max_bytes} bytes, not {}", payload.len());
+            self.faults
+                .push(Fault::too_large(self.path(field), message));
+            return None;
+        }
+        if is_too_deep(payload.as_bytes()) {
+            self.fault(
+                field,
+                format!("must nest at most {MAX_PAYLOAD_DEPTH} levels deep"),
+            );
+            return None;
+        }
+        Some(payload)
+    }
+
+    fn tenant(&mut self, fields: &Fields<'_>) -> Option<String> {
+        let tenant = self.text(fields, Field::Tenant);
+        let client = self.text(fields, Field::ClientId);
+        if tenant.is_some() && client.is_some() && tenant != client {
+            self.fault(Field::ClientId, "contradicts tenant, which means the same");
+        }
+        tenant.or(client)
+    }
+
+    fn occurred_at(&mut self, fields: &Fields<'_>) -> Option<Timestamp> {
+        let text = self.any_text(fields, Field::OccurredAt)?;
+        let at = Timestamp::parse_rfc3339(&text);
+        if at.is_none() {
+            let message = "must be a time as RFC 3339 has it, such as 2025-10-26T10:00:00Z";
+            self.fault(Field::OccurredAt, message);
+        }
+        at
+    }
+
+    /// The item's own key, or else the header's. In an array the header's key is a mere
+    /// default; on a single object two different keys contradict each other.
+    fn idempotency_key(
+        &mut self,
+        fields: &Fields<'_>,
+        header_key: Option<String>,
+    ) -> Option<String> {
+        let own = self.text(fields, Field::IdempotencyKey);
+        let is_single = self.place.is_empty();
+        if is_single && own.is_some() && header_key.is_some() && own != header_key {
+            self.fault(
+                Field::IdempotencyKey,
+                "contradicts the Idempotency-Key header",
+            );
+        }
+        own.or(header_key)
+    }
+}
+
+/// The payload's bytes. They share the body's memory where they are most of it; otherwise
+/// they are copied, so that a small payload waiting for a slow receiver does not keep a large
+/// body in memory beyond every budget.
+fn kept(body: &Bytes, payload: &str) -> Bytes {
+    if payload.len() >= body.len() / 2 {
+        body.slice_ref(payload.as_bytes())
+    } else {
+        Bytes::copy_from_slice(payload.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! What every request goes through, whatever its route: a name, a time limit, a net under
+//! panics, and headers that every answer carries.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use axum::body::HttpBody;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use tracing::Instrument;
+
+use super::body::Arrived;
+use super::error::ApiError;
+use crate::clock;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Characters of a request id that is taken over from the caller at most.
+const MAX_REQUEST_ID: usize = 128;
+
+/// Runs one request within `limit` and answers it whatever happens.
+pub async fn frame(State(limit): State<Duration>, mut request: Request, next: Next) -> Response {
+    let id = request_id(request.headers());
+    let arrived = Arrived::default();
+    if request.body().is_end_stream() {
+        arrived.set_whole();
+    }
+    request.extensions_mut().insert(arrived.clone());
+    // The route's pattern and not the path: a query or a path may hold what nobody should log.
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let span = tracing::info_span!(
+        "request",
+        id = id.to_str().unwrap_or_default(),
+        method = %request.method(),
+        route = route.as_ref().map_or("", MatchedPath::as_str),
+    );
+    let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let in_time = async { tokio::time::timeout(limit, handled).await };
+    let answer = async {
+        match in_time.await {
+            Ok(Ok(response)) => response,
+            Ok(Err(_)) => {
+                tracing::error!("a handler panicked");
+                ApiError::internal().into_response()
+            }
+            Err(_) if arrived.is_whole() => {
+                tracing::warn!("a request took too long");
+                ApiError::unavailable("The request took too long").into_response()
+            }
+            Err(_) => ApiError::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "The request's body did not arrive in time",
+            )
+            .into_response(),
+        }
+    };
+    let mut response = answer.instrument(span).await;
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The caller's own id where it is harmless to log and repeat, a new one otherwise.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let is_sane = |id: &&HeaderValue| {
+        (1..=MAX_REQUEST_ID).contains(&id.len())
+            && id
+                .as_bytes()
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte))
+    };
+    headers
+        .get(REQUEST_ID)
+        .filter(is_sane)
+        .cloned()
+        .unwrap_or_else(|| {
+            HeaderValue::from_str(&clock::uuid().to_string())
+                .unwrap_or_else(|_| HeaderValue::from_static("none"))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::{get, post};
+    use futures_util::stream;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::http::body;
+
+    async fn answer(request: Request) -> Response {
+        let slow = Duration::from_millis(20);
+        Router::new()
+            .route("/fine", get(async || "fine"))
+            .route("/panic", get(async || -> String { panic!("secret") }))
+            .route(
+                "/hang",
+                get(async || -> String { std::future::pending().await }),
+            )
+            .route(
+                "/read",
+                post(async |request: Request| body::read(request, 9).await.map(|_| "read")),
+            )
+            .layer(from_fn_with_state(slow, frame))
+            .oneshot(request)
+            .await
+            .unwrap()
+    }
+
+    fn at(path: &str) -> Request {
+        Request::get(path).body(Body::empty()).unwrap()
+    }
+
+    async fn text(response: Response) -> String {
+        let bytes = axum::body::to_bytes(response.into_body(), 9_999)
+            .await
+            .unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_without_its_message() {
+        let response = answer(at("/panic")).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+        assert_eq!(text(response).await, r#"{"error":"Internal server error"}"#);
+    }
+
+    #[tokio::test]
+    async fn slow_handlers_and_slow_senders_are_told_apart() {
+        let response = answer(at("/hang")).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+        let never = stream::pending::<Result<bytes::Bytes, std::io::Error>>();
+        let request = Request::post("/read")
+            .body(Body::from_stream(never))
+            .unwrap();
+        assert_eq!(answer(request).await.status(), StatusCode::REQUEST_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn a_sane_request_id_is_kept_and_another_replaced() {
+        for (given, kept) in [("abc-1.2:3", true), ("a b", false), ("<script>", false)] {
+            let mut request = at("/fine");
+            request
+                .headers_mut()
+                .insert(REQUEST_ID, given.parse().unwrap());
+            let response = answer(request).await;
+            let id = response.headers()[REQUEST_ID].to_str().unwrap();
+            assert_eq!(id == given, kept, "{given}");
+            assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+        }
+        let fresh = answer(at("/fine")).await;
+        assert_eq!(fresh.headers()[REQUEST_ID].len(), 36);
+    }
+}

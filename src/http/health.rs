@@ -1,0 +1,114 @@
+//! How the node is, for load balancers and people. Needs no key.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use serde::Serialize;
+
+use super::HttpState;
+use crate::actors::Health;
+
+/// One part of the node.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct ComponentView {
+    ok: bool,
+    /// May name hosts and files: only for callers with the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+/// The whole node.
+#[derive(Debug, Serialize)]
+pub struct HealthView {
+    status: &'static str,
+    ready: bool,
+    live: bool,
+    components: BTreeMap<&'static str, ComponentView>,
+}
+
+impl HealthView {
+    fn new(health: &Health, with_details: bool) -> Self {
+        let components = health.components.iter().map(|component| {
+            let detail = with_details.then(|| component.detail.clone());
+            let ok = component.ok;
+            (component.name, ComponentView { ok, detail })
+        });
+        let all_ok = health.components.iter().all(|component| component.ok);
+        Self {
+            status: match (health.ready && health.live, all_ok) {
+                (true, true) => "ok",
+                (true, false) => "degraded",
+                (false, _) => "unavailable",
+            },
+            ready: health.ready,
+            live: health.live,
+            components: components.collect(),
+        }
+    }
+}
+
+/// One word.
+#[derive(Debug, Serialize)]
+pub struct StatusView {
+    status: &'static str,
+}
+
+fn answer(good: bool) -> (StatusCode, Json<StatusView>) {
+    let (code, status) = match good {
+        true => (StatusCode::OK, "ok"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+    };
+    (code, Json(StatusView { status }))
+}
+
+/// `GET /health`: part by part.
+pub async fn overview(
+    State(app): State<HttpState>,
+    headers: HeaderMap,
+) -> (StatusCode, Json<HealthView>) {
+    let health = app.relay.health().await;
+    let view = HealthView::new(&health, app.admin_key.is_in(&headers));
+    let code = match health.ready && health.live {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (code, Json(view))
+}
+
+/// `GET /health/live`: whether the process can still heal itself.
+pub async fn live(State(app): State<HttpState>) -> (StatusCode, Json<StatusView>) {
+    answer(app.relay.health().await.live)
+}
+
+/// `GET /health/ready`: whether events can be accepted here.
+pub async fn ready(State(app): State<HttpState>) -> (StatusCode, Json<StatusView>) {
+    answer(app.relay.health().await.ready)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actors::Component;
+
+    #[test]
+    fn details_are_for_callers_with_the_key() {
+        let health = Health {
+            components: vec![Component {
+                name: "store",
+                ok: false,
+                detail: "db-3 refuses".into(),
+            }],
+            ready: true,
+            live: true,
+        };
+        let shown =
+            |with_details| serde_json::to_string(&HealthView::new(&health, with_details)).unwrap();
+        assert_eq!(
+            shown(false),
+            r#"{"status":"degraded","ready":true,"live":true,"components":{"store":{"ok":false}}}"#
+        );
+        assert!(shown(true).contains("db-3 refuses"));
+    }
+}

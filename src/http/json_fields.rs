@@ -1,0 +1,168 @@
+//! Reading the fields of a JSON object one by one, collecting what is wrong with them.
+
+use std::ops::RangeInclusive;
+
+use serde_json::{Map, Value};
+
+use super::error::Fault;
+use super::text;
+
+/// An object whose fields are taken out one after the other. What is left at the end is not
+/// known to us, and a fault.
+#[derive(Debug)]
+pub struct Fields {
+    path: String,
+    given: Map<String, Value>,
+    known: Vec<&'static str>,
+    faults: Vec<Fault>,
+}
+
+impl Fields {
+    /// A request's body.
+    pub fn of_body(body: &[u8]) -> Result<Self, Fault> {
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(given)) => Ok(Self::new(String::new(), given)),
+            Ok(_) => Err(Fault::new("body", "must be an object")),
+            Err(error) => Err(Fault::new("body", format!("is not JSON: {error}"))),
+        }
+    }
+
+    fn new(path: String, given: Map<String, Value>) -> Self {
+        Self {
+            path,
+            given,
+            known: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Notes a fault of that field.
+    pub fn fault(&mut self, name: &str, message: impl Into<String>) {
+        let path = match self.path.as_str() {
+            "" => name.to_owned(),
+            path => format!("{path}.{name}"),
+        };
+        self.faults.push(Fault::new(path, message));
+    }
+
+    /// Whether the field has not been given.
+    pub fn lacks(&self, name: &str) -> bool {
+        !self.given.contains_key(name)
+    }
+
+    /// The field's value, whatever it is.
+    pub fn take(&mut self, name: &'static str) -> Option<Value> {
+        self.known.push(name);
+        self.given.remove(name)
+    }
+
+    /// Fields that may be given and mean nothing.
+    pub fn pass_over(&mut self, names: &[&str]) {
+        for name in names {
+            self.given.remove(*name);
+        }
+    }
+
+    /// A field of which `null` means "the default": `Some(None)` then.
+    pub fn nullable<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Self, &'static str) -> Option<T>,
+    ) -> Option<Option<T>> {
+        if self.given.get(name).is_some_and(Value::is_null) {
+            self.take(name);
+            return Some(None);
+        }
+        read(self, name).map(Some)
+    }
+
+    fn taken_as<T>(
+        &mut self,
+        name: &'static str,
+        expected: &str,
+        read: impl FnOnce(Value) -> Option<T>,
+    ) -> Option<T> {
+        let value = read(self.take(name)?);
+        if value.is_none() {
+            self.fault(name, format!("must be {expected}"));
+        }
+        value
+    }
+
+    /// A text of any content.
+    pub fn any_text(&mut self, name: &'static str) -> Option<String> {
+        self.taken_as(name, "a text", |value| match value {
+            Value::String(text) => Some(text),
+            _ => None,
+        })
+    }
+
+    /// A text as [`text::check`] wants it.
+    pub fn text(&mut self, name: &'static str) -> Option<String> {
+        let text = self.any_text(name)?;
+        match text::check(&text) {
+            Ok(()) => Some(text),
+            Err(problem) => {
+                self.fault(name, problem);
+                None
+            }
+        }
+    }
+
+    /// True or false.
+    pub fn flag(&mut self, name: &'static str) -> Option<bool> {
+        self.taken_as(name, "true or false", |value| value.as_bool())
+    }
+
+    /// A whole number.
+    pub fn whole<T: TryFrom<u64>>(
+        &mut self,
+        name: &'static str,
+        range: RangeInclusive<u64>,
+    ) -> Option<T> {
+        let expected = format!("a whole number from {} to {}", range.start(), range.end());
+        self.taken_as(name, &expected, |value| {
+            let number = value.as_u64().filter(|number| range.contains(number))?;
+            T::try_from(number).ok()
+        })
+    }
+
+    /// A number.
+    pub fn number(&mut self, name: &'static str) -> Option<f64> {
+        self.taken_as(name, "a number", |value| value.as_f64())
+    }
+
+    /// The fields of an object in a field. [`Fields::adopt`] them when they are read.
+    pub fn object(&mut self, name: &'static str) -> Option<Self> {
+        let given = self.taken_as(name, "an object", |value| match value {
+            Value::Object(given) => Some(given),
+            _ => None,
+        })?;
+        Some(Self::new(name.to_owned(), given))
+    }
+
+    /// Takes over the faults of an object in a field; says whether it had none.
+    pub fn adopt(&mut self, object: Self) -> bool {
+        let faults = object.finish();
+        let is_fine = faults.is_empty();
+        self.faults.extend(faults);
+        is_fine
+    }
+
+    /// Takes over faults found elsewhere.
+    pub fn extend(&mut self, faults: Vec<Fault>) {
+        self.faults.extend(faults);
+    }
+
+    /// All faults, unknown fields among them.
+    pub fn finish(mut self) -> Vec<Fault> {
+        let known = self.known.join(", ");
+        for name in std::mem::take(&mut self.given).keys() {
+            self.fault(
+                &text::cut(name),
+                format!("is not known here; there are {known}"),
+            );
+        }
+        self.faults
+    }
+}

@@ -1,0 +1,375 @@
+//! Reading a subscription, or a change of one, from a request's body.
+//!
+//! What is not built is not accepted: an unknown field is a fault. Only what our own answers
+//! show and nobody can set may come back unread, so that a client can send what it got.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use subtle::ConstantTimeEq;
+use url::Url;
+
+use super::UrlGuard;
+use super::error::Fault;
+use super::json_fields::Fields;
+use super::own_headers::OwnHeaders;
+use crate::domain::Timestamp;
+use crate::domain::event_type::EventPattern;
+use crate::domain::id::SubscriptionId;
+use crate::domain::rate_limit::RateLimit;
+use crate::domain::retry::RetryPolicySpec;
+use crate::domain::signature::SigningSecret;
+use crate::domain::subscription::{
+    StateChange, Subscription, SubscriptionChange, SubscriptionState,
+};
+use crate::settings::Settings;
+
+const MAX_URL: usize = 2_048;
+const MAX_PATTERNS: usize = 100;
+const TIMEOUT_MS: std::ops::RangeInclusive<u64> = 100..=60_000;
+const MAX_IN_FLIGHT: u64 = 1_000;
+/// Shown by our answers, set by nobody.
+const READ_ONLY: [&str; 7] = [
+    "id",
+    "state",
+    "stateReason",
+    "stateChangedAt",
+    "createdAt",
+    "updatedAt",
+    "effective",
+];
+
+/// What a body is checked against.
+#[derive(Clone, Copy)]
+pub struct Rules<'a> {
+    /// Defaults and bounds.
+    pub settings: &'a Settings,
+    /// Which receivers are allowed.
+    pub guard: &'a dyn UrlGuard,
+}
+
+/// What a new subscription gets that no body decides.
+#[derive(Debug)]
+pub struct Seed {
+    /// Its identity.
+    pub id: SubscriptionId,
+    /// What will sign its deliveries.
+    pub secret: SigningSecret,
+    /// When it is made.
+    pub now: Timestamp,
+}
+
+/// A checked body.
+#[derive(Clone, Debug)]
+pub struct SubscriptionInput {
+    change: SubscriptionChange,
+    headers: Option<OwnHeaders>,
+    /// Cannot be set; may come back as it is.
+    secret: Option<Secret>,
+}
+
+/// Never shown.
+#[derive(Clone)]
+struct Secret(String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("********")
+    }
+}
+
+/// Reads a new subscription.
+pub fn parse_new(body: &[u8], rules: Rules<'_>, seed: Seed) -> Result<Subscription, Vec<Fault>> {
+    let mut fields = Fields::of_body(body).map_err(|fault| vec![fault])?;
+    for name in ["name", "url", "eventTypes"] {
+        if fields.lacks(name) {
+            fields.fault(name, "is required");
+        }
+    }
+    if !fields.lacks("secret") {
+        fields.fault(
+            "secret",
+            "cannot be chosen: the answer shows the one that was made",
+        );
+    }
+    let mut input = SubscriptionInput::read(&mut fields, rules);
+    let headers = input
+        .headers
+        .take()
+        .map_or(Ok(Vec::new()), |own| own.with_kept(&[]));
+    let headers = headers.unwrap_or_else(|faults| {
+        fields.extend(faults);
+        Vec::new()
+    });
+    let faults = fields.finish();
+    let change = &mut input.change;
+    match (
+        change.name.take(),
+        change.url.take(),
+        change.event_types.take(),
+    ) {
+        (Some(name), Some(url), Some(event_types)) if faults.is_empty() => {
+            let plain = Subscription {
+                id: seed.id,
+                tenant: None,
+                name,
+                url,
+                event_types,
+                headers,
+                retry_policy: None,
+                timeout: None,
+                max_in_flight: None,
+                rate_limit: None,
+                state: SubscriptionState::Active,
+                state_change: StateChange {
+                    at: seed.now,
+                    reason: None,
+                },
+                secret: seed.secret,
+                created_at: seed.now,
+                updated_at: seed.now,
+                version: 0,
+            };
+            plain
+                .changed(input.change, seed.now)
+                .map_err(|problem| vec![Fault::new("isActive", problem.to_string())])
+        }
+        _ => Err(faults),
+    }
+}
+
+/// Reads a change.
+pub fn parse_change(body: &[u8], rules: Rules<'_>) -> Result<SubscriptionInput, Vec<Fault>> {
+    let mut fields = Fields::of_body(body).map_err(|fault| vec![fault])?;
+    let input = SubscriptionInput::read(&mut fields, rules);
+    let faults = fields.finish();
+    if faults.is_empty() {
+        Ok(input)
+    } else {
+        Err(faults)
+    }
+}
+
+impl SubscriptionInput {
+    /// `stored` with this merged in.
+    pub fn merged_into(
+        &self,
+        stored: &Subscription,
+        now: Timestamp,
+    ) -> Result<Subscription, Vec<Fault>> {
+        let mut change = self.change.clone();
+        if let Some(own) = &self.headers {
+            change.headers = Some(own.with_kept(&stored.headers)?);
+        }
+        if let Some(Secret(given)) = &self.secret {
+            let is_same = given.as_bytes().ct_eq(stored.secret.expose().as_bytes());
+            if !bool::from(is_same) {
+                return Err(vec![Fault::new("secret", "cannot be changed here")]);
+            }
+        }
+        stored
+            .changed(change, now)
+            .map_err(|problem| vec![Fault::new("isActive", problem.to_string())])
+    }
+
+    fn read(fields: &mut Fields, rules: Rules<'_>) -> Self {
+        let delivery = &rules.settings.delivery;
+        let most_in_flight = MAX_IN_FLIGHT
+            .min(delivery.max_in_flight_total as u64)
+            .max(1);
+        let change = SubscriptionChange {
+            name: fields.text("name"),
+            url: read_url(fields, rules),
+            event_types: read_patterns(fields),
+            headers: None,
+            retry_policy: fields.nullable("retryPolicy", |fields, name| {
+                read_retry_policy(fields, name, rules)
+            }),
+            timeout: fields.nullable("timeoutMs", |fields, name| {
+                fields.whole(name, TIMEOUT_MS).map(Duration::from_millis)
+            }),
+            max_in_flight: fields.nullable("maxInFlight", |fields, name| {
+                fields.whole(name, 1..=most_in_flight)
+            }),
+            rate_limit: fields.nullable("rateLimit", read_rate_limit),
+            active: fields.flag("isActive"),
+            tenant: read_tenant(fields),
+        };
+        let headers = fields.nullable("headers", |fields, name| match fields.take(name)? {
+            Value::Object(given) => match OwnHeaders::read(given) {
+                Ok(own) => Some(own),
+                Err(faults) => {
+                    fields.extend(faults);
+                    None
+                }
+            },
+            _ => {
+                fields.fault(name, "must be an object of texts");
+                None
+            }
+        });
+        let secret = fields.any_text("secret").map(Secret);
+        fields.pass_over(&READ_ONLY);
+        Self {
+            change,
+            headers: headers.map(|own| own.unwrap_or_else(OwnHeaders::none)),
+            secret,
+        }
+    }
+}
+
+fn read_url(fields: &mut Fields, rules: Rules<'_>) -> Option<Url> {
+    let text = fields.any_text("url")?;
+    match check_url(&text, rules) {
+        Ok(url) => Some(url),
+        Err(problem) => {
+            fields.fault("url", problem);
+            None
+        }
+    }
+}
+
+fn check_url(text: &str, rules: Rules<'_>) -> Result<Url, String> {
+    let length = text.chars().count();
+    if !(1..=MAX_URL).contains(&length) {
+        return Err(format!(
+            "must be 1 to {MAX_URL} characters long, not {length}"
+        ));
+    }
+    // The parser would take these out silently.
+    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err("must not hold spaces or control characters".to_owned());
+    }
+    let mut url = Url::parse(text).map_err(|problem| format!("is not a URL: {problem}"))?;
+    match url.scheme() {
+        "https" => {}
+        "http" if rules.settings.address_guard.allow_http => {}
+        "http" => return Err("must begin with https:// (plain http is not allowed here)".into()),
+        _ => return Err("must begin with https://".to_owned()),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user name or password: use headers.authorization".to_owned());
+    }
+    url.set_fragment(None); // Never sent.
+    rules.guard.check(&url)?;
+    Ok(url)
+}
+
+/// One pattern or a list of them; the same pattern twice counts once.
+fn read_patterns(fields: &mut Fields) -> Option<Vec<EventPattern>> {
+    const NAME: &str = "eventTypes";
+    let given = match fields.take(NAME)? {
+        Value::String(one) => vec![Value::String(one)],
+        Value::Array(several) => several,
+        _ => {
+            fields.fault(NAME, "must be a list of event types or patterns");
+            return None;
+        }
+    };
+    if !(1..=MAX_PATTERNS).contains(&given.len()) {
+        fields.fault(
+            NAME,
+            format!("must be 1 to {MAX_PATTERNS} patterns, not {}", given.len()),
+        );
+        return None;
+    }
+    let all = given.len();
+    let mut patterns: Vec<EventPattern> = Vec::with_capacity(all);
+    let mut read = 0;
+    for (index, value) in given.iter().enumerate() {
+        let place = format!("{NAME}[{index}]");
+        match value.as_str().map(EventPattern::parse) {
+            None => fields.fault(&place, "must be a text"),
+            Some(Err(problem)) => fields.fault(&place, problem.to_string()),
+            Some(Ok(pattern)) => {
+                read += 1;
+                if !patterns.contains(&pattern) {
+                    patterns.push(pattern);
+                }
+            }
+        }
+    }
+    (read == all).then_some(patterns)
+}
+
+fn read_retry_policy(
+    fields: &mut Fields,
+    name: &'static str,
+    rules: Rules<'_>,
+) -> Option<RetryPolicySpec> {
+    const ANY: std::ops::RangeInclusive<u64> = 0..=u32::MAX as u64;
+    let mut policy = fields.object(name)?;
+    let spec = RetryPolicySpec {
+        attempts: policy
+            .nullable("attempts", |policy, name| policy.whole(name, ANY))
+            .flatten(),
+        base_ms: policy
+            .nullable("baseMs", |policy, name| policy.whole(name, ANY))
+            .flatten(),
+        factor: policy.nullable("factor", Fields::number).flatten(),
+        cap_ms: policy
+            .nullable("capMs", |policy, name| policy.whole(name, ANY))
+            .flatten(),
+        delays_ms: policy.nullable("delaysMs", read_delays).flatten(),
+        jitter: policy.nullable("jitter", Fields::number).flatten(),
+        max_age_ms: policy
+            .nullable("maxAgeMs", |policy, name| policy.whole(name, ANY))
+            .flatten(),
+    };
+    if let Err(problem) = spec.validate(&rules.settings.retry) {
+        policy.fault(problem.field, problem.problem);
+    }
+    fields.adopt(policy).then_some(spec)
+}
+
+fn read_delays(policy: &mut Fields, name: &'static str) -> Option<Vec<u64>> {
+    let delays = match policy.take(name)? {
+        Value::Array(delays) => delays.iter().map(Value::as_u64).collect(),
+        _ => None,
+    };
+    if delays.is_none() {
+        policy.fault(name, "must be a list of whole numbers (milliseconds)");
+    }
+    delays
+}
+
+fn read_rate_limit(fields: &mut Fields, name: &'static str) -> Option<RateLimit> {
+    const ANY: std::ops::RangeInclusive<u64> = 0..=u32::MAX as u64;
+    let mut given = fields.object(name)?;
+    if given.lacks("limit") {
+        given.fault("limit", "is required");
+    }
+    let limit = given.whole("limit", ANY);
+    let period_ms = given
+        .nullable("periodMs", |given, name| given.whole(name, ANY))
+        .flatten();
+    let burst = given
+        .nullable("burst", |given, name| given.whole(name, ANY))
+        .flatten();
+    let rate_limit = limit.map(|limit| RateLimit {
+        limit,
+        period_ms: period_ms.unwrap_or(1_000),
+        burst,
+    });
+    if let Some(Err((field, problem))) = rate_limit.map(|limit| limit.check()) {
+        given.fault(field, problem);
+    }
+    if fields.adopt(given) {
+        rate_limit
+    } else {
+        None
+    }
+}
+
+fn read_tenant(fields: &mut Fields) -> Option<Option<Arc<str>>> {
+    let client = fields.nullable("clientId", Fields::text);
+    let tenant = fields.nullable("tenant", Fields::text);
+    if client.is_some() && tenant.is_some() && client != tenant {
+        fields.fault("tenant", "contradicts clientId, which means the same");
+    }
+    client.or(tenant).map(|tenant| tenant.map(Arc::from))
+}
+
+#[cfg(test)]
+mod tests;

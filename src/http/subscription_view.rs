@@ -1,0 +1,96 @@
+//! What is shown of a subscription.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::own_headers::masked;
+use crate::domain::Timestamp;
+use crate::domain::id::SubscriptionId;
+use crate::domain::rate_limit::RateLimit;
+use crate::domain::retry::RetryPolicySpec;
+use crate::domain::subscription::Subscription;
+use crate::settings::Settings;
+
+/// A subscription; its secret only where it was asked for, its headers' values never. A
+/// setting that is null follows the default; `effective` says what is in force.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubscriptionView<'a> {
+    id: SubscriptionId,
+    name: &'a str,
+    url: &'a str,
+    event_types: Vec<&'a str>,
+    headers: BTreeMap<&'a str, &'static str>,
+    retry_policy: Option<&'a RetryPolicySpec>,
+    timeout_ms: Option<u64>,
+    max_in_flight: Option<u32>,
+    rate_limit: Option<RateLimit>,
+    effective: EffectiveView,
+    is_active: bool,
+    state: &'static str,
+    state_reason: Option<&'a str>,
+    state_changed_at: Timestamp,
+    client_id: Option<&'a str>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a str>,
+}
+
+/// Settings in force.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EffectiveView {
+    retry_policy: RetryPolicySpec,
+    timeout_ms: u64,
+    max_in_flight: u32,
+}
+
+impl<'a> SubscriptionView<'a> {
+    /// Without the secret.
+    pub fn new(subscription: &'a Subscription, settings: &Settings) -> Self {
+        let millis =
+            |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let timeout = subscription.timeout.unwrap_or(settings.delivery.timeout);
+        let in_flight = subscription
+            .max_in_flight
+            .unwrap_or(settings.delivery.max_in_flight);
+        Self {
+            id: subscription.id,
+            name: &subscription.name,
+            url: subscription.url.as_str(),
+            event_types: subscription
+                .event_types
+                .iter()
+                .map(|pattern| pattern.as_str())
+                .collect(),
+            headers: masked(&subscription.headers),
+            retry_policy: subscription.retry_policy.as_ref(),
+            timeout_ms: subscription.timeout.map(millis),
+            max_in_flight: subscription.max_in_flight,
+            rate_limit: subscription.rate_limit,
+            effective: EffectiveView {
+                retry_policy: subscription.policy(&settings.retry).to_spec(),
+                timeout_ms: millis(timeout),
+                max_in_flight: in_flight,
+            },
+            is_active: subscription.state.delivers(),
+            state: subscription.state.as_str(),
+            state_reason: subscription.state_change.reason.as_deref(),
+            state_changed_at: subscription.state_change.at,
+            client_id: subscription.tenant.as_deref(),
+            created_at: subscription.created_at,
+            updated_at: subscription.updated_at,
+            secret: None,
+        }
+    }
+
+    /// With the secret: for the answer to a creation.
+    pub fn with_secret(self, subscription: &'a Subscription) -> Self {
+        Self {
+            secret: Some(subscription.secret.expose()),
+            ..self
+        }
+    }
+}

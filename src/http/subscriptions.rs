@@ -1,0 +1,193 @@
+//! Subscriptions: made, looked at, changed, held, released, deleted.
+//!
+//! Changes are made where the stored version still is the one that was read, and again where
+//! it was not, so that two of them never undo one another. A change is answered only when the
+//! actors know of it.
+
+use axum::Json;
+use axum::extract::{RawQuery, Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::HttpState;
+use super::body;
+use super::error::{ApiError, Result};
+use super::paging::{PageView, Query};
+use super::path::PathId;
+use super::subscription_input::{Rules, Seed, parse_change, parse_new};
+use super::subscription_view::SubscriptionView;
+use super::to_the_end::to_the_end;
+use crate::clock;
+use crate::domain::id::SubscriptionId;
+use crate::domain::signature::SigningSecret;
+use crate::domain::subscription::{Subscription, SubscriptionState};
+use crate::store::{Changed, StoreError};
+
+/// Enough for every field at its bound.
+const MAX_BODY_BYTES: usize = 256 * 1024;
+/// How often a change reads again after somebody else's.
+const MAX_REREADS: usize = 10;
+
+impl HttpState {
+    fn rules(&self) -> Rules<'_> {
+        Rules {
+            settings: &self.settings,
+            guard: self.guard.as_ref(),
+        }
+    }
+}
+
+/// A subscription that is not deleted.
+pub async fn find(app: &HttpState, id: SubscriptionId) -> Result<Subscription> {
+    let found = app.store.subscription(id).await?;
+    found
+        .filter(|found| found.state != SubscriptionState::Deleted)
+        .ok_or_else(|| ApiError::not_found("subscription"))
+}
+
+/// `POST /subscriptions`: the answer shows the secret.
+pub async fn create(State(app): State<HttpState>, request: Request) -> Result<Response> {
+    let body = body::read(request, MAX_BODY_BYTES).await?;
+    let seed = Seed {
+        id: SubscriptionId(clock::uuid()),
+        secret: SigningSecret::from_random(clock::random_bytes()),
+        now: clock::now(),
+    };
+    let subscription = parse_new(&body, app.rules(), seed).map_err(ApiError::invalid_body)?;
+    let settings = app.settings.clone();
+    let stored = to_the_end(async move { store_new(&app, subscription).await }).await?;
+    let view = SubscriptionView::new(&stored, &settings).with_secret(&stored);
+    Ok((StatusCode::CREATED, Json(view)).into_response())
+}
+
+async fn store_new(app: &HttpState, subscription: Subscription) -> Result<Subscription> {
+    let id = subscription.id;
+    if let Err(error) = app.store.create_subscription(&subscription).await {
+        // The commit's fate may be unknown. Had it taken place, a caller who tries again would
+        // end up with two subscriptions, and every event twice.
+        let unknown = matches!(error, StoreError::Unavailable(_));
+        if !unknown || !matches!(app.store.subscription(id).await, Ok(Some(_))) {
+            return Err(error.into());
+        }
+    }
+    app.relay.subscription_changed(id).await;
+    Ok(subscription)
+}
+
+/// `GET /subscriptions`: newest first.
+pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Result<Response> {
+    let mut query = Query::of_list(raw.as_deref(), &["clientId", "tenant"]);
+    let tenant = query.text(&["clientId", "tenant"]);
+    let request = query.page();
+    query.done()?;
+    let page = app
+        .store
+        .list_subscriptions(tenant.as_deref(), &request)
+        .await?;
+    let view = PageView::new(&page, request.limit, |row| {
+        SubscriptionView::new(row, &app.settings)
+    });
+    Ok(Json(view).into_response())
+}
+
+/// `GET /subscriptions/{id}`.
+pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+    let found = find(&app, SubscriptionId(id)).await?;
+    Ok(Json(SubscriptionView::new(&found, &app.settings)).into_response())
+}
+
+/// A subscription's secret.
+#[derive(Serialize)]
+struct SecretView<'a> {
+    id: SubscriptionId,
+    secret: &'a str,
+}
+
+/// `GET /subscriptions/{id}/secret`.
+pub async fn secret(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+    let found = find(&app, SubscriptionId(id)).await?;
+    let view = SecretView {
+        id: found.id,
+        secret: found.secret.expose(),
+    };
+    Ok(Json(view).into_response())
+}
+
+/// `PUT` and `PATCH /subscriptions/{id}`: what is given is merged in.
+pub async fn change(
+    State(app): State<HttpState>,
+    PathId(id): PathId,
+    request: Request,
+) -> Result<Response> {
+    let body = body::read(request, MAX_BODY_BYTES).await?;
+    let input = parse_change(&body, app.rules()).map_err(ApiError::invalid_body)?;
+    answer_update(app, id, move |stored| {
+        input
+            .merged_into(stored, clock::now())
+            .map_err(ApiError::invalid_body)
+    })
+    .await
+}
+
+/// `POST /subscriptions/{id}/pause`: deliveries are held, none is lost.
+pub async fn pause(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+    answer_update(app, id, |stored| moved(stored, SubscriptionState::Paused)).await
+}
+
+/// `POST /subscriptions/{id}/resume`: also takes back a deactivation or suspension.
+pub async fn resume(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+    answer_update(app, id, |stored| moved(stored, SubscriptionState::Active)).await
+}
+
+/// `DELETE /subscriptions/{id}`: tombstones; what is pending is cancelled.
+pub async fn delete(State(app): State<HttpState>, PathId(id): PathId) -> Result<StatusCode> {
+    let deleted = |stored: &Subscription| moved(stored, SubscriptionState::Deleted);
+    to_the_end(async move { update(&app, SubscriptionId(id), deleted).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn moved(stored: &Subscription, to: SubscriptionState) -> Result<Subscription> {
+    stored
+        .moved_to(to, None, clock::now())
+        .map_err(|problem| ApiError::conflict(problem.to_string()))
+}
+
+async fn answer_update(
+    app: HttpState,
+    id: uuid::Uuid,
+    change: impl Fn(&Subscription) -> Result<Subscription> + Send + Sync + 'static,
+) -> Result<Response> {
+    let settings = app.settings.clone();
+    let id = SubscriptionId(id);
+    let updated = to_the_end(async move { update(&app, id, change).await }).await?;
+    Ok(Json(SubscriptionView::new(&updated, &settings)).into_response())
+}
+
+async fn update(
+    app: &HttpState,
+    id: SubscriptionId,
+    change: impl Fn(&Subscription) -> Result<Subscription> + Send + Sync,
+) -> Result<Subscription> {
+    for _ in 0..=MAX_REREADS {
+        let stored = find(app, id).await?;
+        let next = change(&stored)?;
+        let changed = if next == stored {
+            Ok(Changed::At(stored.version))
+        } else {
+            app.store.update_subscription(&next).await
+        };
+        // Told even where nothing changed or nobody knows whether it did: an earlier change
+        // may have been stored and never told.
+        if !matches!(changed, Ok(Changed::Overtaken)) {
+            app.relay.subscription_changed(id).await;
+        }
+        match changed? {
+            Changed::At(_) => return Ok(next),
+            Changed::Overtaken => {}
+        }
+    }
+    Err(ApiError::conflict(
+        "This subscription keeps being changed by others; try again",
+    ))
+}
