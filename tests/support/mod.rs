@@ -1,0 +1,45 @@
+//! What stories stand on: a relay with a real store, real receivers, and ways to wait.
+//!
+//! Nothing here sleeps: stories wait on what the engine tells and on what receivers receive.
+//! Each wait has a deadline so generous that only a lost delivery reaches it.
+
+#![allow(dead_code, reason = "every test binary uses its own part of this")]
+
+pub mod backend;
+pub mod process;
+pub mod receiver;
+pub mod relay;
+
+use std::future::Future;
+use std::time::Duration;
+
+pub use backend::Profile;
+pub use process::Process;
+pub use receiver::{Answer, Received, Receiver};
+pub use relay::{Relay, Subscribed};
+
+/// Reached only where something is lost.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits for something that has to come.
+pub async fn soon<T>(what: &str, coming: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, coming).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited {PATIENCE:?} in vain for {what}"),
+    }
+}
+
+/// Runs every story on both profiles.
+#[macro_export]
+macro_rules! stories {
+    ($($(#[$attribute:meta])* $name:ident),* $(,)?) => {
+        mod embedded {
+            $($(#[$attribute])* #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::$name($crate::support::Profile::Embedded).await; })*
+        }
+        mod distributed {
+            $($(#[$attribute])* #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::$name($crate::support::Profile::Distributed).await; })*
+        }
+    };
+}

@@ -1,0 +1,65 @@
+//! The real binary as a process of its own, to be killed and started again.
+
+use std::process::Stdio;
+use std::sync::Arc;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use super::backend::Backend;
+use super::relay::{Api, KEY, environment};
+use super::soon;
+
+pub struct Process {
+    child: Child,
+    pub api: Api,
+}
+
+impl Process {
+    /// Starts `posthaste serve --dev` and waits until it says where it listens.
+    pub async fn start(backend: &Arc<Backend>, more: &[(&str, &str)]) -> Self {
+        let mut child = command(backend, more).spawn().unwrap();
+        let output = child.stdout.take().unwrap();
+        let mut lines = BufReader::new(output).lines();
+        let base = soon("the relay to say where it listens", async {
+            loop {
+                let line = lines.next_line().await.unwrap().expect("the relay ended at its start");
+                if let Some(at) = line.find("http://127.0.0.1:") {
+                    let url: String = line[at..].chars().take_while(|c| !c.is_whitespace()).collect();
+                    return url.trim_end_matches(['/', '.', ',']).to_owned();
+                }
+            }
+        })
+        .await;
+        // What it prints later must not fill the pipe.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Self { child, api: Api::new(&base) }
+    }
+
+    /// kill -9.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// SIGTERM; returns the exit code.
+    pub async fn terminate(mut self) -> Option<i32> {
+        let id = rustix::process::Pid::from_raw(self.child.id().unwrap().try_into().unwrap()).unwrap();
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        soon("the relay to stop", self.child.wait()).await.unwrap().code()
+    }
+}
+
+/// The command, for starts that are to fail.
+pub fn command(backend: &Arc<Backend>, more: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_posthaste"));
+    command
+        .args(["serve", "--dev"])
+        .env_clear()
+        .envs(environment(backend, more))
+        .env("POSTHASTE_ADMIN_KEY", KEY)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true);
+    command
+}

@@ -1,0 +1,189 @@
+//! A relay in this process, reached as users reach it: over HTTP.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use posthaste::engine::Engine;
+use posthaste::events::EngineEvent;
+use posthaste::settings::{Secret, Settings};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tokio::sync::broadcast::Receiver as Following;
+
+use super::backend::{Backend, Profile};
+use super::{Receiver, soon};
+
+pub const KEY: &str = "test-admin-key-0123456789";
+
+/// Quick settings: retries after 100 ms, sweeps only where a story asks for them.
+fn quick() -> BTreeMap<String, String> {
+    [
+        ("POSTHASTE_LISTEN", "127.0.0.1:0"),
+        ("POSTHASTE_RETRY__BASE_MS", "100"),
+        ("POSTHASTE_RETRY__CAP_MS", "200"),
+        ("POSTHASTE_RETRY__JITTER", "0"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect()
+}
+
+pub struct Relay {
+    pub engine: Option<Engine>,
+    pub backend: Arc<Backend>,
+    pub api: Api,
+    events: Mutex<Following<EngineEvent>>,
+}
+
+/// A subscription just made.
+#[derive(Clone, Debug)]
+pub struct Subscribed {
+    pub id: String,
+    pub secret: String,
+}
+
+/// The API of a relay, in this process or another.
+#[derive(Clone)]
+pub struct Api {
+    pub base: String,
+    client: reqwest::Client,
+}
+
+impl Relay {
+    pub async fn start(profile: Profile) -> Self {
+        Self::start_with(profile, &[]).await
+    }
+
+    /// With further settings, by their names in the environment.
+    pub async fn start_with(profile: Profile, more: &[(&str, &str)]) -> Self {
+        let backend = Arc::new(Backend::new(profile).await);
+        Self::start_on(backend, more).await
+    }
+
+    /// On a backend that another relay may have used or be using.
+    pub async fn start_on(backend: Arc<Backend>, more: &[(&str, &str)]) -> Self {
+        let settings = settings(&backend, more);
+        if !settings.is_distributed() {
+            std::fs::create_dir_all(&settings.store.data_dir).unwrap();
+        }
+        let engine = Engine::start(Arc::new(settings), Secret::new(KEY)).await.unwrap();
+        let events = Mutex::new(engine.events().follow());
+        let api = Api::new(&format!("http://{}", engine.listen_addr()));
+        Self { engine: Some(engine), backend, api, events }
+    }
+
+    pub fn engine(&self) -> &Engine {
+        self.engine.as_ref().unwrap()
+    }
+
+    /// Stops gracefully and leaves the backend.
+    pub async fn stop(mut self) -> Arc<Backend> {
+        self.engine.take().unwrap().stop().await.unwrap();
+        Arc::clone(&self.backend)
+    }
+
+    /// Waits until the engine tells a fact of this kind. Facts told before the last one waited
+    /// for are not looked at again.
+    pub async fn until(&self, what: &str, wanted: impl Fn(&EngineEvent) -> bool) -> EngineEvent {
+        let mut events = self.events.lock().await;
+        soon(what, async {
+            loop {
+                let event = events.recv().await.unwrap();
+                if wanted(&event) {
+                    return event;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Waits until this many attempts were recorded from here on.
+    pub async fn recorded(&self, count: usize) {
+        for number in 0..count {
+            let what = format!("record {} of {count}", number + 1);
+            self.until(&what, |event| matches!(event, EngineEvent::AttemptRecorded { .. })).await;
+        }
+    }
+}
+
+/// Settings of a relay under test.
+pub fn settings(backend: &Backend, more: &[(&str, &str)]) -> Settings {
+    Settings::load(None, environment(backend, more), true).unwrap()
+}
+
+/// The same as environment variables, for a relay in another process.
+pub fn environment(backend: &Backend, more: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let mut environment = quick();
+    environment.extend(backend.environment());
+    environment.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    environment
+}
+
+impl Api {
+    pub fn new(base: &str) -> Self {
+        Self { base: base.to_owned(), client: reqwest::Client::new() }
+    }
+
+    pub fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base)).header("X-API-Key", KEY)
+    }
+
+    /// Sends a request that has to be answered with this status.
+    pub async fn expect(
+        &self,
+        status: u16,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Value {
+        let mut request = self.request(method.clone(), path);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.unwrap();
+        let got = answer.status().as_u16();
+        let text = answer.text().await.unwrap();
+        assert_eq!(got, status, "{method} {path}: {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        self.expect(200, reqwest::Method::GET, path, None).await
+    }
+
+    pub async fn post(&self, status: u16, path: &str, body: &Value) -> Value {
+        self.expect(status, reqwest::Method::POST, path, Some(body)).await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> Value {
+        self.expect(200, reqwest::Method::PUT, path, Some(body)).await
+    }
+
+    /// Subscribes a receiver to everything, with further fields.
+    pub async fn subscribe(&self, receiver: &Receiver, more: Value) -> Subscribed {
+        self.subscribe_url(&receiver.url(), more).await
+    }
+
+    pub async fn subscribe_url(&self, url: &str, more: Value) -> Subscribed {
+        let mut body = json!({"name": "story", "url": url, "eventTypes": ["*"]});
+        body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+        let made = self.post(201, "/api/v1/subscriptions", &body).await;
+        let text = |field: &str| made[field].as_str().unwrap().to_owned();
+        Subscribed { id: text("id"), secret: text("secret") }
+    }
+
+    /// Posts an event and returns its id.
+    pub async fn send(&self, event_type: &str, payload: Value) -> String {
+        let body = json!({"eventType": event_type, "payload": payload});
+        let answer = self.post(202, "/api/v1/events", &body).await;
+        answer["eventId"].as_str().unwrap().to_owned()
+    }
+
+    /// The only delivery of an event, with its attempts.
+    pub async fn delivery_of(&self, event: &str) -> Value {
+        let list = self.get(&format!("/api/v1/deliveries?eventId={event}")).await;
+        let rows = list["data"].as_array().unwrap();
+        assert_eq!(rows.len(), 1, "{list}");
+        self.get(&format!("/api/v1/deliveries/{}", rows[0]["id"].as_str().unwrap())).await
+    }
+}
