@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx::migrate::{AppliedMigration, Migrator};
 
 use crate::domain::Timestamp;
 use crate::domain::delivery::{AttemptRecord, PendingDelivery};
@@ -17,11 +18,19 @@ use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::subscription::Subscription;
 
+mod codec;
+mod failure;
+mod paging;
+pub mod postgres;
 pub mod read;
+mod rows;
+pub mod sqlite;
 
+pub use postgres::PostgresStore;
 pub use read::{
     AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, Page, PageRequest, Position,
 };
+pub use sqlite::SqliteStore;
 
 /// Why the store did not do what was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -39,6 +48,18 @@ pub enum StoreError {
     /// Something that should never be: a bug, or a damaged database.
     #[error("the store failed: {0}")]
     Broken(String),
+}
+
+/// The names of what was not applied before, in order: `0001_initial`.
+fn migrated_since(migrations: &Migrator, before: &[AppliedMigration]) -> Vec<String> {
+    migrations
+        .iter()
+        .filter(|migration| before.iter().all(|old| old.version != migration.version))
+        .map(|migration| {
+            let words = migration.description.replace(' ', "_");
+            format!("{:04}_{words}", migration.version)
+        })
+        .collect()
 }
 
 /// What every call answers.

@@ -1,0 +1,278 @@
+//! How domain values lie in columns: what both stores share.
+//!
+//! Header values are bytes, so a list of headers is one block of bytes, `name: value\r\n` each.
+//! Durations are whole microseconds. A subscription's lists and policies are JSON text.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::{Result, StoreError};
+use crate::domain::Timestamp;
+use crate::domain::delivery::{AttemptRecord, DeliveryState};
+use crate::domain::event_type::EventPattern;
+use crate::domain::id::SubscriptionId;
+use crate::domain::idempotency::ContentHash;
+use crate::domain::outcome::{CallResult, Header};
+use crate::domain::signature::SigningSecret;
+use crate::domain::subscription::{StateChange, Subscription, SubscriptionState};
+
+/// A stored value that cannot be read: a bug, or a damaged database.
+pub(super) fn damaged(what: impl std::fmt::Display) -> StoreError {
+    StoreError::Broken(format!("a stored value cannot be read: {what}"))
+}
+
+/// Whole microseconds; what does not fit is longer than anything Posthaste waits for.
+pub(super) fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// The duration behind [`micros`].
+pub(super) fn duration(micros: i64) -> Duration {
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+/// A count as the stores keep it.
+pub(super) fn count(value: u32) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+/// The count behind [`count`].
+pub(super) fn uncount(value: i32) -> u32 {
+    u32::try_from(value).unwrap_or(0)
+}
+
+/// Bytes of a payload as the stores keep it.
+pub(super) fn size(bytes: usize) -> i32 {
+    i32::try_from(bytes).unwrap_or(i32::MAX)
+}
+
+/// A tenant inside a key, where "none" must not equal any tenant's name.
+pub(super) fn tenant_key(tenant: Option<&str>) -> String {
+    tenant.map_or_else(String::new, |tenant| format!("={tenant}"))
+}
+
+/// The tenant behind [`tenant_key`].
+pub(super) fn tenant_of_key(text: &str) -> Option<&str> {
+    text.strip_prefix('=')
+}
+
+/// SHA-256 as stored.
+pub(super) fn content_hash(bytes: &[u8]) -> Result<ContentHash> {
+    bytes
+        .try_into()
+        .map_err(|_| damaged("a content hash that is not 32 bytes long"))
+}
+
+/// A delivery's state as stored.
+pub(super) fn delivery_state(word: &str) -> Result<DeliveryState> {
+    DeliveryState::parse(word).ok_or_else(|| damaged(format_args!("delivery state {word:?}")))
+}
+
+/// Headers as one block. A line break inside a name or value would read back as a header that
+/// was never there, so it becomes a space.
+pub(super) fn header_block(headers: &[Header]) -> Vec<u8> {
+    let length = headers
+        .iter()
+        .map(|header| header.name.len() + header.value.len() + 4)
+        .sum();
+    let mut block = Vec::with_capacity(length);
+    let without_breaks = |byte: &u8| {
+        if matches!(byte, b'\r' | b'\n') {
+            b' '
+        } else {
+            *byte
+        }
+    };
+    for header in headers {
+        block.extend(header.name.as_bytes().iter().map(without_breaks));
+        block.extend_from_slice(b": ");
+        block.extend(header.value.iter().map(without_breaks));
+        block.extend_from_slice(b"\r\n");
+    }
+    block
+}
+
+/// The headers of a block.
+pub(super) fn headers(block: &[u8]) -> Vec<Header> {
+    block
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| line.strip_suffix(b"\r"))
+        .map(|line| {
+            let colon = line.windows(2).position(|pair| pair == b": ");
+            let (name, value) = match colon {
+                Some(at) => (&line[..at], &line[at + 2..]),
+                None => (line, &line[line.len()..]),
+            };
+            Header {
+                name: String::from_utf8_lossy(name).into_owned(),
+                value: value.to_vec(),
+            }
+        })
+        .collect()
+}
+
+/// What an attempt's outcome comes to in columns.
+pub(super) struct OutcomeColumns<'a> {
+    pub(super) request_headers: Vec<u8>,
+    pub(super) status: Option<i16>,
+    pub(super) error_kind: Option<&'static str>,
+    pub(super) error_message: Option<String>,
+    pub(super) answer_headers: Vec<u8>,
+    pub(super) answer_body: &'a [u8],
+    pub(super) answer_cut: bool,
+}
+
+impl<'a> OutcomeColumns<'a> {
+    /// Of a record.
+    pub(super) fn of(record: &'a AttemptRecord) -> Self {
+        let outcome = &record.outcome;
+        let answer = match &outcome.result {
+            CallResult::Answer(answer) => Some(answer),
+            CallResult::Failure(_) => None,
+        };
+        Self {
+            request_headers: header_block(&outcome.request_headers),
+            status: outcome
+                .status()
+                .and_then(|status| i16::try_from(status).ok()),
+            error_kind: outcome.error_kind(),
+            // Text: Postgres refuses NUL in it, and the words of a library may quote the receiver.
+            error_message: outcome
+                .error_message()
+                .map(|text| text.replace('\0', "\u{fffd}")),
+            answer_headers: answer.map_or_else(Vec::new, |answer| header_block(&answer.headers)),
+            answer_body: answer.map_or(&[][..], |answer| &answer.body),
+            answer_cut: answer.is_some_and(|answer| answer.body_cut),
+        }
+    }
+}
+
+/// A subscription as it lies in its row; `version` is drawn by the store.
+pub(super) struct SubscriptionColumns {
+    pub(super) id: SubscriptionId,
+    pub(super) tenant: Option<String>,
+    pub(super) name: String,
+    pub(super) url: String,
+    pub(super) event_types: String,
+    pub(super) headers: String,
+    pub(super) retry_policy: Option<String>,
+    pub(super) timeout_us: Option<i64>,
+    pub(super) max_in_flight: Option<i32>,
+    pub(super) rate_limit: Option<String>,
+    pub(super) state: String,
+    pub(super) state_at: Timestamp,
+    pub(super) state_reason: Option<String>,
+    pub(super) secret: String,
+    pub(super) created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+    pub(super) version: i64,
+}
+
+impl SubscriptionColumns {
+    /// Of a subscription.
+    pub(super) fn of(subscription: &Subscription) -> Result<Self> {
+        let patterns: Vec<&str> = subscription
+            .event_types
+            .iter()
+            .map(EventPattern::as_str)
+            .collect();
+        Ok(Self {
+            id: subscription.id,
+            tenant: subscription.tenant.as_deref().map(str::to_owned),
+            name: subscription.name.clone(),
+            url: subscription.url.to_string(),
+            event_types: json(&patterns)?,
+            headers: json(&subscription.headers)?,
+            retry_policy: subscription.retry_policy.as_ref().map(json).transpose()?,
+            timeout_us: subscription.timeout.map(micros),
+            max_in_flight: subscription.max_in_flight.map(count),
+            rate_limit: subscription.rate_limit.as_ref().map(json).transpose()?,
+            state: subscription.state.as_str().to_owned(),
+            state_at: subscription.state_change.at,
+            state_reason: subscription.state_change.reason.clone(),
+            secret: subscription.secret.expose().to_owned(),
+            created_at: subscription.created_at,
+            updated_at: subscription.updated_at,
+            version: subscription.version,
+        })
+    }
+
+    /// The subscription in this row.
+    pub(super) fn into_subscription(self) -> Result<Subscription> {
+        let patterns: Vec<String> = parsed(&self.event_types)?;
+        Ok(Subscription {
+            id: self.id,
+            tenant: self.tenant.map(Into::into),
+            name: self.name,
+            url: Url::parse(&self.url).map_err(damaged)?,
+            event_types: patterns
+                .iter()
+                .map(|pattern| EventPattern::parse(pattern).map_err(damaged))
+                .collect::<Result<_>>()?,
+            headers: parsed(&self.headers)?,
+            retry_policy: self.retry_policy.as_deref().map(parsed).transpose()?,
+            timeout: self.timeout_us.map(duration),
+            max_in_flight: self.max_in_flight.map(uncount),
+            rate_limit: self.rate_limit.as_deref().map(parsed).transpose()?,
+            state: SubscriptionState::parse(&self.state)
+                .ok_or_else(|| damaged(format_args!("subscription state {:?}", self.state)))?,
+            state_change: StateChange {
+                at: self.state_at,
+                reason: self.state_reason,
+            },
+            secret: SigningSecret::parse(&self.secret).map_err(damaged)?,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            version: self.version,
+        })
+    }
+}
+
+fn json<T: Serialize + ?Sized>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| StoreError::Refused(error.to_string()))
+}
+
+fn parsed<T: DeserializeOwned>(text: &str) -> Result<T> {
+    // The error of serde_json may quote the text, and own headers are secret.
+    serde_json::from_str(text).map_err(|error| damaged(format_args!("{:?}", error.classify())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(name: &str, value: &[u8]) -> Header {
+        Header {
+            name: name.to_owned(),
+            value: value.to_vec(),
+        }
+    }
+
+    #[test]
+    fn headers_keep_their_bytes() {
+        let list = [
+            header("content-type", b"text/plain"),
+            header("x-bytes", &[0, 0xff, b':', b' ', 0x80]),
+            header("x-empty", b""),
+        ];
+        assert_eq!(headers(&header_block(&list)), list);
+        assert!(headers(&header_block(&[])).is_empty());
+    }
+
+    #[test]
+    fn a_line_break_makes_no_header() {
+        let block = header_block(&[header("a", b"1\r\nb: 2\n\n")]);
+        assert_eq!(headers(&block), [header("a", b"1  b: 2  ")]);
+    }
+
+    #[test]
+    fn no_tenant_is_no_name_of_a_tenant() {
+        for tenant in [None, Some(""), Some("="), Some("t")] {
+            assert_eq!(tenant_of_key(&tenant_key(tenant)), tenant);
+        }
+        assert_ne!(tenant_key(None), tenant_key(Some("")));
+    }
+}

@@ -1,0 +1,227 @@
+//! Keyset pages with a bounded walk: the SQL of the lists, the same for both stores.
+//!
+//! A list walks newest first. Conditions that an index serves bound the walk itself. The others
+//! are looked at row by row, over at most [`MAX_WALK`] rows a page; a page that ends there says
+//! so and leads on from the last row walked.
+//!
+//! Time filters become a range of ids, since ids begin with the time they were made. The row's
+//! own time decides; ids are made just before it is noted, hence the slack.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::read::{MAX_OFFSET, MAX_PAGE, MAX_WALK};
+use super::{DeliveryFilter, EventFilter, Page, PageRequest, Position};
+use crate::domain::Timestamp;
+
+/// How much older than its row an id may be: events wait for their commit.
+const OLDER: Duration = Duration::from_secs(60);
+/// How much younger: nothing but clocks that were set.
+const YOUNGER: Duration = Duration::from_secs(1);
+
+/// A value to bind.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    Id(Uuid),
+    Text(String),
+    At(Timestamp),
+}
+
+/// A list under construction.
+pub(super) struct Listing {
+    table: &'static str,
+    /// Columns that the filters look at.
+    looked_at: &'static str,
+    served: Vec<(String, Value)>,
+    filters: Vec<(String, Value)>,
+    limit: u32,
+    offset: u32,
+}
+
+impl Listing {
+    fn new(table: &'static str, looked_at: &'static str, page: &PageRequest) -> Self {
+        let mut listing = Self {
+            table,
+            looked_at,
+            served: Vec::new(),
+            filters: Vec::new(),
+            limit: page.limit.clamp(1, MAX_PAGE),
+            offset: page.offset.min(MAX_OFFSET),
+        };
+        if let Some(Position(after)) = page.after {
+            listing.serve("id < ", Value::Id(after));
+        }
+        listing
+    }
+
+    /// Adds a condition that bounds the walk: an index must serve it.
+    fn serve(&mut self, condition: impl Into<String>, value: Value) {
+        self.served.push((condition.into(), value));
+    }
+
+    /// Adds a condition that each row walked is looked at for.
+    fn filter(&mut self, condition: impl Into<String>, value: Value) {
+        self.filters.push((condition.into(), value));
+    }
+
+    fn between(&mut self, column: &str, since: Option<Timestamp>, until: Option<Timestamp>) {
+        if let Some(since) = since {
+            self.serve("id >= ", Value::Id(first_id(since.minus(OLDER))));
+            self.filter(format!("{column} >= "), Value::At(since));
+        }
+        if let Some(until) = until {
+            self.serve("id < ", Value::Id(first_id(until.plus(YOUNGER))));
+            self.filter(format!("{column} < "), Value::At(until));
+        }
+    }
+
+    /// Subscriptions that are not deleted.
+    pub(super) fn subscriptions(tenant: Option<&str>, page: &PageRequest) -> Self {
+        let mut listing = Self::new("subscriptions", "tenant, state", page);
+        listing.filter("state <> ", Value::Text("deleted".to_owned()));
+        if let Some(tenant) = tenant {
+            listing.filter("tenant = ", Value::Text(tenant.to_owned()));
+        }
+        listing
+    }
+
+    /// Events; `events_type` serves the type.
+    pub(super) fn events(filter: &EventFilter, page: &PageRequest) -> Self {
+        let mut listing = Self::new("events", "tenant, source, received_at", page);
+        if let Some(event_type) = &filter.event_type {
+            listing.serve("event_type = ", Value::Text(event_type.clone()));
+        }
+        listing.between("received_at", filter.since, filter.until);
+        if let Some(tenant) = &filter.tenant {
+            listing.filter("tenant = ", Value::Text(tenant.clone()));
+        }
+        if let Some(source) = &filter.source {
+            listing.filter("source = ", Value::Text(source.clone()));
+        }
+        listing
+    }
+
+    /// Deliveries; `deliveries_of_subscription` and `deliveries_once` serve subscription and event.
+    pub(super) fn deliveries(filter: &DeliveryFilter, page: &PageRequest) -> Self {
+        let mut listing = Self::new("deliveries", "event_id, state, created_at", page);
+        if let Some(subscription) = filter.subscription {
+            listing.serve("subscription_id = ", Value::Id(subscription.0));
+        }
+        if let Some(event) = filter.event {
+            listing.serve("event_id = ", Value::Id(event.0));
+        }
+        listing.between("created_at", filter.since, filter.until);
+        if let Some(state) = filter.state {
+            listing.filter("state = ", Value::Text(state.as_str().to_owned()));
+        }
+        if let Some(event_type) = &filter.event_type {
+            // A scalar look-up, so that no planner turns it into a join over all such events.
+            listing.filter(
+                "(SELECT event_type FROM events WHERE events.id = walked.event_id) = ",
+                Value::Text(event_type.clone()),
+            );
+        }
+        listing
+    }
+
+    /// The ids of the page's rows and of one more, newest first; and what to bind.
+    pub(super) fn ids_sql(&self) -> (String, Vec<Value>) {
+        let Self { table, offset, .. } = self;
+        let limit = self.limit + 1;
+        let mut values = Vec::new();
+        let served = conditions(&self.served, &mut values);
+        if self.filters.is_empty() {
+            let sql = format!(
+                "SELECT id FROM {table}{served} ORDER BY id DESC LIMIT {limit} OFFSET {offset}"
+            );
+            return (sql, values);
+        }
+        let filters = conditions(&self.filters, &mut values);
+        let sql = format!(
+            "SELECT id FROM (SELECT id, {} FROM {table}{served} ORDER BY id DESC LIMIT {MAX_WALK}) \
+             AS walked{filters} ORDER BY id DESC LIMIT {limit} OFFSET {offset}",
+            self.looked_at,
+        );
+        (sql, values)
+    }
+
+    /// The id of the last row that the walk looked at, asked for where `found` rows are too
+    /// few and a walk's bound may be the reason.
+    pub(super) fn walk_end_sql(&self, found: usize) -> Option<(String, Vec<Value>)> {
+        if self.filters.is_empty() || found > self.limit as usize {
+            return None;
+        }
+        let mut values = Vec::new();
+        let served = conditions(&self.served, &mut values);
+        let sql = format!(
+            "SELECT id FROM {}{served} ORDER BY id DESC LIMIT 1 OFFSET {}",
+            self.table,
+            MAX_WALK - 1
+        );
+        Some((sql, values))
+    }
+
+    /// Cuts the one row more off and says how to go on.
+    pub(super) fn cut(&self, mut ids: Vec<Uuid>, walk_end: Option<Uuid>) -> PageOfIds {
+        let limit = self.limit as usize;
+        let more = ids.len() > limit;
+        ids.truncate(limit);
+        PageOfIds {
+            next: if more { ids.last().copied() } else { walk_end },
+            partial: !more && walk_end.is_some(),
+            ids,
+        }
+    }
+}
+
+/// A `WHERE` over these conditions; their values join those to bind.
+fn conditions(conditions: &[(String, Value)], values: &mut Vec<Value>) -> String {
+    let mut sql = String::new();
+    for (index, (condition, value)) in conditions.iter().enumerate() {
+        values.push(value.clone());
+        sql.push_str(if index == 0 { " WHERE " } else { " AND " });
+        sql.push_str(condition);
+        sql.push('$');
+        sql.push_str(&values.len().to_string());
+    }
+    sql
+}
+
+/// A page before its rows are read.
+pub(super) struct PageOfIds {
+    pub(super) ids: Vec<Uuid>,
+    next: Option<Uuid>,
+    partial: bool,
+}
+
+impl PageOfIds {
+    /// The page with its rows.
+    pub(super) fn with<T>(self, rows: Vec<T>) -> Page<T> {
+        Page {
+            rows,
+            next: self.next.map(Position),
+            partial: self.partial,
+        }
+    }
+}
+
+/// The smallest id of version 7 made at `at`.
+fn first_id(at: Timestamp) -> Uuid {
+    let millis = u64::try_from(at.as_micros().div_euclid(1_000)).unwrap_or(0);
+    Uuid::from_u128(u128::from(millis & 0xffff_ffff_ffff) << 80)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_id_of_a_moment_parts_older_from_younger() {
+        let at = Timestamp::from_micros(1_761_472_800_123_000);
+        let made =
+            |millis: u64| uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid();
+        assert!(made(1_761_472_800_122) < first_id(at));
+        assert!(made(1_761_472_800_123) >= first_id(at));
+    }
+}

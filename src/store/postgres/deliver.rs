@@ -1,0 +1,79 @@
+//! What is due, and what it carries.
+
+use sqlx::postgres::PgPool;
+use sqlx::{AssertSqlSafe, Row};
+use uuid::Uuid;
+
+use super::rows;
+use crate::domain::Timestamp;
+use crate::domain::event::Event;
+use crate::domain::id::{EventId, SubscriptionId};
+use crate::store::rows::{At, EVENT_COLUMNS};
+use crate::store::{DuePage, Result};
+
+/// One range of the pending index, and one probe behind it. The left joins answer a row with
+/// `next_due` even where nothing is due.
+const DUE_PAGE: &str = "
+SELECT next.due_at AS next_due, page.*
+FROM (SELECT 1) AS always
+LEFT JOIN (
+    SELECT due_at FROM deliveries
+    WHERE subscription_id = $1 AND state = 'pending' AND due_at > $2
+    ORDER BY due_at, seq LIMIT 1
+) AS next ON true
+LEFT JOIN (
+    SELECT id, event_id, due_at, seq, attempts, round, round_attempts, aged_us, version,
+        payload_bytes
+    FROM deliveries
+    WHERE subscription_id = $1 AND state = 'pending' AND due_at <= $2
+    ORDER BY due_at, seq LIMIT $3
+) AS page ON true";
+
+/// Up to `limit` due deliveries, and when the next one falls due.
+pub(super) async fn due_page(
+    pool: &PgPool,
+    id: SubscriptionId,
+    now: Timestamp,
+    limit: usize,
+) -> Result<DuePage> {
+    let found = sqlx::query(DUE_PAGE)
+        .bind(id.0)
+        .bind(At(now))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(pool)
+        .await?;
+    let mut page = DuePage::default();
+    let mut due = Vec::with_capacity(found.len());
+    for row in &found {
+        page.next_due = row.try_get::<Option<At>, _>("next_due")?.map(|at| at.0);
+        if let Some(seq) = row.try_get::<Option<i64>, _>("seq")? {
+            due.push((rows::due(row, id)?, seq));
+        }
+    }
+    // They come in this order already, but a join promises none.
+    due.sort_by_key(|(row, seq)| (row.delivery.due_at, *seq));
+    page.due = due.into_iter().map(|(row, _)| row).collect();
+    Ok(page)
+}
+
+/// The events with these ids.
+pub(super) async fn events(pool: &PgPool, ids: &[EventId]) -> Result<Vec<Event>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let sql = format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = ANY($1)");
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(ids)
+        .fetch_all(pool)
+        .await?;
+    found.iter().map(rows::event).collect()
+}
+
+/// Until when the receiver asked to be left alone.
+pub(super) async fn hold_until(pool: &PgPool, id: SubscriptionId) -> Result<Option<Timestamp>> {
+    let found: Option<At> = sqlx::query_scalar(
+        "SELECT hold_until FROM subscription_runtime WHERE subscription_id = $1",
+    )
+    .bind(id.0)
+    .fetch_optional(pool)
+    .await?;
+    Ok(found.map(|at| at.0))
+}

@@ -1,0 +1,181 @@
+//! Subscriptions. Every change raises the directory's version in its own statement.
+
+use sqlx::Row;
+use sqlx::postgres::{PgArguments, PgPool, Postgres};
+use sqlx::query::Query;
+use uuid::Uuid;
+
+use super::rows;
+use crate::domain::Timestamp;
+use crate::domain::id::SubscriptionId;
+use crate::domain::subscription::Subscription;
+use crate::store::codec::SubscriptionColumns;
+use crate::store::rows::At;
+use crate::store::{Changed, DirectoryChanges, Result};
+
+/// The gate lets a change queue fairly behind groups being accepted (see `accept.rs`).
+const CREATE: &str = "
+WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock(1886352244, 1)),
+raised AS (
+    UPDATE directory SET version = directory.version + 1 FROM gate WHERE one
+    RETURNING directory.version
+)
+INSERT INTO subscriptions (id, tenant, name, url, event_types, headers, retry_policy, timeout_us,
+    max_in_flight, rate_limit, state, state_at, state_reason, secret, created_at, updated_at,
+    version)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, raised.version
+FROM raised
+RETURNING version";
+
+/// Where the guard fails only after the version was raised, the version is raised for nothing:
+/// readers of the directory then find no change behind it.
+const UPDATE: &str = "
+WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock(1886352244, 1)),
+raised AS (
+    UPDATE directory SET version = directory.version + 1 FROM gate
+    WHERE one AND EXISTS (SELECT FROM subscriptions WHERE id = $1 AND version = $17)
+    RETURNING directory.version
+)
+UPDATE subscriptions
+SET tenant = $2, name = $3, url = $4, event_types = $5, headers = $6, retry_policy = $7,
+    timeout_us = $8, max_in_flight = $9, rate_limit = $10, state = $11, state_at = $12,
+    state_reason = $13, secret = $14, created_at = $15, updated_at = $16,
+    version = raised.version
+FROM raised
+WHERE id = $1 AND subscriptions.version = $17
+RETURNING subscriptions.version";
+
+fn bound(sql: &'static str, columns: SubscriptionColumns) -> Query<'static, Postgres, PgArguments> {
+    sqlx::query(sql)
+        .bind(columns.id.0)
+        .bind(columns.tenant)
+        .bind(columns.name)
+        .bind(columns.url)
+        .bind(columns.event_types)
+        .bind(columns.headers)
+        .bind(columns.retry_policy)
+        .bind(columns.timeout_us)
+        .bind(columns.max_in_flight)
+        .bind(columns.rate_limit)
+        .bind(columns.state)
+        .bind(At(columns.state_at))
+        .bind(columns.state_reason)
+        .bind(columns.secret)
+        .bind(At(columns.created_at))
+        .bind(At(columns.updated_at))
+}
+
+/// Stores a new subscription and answers the version it drew.
+pub(super) async fn create(pool: &PgPool, subscription: &Subscription) -> Result<i64> {
+    let row = bound(CREATE, SubscriptionColumns::of(subscription)?)
+        .fetch_one(pool)
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Replaces a subscription that is still as it was read.
+pub(super) async fn update(pool: &PgPool, subscription: &Subscription) -> Result<Changed> {
+    let row = bound(UPDATE, SubscriptionColumns::of(subscription)?)
+        .bind(subscription.version)
+        .fetch_optional(pool)
+        .await?;
+    Ok(match row {
+        Some(row) => Changed::At(row.try_get(0)?),
+        None => Changed::Overtaken,
+    })
+}
+
+/// One subscription, deleted ones included.
+pub(super) async fn one(pool: &PgPool, id: SubscriptionId) -> Result<Option<Subscription>> {
+    let row = sqlx::query("SELECT * FROM subscriptions WHERE id = $1")
+        .bind(id.0)
+        .fetch_optional(pool)
+        .await?;
+    row.as_ref().map(rows::subscription).transpose()
+}
+
+/// Version and changes of one snapshot: no change can hide between the two.
+pub(super) async fn since(pool: &PgPool, version: i64) -> Result<DirectoryChanges> {
+    let found = sqlx::query(
+        "SELECT directory.version AS directory_version, s.*
+         FROM directory
+         LEFT JOIN subscriptions s ON s.version > $1 AND ($1 > 0 OR s.state <> 'deleted')
+         WHERE directory.one",
+    )
+    .bind(version)
+    .fetch_all(pool)
+    .await?;
+    let mut changes = DirectoryChanges::default();
+    for row in &found {
+        changes.version = row.try_get("directory_version")?;
+        if row.try_get::<Option<Uuid>, _>("id")?.is_some() {
+            changes.subscriptions.push(rows::subscription(row)?);
+        }
+    }
+    Ok(changes)
+}
+
+/// The directory's version.
+pub(super) async fn version(pool: &PgPool) -> Result<i64> {
+    Ok(
+        sqlx::query_scalar("SELECT version FROM directory WHERE one")
+            .fetch_one(pool)
+            .await?,
+    )
+}
+
+/// Cancels a batch of what is pending. Picked in the pending index's order, so that a batch
+/// costs a batch; locked in the order of ids, as the recorder does.
+pub(super) async fn cancel_pending(
+    pool: &PgPool,
+    id: SubscriptionId,
+    now: Timestamp,
+    limit: u32,
+) -> Result<u64> {
+    let done = sqlx::query(
+        "WITH picked AS MATERIALIZED (
+             SELECT id FROM deliveries WHERE subscription_id = $1 AND state = 'pending'
+             ORDER BY due_at, seq LIMIT $3
+         ),
+         locked AS MATERIALIZED (
+             SELECT d.id FROM deliveries d
+             WHERE d.id IN (SELECT id FROM picked) AND d.state = 'pending'
+             ORDER BY d.id FOR UPDATE OF d
+         )
+         UPDATE deliveries d
+         SET state = 'cancelled', finished_at = $2, version = d.version + 1
+         FROM locked WHERE d.id = locked.id AND d.state = 'pending'",
+    )
+    .bind(id.0)
+    .bind(At(now))
+    .bind(i64::from(limit))
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Deleted subscriptions that still have something pending: one index probe each.
+pub(super) async fn deleted_with_pending(pool: &PgPool, limit: u32) -> Result<Vec<SubscriptionId>> {
+    let found: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT s.id FROM subscriptions s
+         CROSS JOIN LATERAL (
+             SELECT 1 FROM deliveries d
+             WHERE d.subscription_id = s.id AND d.state = 'pending'
+             ORDER BY d.due_at, d.seq LIMIT 1
+         ) AS pending
+         WHERE s.state = 'deleted' ORDER BY s.id LIMIT $1",
+    )
+    .bind(i64::from(limit))
+    .fetch_all(pool)
+    .await?;
+    Ok(found.into_iter().map(SubscriptionId).collect())
+}
+
+/// The name of this installation.
+pub(super) async fn installation(pool: &PgPool) -> Result<String> {
+    Ok(
+        sqlx::query_scalar("SELECT name FROM installation WHERE one")
+            .fetch_one(pool)
+            .await?,
+    )
+}

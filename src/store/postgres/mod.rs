@@ -1,0 +1,217 @@
+//! The store of the distributed profile: Postgres.
+//!
+//! A group is one statement and one round trip. Who may write what is decided by row locks in
+//! that statement: `directory` for acceptance, `leases` for recording. Plain reads take none.
+
+mod accept;
+mod connect;
+mod deliver;
+mod directory;
+mod read;
+mod record;
+mod recover;
+mod rows;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::migrate::{Migrate, Migrator};
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection, Executor};
+
+use self::connect::{Pools, answered};
+use super::{
+    AcceptGroup, Accepted, AttemptRow, Changed, DeliveryFilter, DeliveryRow, DirectoryChanges,
+    DuePage, EventFilter, EventRow, LeaseState, Moved, Page, PageRequest, RecordGroup, Recorded,
+    Result, Store,
+};
+use crate::domain::Timestamp;
+use crate::domain::event::Event;
+use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
+use crate::domain::idempotency::{KeyName, KnownKey};
+use crate::domain::subscription::Subscription;
+use crate::settings::StoreSettings;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// A migration may rewrite a table.
+const MIGRATION: Duration = Duration::from_secs(3600);
+
+/// Events, deliveries and all else in Postgres.
+pub struct PostgresStore {
+    pools: Pools,
+    settings: StoreSettings,
+}
+
+impl PostgresStore {
+    /// Connects to `settings.database_url`; refuses a server that may lose what it committed.
+    /// The tables are made by [`migrate`](Self::migrate).
+    pub async fn connect(settings: &StoreSettings) -> Result<Self> {
+        Ok(Self {
+            pools: connect::connect(settings).await?,
+            settings: settings.clone(),
+        })
+    }
+
+    /// Applies the migrations that are missing and names them. Processes that migrate at the
+    /// same time take turns.
+    pub async fn migrate(&self) -> Result<Vec<String>> {
+        let options = connect::options(&self.settings)?;
+        let mut connection = PgConnection::connect_with(&options).await?;
+        connect::prepare(&mut connection, MIGRATION).await?;
+        // Another process may be migrating just now.
+        connection.execute("SET lock_timeout = '10min'").await?;
+        // The lock counts: the migrator's own is taken within this one.
+        connection.lock().await?;
+        connection
+            .ensure_migrations_table(&MIGRATIONS.table_name)
+            .await?;
+        let before = connection
+            .list_applied_migrations(&MIGRATIONS.table_name)
+            .await?;
+        MIGRATIONS.run_direct(None, &mut connection, false).await?;
+        connection.close().await?;
+        Ok(super::migrated_since(&MIGRATIONS, &before))
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn known_keys(
+        &self,
+        names: &[KeyName],
+        expired_before: Timestamp,
+    ) -> Result<Vec<KnownKey>> {
+        answered(accept::known_keys(&self.pools.work, names, expired_before)).await
+    }
+
+    async fn accept(&self, group: &AcceptGroup) -> Result<Accepted> {
+        answered(accept::accept(&self.pools.work, group)).await
+    }
+
+    async fn event_exists(&self, id: EventId) -> Result<bool> {
+        answered(accept::event_exists(&self.pools.work, id)).await
+    }
+
+    async fn directory_since(&self, version: i64) -> Result<DirectoryChanges> {
+        answered(directory::since(&self.pools.work, version)).await
+    }
+
+    async fn directory_version(&self) -> Result<i64> {
+        answered(directory::version(&self.pools.work)).await
+    }
+
+    async fn create_subscription(&self, subscription: &Subscription) -> Result<i64> {
+        answered(directory::create(&self.pools.work, subscription)).await
+    }
+
+    async fn update_subscription(&self, subscription: &Subscription) -> Result<Changed> {
+        answered(directory::update(&self.pools.work, subscription)).await
+    }
+
+    async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>> {
+        answered(directory::one(&self.pools.work, id)).await
+    }
+
+    async fn cancel_pending(&self, id: SubscriptionId, now: Timestamp, limit: u32) -> Result<u64> {
+        answered(directory::cancel_pending(&self.pools.work, id, now, limit)).await
+    }
+
+    async fn deleted_with_pending(&self, limit: u32) -> Result<Vec<SubscriptionId>> {
+        answered(directory::deleted_with_pending(&self.pools.work, limit)).await
+    }
+
+    async fn due_page(&self, id: SubscriptionId, now: Timestamp, limit: usize) -> Result<DuePage> {
+        answered(deliver::due_page(&self.pools.work, id, now, limit)).await
+    }
+
+    async fn events(&self, ids: &[EventId]) -> Result<Vec<Event>> {
+        answered(deliver::events(&self.pools.work, ids)).await
+    }
+
+    async fn hold_until(&self, id: SubscriptionId) -> Result<Option<Timestamp>> {
+        answered(deliver::hold_until(&self.pools.work, id)).await
+    }
+
+    async fn record(&self, group: &RecordGroup) -> Result<Vec<Recorded>> {
+        answered(record::record(&self.pools.work, group)).await
+    }
+
+    async fn pending_subscriptions(
+        &self,
+        after: Option<SubscriptionId>,
+        limit: u32,
+    ) -> Result<Vec<(SubscriptionId, Timestamp)>> {
+        answered(recover::pending_subscriptions(
+            &self.pools.work,
+            after,
+            limit,
+        ))
+        .await
+    }
+
+    async fn forget_keys(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        answered(recover::forget_keys(&self.pools.work, before, limit)).await
+    }
+
+    async fn lease(&self, holder: &str, ttl: Duration) -> Result<LeaseState> {
+        answered(recover::lease(&self.pools.work, holder, ttl)).await
+    }
+
+    async fn release_lease(&self, holder: &str) -> Result<()> {
+        answered(recover::release_lease(&self.pools.work, holder)).await
+    }
+
+    async fn retry_delivery(&self, id: DeliveryId, version: i64, now: Timestamp) -> Result<Moved> {
+        answered(recover::retry_delivery(&self.pools.work, id, version, now)).await
+    }
+
+    async fn list_subscriptions(
+        &self,
+        tenant: Option<&str>,
+        page: &PageRequest,
+    ) -> Result<Page<Subscription>> {
+        answered(read::list_subscriptions(&self.pools.reads, tenant, page)).await
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<EventRow>> {
+        answered(read::event(&self.pools.reads, id)).await
+    }
+
+    async fn list_events(
+        &self,
+        filter: &EventFilter,
+        page: &PageRequest,
+    ) -> Result<Page<EventRow>> {
+        answered(read::list_events(&self.pools.reads, filter, page)).await
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRow>> {
+        answered(read::delivery(&self.pools.reads, id)).await
+    }
+
+    async fn list_deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        page: &PageRequest,
+    ) -> Result<Page<DeliveryRow>> {
+        answered(read::list_deliveries(&self.pools.reads, filter, page)).await
+    }
+
+    async fn attempts(&self, id: DeliveryId, limit: u32) -> Result<Vec<AttemptRow>> {
+        answered(read::attempts(&self.pools.reads, id, limit)).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        answered(async { directory::version(&self.pools.work).await.map(drop) }).await
+    }
+
+    async fn installation(&self) -> Result<String> {
+        answered(directory::installation(&self.pools.work)).await
+    }
+
+    async fn close(&self) {
+        self.pools.work.close().await;
+        self.pools.reads.close().await;
+    }
+}

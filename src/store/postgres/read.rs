@@ -1,0 +1,155 @@
+//! What the admin routes read, on connections of their own.
+
+use std::collections::HashMap;
+
+use sqlx::postgres::{PgArguments, PgConnection, PgPool, Postgres};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Row};
+use uuid::Uuid;
+
+use super::rows;
+use crate::domain::id::{DeliveryId, EventId};
+use crate::domain::subscription::Subscription;
+use crate::store::paging::{Listing, PageOfIds, Value};
+use crate::store::rows::{ATTEMPT_COLUMNS, At, EVENT_COLUMNS};
+use crate::store::{
+    AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, Page, PageRequest, Result,
+};
+
+/// One snapshot for the page, the end of its walk and its rows.
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+const DELIVERY: &str =
+    "SELECT d.*, e.event_type FROM deliveries d JOIN events e ON e.id = d.event_id";
+
+fn query((sql, values): (String, Vec<Value>)) -> Query<'static, Postgres, PgArguments> {
+    let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+    values.into_iter().fold(query, |query, value| match value {
+        Value::Id(id) => query.bind(id),
+        Value::Text(text) => query.bind(text),
+        Value::At(at) => query.bind(At(at)),
+    })
+}
+
+async fn page_of_ids(connection: &mut PgConnection, listing: &Listing) -> Result<PageOfIds> {
+    let found = query(listing.ids_sql()).fetch_all(&mut *connection).await?;
+    let ids = found
+        .iter()
+        .map(|row| row.try_get("id"))
+        .collect::<std::result::Result<Vec<Uuid>, _>>()?;
+    let walk_end = match listing.walk_end_sql(ids.len()) {
+        Some(asked) => query(asked).fetch_optional(connection).await?,
+        None => None,
+    };
+    let walk_end = walk_end.map(|row| row.try_get("id")).transpose()?;
+    Ok(listing.cut(ids, walk_end))
+}
+
+/// Subscriptions that are not deleted, newest first.
+pub(super) async fn list_subscriptions(
+    pool: &PgPool,
+    tenant: Option<&str>,
+    page: &PageRequest,
+) -> Result<Page<Subscription>> {
+    let mut snapshot = pool.begin_with(SNAPSHOT).await?;
+    let page = page_of_ids(&mut snapshot, &Listing::subscriptions(tenant, page)).await?;
+    let found = sqlx::query("SELECT * FROM subscriptions WHERE id = ANY($1) ORDER BY id DESC")
+        .bind(&page.ids)
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let rows = found
+        .iter()
+        .map(rows::subscription)
+        .collect::<Result<_>>()?;
+    Ok(page.with(rows))
+}
+
+/// One event.
+pub(super) async fn event(pool: &PgPool, id: EventId) -> Result<Option<EventRow>> {
+    let found = super::deliver::events(pool, &[id]).await?;
+    Ok(found.into_iter().next().map(|event| EventRow { event }))
+}
+
+/// Events, newest first.
+pub(super) async fn list_events(
+    pool: &PgPool,
+    filter: &EventFilter,
+    page: &PageRequest,
+) -> Result<Page<EventRow>> {
+    let mut snapshot = pool.begin_with(SNAPSHOT).await?;
+    let page = page_of_ids(&mut snapshot, &Listing::events(filter, page)).await?;
+    let sql = format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = ANY($1) ORDER BY id DESC");
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(&page.ids)
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let rows = found
+        .iter()
+        .map(|row| rows::event(row).map(|event| EventRow { event }))
+        .collect::<Result<_>>()?;
+    Ok(page.with(rows))
+}
+
+/// One delivery with its last attempt.
+pub(super) async fn delivery(pool: &PgPool, id: DeliveryId) -> Result<Option<DeliveryRow>> {
+    let mut snapshot = pool.begin_with(SNAPSHOT).await?;
+    Ok(deliveries(&mut snapshot, &[id.0]).await?.pop())
+}
+
+/// Deliveries with their last attempts, newest first.
+pub(super) async fn list_deliveries(
+    pool: &PgPool,
+    filter: &DeliveryFilter,
+    page: &PageRequest,
+) -> Result<Page<DeliveryRow>> {
+    let mut snapshot = pool.begin_with(SNAPSHOT).await?;
+    let page = page_of_ids(&mut snapshot, &Listing::deliveries(filter, page)).await?;
+    let rows = deliveries(&mut snapshot, &page.ids).await?;
+    Ok(page.with(rows))
+}
+
+async fn deliveries(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<DeliveryRow>> {
+    let sql = format!("{DELIVERY} WHERE d.id = ANY($1) ORDER BY d.id DESC");
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(ids)
+        .fetch_all(&mut *connection)
+        .await?;
+    let sql = format!(
+        "SELECT last.* FROM unnest($1::uuid[]) AS d (id)
+         CROSS JOIN LATERAL (
+             SELECT delivery_id, {ATTEMPT_COLUMNS} FROM attempts a WHERE a.delivery_id = d.id
+             ORDER BY a.number DESC, a.id DESC LIMIT 1
+         ) AS last"
+    );
+    let mut last = HashMap::new();
+    for row in sqlx::query(AssertSqlSafe(sql))
+        .bind(ids)
+        .fetch_all(connection)
+        .await?
+    {
+        let delivery: Uuid = row.try_get("delivery_id")?;
+        last.insert(delivery, rows::attempt(&row)?);
+    }
+    found
+        .iter()
+        .map(|row| {
+            let mut delivery = rows::delivery(row)?;
+            delivery.last_attempt = last.remove(&delivery.id.0);
+            Ok(delivery)
+        })
+        .collect()
+}
+
+/// The newest `limit` attempts, in the order of their numbers.
+pub(super) async fn attempts(pool: &PgPool, id: DeliveryId, limit: u32) -> Result<Vec<AttemptRow>> {
+    let sql = format!(
+        "SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE delivery_id = $1
+         ORDER BY number DESC, id DESC LIMIT $2"
+    );
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(id.0)
+        .bind(i64::from(limit))
+        .fetch_all(pool)
+        .await?;
+    found.iter().rev().map(rows::attempt).collect()
+}

@@ -1,0 +1,181 @@
+//! Attempts in, deliveries moved: one statement a group.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use sqlx::Row;
+use sqlx::postgres::PgPool;
+use uuid::Uuid;
+
+use crate::domain::delivery::AttemptRecord;
+use crate::store::codec::{self, OutcomeColumns};
+use crate::store::rows::At;
+use crate::store::{RecordGroup, Recorded, Result, StoreError};
+
+/// The lease row stays locked until the commit: a takeover (an update of the unique key's
+/// `epoch`) waits for it, and what comes after the takeover sees its epoch. A renewal does not
+/// conflict. Rows come sorted by delivery, so that two groups never wait for each other.
+///
+/// Answers one row per record that did not move, with whether its attempt stood already as
+/// one that did; and the epoch.
+const RECORD: &str = "
+WITH lease AS MATERIALIZED (SELECT epoch FROM leases WHERE partition = 0 FOR KEY SHARE),
+moved AS (
+    UPDATE deliveries d
+    SET state = r.state, due_at = r.due_at, finished_at = r.finished_at, attempts = r.number,
+        round = r.round, round_attempts = r.round_attempts, aged_us = r.aged_us,
+        version = r.version
+    FROM unnest($3::uuid[], $4::bigint[], $5::text[], $6::timestamptz[], $7::timestamptz[],
+            $8::int[], $9::int[], $10::int[], $11::bigint[], $12::bigint[])
+        AS r (delivery_id, guard, state, due_at, finished_at, number, round, round_attempts,
+            aged_us, version)
+    WHERE d.id = r.delivery_id AND d.version = r.guard AND d.state = 'pending'
+        AND (SELECT epoch FROM lease) = $1
+    RETURNING d.id
+),
+logged AS (
+    INSERT INTO attempts (id, delivery_id, number, trigger, started_at, duration_us, name_us,
+        connect_us, tls_us, first_byte_us, body_us, status, error_kind, error_message,
+        request_headers, answer_headers, answer_body, answer_cut, stale)
+    SELECT a.*, moved.id IS NULL
+    FROM unnest($2::uuid[], $3::uuid[], $8::int[], $13::text[], $14::timestamptz[],
+            $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[],
+            $20::bigint[], $21::smallint[], $22::text[], $23::text[], $24::bytea[],
+            $25::bytea[], $26::bytea[], $27::bool[])
+        AS a (id, delivery_id, number, trigger, started_at, duration_us, name_us, connect_us,
+            tls_us, first_byte_us, body_us, status, error_kind, error_message, request_headers,
+            answer_headers, answer_body, answer_cut)
+    LEFT JOIN moved ON moved.id = a.delivery_id
+    ON CONFLICT (delivery_id, number, id) DO NOTHING
+),
+held AS (
+    INSERT INTO subscription_runtime AS old (subscription_id, hold_until)
+    SELECT h.subscription_id, h.hold_until
+    FROM unnest($28::uuid[], $29::timestamptz[]) AS h (subscription_id, hold_until)
+    WHERE (SELECT epoch FROM lease) = $1
+    ON CONFLICT (subscription_id) DO UPDATE
+        SET hold_until = excluded.hold_until WHERE old.hold_until < excluded.hold_until
+)
+SELECT (SELECT epoch FROM lease) AS epoch, array(SELECT id FROM moved) AS moved";
+
+/// Records a group. Answers for each record, in the group's order.
+pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Recorded>> {
+    let mut records: Vec<&AttemptRecord> = group.records.iter().map(AsRef::as_ref).collect();
+    records.sort_unstable_by_key(|record| record.delivery.id);
+    let moves: Vec<_> = records
+        .iter()
+        .map(|record| {
+            let settlement = record.verdict.settlement;
+            settlement.state_and_due(record.delivery.due_at)
+        })
+        .collect();
+    let outcomes: Vec<_> = records.iter().copied().map(OutcomeColumns::of).collect();
+    let mut holds = BTreeMap::new();
+    for record in &records {
+        if let Some(until) = record.verdict.hold_until {
+            let hold = holds
+                .entry(record.delivery.subscription_id)
+                .or_insert(until);
+            *hold = until.max(*hold);
+        }
+    }
+
+    macro_rules! column {
+        ($rows:expr, $row:pat => $value:expr) => {
+            $rows.iter().map(|$row| $value).collect::<Vec<_>>()
+        };
+    }
+    macro_rules! part {
+        ($name:ident) => {
+            column!(records, record => record.outcome.timing.$name.map(codec::micros))
+        };
+    }
+    let row = sqlx::query(RECORD)
+        .bind(group.epoch)
+        .bind(column!(records, record => record.id.0))
+        .bind(column!(records, record => record.delivery.id.0))
+        .bind(column!(records, record => record.delivery.progress.version))
+        .bind(column!(moves, (state, _) => state.as_str()))
+        .bind(column!(moves, (_, due_at) => At(*due_at)))
+        .bind(column!(moves, (state, _) => state.is_final().then_some(At(group.now))))
+        .bind(column!(records, record => codec::count(record.number())))
+        .bind(column!(records, record => codec::count(record.verdict.progress.round)))
+        .bind(column!(records, record => codec::count(record.verdict.progress.round_attempts)))
+        .bind(column!(records, record => codec::micros(record.verdict.progress.aged)))
+        .bind(column!(records, record => record.verdict.progress.version))
+        .bind(column!(records, record => record.trigger.as_str()))
+        .bind(column!(records, record => At(record.outcome.started_at)))
+        .bind(column!(records, record => codec::micros(record.outcome.duration)))
+        .bind(part!(name))
+        .bind(part!(connect))
+        .bind(part!(tls))
+        .bind(part!(first_byte))
+        .bind(part!(body))
+        .bind(column!(outcomes, outcome => outcome.status))
+        .bind(column!(outcomes, outcome => outcome.error_kind))
+        .bind(column!(outcomes, outcome => outcome.error_message.as_deref()))
+        .bind(column!(outcomes, outcome => outcome.request_headers.as_slice()))
+        .bind(column!(outcomes, outcome => outcome.answer_headers.as_slice()))
+        .bind(column!(outcomes, outcome => outcome.answer_body))
+        .bind(column!(outcomes, outcome => outcome.answer_cut))
+        .bind(column!(holds, (subscription, _) => subscription.0))
+        .bind(column!(holds, (_, until) => At(*until)))
+        .fetch_one(pool)
+        .await?;
+    if row.try_get::<Option<i64>, _>("epoch")? != Some(group.epoch) {
+        return Err(StoreError::Fenced);
+    }
+    let moved: HashSet<Uuid> = row.try_get::<Vec<Uuid>, _>("moved")?.into_iter().collect();
+    let mut fates: Vec<Recorded> = group
+        .records
+        .iter()
+        .map(|record| match moved.contains(&record.delivery.id.0) {
+            true => Recorded::Moved,
+            false => Recorded::Stale,
+        })
+        .collect();
+    if group.rerun && fates.contains(&Recorded::Stale) {
+        recall(pool, group, &mut fates).await?;
+    }
+    Ok(fates)
+}
+
+/// Gives the attempts that an earlier run recorded the fate they had then. A statement of its
+/// own: the earlier run may have been committed while this one waited for its rows.
+async fn recall(pool: &PgPool, group: &RecordGroup, fates: &mut [Recorded]) -> Result<()> {
+    let missing: Vec<&AttemptRecord> = group
+        .records
+        .iter()
+        .zip(fates.iter())
+        .filter(|(_, fate)| **fate == Recorded::Stale)
+        .map(|(record, _)| record.as_ref())
+        .collect();
+    let stood: HashMap<Uuid, bool> = sqlx::query_as(
+        "SELECT a.id, a.stale
+         FROM unnest($1::uuid[], $2::int[], $3::uuid[]) AS r (delivery_id, number, id)
+         JOIN attempts a
+             ON a.delivery_id = r.delivery_id AND a.number = r.number AND a.id = r.id",
+    )
+    .bind(
+        missing
+            .iter()
+            .map(|record| record.delivery.id.0)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        missing
+            .iter()
+            .map(|record| codec::count(record.number()))
+            .collect::<Vec<_>>(),
+    )
+    .bind(missing.iter().map(|record| record.id.0).collect::<Vec<_>>())
+    .fetch_all(pool)
+    .await?
+    .into_iter()
+    .collect();
+    for (record, fate) in group.records.iter().zip(fates) {
+        if stood.get(&record.id.0) == Some(&false) {
+            *fate = Recorded::Moved;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! After a restart and around it: what waits, who owns it, what may be forgotten.
+
+use std::time::Duration;
+
+use sqlx::Row;
+use sqlx::postgres::PgPool;
+use uuid::Uuid;
+
+use crate::domain::Timestamp;
+use crate::domain::id::{DeliveryId, SubscriptionId};
+use crate::store::rows::At;
+use crate::store::{LeaseState, Moved, Result, codec};
+
+/// One probe of the pending index per active subscription.
+const PENDING_SUBSCRIPTIONS: &str = "
+SELECT s.id, first.due_at FROM subscriptions s
+CROSS JOIN LATERAL (
+    SELECT d.due_at FROM deliveries d
+    WHERE d.subscription_id = s.id AND d.state = 'pending'
+    ORDER BY d.due_at, d.seq LIMIT 1
+) AS first
+WHERE s.state = 'active' AND s.id > $1
+ORDER BY s.id LIMIT $2";
+
+/// Active subscriptions with something pending, and when its earliest falls due.
+pub(super) async fn pending_subscriptions(
+    pool: &PgPool,
+    after: Option<SubscriptionId>,
+    limit: u32,
+) -> Result<Vec<(SubscriptionId, Timestamp)>> {
+    let found: Vec<(Uuid, At)> = sqlx::query_as(PENDING_SUBSCRIPTIONS)
+        .bind(after.map_or(Uuid::nil(), |id| id.0))
+        .bind(i64::from(limit))
+        .fetch_all(pool)
+        .await?;
+    Ok(found
+        .into_iter()
+        .map(|(id, due_at)| (SubscriptionId(id), due_at.0))
+        .collect())
+}
+
+/// Forgets a batch of old keys; one that is taken again meanwhile stays.
+pub(super) async fn forget_keys(pool: &PgPool, before: Timestamp, limit: u32) -> Result<u64> {
+    let done = sqlx::query(
+        "DELETE FROM idempotency_keys k
+         USING (
+             SELECT tenant, key FROM idempotency_keys
+             WHERE taken_at < $1 ORDER BY taken_at LIMIT $2
+         ) AS old
+         WHERE k.tenant = old.tenant AND k.key = old.key AND k.taken_at < $1",
+    )
+    .bind(At(before))
+    .bind(i64::from(limit))
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Takes or renews the lease. One statement, so that a holder who stalls holds no lock. The
+/// server's clock decides: those of the nodes may differ.
+pub(super) async fn lease(pool: &PgPool, holder: &str, ttl: Duration) -> Result<LeaseState> {
+    let held: Option<i64> = sqlx::query_scalar(
+        "UPDATE leases
+         SET owner = $1,
+             epoch = CASE WHEN owner = $1 THEN epoch ELSE epoch + 1 END,
+             expires_at = clock_timestamp() + $2 * interval '1 microsecond'
+         WHERE partition = 0
+             AND (owner = $1 OR owner IS NULL OR expires_at <= clock_timestamp())
+         RETURNING epoch",
+    )
+    .bind(holder)
+    .bind(codec::micros(ttl))
+    .fetch_optional(pool)
+    .await?;
+    if let Some(epoch) = held {
+        return Ok(LeaseState::Held { epoch });
+    }
+    let row = sqlx::query("SELECT owner FROM leases WHERE partition = 0")
+        .fetch_one(pool)
+        .await?;
+    Ok(LeaseState::HeldBy {
+        // Given back since: the next call takes it.
+        holder: row
+            .try_get::<Option<String>, _>("owner")?
+            .unwrap_or_else(|| "nobody".to_owned()),
+    })
+}
+
+/// Gives the lease back. The epoch stays: what the holder still records is recorded, until
+/// somebody else takes over.
+pub(super) async fn release_lease(pool: &PgPool, holder: &str) -> Result<()> {
+    sqlx::query(
+        "UPDATE leases SET owner = NULL, expires_at = NULL WHERE partition = 0 AND owner = $1",
+    )
+    .bind(holder)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Starts a delivery's next round.
+pub(super) async fn retry_delivery(
+    pool: &PgPool,
+    id: DeliveryId,
+    version: i64,
+    now: Timestamp,
+) -> Result<Moved> {
+    let done = sqlx::query(
+        "UPDATE deliveries
+         SET state = 'pending', due_at = $3, finished_at = NULL, round = round + 1,
+             round_attempts = 0, aged_us = 0, version = version + 1
+         WHERE id = $1 AND version = $2",
+    )
+    .bind(id.0)
+    .bind(version)
+    .bind(At(now))
+    .execute(pool)
+    .await?;
+    Ok(if done.rows_affected() == 0 {
+        Moved::Overtaken
+    } else {
+        Moved::Done
+    })
+}

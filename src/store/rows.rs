@@ -1,0 +1,226 @@
+//! Rows read back into domain values.
+//!
+//! The columns have the same names and meanings in both stores; only the driver's row type and
+//! the form of a timestamp differ, so one text serves both.
+
+use sqlx::encode::IsNull;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, PgValueRef};
+use sqlx::sqlite::{SqliteArgumentsBuffer, SqliteTypeInfo, SqliteValueRef};
+use sqlx::{Decode, Encode, Postgres, Sqlite, Type};
+use time::OffsetDateTime;
+
+use crate::domain::Timestamp;
+
+/// A timestamp in a column: `timestamptz` in Postgres, microseconds in SQLite.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct At(pub(super) Timestamp);
+
+impl Type<Postgres> for At {
+    fn type_info() -> PgTypeInfo {
+        <OffsetDateTime as Type<Postgres>>::type_info()
+    }
+}
+
+impl PgHasArrayType for At {
+    fn array_type_info() -> PgTypeInfo {
+        <OffsetDateTime as PgHasArrayType>::array_type_info()
+    }
+}
+
+impl Encode<'_, Postgres> for At {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        <OffsetDateTime as Encode<'_, Postgres>>::encode(self.0.to_datetime(), buffer)
+    }
+}
+
+impl<'r> Decode<'r, Postgres> for At {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        <OffsetDateTime as Decode<'r, Postgres>>::decode(value)
+            .map(|datetime| Self(Timestamp::from_datetime(datetime)))
+    }
+}
+
+impl Type<Sqlite> for At {
+    fn type_info() -> SqliteTypeInfo {
+        <i64 as Type<Sqlite>>::type_info()
+    }
+
+    fn compatible(info: &SqliteTypeInfo) -> bool {
+        <i64 as Type<Sqlite>>::compatible(info)
+    }
+}
+
+impl Encode<'_, Sqlite> for At {
+    fn encode_by_ref(&self, buffer: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
+        <i64 as Encode<'_, Sqlite>>::encode(self.0.as_micros(), buffer)
+    }
+}
+
+impl<'r> Decode<'r, Sqlite> for At {
+    fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
+        <i64 as Decode<'r, Sqlite>>::decode(value)
+            .map(|micros| Self(Timestamp::from_micros(micros)))
+    }
+}
+
+/// The columns of an event, in every query that reads one.
+pub(super) const EVENT_COLUMNS: &str = "id, tenant, event_type, event_name, source, \
+     idempotency_key, ordering_key, occurred_at, received_at, payload";
+
+/// The columns of an attempt, in every query that reads one.
+pub(super) const ATTEMPT_COLUMNS: &str = "id, number, trigger, stale, started_at, duration_us, \
+     name_us, connect_us, tls_us, first_byte_us, body_us, request_headers, status, error_kind, \
+     error_message, answer_headers, answer_body, answer_cut";
+
+/// Defines the readers for one driver's row type.
+macro_rules! row_readers {
+    ($row:ty) => {
+        use sqlx::Row;
+
+        use crate::domain::Timestamp;
+        use crate::domain::delivery::{PendingDelivery, Progress};
+        use crate::domain::event::Event;
+        use crate::domain::event_type::EventType;
+        use crate::domain::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
+        use crate::domain::idempotency::{KeyName, KnownKey};
+        use crate::domain::outcome::Timing;
+        use crate::domain::subscription::Subscription;
+        use crate::store::codec::{self, SubscriptionColumns};
+        use crate::store::rows::At;
+        use crate::store::{AttemptRow, DeliveryRow, DueRow, Result};
+
+        fn at(row: &$row, column: &str) -> Result<Timestamp> {
+            Ok(row.try_get::<At, _>(column)?.0)
+        }
+
+        fn at_or_none(row: &$row, column: &str) -> Result<Option<Timestamp>> {
+            Ok(row.try_get::<Option<At>, _>(column)?.map(|at| at.0))
+        }
+
+        fn count(row: &$row, column: &str) -> Result<u32> {
+            Ok(codec::uncount(row.try_get(column)?))
+        }
+
+        fn progress(row: &$row) -> Result<Progress> {
+            Ok(Progress {
+                attempts: count(row, "attempts")?,
+                round: count(row, "round")?,
+                round_attempts: count(row, "round_attempts")?,
+                aged: codec::duration(row.try_get("aged_us")?),
+                version: row.try_get("version")?,
+            })
+        }
+
+        pub(super) fn event(row: &$row) -> Result<Event> {
+            Ok(Event {
+                id: EventId(row.try_get("id")?),
+                tenant: row.try_get::<Option<String>, _>("tenant")?.map(Into::into),
+                event_type: EventType::from_stored(row.try_get("event_type")?),
+                event_name: row.try_get("event_name")?,
+                source: row.try_get("source")?,
+                idempotency_key: row
+                    .try_get::<Option<String>, _>("idempotency_key")?
+                    .map(Into::into),
+                ordering_key: row.try_get("ordering_key")?,
+                occurred_at: at_or_none(row, "occurred_at")?,
+                received_at: at(row, "received_at")?,
+                payload: row.try_get::<Vec<u8>, _>("payload")?.into(),
+            })
+        }
+
+        pub(super) fn due(row: &$row, subscription_id: SubscriptionId) -> Result<DueRow> {
+            Ok(DueRow {
+                delivery: PendingDelivery {
+                    id: DeliveryId(row.try_get("id")?),
+                    event_id: EventId(row.try_get("event_id")?),
+                    subscription_id,
+                    due_at: at(row, "due_at")?,
+                    progress: progress(row)?,
+                },
+                payload_bytes: count(row, "payload_bytes")? as usize,
+            })
+        }
+
+        pub(super) fn delivery(row: &$row) -> Result<DeliveryRow> {
+            Ok(DeliveryRow {
+                id: DeliveryId(row.try_get("id")?),
+                event_id: EventId(row.try_get("event_id")?),
+                event_type: row.try_get("event_type")?,
+                subscription_id: SubscriptionId(row.try_get("subscription_id")?),
+                state: codec::delivery_state(row.try_get("state")?)?,
+                due_at: at(row, "due_at")?,
+                progress: progress(row)?,
+                created_at: at(row, "created_at")?,
+                finished_at: at_or_none(row, "finished_at")?,
+                last_attempt: None,
+            })
+        }
+
+        pub(super) fn attempt(row: &$row) -> Result<AttemptRow> {
+            let part = |column: &str| -> Result<_> {
+                Ok(row.try_get::<Option<i64>, _>(column)?.map(codec::duration))
+            };
+            Ok(AttemptRow {
+                id: AttemptId(row.try_get("id")?),
+                number: count(row, "number")?,
+                trigger: row.try_get("trigger")?,
+                stale: row.try_get("stale")?,
+                started_at: at(row, "started_at")?,
+                duration: codec::duration(row.try_get("duration_us")?),
+                timing: Timing {
+                    name: part("name_us")?,
+                    connect: part("connect_us")?,
+                    tls: part("tls_us")?,
+                    first_byte: part("first_byte_us")?,
+                    body: part("body_us")?,
+                },
+                request_headers: codec::headers(row.try_get("request_headers")?),
+                status: row
+                    .try_get::<Option<i16>, _>("status")?
+                    .and_then(|status| u16::try_from(status).ok()),
+                error_kind: row.try_get("error_kind")?,
+                error_message: row.try_get("error_message")?,
+                answer_headers: codec::headers(row.try_get("answer_headers")?),
+                answer_body: row.try_get("answer_body")?,
+                answer_cut: row.try_get("answer_cut")?,
+            })
+        }
+
+        pub(super) fn subscription(row: &$row) -> Result<Subscription> {
+            SubscriptionColumns {
+                id: SubscriptionId(row.try_get("id")?),
+                tenant: row.try_get("tenant")?,
+                name: row.try_get("name")?,
+                url: row.try_get("url")?,
+                event_types: row.try_get("event_types")?,
+                headers: row.try_get("headers")?,
+                retry_policy: row.try_get("retry_policy")?,
+                timeout_us: row.try_get("timeout_us")?,
+                max_in_flight: row.try_get("max_in_flight")?,
+                rate_limit: row.try_get("rate_limit")?,
+                state: row.try_get("state")?,
+                state_at: at(row, "state_at")?,
+                state_reason: row.try_get("state_reason")?,
+                secret: row.try_get("secret")?,
+                created_at: at(row, "created_at")?,
+                updated_at: at(row, "updated_at")?,
+                version: row.try_get("version")?,
+            }
+            .into_subscription()
+        }
+
+        pub(super) fn known_key(row: &$row) -> Result<KnownKey> {
+            Ok(KnownKey {
+                name: KeyName {
+                    tenant: codec::tenant_of_key(row.try_get("tenant")?).map(Into::into),
+                    key: row.try_get::<String, _>("key")?.into(),
+                },
+                event_id: EventId(row.try_get("event_id")?),
+                content: codec::content_hash(row.try_get("content")?)?,
+            })
+        }
+    };
+}
+
+pub(super) use row_readers;

@@ -1,0 +1,74 @@
+//! What is due, and what it carries.
+
+use sqlx::AssertSqlSafe;
+
+use super::connect::Pools;
+use super::{id_list, rows};
+use crate::domain::Timestamp;
+use crate::domain::event::Event;
+use crate::domain::id::{EventId, SubscriptionId};
+use crate::store::rows::{At, EVENT_COLUMNS};
+use crate::store::{DuePage, Result};
+
+/// One range of the pending index.
+const DUE: &str = "
+SELECT id, event_id, due_at, attempts, round, round_attempts, aged_us, version, payload_bytes
+FROM deliveries INDEXED BY deliveries_pending
+WHERE subscription_id = ? AND state = 'pending' AND due_at <= ?
+ORDER BY due_at, seq LIMIT ?";
+
+/// One probe behind it.
+const NEXT_DUE: &str = "
+SELECT due_at FROM deliveries INDEXED BY deliveries_pending
+WHERE subscription_id = ? AND state = 'pending' AND due_at > ?
+ORDER BY due_at LIMIT 1";
+
+/// Up to `limit` due deliveries, and when the next one falls due.
+pub(super) async fn due_page(
+    pools: &Pools,
+    id: SubscriptionId,
+    now: Timestamp,
+    limit: usize,
+) -> Result<DuePage> {
+    let mut snapshot = pools.read().await?;
+    let found = sqlx::query(DUE)
+        .bind(id.0)
+        .bind(At(now))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let next: Option<At> = sqlx::query_scalar(NEXT_DUE)
+        .bind(id.0)
+        .bind(At(now))
+        .fetch_optional(&mut *snapshot)
+        .await?;
+    Ok(DuePage {
+        due: found
+            .iter()
+            .map(|row| rows::due(row, id))
+            .collect::<Result<_>>()?,
+        next_due: next.map(|at| at.0),
+    })
+}
+
+/// The events with these ids.
+pub(super) async fn events(pools: &Pools, ids: &[EventId]) -> Result<Vec<Event>> {
+    let sql = format!(
+        "SELECT {EVENT_COLUMNS} FROM events WHERE id IN (SELECT unhex(value) FROM json_each(?))"
+    );
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(id_list(ids.iter().map(|id| id.0)))
+        .fetch_all(&pools.readers)
+        .await?;
+    found.iter().map(rows::event).collect()
+}
+
+/// Until when the receiver asked to be left alone.
+pub(super) async fn hold_until(pools: &Pools, id: SubscriptionId) -> Result<Option<Timestamp>> {
+    let found: Option<At> =
+        sqlx::query_scalar("SELECT hold_until FROM subscription_runtime WHERE subscription_id = ?")
+            .bind(id.0)
+            .fetch_optional(&pools.readers)
+            .await?;
+    Ok(found.map(|at| at.0))
+}

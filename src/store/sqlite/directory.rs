@@ -1,0 +1,171 @@
+//! Subscriptions. Every change raises the directory's version in its transaction.
+
+use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments};
+use sqlx::{Row, SqliteConnection};
+use uuid::Uuid;
+
+use super::connect::Pools;
+use super::rows;
+use crate::domain::Timestamp;
+use crate::domain::id::SubscriptionId;
+use crate::domain::subscription::Subscription;
+use crate::store::codec::SubscriptionColumns;
+use crate::store::rows::At;
+use crate::store::{Changed, DirectoryChanges, Result};
+
+const CREATE: &str = "
+INSERT INTO subscriptions (id, tenant, name, url, event_types, headers, retry_policy, timeout_us,
+    max_in_flight, rate_limit, state, state_at, state_reason, secret, created_at, updated_at,
+    version)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+
+const UPDATE: &str = "
+UPDATE subscriptions
+SET tenant = $2, name = $3, url = $4, event_types = $5, headers = $6, retry_policy = $7,
+    timeout_us = $8, max_in_flight = $9, rate_limit = $10, state = $11, state_at = $12,
+    state_reason = $13, secret = $14, created_at = $15, updated_at = $16, version = $17
+WHERE id = $1 AND version = $18";
+
+fn bound(
+    sql: &'static str,
+    columns: SubscriptionColumns,
+) -> Query<'static, Sqlite, SqliteArguments> {
+    sqlx::query(sql)
+        .bind(columns.id.0)
+        .bind(columns.tenant)
+        .bind(columns.name)
+        .bind(columns.url)
+        .bind(columns.event_types)
+        .bind(columns.headers)
+        .bind(columns.retry_policy)
+        .bind(columns.timeout_us)
+        .bind(columns.max_in_flight)
+        .bind(columns.rate_limit)
+        .bind(columns.state)
+        .bind(At(columns.state_at))
+        .bind(columns.state_reason)
+        .bind(columns.secret)
+        .bind(At(columns.created_at))
+        .bind(At(columns.updated_at))
+}
+
+async fn raise_version(connection: &mut SqliteConnection) -> Result<i64> {
+    Ok(
+        sqlx::query_scalar("UPDATE directory SET version = version + 1 RETURNING version")
+            .fetch_one(connection)
+            .await?,
+    )
+}
+
+/// Stores a new subscription and answers the version it drew.
+pub(super) async fn create(pools: &Pools, subscription: &Subscription) -> Result<i64> {
+    let mut transaction = pools.write().await?;
+    let version = raise_version(&mut transaction).await?;
+    bound(CREATE, SubscriptionColumns::of(subscription)?)
+        .bind(version)
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(version)
+}
+
+/// Replaces a subscription that is still as it was read.
+pub(super) async fn update(pools: &Pools, subscription: &Subscription) -> Result<Changed> {
+    let mut transaction = pools.write().await?;
+    let version = raise_version(&mut transaction).await?;
+    let done = bound(UPDATE, SubscriptionColumns::of(subscription)?)
+        .bind(version)
+        .bind(subscription.version)
+        .execute(&mut *transaction)
+        .await?;
+    if done.rows_affected() == 0 {
+        transaction.rollback().await?;
+        return Ok(Changed::Overtaken);
+    }
+    transaction.commit().await?;
+    Ok(Changed::At(version))
+}
+
+/// One subscription, deleted ones included.
+pub(super) async fn one(pools: &Pools, id: SubscriptionId) -> Result<Option<Subscription>> {
+    let row = sqlx::query("SELECT * FROM subscriptions WHERE id = ?")
+        .bind(id.0)
+        .fetch_optional(&pools.readers)
+        .await?;
+    row.as_ref().map(rows::subscription).transpose()
+}
+
+/// Version and changes of one snapshot: no change can hide between the two.
+pub(super) async fn since(pools: &Pools, version: i64) -> Result<DirectoryChanges> {
+    let found = sqlx::query(
+        "SELECT directory.version AS directory_version, s.*
+         FROM directory
+         LEFT JOIN subscriptions s ON s.version > $1 AND ($1 > 0 OR s.state <> 'deleted')",
+    )
+    .bind(version)
+    .fetch_all(&pools.readers)
+    .await?;
+    let mut changes = DirectoryChanges::default();
+    for row in &found {
+        changes.version = row.try_get("directory_version")?;
+        if row.try_get::<Option<Uuid>, _>("id")?.is_some() {
+            changes.subscriptions.push(rows::subscription(row)?);
+        }
+    }
+    Ok(changes)
+}
+
+/// The directory's version.
+pub(super) async fn version(pools: &Pools) -> Result<i64> {
+    Ok(sqlx::query_scalar("SELECT version FROM directory")
+        .fetch_one(&pools.readers)
+        .await?)
+}
+
+/// Cancels a batch of what is pending.
+pub(super) async fn cancel_pending(
+    pools: &Pools,
+    id: SubscriptionId,
+    now: Timestamp,
+    limit: u32,
+) -> Result<u64> {
+    let mut transaction = pools.write().await?;
+    let done = sqlx::query(
+        "UPDATE deliveries SET state = 'cancelled', finished_at = ?, version = version + 1
+         WHERE seq IN (
+             SELECT seq FROM deliveries INDEXED BY deliveries_pending
+             WHERE subscription_id = ? AND state = 'pending' ORDER BY due_at, seq LIMIT ?
+         )",
+    )
+    .bind(At(now))
+    .bind(id.0)
+    .bind(i64::from(limit))
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(done.rows_affected())
+}
+
+/// Deleted subscriptions that still have something pending: one index probe each.
+pub(super) async fn deleted_with_pending(pools: &Pools, limit: u32) -> Result<Vec<SubscriptionId>> {
+    let found: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT s.id FROM subscriptions s
+         WHERE s.state = 'deleted' AND EXISTS (
+             SELECT 1 FROM deliveries d INDEXED BY deliveries_pending
+             WHERE d.subscription_id = s.id AND d.state = 'pending'
+         )
+         ORDER BY s.id LIMIT ?",
+    )
+    .bind(i64::from(limit))
+    .fetch_all(&pools.readers)
+    .await?;
+    Ok(found.into_iter().map(SubscriptionId).collect())
+}
+
+/// The name of this installation.
+pub(super) async fn installation(pools: &Pools) -> Result<String> {
+    Ok(sqlx::query_scalar("SELECT name FROM installation")
+        .fetch_one(&pools.readers)
+        .await?)
+}

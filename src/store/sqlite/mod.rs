@@ -1,0 +1,221 @@
+//! The store of the embedded profile: one SQLite file.
+//!
+//! There is one writer, and every write is a transaction that begins with the write lock, so
+//! what Postgres needs row locks for holds here by itself. Reads are short, from a snapshot,
+//! and fetched whole: a long one would keep the log from being moved into the file.
+
+mod accept;
+mod bulk;
+mod connect;
+mod deliver;
+mod directory;
+mod read;
+mod record;
+mod recover;
+mod rows;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::migrate::{Migrate, Migrator};
+use uuid::Uuid;
+
+use self::connect::Pools;
+use super::{
+    AcceptGroup, Accepted, AttemptRow, Changed, DeliveryFilter, DeliveryRow, DirectoryChanges,
+    DuePage, EventFilter, EventRow, LeaseState, Moved, Page, PageRequest, RecordGroup, Recorded,
+    Result, Store,
+};
+use crate::domain::Timestamp;
+use crate::domain::event::Event;
+use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
+use crate::domain::idempotency::{KeyName, KnownKey};
+use crate::domain::subscription::Subscription;
+use crate::settings::StoreSettings;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Events, deliveries and all else in one file.
+pub struct SqliteStore {
+    pools: Pools,
+}
+
+impl SqliteStore {
+    /// Opens `posthaste.db` in `settings.data_dir`, making both where they are missing. Holding
+    /// the lock on the directory is the caller's part. The tables are made by
+    /// [`migrate`](Self::migrate).
+    pub async fn open(settings: &StoreSettings) -> Result<Self> {
+        Ok(Self {
+            pools: connect::open(settings).await?,
+        })
+    }
+
+    /// Applies the migrations that are missing, all or none, and names them.
+    pub async fn migrate(&self) -> Result<Vec<String>> {
+        let mut transaction = self.pools.write().await?;
+        transaction
+            .ensure_migrations_table(&MIGRATIONS.table_name)
+            .await?;
+        let before = transaction
+            .list_applied_migrations(&MIGRATIONS.table_name)
+            .await?;
+        MIGRATIONS
+            .run_direct(None, &mut *transaction, false)
+            .await?;
+        transaction.commit().await?;
+        Ok(super::migrated_since(&MIGRATIONS, &before))
+    }
+}
+
+/// A list of ids as one parameter: SQLite has no arrays, and JSON no bytes.
+fn id_list(ids: impl Iterator<Item = Uuid>) -> String {
+    let mut list = String::from("[");
+    for id in ids {
+        if list.len() > 1 {
+            list.push(',');
+        }
+        list.push('"');
+        list.push_str(id.simple().encode_lower(&mut Uuid::encode_buffer()));
+        list.push('"');
+    }
+    list.push(']');
+    list
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn known_keys(
+        &self,
+        names: &[KeyName],
+        expired_before: Timestamp,
+    ) -> Result<Vec<KnownKey>> {
+        accept::known_keys(&self.pools, names, expired_before).await
+    }
+
+    async fn accept(&self, group: &AcceptGroup) -> Result<Accepted> {
+        accept::accept(&self.pools, group).await
+    }
+
+    async fn event_exists(&self, id: EventId) -> Result<bool> {
+        accept::event_exists(&self.pools, id).await
+    }
+
+    async fn directory_since(&self, version: i64) -> Result<DirectoryChanges> {
+        directory::since(&self.pools, version).await
+    }
+
+    async fn directory_version(&self) -> Result<i64> {
+        directory::version(&self.pools).await
+    }
+
+    async fn create_subscription(&self, subscription: &Subscription) -> Result<i64> {
+        directory::create(&self.pools, subscription).await
+    }
+
+    async fn update_subscription(&self, subscription: &Subscription) -> Result<Changed> {
+        directory::update(&self.pools, subscription).await
+    }
+
+    async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>> {
+        directory::one(&self.pools, id).await
+    }
+
+    async fn cancel_pending(&self, id: SubscriptionId, now: Timestamp, limit: u32) -> Result<u64> {
+        directory::cancel_pending(&self.pools, id, now, limit).await
+    }
+
+    async fn deleted_with_pending(&self, limit: u32) -> Result<Vec<SubscriptionId>> {
+        directory::deleted_with_pending(&self.pools, limit).await
+    }
+
+    async fn due_page(&self, id: SubscriptionId, now: Timestamp, limit: usize) -> Result<DuePage> {
+        deliver::due_page(&self.pools, id, now, limit).await
+    }
+
+    async fn events(&self, ids: &[EventId]) -> Result<Vec<Event>> {
+        deliver::events(&self.pools, ids).await
+    }
+
+    async fn hold_until(&self, id: SubscriptionId) -> Result<Option<Timestamp>> {
+        deliver::hold_until(&self.pools, id).await
+    }
+
+    async fn record(&self, group: &RecordGroup) -> Result<Vec<Recorded>> {
+        record::record(&self.pools, group).await
+    }
+
+    async fn pending_subscriptions(
+        &self,
+        after: Option<SubscriptionId>,
+        limit: u32,
+    ) -> Result<Vec<(SubscriptionId, Timestamp)>> {
+        recover::pending_subscriptions(&self.pools, after, limit).await
+    }
+
+    async fn forget_keys(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        recover::forget_keys(&self.pools, before, limit).await
+    }
+
+    async fn lease(&self, holder: &str, ttl: Duration) -> Result<LeaseState> {
+        recover::lease(&self.pools, holder, ttl).await
+    }
+
+    async fn release_lease(&self, holder: &str) -> Result<()> {
+        let _ = holder;
+        Ok(())
+    }
+
+    async fn retry_delivery(&self, id: DeliveryId, version: i64, now: Timestamp) -> Result<Moved> {
+        recover::retry_delivery(&self.pools, id, version, now).await
+    }
+
+    async fn list_subscriptions(
+        &self,
+        tenant: Option<&str>,
+        page: &PageRequest,
+    ) -> Result<Page<Subscription>> {
+        read::list_subscriptions(&self.pools, tenant, page).await
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<EventRow>> {
+        read::event(&self.pools, id).await
+    }
+
+    async fn list_events(
+        &self,
+        filter: &EventFilter,
+        page: &PageRequest,
+    ) -> Result<Page<EventRow>> {
+        read::list_events(&self.pools, filter, page).await
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRow>> {
+        read::delivery(&self.pools, id).await
+    }
+
+    async fn list_deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        page: &PageRequest,
+    ) -> Result<Page<DeliveryRow>> {
+        read::list_deliveries(&self.pools, filter, page).await
+    }
+
+    async fn attempts(&self, id: DeliveryId, limit: u32) -> Result<Vec<AttemptRow>> {
+        read::attempts(&self.pools, id, limit).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        directory::version(&self.pools).await.map(drop)
+    }
+
+    async fn installation(&self) -> Result<String> {
+        directory::installation(&self.pools).await
+    }
+
+    async fn close(&self) {
+        // The writer last: it moves the log into the file and tidies up.
+        self.pools.readers.close().await;
+        self.pools.writer.close().await;
+    }
+}

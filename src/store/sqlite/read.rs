@@ -1,0 +1,159 @@
+//! What the admin routes read, each from one snapshot: page, end of its walk, rows.
+
+use std::collections::HashMap;
+
+use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row};
+use uuid::Uuid;
+
+use super::connect::Pools;
+use super::{id_list, rows};
+use crate::domain::id::{DeliveryId, EventId};
+use crate::domain::subscription::Subscription;
+use crate::store::paging::{Listing, PageOfIds, Value};
+use crate::store::rows::{ATTEMPT_COLUMNS, At, EVENT_COLUMNS};
+use crate::store::{
+    AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, Page, PageRequest, Result,
+};
+
+const DELIVERY: &str =
+    "SELECT d.*, e.event_type FROM deliveries d JOIN events e ON e.id = d.event_id";
+
+fn query((sql, values): (String, Vec<Value>)) -> Query<'static, Sqlite, SqliteArguments> {
+    let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+    values.into_iter().fold(query, |query, value| match value {
+        Value::Id(id) => query.bind(id),
+        Value::Text(text) => query.bind(text),
+        Value::At(at) => query.bind(At(at)),
+    })
+}
+
+async fn page_of_ids(connection: &mut SqliteConnection, listing: &Listing) -> Result<PageOfIds> {
+    let found = query(listing.ids_sql()).fetch_all(&mut *connection).await?;
+    let ids = found
+        .iter()
+        .map(|row| row.try_get("id"))
+        .collect::<std::result::Result<Vec<Uuid>, _>>()?;
+    let walk_end = match listing.walk_end_sql(ids.len()) {
+        Some(asked) => query(asked).fetch_optional(connection).await?,
+        None => None,
+    };
+    let walk_end = walk_end.map(|row| row.try_get("id")).transpose()?;
+    Ok(listing.cut(ids, walk_end))
+}
+
+/// Subscriptions that are not deleted, newest first.
+pub(super) async fn list_subscriptions(
+    pools: &Pools,
+    tenant: Option<&str>,
+    page: &PageRequest,
+) -> Result<Page<Subscription>> {
+    let mut snapshot = pools.read().await?;
+    let page = page_of_ids(&mut snapshot, &Listing::subscriptions(tenant, page)).await?;
+    let found = sqlx::query("SELECT * FROM subscriptions WHERE id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY id DESC")
+        .bind(id_list(page.ids.iter().copied()))
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let rows = found
+        .iter()
+        .map(rows::subscription)
+        .collect::<Result<_>>()?;
+    Ok(page.with(rows))
+}
+
+/// One event.
+pub(super) async fn event(pools: &Pools, id: EventId) -> Result<Option<EventRow>> {
+    let found = super::deliver::events(pools, &[id]).await?;
+    Ok(found.into_iter().next().map(|event| EventRow { event }))
+}
+
+/// Events, newest first.
+pub(super) async fn list_events(
+    pools: &Pools,
+    filter: &EventFilter,
+    page: &PageRequest,
+) -> Result<Page<EventRow>> {
+    let mut snapshot = pools.read().await?;
+    let page = page_of_ids(&mut snapshot, &Listing::events(filter, page)).await?;
+    let sql = format!(
+        "SELECT {EVENT_COLUMNS} FROM events WHERE id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY id DESC"
+    );
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(id_list(page.ids.iter().copied()))
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let rows = found
+        .iter()
+        .map(|row| rows::event(row).map(|event| EventRow { event }))
+        .collect::<Result<_>>()?;
+    Ok(page.with(rows))
+}
+
+/// One delivery with its last attempt.
+pub(super) async fn delivery(pools: &Pools, id: DeliveryId) -> Result<Option<DeliveryRow>> {
+    let mut snapshot = pools.read().await?;
+    Ok(deliveries(&mut snapshot, &[id.0]).await?.pop())
+}
+
+/// Deliveries with their last attempts, newest first.
+pub(super) async fn list_deliveries(
+    pools: &Pools,
+    filter: &DeliveryFilter,
+    page: &PageRequest,
+) -> Result<Page<DeliveryRow>> {
+    let mut snapshot = pools.read().await?;
+    let page = page_of_ids(&mut snapshot, &Listing::deliveries(filter, page)).await?;
+    let rows = deliveries(&mut snapshot, &page.ids).await?;
+    Ok(page.with(rows))
+}
+
+async fn deliveries(connection: &mut SqliteConnection, ids: &[Uuid]) -> Result<Vec<DeliveryRow>> {
+    let sql = format!(
+        "{DELIVERY} WHERE d.id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY d.id DESC"
+    );
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(id_list(ids.iter().copied()))
+        .fetch_all(&mut *connection)
+        .await?;
+    let sql = format!(
+        "SELECT delivery_id, {ATTEMPT_COLUMNS} FROM attempts WHERE rowid IN (
+             SELECT (
+                 SELECT a.rowid FROM attempts a WHERE a.delivery_id = unhex(wanted.value)
+                 ORDER BY a.number DESC, a.id DESC LIMIT 1
+             )
+             FROM json_each($1) AS wanted
+         )"
+    );
+    let mut last = HashMap::new();
+    for row in sqlx::query(AssertSqlSafe(sql))
+        .bind(id_list(ids.iter().copied()))
+        .fetch_all(connection)
+        .await?
+    {
+        let delivery: Uuid = row.try_get("delivery_id")?;
+        last.insert(delivery, rows::attempt(&row)?);
+    }
+    found
+        .iter()
+        .map(|row| {
+            let mut delivery = rows::delivery(row)?;
+            delivery.last_attempt = last.remove(&delivery.id.0);
+            Ok(delivery)
+        })
+        .collect()
+}
+
+/// The newest `limit` attempts, in the order of their numbers.
+pub(super) async fn attempts(pools: &Pools, id: DeliveryId, limit: u32) -> Result<Vec<AttemptRow>> {
+    let sql = format!(
+        "SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE delivery_id = $1
+         ORDER BY number DESC, id DESC LIMIT $2"
+    );
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(id.0)
+        .bind(i64::from(limit))
+        .fetch_all(&pools.readers)
+        .await?;
+    found.iter().rev().map(rows::attempt).collect()
+}

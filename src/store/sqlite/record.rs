@@ -1,0 +1,167 @@
+//! Attempts in, deliveries moved: one transaction a group.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use sqlx::{Row, SqliteConnection};
+use uuid::Uuid;
+
+use super::bulk::Bulk;
+use super::connect::Pools;
+use crate::domain::delivery::AttemptRecord;
+use crate::store::codec::{self, OutcomeColumns};
+use crate::store::rows::At;
+use crate::store::{RecordGroup, Recorded, Result, StoreError};
+
+/// The columns of a list of values are called `column1` and so on.
+static MOVE: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "UPDATE deliveries
+         SET state = r.column3, due_at = r.column4, finished_at = r.column5,
+             attempts = r.column6, round = r.column7, round_attempts = r.column8,
+             aged_us = r.column9, version = r.column10
+         FROM (VALUES",
+        10,
+        ") AS r
+         WHERE deliveries.id = r.column1 AND deliveries.version = r.column2
+             AND deliveries.state = 'pending'
+         RETURNING deliveries.id",
+    )
+});
+
+static LOG: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "INSERT INTO attempts (id, delivery_id, number, trigger, started_at, duration_us, \
+         name_us, connect_us, tls_us, first_byte_us, body_us, status, error_kind, \
+         error_message, request_headers, answer_headers, answer_body, answer_cut, stale) VALUES",
+        19,
+        "ON CONFLICT DO NOTHING",
+    )
+});
+
+const HOLD: &str = "
+INSERT INTO subscription_runtime (subscription_id, hold_until) VALUES (?, ?)
+ON CONFLICT (subscription_id) DO UPDATE
+    SET hold_until = excluded.hold_until WHERE hold_until < excluded.hold_until";
+
+/// Records a group. Answers for each record, in the group's order.
+pub(super) async fn record(pools: &Pools, group: &RecordGroup) -> Result<Vec<Recorded>> {
+    let mut transaction = pools.write().await?;
+    let epoch: i64 = sqlx::query_scalar("SELECT epoch FROM leases WHERE partition = 0")
+        .fetch_one(&mut *transaction)
+        .await?;
+    let owned = epoch == group.epoch;
+    let moved = if owned {
+        move_deliveries(&mut transaction, group).await?
+    } else {
+        HashSet::new()
+    };
+    let mut fates = Vec::with_capacity(group.records.len());
+    for record in &group.records {
+        let moves = moved.contains(&record.delivery.id.0);
+        let moved_before = !moves && group.rerun && stands_moved(&mut transaction, record).await?;
+        fates.push(if moves || moved_before {
+            Recorded::Moved
+        } else {
+            Recorded::Stale
+        });
+    }
+    log_attempts(&mut transaction, group, &fates).await?;
+    if owned {
+        for record in &group.records {
+            if let Some(until) = record.verdict.hold_until {
+                sqlx::query(HOLD)
+                    .bind(record.delivery.subscription_id.0)
+                    .bind(At(until))
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+        }
+    }
+    transaction.commit().await?;
+    if owned {
+        Ok(fates)
+    } else {
+        Err(StoreError::Fenced)
+    }
+}
+
+async fn move_deliveries(
+    connection: &mut SqliteConnection,
+    group: &RecordGroup,
+) -> Result<HashSet<Uuid>> {
+    let mut moved = HashSet::with_capacity(group.records.len());
+    for (sql, records) in MOVE.chunks(&group.records) {
+        let mut query = sqlx::query(sql);
+        for record in records {
+            let progress = &record.verdict.progress;
+            let settlement = record.verdict.settlement;
+            let (state, due_at) = settlement.state_and_due(record.delivery.due_at);
+            query = query
+                .bind(record.delivery.id.0)
+                .bind(record.delivery.progress.version)
+                .bind(state.as_str())
+                .bind(At(due_at))
+                .bind(state.is_final().then_some(At(group.now)))
+                .bind(codec::count(progress.attempts))
+                .bind(codec::count(progress.round))
+                .bind(codec::count(progress.round_attempts))
+                .bind(codec::micros(progress.aged))
+                .bind(progress.version);
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            moved.insert(row.try_get::<Uuid, _>(0)?);
+        }
+    }
+    Ok(moved)
+}
+
+/// Whether an earlier run of unknown fate recorded this attempt and moved its delivery.
+async fn stands_moved(connection: &mut SqliteConnection, record: &AttemptRecord) -> Result<bool> {
+    let stale: Option<bool> = sqlx::query_scalar(
+        "SELECT stale FROM attempts WHERE delivery_id = ? AND number = ? AND id = ?",
+    )
+    .bind(record.delivery.id.0)
+    .bind(codec::count(record.number()))
+    .bind(record.id.0)
+    .fetch_optional(connection)
+    .await?;
+    Ok(stale == Some(false))
+}
+
+async fn log_attempts(
+    connection: &mut SqliteConnection,
+    group: &RecordGroup,
+    fates: &[Recorded],
+) -> Result<()> {
+    let rows: Vec<_> = group.records.iter().zip(fates).collect();
+    for (sql, rows) in LOG.chunks(&rows) {
+        let mut query = sqlx::query(sql);
+        for (record, fate) in rows {
+            let timing = &record.outcome.timing;
+            let columns = OutcomeColumns::of(record);
+            query = query
+                .bind(record.id.0)
+                .bind(record.delivery.id.0)
+                .bind(codec::count(record.number()))
+                .bind(record.trigger.as_str())
+                .bind(At(record.outcome.started_at))
+                .bind(codec::micros(record.outcome.duration))
+                .bind(timing.name.map(codec::micros))
+                .bind(timing.connect.map(codec::micros))
+                .bind(timing.tls.map(codec::micros))
+                .bind(timing.first_byte.map(codec::micros))
+                .bind(timing.body.map(codec::micros))
+                .bind(columns.status)
+                .bind(columns.error_kind)
+                .bind(columns.error_message)
+                .bind(columns.request_headers)
+                .bind(columns.answer_headers)
+                .bind(columns.answer_body)
+                .bind(columns.answer_cut)
+                .bind(**fate == Recorded::Stale);
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}

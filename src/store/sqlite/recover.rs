@@ -1,0 +1,92 @@
+//! After a restart and around it: what waits, who owns it, what may be forgotten.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::connect::Pools;
+use crate::domain::Timestamp;
+use crate::domain::id::{DeliveryId, SubscriptionId};
+use crate::store::rows::At;
+use crate::store::{LeaseState, Moved, Result};
+
+/// One probe of the pending index per active subscription.
+const PENDING_SUBSCRIPTIONS: &str = "
+SELECT s.id, d.due_at
+FROM subscriptions s
+JOIN deliveries d ON d.seq = (
+    SELECT p.seq FROM deliveries p INDEXED BY deliveries_pending
+    WHERE p.subscription_id = s.id AND p.state = 'pending'
+    ORDER BY p.due_at, p.seq LIMIT 1
+)
+WHERE s.state = 'active' AND s.id > ?
+ORDER BY s.id LIMIT ?";
+
+/// Active subscriptions with something pending, and when its earliest falls due.
+pub(super) async fn pending_subscriptions(
+    pools: &Pools,
+    after: Option<SubscriptionId>,
+    limit: u32,
+) -> Result<Vec<(SubscriptionId, Timestamp)>> {
+    let found: Vec<(Uuid, At)> = sqlx::query_as(PENDING_SUBSCRIPTIONS)
+        .bind(after.map_or(Uuid::nil(), |id| id.0))
+        .bind(i64::from(limit))
+        .fetch_all(&pools.readers)
+        .await?;
+    Ok(found
+        .into_iter()
+        .map(|(id, due_at)| (SubscriptionId(id), due_at.0))
+        .collect())
+}
+
+/// Forgets a batch of old keys.
+pub(super) async fn forget_keys(pools: &Pools, before: Timestamp, limit: u32) -> Result<u64> {
+    let mut transaction = pools.write().await?;
+    let done = sqlx::query(
+        "DELETE FROM idempotency_keys WHERE (tenant, key) IN (
+             SELECT tenant, key FROM idempotency_keys
+             WHERE taken_at < ? ORDER BY taken_at LIMIT ?
+         )",
+    )
+    .bind(At(before))
+    .bind(i64::from(limit))
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(done.rows_affected())
+}
+
+/// Whoever has the file open owns it: the lock on the data directory says so.
+pub(super) async fn lease(pools: &Pools, _holder: &str, _ttl: Duration) -> Result<LeaseState> {
+    let epoch = sqlx::query_scalar("SELECT epoch FROM leases WHERE partition = 0")
+        .fetch_one(&pools.readers)
+        .await?;
+    Ok(LeaseState::Held { epoch })
+}
+
+/// Starts a delivery's next round.
+pub(super) async fn retry_delivery(
+    pools: &Pools,
+    id: DeliveryId,
+    version: i64,
+    now: Timestamp,
+) -> Result<Moved> {
+    let mut transaction = pools.write().await?;
+    let done = sqlx::query(
+        "UPDATE deliveries
+         SET state = 'pending', due_at = ?, finished_at = NULL, round = round + 1,
+             round_attempts = 0, aged_us = 0, version = version + 1
+         WHERE id = ? AND version = ?",
+    )
+    .bind(At(now))
+    .bind(id.0)
+    .bind(version)
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(if done.rows_affected() == 0 {
+        Moved::Overtaken
+    } else {
+        Moved::Done
+    })
+}
