@@ -39,7 +39,11 @@ impl Backend {
             Profile::Embedded => None,
             Profile::Distributed => Some(Database::create().await),
         };
-        Self { profile, directory, database }
+        Self {
+            profile,
+            directory,
+            database,
+        }
     }
 
     /// The settings that lead here, as environment variables.
@@ -85,7 +89,10 @@ impl Drop for Database {
         // A runtime of its own: the test's may be gone, and drop cannot wait on it.
         let (url, name) = (self.admin_url.clone(), self.name.clone());
         let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
             runtime.block_on(async move {
                 if let Ok(mut admin) = PgConnection::connect(&url).await {
                     let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");

@@ -23,9 +23,16 @@ impl Process {
         let mut lines = BufReader::new(output).lines();
         let base = soon("the relay to say where it listens", async {
             loop {
-                let line = lines.next_line().await.unwrap().expect("the relay ended at its start");
+                let line = lines
+                    .next_line()
+                    .await
+                    .unwrap()
+                    .expect("the relay ended at its start");
                 if let Some(at) = line.find("http://127.0.0.1:") {
-                    let url: String = line[at..].chars().take_while(|c| !c.is_whitespace()).collect();
+                    let url: String = line[at..]
+                        .chars()
+                        .take_while(|c| !c.is_whitespace())
+                        .collect();
                     return url.trim_end_matches(['/', '.', ',']).to_owned();
                 }
             }
@@ -33,7 +40,10 @@ impl Process {
         .await;
         // What it prints later must not fill the pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { child, api: Api::new(&base) }
+        Self {
+            child,
+            api: Api::new(&base),
+        }
     }
 
     /// kill -9.
@@ -43,9 +53,13 @@ impl Process {
 
     /// SIGTERM; returns the exit code.
     pub async fn terminate(mut self) -> Option<i32> {
-        let id = rustix::process::Pid::from_raw(self.child.id().unwrap().try_into().unwrap()).unwrap();
+        let id =
+            rustix::process::Pid::from_raw(self.child.id().unwrap().try_into().unwrap()).unwrap();
         rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
-        soon("the relay to stop", self.child.wait()).await.unwrap().code()
+        soon("the relay to stop", self.child.wait())
+            .await
+            .unwrap()
+            .code()
     }
 }
 

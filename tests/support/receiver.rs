@@ -25,7 +25,11 @@ pub struct Received {
 
 impl Received {
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).unwrap_or_else(|| panic!("no header {name}")).to_str().unwrap()
+        self.headers
+            .get(name)
+            .unwrap_or_else(|| panic!("no header {name}"))
+            .to_str()
+            .unwrap()
     }
 
     pub fn json(&self) -> serde_json::Value {
@@ -43,7 +47,10 @@ pub type Answer = Response<Body>;
 
 /// An answer with this status and no body.
 pub fn status(code: u16) -> Answer {
-    Response::builder().status(StatusCode::from_u16(code).unwrap()).body(Body::empty()).unwrap()
+    Response::builder()
+        .status(StatusCode::from_u16(code).unwrap())
+        .body(Body::empty())
+        .unwrap()
 }
 
 type Script = dyn Fn(usize, Received) -> BoxFuture<'static, Answer> + Send + Sync;
@@ -62,7 +69,9 @@ impl Receiver {
     }
 
     /// Answers what `script` says, given the number of the request (from 0).
-    pub async fn answering(script: impl Fn(usize, Received) -> Answer + Send + Sync + 'static) -> Self {
+    pub async fn answering(
+        script: impl Fn(usize, Received) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         Self::scripted(move |number, received| {
             let answer = script(number, received);
             Box::pin(async move { answer })
@@ -98,8 +107,11 @@ impl Receiver {
             async move {
                 let (parts, body) = request.into_parts();
                 let body = body.collect().await.unwrap().to_bytes();
-                let received =
-                    Received { path: parts.uri.path().to_owned(), headers: parts.headers, body };
+                let received = Received {
+                    path: parts.uri.path().to_owned(),
+                    headers: parts.headers,
+                    body,
+                };
                 let mut number = 0;
                 noting.send_modify(|all: &mut Vec<Received>| {
                     number = all.len();
@@ -111,7 +123,11 @@ impl Receiver {
         let task = tokio::spawn(async move {
             axum::serve(listener, app).await.unwrap();
         });
-        Self { address, received, task }
+        Self {
+            address,
+            received,
+            task,
+        }
     }
 
     pub fn url(&self) -> String {
@@ -131,14 +147,19 @@ impl Receiver {
     pub async fn received(&self, count: usize) -> Vec<Received> {
         let mut watching = self.received.subscribe();
         let what = format!("{count} requests at {}", self.address);
-        soon(&what, watching.wait_for(|all| all.len() >= count)).await.unwrap().clone()
+        soon(&what, watching.wait_for(|all| all.len() >= count))
+            .await
+            .unwrap()
+            .clone()
     }
 
     /// Waits until these many different events came.
     pub async fn received_events(&self, count: usize) -> HashMap<String, usize> {
         let mut watching = self.received.subscribe();
         let what = format!("{count} different events at {}", self.address);
-        soon(&what, watching.wait_for(|all| tally(all).len() >= count)).await.unwrap();
+        soon(&what, watching.wait_for(|all| tally(all).len() >= count))
+            .await
+            .unwrap();
         tally(&self.all())
     }
 }

@@ -66,10 +66,17 @@ impl Relay {
         if !settings.is_distributed() {
             std::fs::create_dir_all(&settings.store.data_dir).unwrap();
         }
-        let engine = Engine::start(Arc::new(settings), Secret::new(KEY)).await.unwrap();
+        let engine = Engine::start(Arc::new(settings), Secret::new(KEY))
+            .await
+            .unwrap();
         let events = Mutex::new(engine.events().follow());
         let api = Api::new(&format!("http://{}", engine.listen_addr()));
-        Self { engine: Some(engine), backend, api, events }
+        Self {
+            engine: Some(engine),
+            backend,
+            api,
+            events,
+        }
     }
 
     pub fn engine(&self) -> &Engine {
@@ -101,7 +108,10 @@ impl Relay {
     pub async fn recorded(&self, count: usize) {
         for number in 0..count {
             let what = format!("record {} of {count}", number + 1);
-            self.until(&what, |event| matches!(event, EngineEvent::AttemptRecorded { .. })).await;
+            self.until(&what, |event| {
+                matches!(event, EngineEvent::AttemptRecorded { .. })
+            })
+            .await;
         }
     }
 }
@@ -115,17 +125,25 @@ pub fn settings(backend: &Backend, more: &[(&str, &str)]) -> Settings {
 pub fn environment(backend: &Backend, more: &[(&str, &str)]) -> BTreeMap<String, String> {
     let mut environment = quick();
     environment.extend(backend.environment());
-    environment.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    environment.extend(
+        more.iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+    );
     environment
 }
 
 impl Api {
     pub fn new(base: &str) -> Self {
-        Self { base: base.to_owned(), client: reqwest::Client::new() }
+        Self {
+            base: base.to_owned(),
+            client: reqwest::Client::new(),
+        }
     }
 
     pub fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.base)).header("X-API-Key", KEY)
+        self.client
+            .request(method, format!("{}{path}", self.base))
+            .header("X-API-Key", KEY)
     }
 
     /// Sends a request that has to be answered with this status.
@@ -152,11 +170,13 @@ impl Api {
     }
 
     pub async fn post(&self, status: u16, path: &str, body: &Value) -> Value {
-        self.expect(status, reqwest::Method::POST, path, Some(body)).await
+        self.expect(status, reqwest::Method::POST, path, Some(body))
+            .await
     }
 
     pub async fn put(&self, path: &str, body: &Value) -> Value {
-        self.expect(200, reqwest::Method::PUT, path, Some(body)).await
+        self.expect(200, reqwest::Method::PUT, path, Some(body))
+            .await
     }
 
     /// Subscribes a receiver to everything, with further fields.
@@ -166,10 +186,15 @@ impl Api {
 
     pub async fn subscribe_url(&self, url: &str, more: Value) -> Subscribed {
         let mut body = json!({"name": "story", "url": url, "eventTypes": ["*"]});
-        body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().cloned().unwrap_or_default());
         let made = self.post(201, "/api/v1/subscriptions", &body).await;
         let text = |field: &str| made[field].as_str().unwrap().to_owned();
-        Subscribed { id: text("id"), secret: text("secret") }
+        Subscribed {
+            id: text("id"),
+            secret: text("secret"),
+        }
     }
 
     /// Posts an event and returns its id.
@@ -181,9 +206,15 @@ impl Api {
 
     /// The only delivery of an event, with its attempts.
     pub async fn delivery_of(&self, event: &str) -> Value {
-        let list = self.get(&format!("/api/v1/deliveries?eventId={event}")).await;
+        let list = self
+            .get(&format!("/api/v1/deliveries?eventId={event}"))
+            .await;
         let rows = list["data"].as_array().unwrap();
         assert_eq!(rows.len(), 1, "{list}");
-        self.get(&format!("/api/v1/deliveries/{}", rows[0]["id"].as_str().unwrap())).await
+        self.get(&format!(
+            "/api/v1/deliveries/{}",
+            rows[0]["id"].as_str().unwrap()
+        ))
+        .await
     }
 }

@@ -1,0 +1,6 @@
+//! Stories: what Posthaste promises, told end to end on both profiles.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod delivering;
