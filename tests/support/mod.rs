@@ -14,9 +14,10 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use backend::Profile;
+#[allow(unused_imports, reason = "not every binary starts processes")]
 pub use process::Process;
-pub use receiver::{Answer, Received, Receiver};
-pub use relay::{Relay, Subscribed};
+pub use receiver::Receiver;
+pub use relay::Relay;
 
 /// Reached only where something is lost.
 pub const PATIENCE: Duration = Duration::from_secs(30);
