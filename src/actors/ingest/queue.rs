@@ -1,0 +1,207 @@
+//! The queue of units, and the groups taken from it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::actors::handle::{AcceptAnswer, NewEvent};
+use crate::actors::pump::Doorbell;
+use crate::clock;
+use crate::settings::EventSettings;
+
+/// Times that a unit may be in the hands of a task that panics.
+const MAX_LOST: u8 = 2;
+/// What a sender wants accepted as a whole, and how to tell.
+#[derive(Debug)]
+pub struct Unit {
+    /// All of them or none.
+    pub events: Vec<NewEvent>,
+    bytes: usize,
+    deadline: Instant,
+    answer: Option<oneshot::Sender<AcceptAnswer>>,
+    lost: u8,
+}
+
+impl Unit {
+    fn answer(mut self, answer: AcceptAnswer) {
+        if let Some(sender) = self.answer.take() {
+            // A sender who has left does not hear it.
+            let _ = sender.send(answer);
+        }
+    }
+}
+
+/// The queue of units.
+#[derive(Debug)]
+pub struct Ingest {
+    queue: Mutex<Queue>,
+    pub(super) bell: Doorbell,
+    max_waiting: usize,
+    max_waiting_bytes: usize,
+    max_group: usize,
+    pub(super) key_retention: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    units: VecDeque<Unit>,
+    /// Of all units that are not answered yet.
+    events: usize,
+    bytes: usize,
+}
+
+impl Ingest {
+    /// An empty queue.
+    pub fn new(settings: &EventSettings, bell: Doorbell) -> Self {
+        Self {
+            queue: Mutex::default(),
+            bell,
+            max_waiting: settings.max_waiting,
+            max_waiting_bytes: settings.max_waiting_bytes,
+            max_group: settings.max_group,
+            key_retention: settings.idempotency_retention,
+        }
+    }
+
+    /// Queues a unit; the answer comes by the receiver. `None` where the bounds are hit. An
+    /// empty queue takes any unit, so that none is too large for ever.
+    pub fn submit(
+        &self,
+        events: Vec<NewEvent>,
+        deadline: Instant,
+    ) -> Option<oneshot::Receiver<AcceptAnswer>> {
+        let bytes = events.iter().map(|new| new.event.payload.len()).sum();
+        let (answer, receiver) = oneshot::channel();
+        let mut queue = self.lock();
+        let fits = queue.events + events.len() <= self.max_waiting
+            && queue.bytes + bytes <= self.max_waiting_bytes;
+        if !fits && queue.events > 0 {
+            return None;
+        }
+        queue.events += events.len();
+        queue.bytes += bytes;
+        queue.units.push_back(Unit {
+            events,
+            bytes,
+            deadline,
+            answer: Some(answer),
+            lost: 0,
+        });
+        drop(queue);
+        self.bell.ring();
+        Some(receiver)
+    }
+
+    /// Whether any unit waits.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.lock().units.is_empty()
+    }
+
+    /// Events not answered yet, and how many there may be.
+    pub fn usage(&self) -> (usize, usize) {
+        (self.lock().events, self.max_waiting)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes as many units as make a group.
+    pub(super) fn take_group(self: &Arc<Self>) -> Group {
+        let mut queue = self.lock();
+        let mut units = Vec::new();
+        let mut events = 0;
+        while let Some(unit) = queue.units.front() {
+            if !units.is_empty() && events + unit.events.len() > self.max_group {
+                break;
+            }
+            events += unit.events.len();
+            units.extend(queue.units.pop_front());
+        }
+        Group {
+            ingest: Arc::clone(self),
+            units,
+        }
+    }
+
+    /// Puts units back at the front.
+    fn give_back(&self, units: impl DoubleEndedIterator<Item = Unit>) {
+        let mut queue = self.lock();
+        for unit in units.rev() {
+            queue.units.push_front(unit);
+        }
+    }
+}
+
+/// Units taken from the queue. Those not answered when this is dropped go back, unless they
+/// were in lost hands too often: then their senders hear that nothing was acknowledged.
+pub struct Group {
+    ingest: Arc<Ingest>,
+    /// Not answered yet.
+    pub units: Vec<Unit>,
+}
+
+impl Group {
+    /// Answers the units, one answer each.
+    pub fn answer(&mut self, answers: Vec<AcceptAnswer>) {
+        let units = std::mem::take(&mut self.units);
+        let mut queue = self.ingest.lock();
+        for unit in &units {
+            queue.events -= unit.events.len();
+            queue.bytes -= unit.bytes;
+        }
+        drop(queue);
+        for (unit, answer) in units.into_iter().zip(answers) {
+            unit.answer(answer);
+        }
+    }
+
+    /// Answers all units alike.
+    pub fn answer_all(&mut self, answer: &AcceptAnswer) {
+        self.answer(vec![answer.clone(); self.units.len()]);
+    }
+
+    /// Splits these units off, as a group of their own.
+    pub fn split_off(&mut self, at: usize) -> Self {
+        Self {
+            ingest: Arc::clone(&self.ingest),
+            units: self.units.split_off(at),
+        }
+    }
+
+    /// Answers the units whose time is up; what a later commit does to them is not told.
+    pub fn drop_late(&mut self) {
+        let now = clock::instant();
+        let (late, rest) = std::mem::take(&mut self.units)
+            .into_iter()
+            .partition(|unit| unit.deadline <= now);
+        self.units = late;
+        self.answer_all(&AcceptAnswer::Unavailable);
+        self.units = rest;
+    }
+}
+
+impl Group {
+    /// Puts the units from `at` on back at the front of the queue.
+    pub fn give_back_from(&mut self, at: usize) {
+        let rest = self.units.split_off(at);
+        self.ingest.give_back(rest.into_iter());
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let (mut lost, back): (Vec<Unit>, Vec<Unit>) = std::mem::take(&mut self.units)
+            .into_iter()
+            .map(|unit| Unit {
+                lost: unit.lost + 1,
+                ..unit
+            })
+            .partition(|unit| unit.lost > MAX_LOST);
+        self.ingest.give_back(back.into_iter());
+        self.units.append(&mut lost);
+        self.answer_all(&AcceptAnswer::Unavailable);
+    }
+}
