@@ -55,14 +55,12 @@ impl Work for Ingest {
 /// Commits a group and answers its units.
 async fn accept(deps: &Deps, mut group: Group) {
     let mut pause = Duration::from_millis(10);
-    // Whether an earlier run may have committed without telling.
-    let mut unknown = false;
     loop {
         group.drop_late();
         if group.units.is_empty() {
             return;
         }
-        let attempt = match attempt(deps, &mut group, unknown).await {
+        let attempt = match attempt(deps, &mut group).await {
             Ok(attempt) => attempt,
             Err(problem) => Attempt::Failed(problem),
         };
@@ -81,7 +79,7 @@ async fn accept(deps: &Deps, mut group: Group) {
                 if pause >= LONGEST_PAUSE {
                     warn!(reason, "events cannot be committed; trying on");
                 }
-                unknown = true;
+                group.note_rerun();
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
@@ -101,7 +99,7 @@ enum Attempt {
     Failed(StoreError),
 }
 
-async fn attempt(deps: &Deps, group: &mut Group, unknown: bool) -> Result<Attempt, StoreError> {
+async fn attempt(deps: &Deps, group: &mut Group) -> Result<Attempt, StoreError> {
     let now = clock::now();
     let keys_expired_before = now.minus(deps.ingest.key_retention);
     let mut fates = settle(deps, group, keys_expired_before).await?;
@@ -111,48 +109,44 @@ async fn attempt(deps: &Deps, group: &mut Group, unknown: bool) -> Result<Attemp
         finish(group, fates);
         return Ok(Attempt::Done);
     }
-    let already = unknown && deps.store.event_exists(fresh[0].event.id).await?;
-    let mut matched = if already {
-        Matched::default()
-    } else {
-        Matched::of(deps, &fresh)
-    };
+    let mut matched = Matched::of(deps, &fresh);
     if let Some(at) = matched.too_many(group, &fates) {
         // The units from there on commit on their own; these here are matched again without.
         group.give_back_from(at);
         return Ok(Attempt::Again);
     }
-    if !already {
-        let accept = AcceptGroup {
-            directory_version: matched.version,
-            keys: new_keys(&fresh),
-            events: fresh.iter().map(|new| Arc::clone(&new.event)).collect(),
-            deliveries: matched.deliveries.iter().map(|one| one.delivery).collect(),
-            now,
-            keys_expired_before,
-        };
-        // Held before the commit, so that a page that sees the committed rows leaves them out.
+    let accept = AcceptGroup {
+        directory_version: matched.version,
+        keys: new_keys(&fresh),
+        events: fresh.iter().map(|new| Arc::clone(&new.event)).collect(),
+        deliveries: matched.deliveries.iter().map(|one| one.delivery).collect(),
+        now,
+        keys_expired_before,
+    };
+    // Held before the commit, so that a page that sees the committed rows leaves them out. In
+    // a rerun the rows may stand already, under ids of the first run: then they are paged.
+    if !group.is_rerun() {
         matched.reserve(deps);
-        match deps.store.accept(&accept).await {
-            Ok(Accepted::Committed) => deps.faults.panic_at(Point::IngestCommitted),
-            Ok(Accepted::DirectoryMoved) => {
-                matched.withdraw();
-                deps.refresh_directory().await?;
-                return Ok(Attempt::Again);
-            }
-            Ok(Accepted::KeyTaken) => {
-                matched.withdraw();
-                return Ok(Attempt::Again);
-            }
-            Err(problem @ StoreError::Refused(_)) => {
-                matched.withdraw();
-                return Ok(Attempt::Failed(problem));
-            }
-            // Dropping the reservations counts the deliveries as perhaps committed.
-            Err(problem) => return Ok(Attempt::Failed(problem)),
-        }
-        matched.hand_over(deps);
     }
+    match deps.store.accept(&accept).await {
+        Ok(Accepted::Committed) => deps.faults.panic_at(Point::IngestCommitted),
+        Ok(Accepted::DirectoryMoved) => {
+            matched.withdraw();
+            deps.refresh_directory().await?;
+            return Ok(Attempt::Again);
+        }
+        Ok(Accepted::KeyTaken) => {
+            matched.withdraw();
+            return Ok(Attempt::Again);
+        }
+        Err(problem @ StoreError::Refused(_)) => {
+            matched.withdraw();
+            return Ok(Attempt::Failed(problem));
+        }
+        // Dropping the reservations counts the deliveries as perhaps committed.
+        Err(problem) => return Ok(Attempt::Failed(problem)),
+    }
+    matched.hand_over(deps);
     for new in &fresh {
         deps.events
             .tell(|| EngineEvent::EventAccepted(new.event.id));

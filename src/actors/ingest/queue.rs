@@ -22,6 +22,8 @@ pub struct Unit {
     deadline: Instant,
     answer: Option<oneshot::Sender<AcceptAnswer>>,
     lost: u8,
+    /// An earlier run may have committed it without telling.
+    rerun: bool,
 }
 
 impl Unit {
@@ -88,6 +90,7 @@ impl Ingest {
             deadline,
             answer: Some(answer),
             lost: 0,
+            rerun: false,
         });
         drop(queue);
         self.bell.ring();
@@ -184,6 +187,18 @@ impl Group {
 }
 
 impl Group {
+    /// Whether an earlier run may have committed some of this without telling.
+    pub fn is_rerun(&self) -> bool {
+        self.units.iter().any(|unit| unit.rerun)
+    }
+
+    /// What comes next is a rerun.
+    pub fn note_rerun(&mut self) {
+        for unit in &mut self.units {
+            unit.rerun = true;
+        }
+    }
+
     /// Puts the units from `at` on back at the front of the queue.
     pub fn give_back_from(&mut self, at: usize) {
         let rest = self.units.split_off(at);
@@ -197,6 +212,7 @@ impl Drop for Group {
             .into_iter()
             .map(|unit| Unit {
                 lost: unit.lost + 1,
+                rerun: true,
                 ..unit
             })
             .partition(|unit| unit.lost > MAX_LOST);
