@@ -111,6 +111,14 @@ pub(super) async fn prepare(
         .map_err(|message| sqlx::Error::Configuration(message.into()))
 }
 
+/// A setting as it is in force in a session of this pool.
+pub(super) async fn session_setting(pool: &PgPool, name: &str) -> Result<String> {
+    Ok(sqlx::query_scalar("SELECT current_setting($1)")
+        .bind(name)
+        .fetch_one(pool)
+        .await?)
+}
+
 /// Says what keeps this server from holding the promise that 202 means durable.
 fn check_durability(fsync: &str, full_page_writes: &str) -> std::result::Result<(), String> {
     for (name, value) in [("fsync", fsync), ("full_page_writes", full_page_writes)] {

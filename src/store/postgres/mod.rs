@@ -53,6 +53,11 @@ impl PostgresStore {
         })
     }
 
+    /// A setting of the relay's own sessions, as the server has it in force.
+    pub async fn session_setting(&self, name: &str) -> Result<String> {
+        answered(connect::session_setting(&self.pools.work, name)).await
+    }
+
     /// Applies the migrations that are missing and names them. Processes that migrate at the
     /// same time take turns.
     pub async fn migrate(&self) -> Result<Vec<String>> {
