@@ -85,7 +85,7 @@ fn of_sqlite(code: i32) -> Meaning {
         // BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL
         5 | 6 | 7 | 8 | 9 | 10 | 13 | 14 | 15 => Meaning::Unavailable,
         // TOOBIG, CONSTRAINT, MISMATCH
-        18 | 19 | 20 => Meaning::Refused,
+        18..=20 => Meaning::Refused,
         _ => Meaning::Broken,
     }
 }
