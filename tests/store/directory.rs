@@ -138,7 +138,7 @@ async fn a_deleted_subscription_leaves_a_tombstone(bed: Bed) {
     let gone = move_to(store, &old, SubscriptionState::Deleted).await;
     assert_eq!(
         store.directory_since(0).await.unwrap().subscriptions,
-        [kept.clone()]
+        std::slice::from_ref(&kept)
     );
     assert_eq!(
         store
@@ -146,7 +146,7 @@ async fn a_deleted_subscription_leaves_a_tombstone(bed: Bed) {
             .await
             .unwrap()
             .subscriptions,
-        [gone.clone()]
+        std::slice::from_ref(&gone)
     );
     assert_eq!(store.subscription(old.id).await.unwrap(), Some(gone));
     let page = PageRequest {
