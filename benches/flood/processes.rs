@@ -129,29 +129,30 @@ impl Relay {
     /// Waits until nothing is pending any more.
     pub async fn until_settled(&self, patience: Duration) {
         let wait = async {
-            loop {
-                let request = self.request(
-                    reqwest::Method::GET,
-                    "/api/v1/deliveries?status=pending&limit=1",
-                );
-                let answer: Value = request
-                    .send()
-                    .await
-                    .expect("an answer")
-                    .json()
-                    .await
-                    .expect("JSON");
-                if answer["data"].as_array().is_some_and(Vec::is_empty)
-                    && answer["nextCursor"].is_null()
-                {
-                    return;
-                }
+            while self.has_pending().await {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         tokio::time::timeout(patience, wait)
             .await
             .expect("everything to be recorded");
+    }
+
+    /// Walks the list to its end: a page that ended at the bound of its walk leads on.
+    async fn has_pending(&self) -> bool {
+        let mut path = "/api/v1/deliveries?status=pending&limit=1".to_owned();
+        loop {
+            let request = self.request(reqwest::Method::GET, &path);
+            let answer = request.send().await.expect("an answer");
+            let page: Value = answer.json().await.expect("JSON");
+            if page["data"].as_array().is_none_or(|rows| !rows.is_empty()) {
+                return true;
+            }
+            let Some(cursor) = page["nextCursor"].as_str() else {
+                return false;
+            };
+            path = format!("/api/v1/deliveries?status=pending&limit=1&cursor={cursor}");
+        }
     }
 
     pub fn cpu(&self) -> Duration {
