@@ -3,5 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod batches;
 mod delivering;
+mod idempotency;
 mod retrying;

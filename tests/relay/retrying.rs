@@ -181,10 +181,7 @@ async fn a_delivery_that_waits_for_its_retry_can_be_retried_at_once(profile: Pro
     let delivered = relay.final_delivery(&event).await;
     assert_eq!(delivered["status"], "delivered");
     assert_eq!(numbers(&delivered), [1, 2]);
-    assert_eq!(
-        of_attempts(&delivered, "trigger"),
-        ["schedule", "manual"]
-    );
+    assert_eq!(of_attempts(&delivered, "trigger"), ["schedule", "manual"]);
 }
 
 async fn a_delivery_in_flight_is_not_retried(profile: Profile) {

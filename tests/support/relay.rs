@@ -283,7 +283,8 @@ impl Api {
     /// Asks for another attempt of a delivery, which has to be answered with this status.
     pub async fn retry(&self, status: u16, delivery: &Value) -> Value {
         let path = format!("/api/v1/deliveries/{}/retry", text(delivery, "id"));
-        self.expect(status, reqwest::Method::POST, &path, None).await
+        self.expect(status, reqwest::Method::POST, &path, None)
+            .await
     }
 
     pub async fn subscription(&self, subscribed: &Subscribed) -> Value {
