@@ -36,6 +36,7 @@ pub fn launch(
         drop(assignment);
         match record {
             Ok(record) => {
+                call.hear(&record.verdict);
                 task_deps.slots.note_unrecorded();
                 task_deps.recorder.push(Finished::new(record, ticket));
             }
