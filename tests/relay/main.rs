@@ -4,6 +4,8 @@
 mod support;
 
 mod batches;
+mod changing;
 mod delivering;
+mod holding;
 mod idempotency;
 mod retrying;
