@@ -14,4 +14,6 @@ mod holding;
 mod hostile;
 mod idempotency;
 mod limits;
+mod reading;
+mod replacing;
 mod retrying;
