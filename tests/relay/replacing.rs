@@ -57,8 +57,8 @@ async fn the_full_stack_relay_can_be_replaced(profile: Profile) {
     assert_eq!(shown["clientId"], "default-client");
     assert_eq!(rows(&api.get("/api/webhooks").await).len(), 1);
     assert_eq!(rows(&api.get("/api/events").await).len(), 1);
-    let shown = api.get(&format!("/api/events/{}", text(&job, "eventId")));
-    assert_eq!(shown.await["payload"], json!({"jobId": "123"}));
+    let path = format!("/api/events/{}", text(&job, "eventId"));
+    assert_eq!(api.get(&path).await["payload"], json!({"jobId": "123"}));
     relay.nothing_pending().await;
     let list = api.get("/api/deliveries?limit=100").await;
     let row = rows(&list)
