@@ -43,7 +43,10 @@ struct Unit {
     bytes: usize,
     deadline: Instant,
     answer: Option<oneshot::Sender<AcceptAnswer>>,
+    /// Times that a task panicked with it in hand.
     lost: u8,
+    /// An earlier run may have committed it without telling.
+    rerun: bool,
 }
 
 impl Unit {
@@ -110,6 +113,7 @@ impl Ingest {
             deadline,
             answer: Some(answer),
             lost: 0,
+            rerun: false,
         });
         drop(queue);
         self.bell.ring();
@@ -125,12 +129,16 @@ impl Ingest {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What waits, up to the bound. A unit of unknown fate goes alone: only of a unit, not of
+    /// a group that is formed anew, does one event tell whether it is stored.
     fn take_group(self: &Arc<Self>) -> Group {
         let mut queue = self.lock();
-        let mut units = Vec::new();
+        let mut units: Vec<Unit> = Vec::new();
         let mut events = 0;
         while let Some(unit) = queue.units.front() {
-            if !units.is_empty() && events + unit.events.len() > self.max_group {
+            let alone = unit.rerun || units.first().is_some_and(|first| first.rerun);
+            let full = events + unit.events.len() > self.max_group;
+            if !units.is_empty() && (alone || full) {
                 break;
             }
             events += unit.events.len();
@@ -224,6 +232,7 @@ impl Drop for Group {
             .into_iter()
             .map(|unit| Unit {
                 lost: unit.lost + 1,
+                rerun: true,
                 ..unit
             })
             .partition(|unit| unit.lost > MAX_LOST);
@@ -236,14 +245,12 @@ impl Drop for Group {
 /// Commits a group and answers its units.
 async fn accept(deps: &Deps, mut group: Group) {
     let mut pause = Duration::from_millis(10);
-    // Whether an earlier run may have committed without telling.
-    let mut unknown = false;
     loop {
         group.drop_late();
         if group.units.is_empty() {
             return;
         }
-        let attempt = match attempt(deps, &mut group, unknown).await {
+        let attempt = match attempt(deps, &mut group).await {
             Ok(attempt) => attempt,
             Err(problem) => Attempt::Failed(problem),
         };
@@ -262,7 +269,9 @@ async fn accept(deps: &Deps, mut group: Group) {
                 if pause >= LONGEST_PAUSE {
                     warn!(reason, "events cannot be committed; trying on");
                 }
-                unknown = true;
+                for unit in &mut group.units {
+                    unit.rerun = true;
+                }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
@@ -282,8 +291,9 @@ enum Attempt {
     Failed(StoreError),
 }
 
-async fn attempt(deps: &Deps, group: &mut Group, unknown: bool) -> Result<Attempt, StoreError> {
+async fn attempt(deps: &Deps, group: &mut Group) -> Result<Attempt, StoreError> {
     let now = clock::now();
+    let rerun = group.units.iter().any(|unit| unit.rerun);
     let keys_expired_before = now.minus(deps.ingest.key_retention);
     let mut fates = settle(deps, group, keys_expired_before).await?;
     refuse_conflicts(group, &mut fates);
@@ -292,13 +302,9 @@ async fn attempt(deps: &Deps, group: &mut Group, unknown: bool) -> Result<Attemp
         finish(deps, group, fates);
         return Ok(Attempt::Done);
     }
-    let already = unknown && deps.store.event_exists(fresh[0].event.id).await?;
-    let mut matched = if already {
-        Matched::default()
-    } else {
-        Matched::of(deps, &fresh)
-    };
-    if let Some(at) = matched.too_many(group, &fates) {
+    let already = rerun && deps.store.event_exists(fresh[0].event.id).await?;
+    let mut matched = Matched::of(deps, &fresh);
+    if !already && let Some(at) = matched.too_many(group, &fates) {
         // The units from there on commit on their own; these here are matched again without.
         let rest = group.split_off(at);
         deps.ingest.give_back(without_drop(rest).into_iter());
@@ -314,7 +320,11 @@ async fn attempt(deps: &Deps, group: &mut Group, unknown: bool) -> Result<Attemp
             keys_expired_before,
         };
         // Held before the commit, so that a page that sees the committed rows leaves them out.
-        matched.reserve(deps);
+        // After a run of unknown fate the rows may stand with the ids of that run, and be on
+        // their way: then they are paged, never offered.
+        if !rerun {
+            matched.reserve(deps);
+        }
         match deps.store.accept(&accept).await {
             Ok(Accepted::Committed) => deps.faults.panic_at(Point::IngestCommitted),
             Ok(Accepted::DirectoryMoved) => {
@@ -333,8 +343,8 @@ async fn attempt(deps: &Deps, group: &mut Group, unknown: bool) -> Result<Attemp
             // Dropping the reservations counts the deliveries as perhaps committed.
             Err(problem) => return Ok(Attempt::Failed(problem)),
         }
-        matched.hand_over(deps);
     }
+    matched.hand_over(deps);
     for new in &fresh {
         deps.events
             .tell(|| EngineEvent::EventAccepted(new.event.id));
@@ -464,7 +474,6 @@ fn without_drop(mut group: Group) -> Vec<Unit> {
 }
 
 /// The deliveries of a group's events.
-#[derive(Default)]
 struct Matched {
     version: i64,
     deliveries: Vec<MatchedDelivery>,
