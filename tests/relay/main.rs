@@ -4,3 +4,5 @@
 mod support;
 
 mod delivering;
+#[cfg(feature = "faults")]
+mod panics;

@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 
 pub mod backend;
+pub mod flow;
 pub mod process;
 pub mod receiver;
 pub mod relay;
