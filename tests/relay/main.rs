@@ -6,3 +6,8 @@ mod support;
 mod delivering;
 #[cfg(feature = "faults")]
 mod panics;
+#[cfg(feature = "faults")]
+mod suspending;
+
+mod killing;
+mod stopping;
