@@ -10,4 +10,5 @@ mod panics;
 mod suspending;
 
 mod killing;
+mod second_process;
 mod stopping;
