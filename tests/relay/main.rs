@@ -10,5 +10,7 @@ mod panics;
 mod suspending;
 
 mod killing;
+mod lost_notices;
 mod second_process;
 mod stopping;
+mod store_away;

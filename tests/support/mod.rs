@@ -8,6 +8,7 @@
 pub mod backend;
 pub mod flow;
 pub mod process;
+pub mod proxy;
 pub mod receiver;
 pub mod relay;
 
@@ -17,6 +18,8 @@ use std::time::Duration;
 pub use backend::Profile;
 #[allow(unused_imports, reason = "not every binary starts processes")]
 pub use process::Process;
+#[allow(unused_imports, reason = "not every binary cuts connections")]
+pub use proxy::Proxy;
 pub use receiver::Receiver;
 pub use relay::Relay;
 
