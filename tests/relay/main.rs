@@ -11,6 +11,7 @@ mod suspending;
 
 mod killing;
 mod lost_notices;
+mod overtaken;
 mod second_process;
 mod stopping;
 mod store_away;
