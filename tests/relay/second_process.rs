@@ -11,7 +11,8 @@ use sqlx::{Connection, PgConnection};
 use crate::support::backend::Backend;
 use crate::support::flow::pour;
 use crate::support::process::command;
-use crate::support::receiver::tally;
+use crate::support::receiver::{Gate, status, tally};
+use crate::support::relay::Api;
 use crate::support::{Process, Profile, Receiver, Relay, soon};
 
 /// A lease that ends soon where nobody renews it.
@@ -183,7 +184,17 @@ async fn a_stopped_owner_does_not_let_the_standby_wait_for_the_end_of_its_lease(
 #[tokio::test]
 async fn an_owner_that_was_frozen_harms_nothing_when_it_wakes() {
     let backend = backend(Profile::Distributed).await;
-    let (receiver, gate) = Receiver::gated().await;
+    // The first four are the old owner's, what comes later is the new one's.
+    let gates = [Arc::new(Gate::default()), Arc::new(Gate::default())];
+    let [old_gate, new_gate] = gates.clone();
+    let receiver = Receiver::scripted(move |number, _| {
+        let gate = Arc::clone(&gates[usize::from(number >= 4)]);
+        Box::pin(async move {
+            gate.pass().await;
+            status(200)
+        })
+    })
+    .await;
     let owner = Process::start(&backend, &SHORT_LEASE).await;
     let in_flight = json!({"maxInFlight": 4});
     let subscribed = owner.api.subscribe(&receiver, in_flight).await;
@@ -192,23 +203,23 @@ async fn an_owner_that_was_frozen_harms_nothing_when_it_wakes() {
     receiver.received(4).await;
     owner.signal(Signal::STOP);
     taken_over(&standby).await;
-    gate.open();
-    standby.recorded(20).await;
-    assert_eq!(receiver.count(), 24);
+    receiver.received(8).await;
 
+    // Its attempts are answered, and the deliveries have not moved since: only its epoch tells.
+    old_gate.open();
     owner.signal(Signal::CONT);
-    // What it had in flight was answered; it records that, and moves nothing.
-    let late = soon("four stale attempts", async {
-        loop {
-            let log = standby.api.consistent_log(&subscribed.id).await;
-            let stale = log.values().flatten().filter(|one| one["stale"] == true);
-            if stale.count() == 4 {
-                return log;
-            }
-        }
+    soon("four stale attempts", async {
+        while stale_attempts(&standby.api, &subscribed.id).await < 4 {}
     })
     .await;
-    assert_eq!(late.len(), 20);
+    let deliveries = standby.api.deliveries_of(&subscribed.id).await;
+    assert!(deliveries.values().all(|one| one["status"] == "pending"));
+
+    new_gate.open();
+    standby.recorded(20).await;
+    assert_eq!(standby.api.consistent_log(&subscribed.id).await.len(), 20);
+    assert_eq!(stale_attempts(&standby.api, &subscribed.id).await, 4);
+    assert_eq!(receiver.count(), 24);
     let sent = pour(&owner.api, 20).await;
     standby.recorded(20).await;
     let tally = tally(&receiver.all());
@@ -217,4 +228,15 @@ async fn an_owner_that_was_frozen_harms_nothing_when_it_wakes() {
     let health = owner.api.get("/health").await;
     let ownership = health["components"]["ownership"]["detail"].as_str();
     assert!(ownership.unwrap().contains("stands by"));
+}
+
+async fn stale_attempts(api: &Api, subscription: &str) -> usize {
+    let mut count = 0;
+    for row in api.deliveries_of(subscription).await.values() {
+        let path = format!("/api/v1/deliveries/{}", row["id"].as_str().unwrap());
+        let delivery = api.get(&path).await;
+        let attempts = delivery["attempts"].as_array().unwrap();
+        count += attempts.iter().filter(|one| one["stale"] == true).count();
+    }
+    count
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::{Connection, Executor, SqliteConnection};
 
 use crate::support::backend::Backend;
 use crate::support::flow::pour;
-use crate::support::receiver::status;
+use crate::support::receiver::{status, tally};
 use crate::support::relay::Api;
 use crate::support::{Profile, Proxy, Receiver, Relay, soon};
 
@@ -161,4 +162,41 @@ async fn an_outcome_of_unknown_fate_is_one_attempt() {
     assert!(log.values().all(|attempts| attempts.len() == 1));
     assert!(log.values().flatten().all(|one| one["stale"] == false));
     assert_eq!(receiver.count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_another_program_has_locked_is_waited_for() {
+    let impatient = [
+        ("POSTHASTE_EVENTS__ACCEPT_TIMEOUT_MS", "600"),
+        ("POSTHASTE_STORE__ACQUIRE_TIMEOUT_MS", "300"),
+    ];
+    let relay = Relay::start_with(Profile::Embedded, &impatient).await;
+    let (receiver, gate) = Receiver::gated().await;
+    let subscribed = relay.api.subscribe(&receiver, json!({})).await;
+    let in_flight = relay.api.send("a.b", json!(1)).await;
+    receiver.received(1).await;
+
+    let file = relay.backend.data_dir().join("posthaste.db");
+    let mut other = SqliteConnection::connect(&format!("sqlite://{}", file.display()))
+        .await
+        .unwrap();
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+    let event = json!({"eventType": "a.b", "payload": 2});
+    let request = relay.api.request(Method::POST, "/api/v1/events");
+    let answer = request.json(&event).send().await.unwrap();
+    assert_eq!(answer.status(), 503);
+    assert_eq!(answer.headers()["retry-after"], "1");
+    gate.open();
+    other.execute("ROLLBACK").await.unwrap();
+
+    let mut sent = pour(&relay.api, 30).await;
+    sent.insert(in_flight);
+    receiver.received_events(31).await;
+    relay.api.settled(&subscribed.id).await;
+    let tally = tally(&receiver.all());
+    assert!(sent.iter().all(|event| tally[event] == 1), "{tally:?}");
+    // The one that heard 503 may have been committed after that; whole, if so.
+    let log = relay.api.consistent_log(&subscribed.id).await;
+    assert_eq!(log.len(), events(&relay.api).await.len());
+    assert!(log.values().all(|attempts| attempts.len() == 1));
 }
