@@ -42,8 +42,8 @@ async fn events(api: &Api) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_away_is_said_at_once_and_healed_without_a_restart() {
     let impatient = [
-        ("POSTHASTE_EVENTS__ACCEPT_TIMEOUT_MS", "600"),
-        ("POSTHASTE_STORE__ACQUIRE_TIMEOUT_MS", "300"),
+        ("POSTHASTE_EVENTS__ACCEPT_TIMEOUT_MS", "1500"),
+        ("POSTHASTE_STORE__ACQUIRE_TIMEOUT_MS", "700"),
     ];
     let (relay, proxy) = proxied(&impatient).await;
     let (receiver, gate) = Receiver::gated().await;
@@ -52,7 +52,7 @@ async fn postgres_away_is_said_at_once_and_healed_without_a_restart() {
     receiver.received(1).await;
 
     proxy.cut();
-    for _ in 0..3 {
+    for _ in 0..2 {
         let event = json!({"eventType": "a.b", "payload": "refused"});
         let request = relay.api.request(Method::POST, "/api/v1/events");
         let answer = soon("an answer", request.json(&event).send()).await;
@@ -93,10 +93,9 @@ async fn a_flow_goes_on_over_cuts() {
     let subscribed = relay.api.subscribe(&receiver, json!({})).await;
     let api = relay.api.clone();
     let pouring = tokio::spawn(async move { pour(&api, 300).await });
-    for count in [20, 90, 160] {
+    for count in [20, 60, 100, 140, 180, 220] {
         receiver.received(count).await;
-        proxy.cut();
-        proxy.mend();
+        proxy.break_all();
     }
     // Each sender is answered 202, however often its commit had to be run again.
     let sent = pouring.await.unwrap();
@@ -167,8 +166,8 @@ async fn an_outcome_of_unknown_fate_is_one_attempt() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_another_program_has_locked_is_waited_for() {
     let impatient = [
-        ("POSTHASTE_EVENTS__ACCEPT_TIMEOUT_MS", "600"),
-        ("POSTHASTE_STORE__ACQUIRE_TIMEOUT_MS", "300"),
+        ("POSTHASTE_EVENTS__ACCEPT_TIMEOUT_MS", "1500"),
+        ("POSTHASTE_STORE__ACQUIRE_TIMEOUT_MS", "700"),
     ];
     let relay = Relay::start_with(Profile::Embedded, &impatient).await;
     let (receiver, gate) = Receiver::gated().await;

@@ -20,10 +20,18 @@ pub struct Proxy {
 
 struct Shared {
     target: String,
-    cut: watch::Sender<bool>,
+    cut: watch::Sender<Cut>,
     /// The connection on which these bytes pass is lost before its next answer.
     snare: Mutex<Option<Vec<u8>>>,
     lost_answers: watch::Sender<usize>,
+}
+
+#[derive(Default)]
+struct Cut {
+    /// New connections are refused.
+    refusing: bool,
+    /// How often all connections were broken.
+    breaks: usize,
 }
 
 impl Proxy {
@@ -37,7 +45,7 @@ impl Proxy {
         url.set_port(Some(address.port())).unwrap();
         let shared = Arc::new(Shared {
             target,
-            cut: watch::Sender::new(false),
+            cut: watch::Sender::default(),
             snare: Mutex::new(None),
             lost_answers: watch::Sender::new(0),
         });
@@ -62,12 +70,18 @@ impl Proxy {
 
     /// Breaks every connection and refuses new ones.
     pub fn cut(&self) {
-        self.shared.cut.send_replace(true);
+        self.shared.cut.send_modify(|cut| cut.refusing = true);
+        self.break_all();
+    }
+
+    /// Breaks every connection; new ones are let through.
+    pub fn break_all(&self) {
+        self.shared.cut.send_modify(|cut| cut.breaks += 1);
     }
 
     /// Lets connections through again.
     pub fn mend(&self) {
-        self.shared.cut.send_replace(false);
+        self.shared.cut.send_modify(|cut| cut.refusing = false);
     }
 
     /// The next request that contains these bytes is passed on whole, and its connection breaks
@@ -94,9 +108,10 @@ impl Drop for Proxy {
 impl Shared {
     async fn serve(self: Arc<Self>, client: TcpStream) {
         let mut cut = self.cut.subscribe();
-        if *cut.borrow() {
-            return;
-        }
+        let breaks = match &*cut.borrow() {
+            Cut { refusing: true, .. } => return,
+            Cut { breaks, .. } => *breaks,
+        };
         let server = TcpStream::connect(&self.target).await.unwrap();
         client.set_nodelay(true).unwrap();
         server.set_nodelay(true).unwrap();
@@ -106,7 +121,7 @@ impl Shared {
         tokio::select! {
             () = self.requests(from_client, to_server, &snared) => {}
             () = self.answers(from_server, to_client, &snared) => {}
-            _ = cut.wait_for(|cut| *cut) => {}
+            _ = cut.wait_for(|cut| cut.breaks > breaks) => {}
         }
     }
 
