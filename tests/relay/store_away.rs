@@ -87,6 +87,65 @@ async fn postgres_away_is_said_at_once_and_healed_without_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_hanging_makes_the_node_unready_and_leaves_it_alive() {
+    let impatient = [
+        ("POSTHASTE_EVENTS__ACCEPT_TIMEOUT_MS", "1500"),
+        ("POSTHASTE_STORE__ACQUIRE_TIMEOUT_MS", "700"),
+    ];
+    let (relay, proxy) = proxied(&impatient).await;
+    let receiver = Receiver::ok().await;
+    let subscribed = relay.api.subscribe(&receiver, json!({})).await;
+    let mut sent = pour(&relay.api, 30).await;
+    relay.recorded(30).await;
+
+    proxy.hold();
+    let ready = relay.api.request(Method::GET, "/health/ready").send();
+    let live = relay.api.request(Method::GET, "/health/live").send();
+    let ready = tokio::spawn(ready);
+    assert_eq!(live.await.unwrap().status(), 200);
+    assert!(!ready.is_finished(), "life does not wait for the database");
+    assert_eq!(ready.await.unwrap().unwrap().status(), 503);
+    let event = json!({"eventType": "a.b", "payload": "refused"});
+    let request = relay.api.request(Method::POST, "/api/v1/events");
+    let answer = request.json(&event).send().await.unwrap();
+    assert_eq!(answer.status(), 503);
+
+    proxy.release();
+    ready_is(&relay.api, 200).await;
+    sent.extend(pour(&relay.api, 30).await);
+    receiver.received_events(60).await;
+    relay.api.settled(&subscribed.id).await;
+    let tally = tally(&receiver.all());
+    assert!(sent.iter().all(|event| tally[event] == 1), "{tally:?}");
+    let log = relay.api.consistent_log(&subscribed.id).await;
+    assert_eq!(log.len(), events(&relay.api).await.len());
+    assert!(log.values().all(|attempts| attempts.len() == 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_while_postgres_is_away_ends_and_loses_nothing() {
+    let more = [
+        ("POSTHASTE_SERVER__SHUTDOWN_GRACE_MS", "500"),
+        ("POSTHASTE_ENGINE__LEASE_TTL_MS", "1000"),
+        ("POSTHASTE_ENGINE__LEASE_RENEW_MS", "100"),
+    ];
+    let (relay, proxy) = proxied(&more).await;
+    let (receiver, gate) = Receiver::gated().await;
+    let subscribed = relay.api.subscribe(&receiver, json!({})).await;
+    let event = relay.api.send("a.b", json!(1)).await;
+    receiver.received(1).await;
+    proxy.cut();
+    gate.open();
+    let backend = relay.stop().await;
+
+    let relay = Relay::start_on(backend, &more).await;
+    receiver.received(2).await;
+    relay.api.settled(&subscribed.id).await;
+    let log = relay.api.consistent_log(&subscribed.id).await;
+    assert_eq!(log[&event].len(), 1, "the outcome of the first was lost");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flow_goes_on_over_cuts() {
     let (relay, proxy) = proxied(&[]).await;
     let receiver = Receiver::ok().await;

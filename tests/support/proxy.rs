@@ -21,6 +21,7 @@ pub struct Proxy {
 struct Shared {
     target: String,
     cut: watch::Sender<Cut>,
+    held: watch::Sender<bool>,
     /// The connection on which these bytes pass is lost before its next answer.
     snare: Mutex<Option<Vec<u8>>>,
     lost_answers: watch::Sender<usize>,
@@ -46,6 +47,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             target,
             cut: watch::Sender::default(),
+            held: watch::Sender::new(false),
             snare: Mutex::new(None),
             lost_answers: watch::Sender::new(0),
         });
@@ -82,6 +84,16 @@ impl Proxy {
     /// Lets connections through again.
     pub fn mend(&self) {
         self.shared.cut.send_modify(|cut| cut.refusing = false);
+    }
+
+    /// Holds back whatever comes, and breaks nothing.
+    pub fn hold(&self) {
+        self.shared.held.send_replace(true);
+    }
+
+    /// Passes on what was held back.
+    pub fn release(&self) {
+        self.shared.held.send_replace(false);
     }
 
     /// The next request that contains these bytes is passed on whole, and its connection breaks
@@ -135,6 +147,7 @@ impl Shared {
                 snared.store(true, Ordering::Release);
             }
             seen.drain(..seen.len().saturating_sub(256));
+            self.passing().await;
             if to.write_all(&buffer[..length]).await.is_err() {
                 return;
             }
@@ -148,10 +161,16 @@ impl Shared {
                 self.lost_answers.send_modify(|lost| *lost += 1);
                 return;
             }
+            self.passing().await;
             if to.write_all(&buffer[..length]).await.is_err() {
                 return;
             }
         }
+    }
+
+    async fn passing(&self) {
+        // The sender lives as long as this.
+        let _ = self.held.subscribe().wait_for(|held| !held).await;
     }
 
     fn springs(&self, seen: &[u8]) -> bool {
