@@ -38,6 +38,8 @@ use crate::store::{LeaseState, Store};
 const FOLLOWERS_LAG: usize = 16_384;
 /// What of the grace period requests under way may take; the rest is the attempts'.
 const REQUESTS_SHARE: f64 = 0.25;
+/// How long a stop tries to give the lease back.
+const GIVING_BACK: Duration = Duration::from_secs(3);
 
 /// A running relay.
 pub struct Engine {
@@ -172,8 +174,14 @@ impl Engine {
         }
         self.root.stop(None);
         let _ = self.root_task.await;
-        if let Err(problem) = self.deps.store.release_lease(&self.deps.holder).await {
-            tracing::warn!(%problem, "the lease could not be given back; it ends by itself");
+        match tokio::time::timeout(GIVING_BACK, self.deps.give_lease_back()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(problem)) => {
+                tracing::warn!(%problem, "the lease could not be given back; it ends by itself");
+            }
+            Err(_) => {
+                tracing::warn!("the lease could not be given back in time; it ends by itself")
+            }
         }
         self.deps.store.close().await;
         Ok(())

@@ -35,6 +35,8 @@ pub enum Point {
 
 #[cfg(not(feature = "faults"))]
 mod unarmed {
+    use crate::domain::id::SubscriptionId;
+
     /// Nothing ever fails on purpose.
     #[derive(Debug, Default)]
     pub struct Faults;
@@ -43,6 +45,10 @@ mod unarmed {
         /// Does nothing.
         #[inline(always)]
         pub fn panic_at(&self, _point: super::Point) {}
+
+        /// Does nothing.
+        #[inline(always)]
+        pub fn panic_for(&self, _point: super::Point, _subscription: SubscriptionId) {}
 
         /// Nothing is muted.
         #[inline(always)]
@@ -58,36 +64,50 @@ mod armed {
     use std::sync::Mutex;
 
     use super::Point;
+    use crate::domain::id::SubscriptionId;
 
-    /// How often each point still fails.
+    /// How often each point still fails, for all or for one subscription.
     #[derive(Debug, Default)]
-    pub struct Faults(Mutex<HashMap<Point, u32>>);
+    pub struct Faults(Mutex<HashMap<(Point, Option<SubscriptionId>), u32>>);
 
     impl Faults {
         /// The next `times` visits of this point fail.
         pub fn arm(&self, point: Point, times: u32) {
-            self.lock().insert(point, times);
+            self.lock().insert((point, None), times);
+        }
+
+        /// The next `times` visits of this point on behalf of one subscription fail.
+        pub fn arm_for(&self, point: Point, subscription: SubscriptionId, times: u32) {
+            self.lock().insert((point, Some(subscription)), times);
         }
 
         /// Visits that still fail.
         pub fn left(&self, point: Point) -> u32 {
-            self.lock().get(&point).copied().unwrap_or(0)
+            self.lock().get(&(point, None)).copied().unwrap_or(0)
         }
 
         /// Panics, if this point is armed.
         pub fn panic_at(&self, point: Point) {
-            if self.fires(point) {
+            if self.fires(point, None) {
                 panic!("injected fault at {point:?}");
+            }
+        }
+
+        /// Panics, if this point is armed, for all or for this subscription.
+        pub fn panic_for(&self, point: Point, subscription: SubscriptionId) {
+            self.panic_at(point);
+            if self.fires(point, Some(subscription)) {
+                panic!("injected fault at {point:?} of {subscription}");
             }
         }
 
         /// Whether this point is muted now.
         pub fn muted(&self, point: Point) -> bool {
-            self.fires(point)
+            self.fires(point, None)
         }
 
-        fn fires(&self, point: Point) -> bool {
-            match self.lock().get_mut(&point) {
+        fn fires(&self, point: Point, subscription: Option<SubscriptionId>) -> bool {
+            match self.lock().get_mut(&(point, subscription)) {
                 Some(times) if *times > 0 => {
                     *times -= 1;
                     true
@@ -96,7 +116,7 @@ mod armed {
             }
         }
 
-        fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Point, u32>> {
+        fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(Point, Option<SubscriptionId>), u32>> {
             self.0
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -22,7 +22,7 @@ use crate::faults::Faults;
 use crate::feed::Feed;
 use crate::feed::ownership::Ownership;
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// Pages read from the store at once, over all subscriptions.
 const PAGES_AT_ONCE: usize = 4;
@@ -57,6 +57,8 @@ pub struct Deps {
     pub(super) pages: Arc<Semaphore>,
     /// Attempts under way.
     pub(super) flights: TaskTracker,
+    /// Renewals of the lease under way.
+    pub(super) renewals: TaskTracker,
     draining: AtomicBool,
     failed: watch::Sender<Option<String>>,
 }
@@ -98,6 +100,7 @@ impl Deps {
             recorder: Arc::new(Recorder::new(&parts.settings.engine, Doorbell::new())),
             pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
             flights: TaskTracker::new(),
+            renewals: TaskTracker::new(),
             draining: AtomicBool::new(false),
             failed: watch::Sender::new(None),
             settings: parts.settings,
@@ -143,6 +146,14 @@ impl Deps {
         self.flights.close();
         self.flights.wait().await;
         self.recorder.emptied().await;
+    }
+
+    /// Gives the lease back once no renewal is under way that could take it again. The actors
+    /// have ended.
+    pub async fn give_lease_back(&self) -> Result<(), StoreError> {
+        self.renewals.close();
+        self.renewals.wait().await;
+        self.store.release_lease(&self.holder).await
     }
 
     /// Attempts under way and outcomes not recorded: what a stop had to leave.

@@ -1,6 +1,7 @@
 //! What the rest of the program may ask of the actors.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::deps::Deps;
 use crate::clock;
@@ -10,6 +11,9 @@ use crate::domain::idempotency::{ContentHash, ItemFate};
 use crate::domain::subscription::SubscriptionState;
 use crate::feed::Notice;
 use crate::store::StoreError;
+
+/// A store that takes longer to answer counts as away: those who ask wait seconds at most.
+const PING: Duration = Duration::from_secs(2);
 
 /// One item of a unit to be accepted.
 #[derive(Clone, Debug)]
@@ -132,10 +136,17 @@ impl Relay {
             .is_some_and(|lane| lane.is_flying(delivery))
     }
 
+    /// Whether the tree can still heal itself. Asks nobody: a database that hangs is no reason
+    /// to restart this process.
+    pub fn is_live(&self) -> bool {
+        self.deps.failure().borrow().is_none()
+    }
+
     /// How the node is.
     pub async fn health(&self) -> Health {
         let deps = &self.deps;
-        let store = deps.store.ping().await;
+        let store = tokio::time::timeout(PING, deps.store.ping()).await;
+        let store = store.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer".to_owned())));
         let store_ok = store.is_ok();
         let failure = deps.failure().borrow().clone();
         let (waiting, most) = deps.ingest.usage();

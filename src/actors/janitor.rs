@@ -3,12 +3,13 @@
 //! Bulk changes go in small batches between commits, so that nobody waits behind them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tracing::{info, warn};
 
 use super::deps::Deps;
-use super::timer::Timer;
+use super::timer::{Pause, Timer};
 use crate::clock;
 use crate::domain::id::SubscriptionId;
 use crate::events::EngineEvent;
@@ -20,7 +21,7 @@ const BATCH: u32 = 1_000;
 /// What the janitor is told.
 #[derive(Debug)]
 pub enum JanitorMessage {
-    /// Make a round.
+    /// Make a round, if the pause before it is over.
     Round,
     /// The round has ended.
     Done,
@@ -29,6 +30,7 @@ pub enum JanitorMessage {
 /// What may be lost.
 pub struct State {
     deps: Arc<Deps>,
+    pause: Pause,
     timer: Timer<JanitorMessage>,
 }
 
@@ -48,6 +50,7 @@ impl Actor for Janitor {
         let _ = myself.cast(JanitorMessage::Round);
         Ok(State {
             deps,
+            pause: Pause::begin(Duration::ZERO),
             timer: Timer::new(),
         })
     }
@@ -59,6 +62,10 @@ impl Actor for Janitor {
         state: &mut State,
     ) -> std::result::Result<(), ActorProcessingErr> {
         match message {
+            JanitorMessage::Round if !state.pause.left().is_zero() => {
+                let left = state.pause.left();
+                state.timer.arm(&myself, left, || JanitorMessage::Round);
+            }
             JanitorMessage::Round => {
                 let deps = Arc::clone(&state.deps);
                 let done = Done(myself);
@@ -73,6 +80,7 @@ impl Actor for Janitor {
             }
             JanitorMessage::Done => {
                 let pause = state.deps.settings.engine.janitor_interval;
+                state.pause = Pause::begin(pause);
                 state.timer.arm(&myself, pause, || JanitorMessage::Round);
             }
         }

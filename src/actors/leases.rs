@@ -2,6 +2,8 @@
 //!
 //! The lease is renewed well before it ends. Where it cannot be renewed, this node stops to
 //! start attempts once the lease has ended on its own clock, and goes on when it has it again.
+//! A stopping owner renews until its last outcome is recorded: nobody else sends what it still
+//! has in flight.
 
 use std::sync::Arc;
 
@@ -61,8 +63,8 @@ impl Actor for Leases {
             LeasesMessage::Renew => {
                 let deps = Arc::clone(&state.deps);
                 let done = Done(myself);
-                tokio::spawn(async move {
-                    if !deps.is_draining() {
+                state.deps.renewals.spawn(async move {
+                    if !deps.is_draining() || deps.ownership.epoch().is_some() {
                         renew(&deps).await;
                     }
                     drop(done);

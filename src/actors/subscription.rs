@@ -125,7 +125,7 @@ impl Actor for SubscriptionActor {
             SubscriptionMessage::Wake => state.lane.looked(),
             SubscriptionMessage::Page(answer) => state.take_page(answer),
         }
-        state.deps.faults.panic_at(Point::Subscription);
+        state.deps.faults.panic_for(Point::Subscription, state.id);
         match state.advance(&myself) {
             Next::Stay => {}
             Next::Leave => myself.stop(None),

@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::deps::Deps;
 use super::dispatcher::DispatcherMessage;
-use super::timer::Timer;
+use super::timer::{Pause, Timer};
 use crate::clock;
 use crate::events::EngineEvent;
 use crate::store::Result;
@@ -26,6 +26,8 @@ pub enum SweeperMessage {
     Sweep,
     /// The sweep has ended.
     Done,
+    /// The pause between two sweeps may be over.
+    Tick,
 }
 
 /// What may be lost.
@@ -33,6 +35,7 @@ pub struct State {
     deps: Arc<Deps>,
     sweeping: bool,
     again: bool,
+    pause: Pause,
     timer: Timer<SweeperMessage>,
 }
 
@@ -55,6 +58,7 @@ impl Actor for Sweeper {
             deps,
             sweeping: false,
             again: false,
+            pause: Pause::begin(Duration::ZERO),
             timer: Timer::new(),
         })
     }
@@ -76,9 +80,16 @@ impl Actor for Sweeper {
                     // Nodes that started together do not sweep together.
                     let spread = 0.9 + 0.2 * clock::chance();
                     let pause = state.deps.settings.engine.sweep_interval.mul_f64(spread);
-                    state.timer.arm(&myself, pause, || SweeperMessage::Sweep);
+                    state.pause = Pause::begin(pause);
+                    state.timer.arm(&myself, pause, || SweeperMessage::Tick);
                 }
             }
+            // The end of this sweep begins the next pause.
+            SweeperMessage::Tick if state.sweeping => {}
+            SweeperMessage::Tick => match state.pause.left() {
+                Duration::ZERO => state.start(&myself),
+                left => state.timer.arm(&myself, left, || SweeperMessage::Tick),
+            },
         }
         Ok(())
     }

@@ -10,10 +10,33 @@ use ractor::concurrency::JoinHandle;
 use ractor::{ActorRef, Message, MessagingErr};
 
 use crate::clock;
+use crate::domain::Timestamp;
 
 /// No timer sleeps longer: clocks jump and machines sleep, so whoever waits looks at the wall
 /// clock at least this often.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+/// A pause that may be longer than a timer sleeps: whoever is woken asks what is left of it.
+#[derive(Debug)]
+pub struct Pause {
+    until: Timestamp,
+    length: Duration,
+}
+
+impl Pause {
+    /// Begins now.
+    pub fn begin(length: Duration) -> Self {
+        Self {
+            until: clock::now().plus(length),
+            length,
+        }
+    }
+
+    /// What is left; no more than there was, also where the clock was set back.
+    pub fn left(&self) -> Duration {
+        self.until.since(clock::now()).min(self.length)
+    }
+}
 
 /// A timer that is armed for at most one moment.
 #[derive(Debug)]

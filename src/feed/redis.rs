@@ -148,33 +148,49 @@ async fn write(client: Client, stream: String, node: String, mut waiting: mpsc::
         {
             notices.push(next);
         }
-        if connection.is_none() {
-            connection = connect(&client).await.ok();
+        let notices = coalesce(notices);
+        let reused = connection.is_some();
+        let mut written = add(&client, &mut connection, &stream, &node, &notices).await;
+        if written.is_err() && reused {
+            // It had broken since it was last used, which is not to cost this notice.
+            connection = None;
+            written = add(&client, &mut connection, &stream, &node, &notices).await;
         }
-        let Some(open) = &mut connection else {
-            continue;
-        };
-        let mut pipeline = redis::pipe();
-        for notice in coalesce(notices) {
-            let (field, value) = encode(&notice);
-            pipeline
-                .cmd("XADD")
-                .arg(&stream)
-                .arg("MAXLEN")
-                .arg("~")
-                .arg(KEPT_ENTRIES)
-                .arg("*")
-                .arg("from")
-                .arg(&node)
-                .arg(field)
-                .arg(value)
-                .ignore();
-        }
-        let written: Result<(), RedisError> = pipeline.query_async(open).await;
         if written.is_err() {
             connection = None;
         }
     }
+}
+
+/// Adds notices to the stream, by the connection there is or a new one.
+async fn add(
+    client: &Client,
+    connection: &mut Option<MultiplexedConnection>,
+    stream: &str,
+    node: &str,
+    notices: &[Notice],
+) -> Result<(), RedisError> {
+    let open = match connection {
+        Some(open) => open,
+        None => connection.insert(connect(client).await?),
+    };
+    let mut pipeline = redis::pipe();
+    for notice in notices {
+        let (field, value) = encode(notice);
+        pipeline
+            .cmd("XADD")
+            .arg(stream)
+            .arg("MAXLEN")
+            .arg("~")
+            .arg(KEPT_ENTRIES)
+            .arg("*")
+            .arg("from")
+            .arg(node)
+            .arg(field)
+            .arg(value)
+            .ignore();
+    }
+    pipeline.query_async(open).await
 }
 
 /// Several notices of what is due say no more than one of all of it.

@@ -79,7 +79,7 @@ pub async fn overview(
 
 /// `GET /health/live`: whether the process can still heal itself.
 pub async fn live(State(app): State<HttpState>) -> (StatusCode, Json<StatusView>) {
-    answer(app.relay.health().await.live)
+    answer(app.relay.is_live())
 }
 
 /// `GET /health/ready`: whether events can be accepted here.

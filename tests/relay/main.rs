@@ -13,7 +13,17 @@ mod delivering;
 mod holding;
 mod hostile;
 mod idempotency;
+mod killing;
 mod limits;
+mod lost_notices;
+mod overtaken;
+#[cfg(feature = "faults")]
+mod panics;
 mod reading;
 mod replacing;
 mod retrying;
+mod second_process;
+mod stopping;
+mod store_away;
+#[cfg(feature = "faults")]
+mod suspending;

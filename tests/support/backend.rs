@@ -1,6 +1,7 @@
 //! A database and a Redis of a test's own.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::{Connection, Executor, PgConnection};
@@ -50,13 +51,18 @@ impl Backend {
     pub fn environment(&self) -> BTreeMap<String, String> {
         let mut environment = BTreeMap::from([(
             "POSTHASTE_DATA_DIR".to_owned(),
-            self.directory.path().join("data").display().to_string(),
+            self.data_dir().display().to_string(),
         )]);
         if let Some(database) = &self.database {
             environment.insert("DATABASE_URL".to_owned(), database.url());
             environment.insert("REDIS_URL".to_owned(), required("TEST_REDIS_URL"));
         }
         environment
+    }
+
+    /// The data directory.
+    pub fn data_dir(&self) -> PathBuf {
+        self.directory.path().join("data")
     }
 
     /// The Postgres of this test.

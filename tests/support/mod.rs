@@ -6,7 +6,9 @@
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 
 pub mod backend;
+pub mod flow;
 pub mod process;
+pub mod proxy;
 pub mod receiver;
 pub mod relay;
 
@@ -16,6 +18,8 @@ use std::time::Duration;
 pub use backend::Profile;
 #[allow(unused_imports, reason = "not every binary starts processes")]
 pub use process::Process;
+#[allow(unused_imports, reason = "not every binary cuts connections")]
+pub use proxy::Proxy;
 pub use receiver::Receiver;
 pub use relay::Relay;
 

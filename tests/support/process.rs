@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::sync::Arc;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -51,11 +52,25 @@ impl Process {
         self.child.kill().await.unwrap();
     }
 
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let id = Pid::from_raw(self.id().try_into().unwrap()).unwrap();
+        kill_process(id, signal).unwrap();
+    }
+
     /// SIGTERM; returns the exit code.
     pub async fn terminate(mut self) -> Option<i32> {
-        let id =
-            rustix::process::Pid::from_raw(self.child.id().unwrap().try_into().unwrap()).unwrap();
-        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
+        self.exit_code().await
+    }
+
+    /// Waits until it has ended.
+    pub async fn exit_code(&mut self) -> Option<i32> {
         soon("the relay to stop", self.child.wait())
             .await
             .unwrap()

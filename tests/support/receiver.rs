@@ -192,7 +192,8 @@ impl Gate {
         self.opened.notify_waiters();
     }
 
-    async fn pass(&self) {
+    /// Waits until it is open.
+    pub async fn pass(&self) {
         loop {
             let opened = self.opened.notified();
             tokio::pin!(opened);

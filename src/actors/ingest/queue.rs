@@ -21,6 +21,7 @@ pub struct Unit {
     bytes: usize,
     deadline: Instant,
     answer: Option<oneshot::Sender<AcceptAnswer>>,
+    /// Times that a task panicked with it in hand.
     lost: u8,
     /// An earlier run may have committed it without telling.
     rerun: bool,
@@ -111,13 +112,16 @@ impl Ingest {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes as many units as make a group.
+    /// Takes as many units as make a group. A unit of unknown fate goes alone: a run that did
+    /// commit stored all of its own group, and tells nothing of units that came later.
     pub(super) fn take_group(self: &Arc<Self>) -> Group {
         let mut queue = self.lock();
-        let mut units = Vec::new();
+        let mut units: Vec<Unit> = Vec::new();
         let mut events = 0;
         while let Some(unit) = queue.units.front() {
-            if !units.is_empty() && events + unit.events.len() > self.max_group {
+            let alone = unit.rerun || units.first().is_some_and(|first| first.rerun);
+            let full = events + unit.events.len() > self.max_group;
+            if !units.is_empty() && (alone || full) {
                 break;
             }
             events += unit.events.len();
