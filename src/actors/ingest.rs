@@ -101,7 +101,6 @@ enum Attempt {
 
 async fn attempt(deps: &Deps, group: &mut Group) -> Result<Attempt, StoreError> {
     let now = clock::now();
-    let rerun = group.units.iter().any(|unit| unit.rerun);
     let keys_expired_before = now.minus(deps.ingest.key_retention);
     let mut fates = settle(deps, group, keys_expired_before).await?;
     refuse_conflicts(group, &mut fates);
