@@ -39,7 +39,7 @@ mod unarmed {
 
     /// Nothing ever fails on purpose.
     #[derive(Debug, Default)]
-    pub struct Faults;
+    pub struct Faults {}
 
     impl Faults {
         /// Does nothing.

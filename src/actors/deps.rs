@@ -1,5 +1,6 @@
 //! What actors share. Made by the engine, outlives every actor.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -27,8 +28,8 @@ use crate::store::{Store, StoreError};
 /// Pages read from the store at once, over all subscriptions.
 const PAGES_AT_ONCE: usize = 4;
 
-/// See the module's documentation.
-pub struct Deps {
+/// What the engine brings.
+pub struct Parts {
     /// Everything that was set.
     pub settings: Arc<Settings>,
     /// The truth.
@@ -47,6 +48,11 @@ pub struct Deps {
     pub events: EngineEvents,
     /// Where tests make it fail.
     pub faults: Arc<Faults>,
+}
+
+/// See the module's documentation. The engine's parts are reached through it.
+pub struct Deps {
+    parts: Parts,
     pub(super) budget: Arc<ByteBudget>,
     pub(super) slots: Arc<Slots>,
     pub(super) lanes: Lanes,
@@ -63,26 +69,12 @@ pub struct Deps {
     failed: watch::Sender<Option<String>>,
 }
 
-/// What the engine brings.
-pub struct Parts {
-    /// See [`Deps`].
-    pub settings: Arc<Settings>,
-    /// See [`Deps`].
-    pub store: Arc<dyn Store>,
-    /// See [`Deps`].
-    pub directory: Arc<Directory>,
-    /// See [`Deps`].
-    pub feed: Arc<dyn Feed>,
-    /// See [`Deps`].
-    pub ownership: Arc<Ownership>,
-    /// See [`Deps`].
-    pub holder: String,
-    /// See [`Deps`].
-    pub courier: Courier,
-    /// See [`Deps`].
-    pub events: EngineEvents,
-    /// See [`Deps`].
-    pub faults: Arc<Faults>,
+impl Deref for Deps {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
 }
 
 impl Deps {
@@ -103,15 +95,7 @@ impl Deps {
             renewals: TaskTracker::new(),
             draining: AtomicBool::new(false),
             failed: watch::Sender::new(None),
-            settings: parts.settings,
-            store: parts.store,
-            directory: parts.directory,
-            feed: parts.feed,
-            ownership: parts.ownership,
-            holder: parts.holder,
-            courier: parts.courier,
-            events: parts.events,
-            faults: parts.faults,
+            parts,
         })
     }
 

@@ -291,9 +291,7 @@ impl State {
             }
             // Without a slot the lane is queued for one and woken when it comes free.
             let slot = self.deps.slots.take(&self.lane)?;
-            let Some(item) = self.lane.window().take_next() else {
-                return None;
-            };
+            let item = self.lane.window().take_next()?;
             if let Some(bucket) = &mut self.bucket {
                 bucket.take(instant);
             }

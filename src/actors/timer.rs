@@ -38,10 +38,13 @@ impl Pause {
     }
 }
 
+/// The task that sends the message.
+type Sending<M> = JoinHandle<Result<(), MessagingErr<M>>>;
+
 /// A timer that is armed for at most one moment.
 #[derive(Debug)]
 pub struct Timer<M: Message> {
-    armed: Option<(Instant, JoinHandle<Result<(), MessagingErr<M>>>)>,
+    armed: Option<(Instant, Sending<M>)>,
 }
 
 impl<M: Message> Timer<M> {
