@@ -11,8 +11,22 @@ need_toolchain() {
     fi
     # SQLite and the TLS library contain C code.
     if ! command -v "${CC:-cc}" >/dev/null 2>&1; then
-        echo "a C compiler is missing: apt-get install gcc libc6-dev (Debian, Ubuntu)," >&2
-        echo "dnf install gcc (Fedora), xcode-select --install (macOS), then run this again" >&2
-        exit 1
+        install_compiler
     fi
+}
+
+install_compiler() {
+    local sudo=
+    if [ "$(id -u)" -ne 0 ]; then sudo=sudo; fi
+    if command -v apt-get >/dev/null 2>&1 && { [ -z "$sudo" ] || command -v sudo >/dev/null; }; then
+        echo "installing a C compiler ..."
+        $sudo apt-get update -q || true
+        if $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+            gcc libc6-dev </dev/null; then
+            return
+        fi
+    fi
+    echo "a C compiler is missing: apt-get install gcc libc6-dev (Debian, Ubuntu)," >&2
+    echo "dnf install gcc (Fedora), xcode-select --install (macOS), then run this again" >&2
+    exit 1
 }

@@ -289,12 +289,7 @@ fn shared(
     let retry_after_max = settings.delivery.retry_after_max;
     Ok(Deps::new(Parts {
         directory: Arc::new(Directory::new(Arc::clone(store))),
-        courier: Courier::new(
-            transport,
-            Arc::clone(store),
-            retry_after_max,
-            Arc::clone(&faults),
-        ),
+        courier: Courier::new(transport, retry_after_max, Arc::clone(&faults)),
         feed,
         ownership: Arc::new(ownership),
         events: EngineEvents::new(FOLLOWERS_LAG),

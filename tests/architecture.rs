@@ -9,13 +9,17 @@ use std::path::Path;
 const SHARED: [&str; 5] = ["clock", "settings", "events", "faults", "telemetry"];
 
 /// Which of our modules a module may name, beside itself, `domain` and the shared ones.
-const LAYERS: [(&str, &[&str]); 9] = [
+const LAYERS: [(&str, &[&str]); 10] = [
     ("main", &["cli"]),
     ("lib", &[]),
     ("cli", &["engine"]),
-    ("engine", &["http", "actors", "feed", "store", "delivery"]),
+    (
+        "engine",
+        &["http", "actors", "directory", "feed", "store", "delivery"],
+    ),
     ("http", &["actors", "feed", "store", "delivery"]),
-    ("actors", &["feed", "store", "delivery"]),
+    ("actors", &["directory", "feed", "store", "delivery"]),
+    ("directory", &["store"]),
     ("delivery", &[]),
     ("feed", &[]),
     ("store", &[]),

@@ -46,7 +46,6 @@ pub enum DispatcherMessage {
 
 struct Child {
     lane: Arc<Lane>,
-    leaving: bool,
     /// It was wanted again while it was leaving.
     wanted: bool,
 }
@@ -113,9 +112,6 @@ impl Actor for Dispatcher {
             }
             DispatcherMessage::Due(due) => state.due(&myself, due).await,
             DispatcherMessage::Retired { id, next_due } => {
-                if let Some(child) = state.children.get_mut(&id) {
-                    child.leaving = true;
-                }
                 if let Some(due) = next_due {
                     state.sleep(id, due);
                 }
@@ -142,7 +138,7 @@ impl Actor for Dispatcher {
             SupervisionEvent::ActorTerminated(actor, ..) => {
                 if let Some((id, child)) = state.forget(actor.get_id()) {
                     state.deps.lanes.close(id);
-                    if child.wanted || !child.leaving {
+                    if child.wanted || !child.lane.is_retired() {
                         state.wake(&myself, id).await;
                     }
                 }
@@ -162,9 +158,12 @@ impl Actor for Dispatcher {
 impl State {
     async fn wake(&mut self, myself: &ActorRef<DispatcherMessage>, id: SubscriptionId) {
         if let Some(child) = self.children.get_mut(&id) {
-            child.wanted |= child.leaving;
-            child.lane.decline();
-            child.lane.wake();
+            if child.lane.is_retired() {
+                child.wanted = true;
+            } else {
+                child.lane.decline();
+                child.lane.wake();
+            }
             return;
         }
         if !self.respawning.contains(&id) {
@@ -203,7 +202,6 @@ impl State {
                     id,
                     Child {
                         lane,
-                        leaving: false,
                         wanted: false,
                     },
                 );

@@ -10,7 +10,9 @@ use super::recorder::Finished;
 use super::slots::Slot;
 use crate::clock;
 use crate::delivery::deliver::{Assignment, Receiver};
+use crate::delivery::payload::LoadedEvent;
 use crate::domain::id::AttemptId;
+use crate::store::Result;
 
 /// Starts the attempt of a delivery that was just taken from the window. The ticket goes with
 /// it, so whatever becomes of the task, the delivery is either recorded or free again.
@@ -23,21 +25,23 @@ pub fn launch(
 ) {
     let ticket = Ticket::new(lane, item.delivery.id);
     let call = Call::start(lane);
-    let assignment = Assignment {
-        attempt: AttemptId(clock::uuid()),
-        delivery: item.delivery,
-        event: item.event,
-        receiver,
-    };
+    let attempt = AttemptId(clock::uuid());
     let task_deps = Arc::clone(deps);
     deps.flights.spawn(async move {
-        let record = task_deps.courier.deliver(&assignment).await;
-        // Its memory and its connection's place are free before it is recorded.
-        drop(assignment);
-        match record {
-            Ok(record) => {
-                task_deps.slots.note_unrecorded();
-                task_deps.recorder.push(Finished::new(record, ticket));
+        let deps = task_deps;
+        match event_of(&deps, &item).await {
+            Ok(event) => {
+                let assignment = Assignment {
+                    attempt,
+                    delivery: item.delivery,
+                    event,
+                    receiver,
+                };
+                let record = deps.courier.deliver(&assignment).await;
+                // The event's memory is free before the outcome is recorded.
+                drop((assignment, item.event));
+                deps.slots.note_unrecorded();
+                deps.recorder.push(Finished::new(record, ticket));
             }
             Err(problem) => {
                 warn!(%problem, "an event cannot be read for its attempt; it is paged again");
@@ -47,4 +51,13 @@ pub fn launch(
         drop(call);
         drop(slot);
     });
+}
+
+/// The event, read again where memory had no room for it. `None` where it is stored no more.
+async fn event_of(deps: &Deps, item: &WaitingDelivery) -> Result<Option<Arc<LoadedEvent>>> {
+    if let Some(event) = &item.event {
+        return Ok(Some(Arc::clone(event)));
+    }
+    let mut events = deps.store.events(&[item.delivery.event_id]).await?;
+    Ok(events.pop().map(LoadedEvent::in_flight).map(Arc::new))
 }

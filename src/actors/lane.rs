@@ -168,6 +168,11 @@ impl Lane {
         self.leave(retired)
     }
 
+    /// Whether its actor has left, or is leaving.
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
     fn leave(&self, retired: bool) -> bool {
         if retired {
             self.retired.store(true, Ordering::Release);

@@ -147,6 +147,11 @@ impl State {
         let Some((subscription, receiver)) = self.readied() else {
             return self.leave_if_empty();
         };
+        if self.gone == Some(subscription.version) {
+            // The directory will tell; until then this actor stays, because the next would ask.
+            self.lane.window().flush();
+            return Next::Stay;
+        }
         if !self.delivers(&subscription) {
             return self.leave_if_empty();
         }
@@ -189,7 +194,6 @@ impl State {
 
     fn delivers(&self, subscription: &Subscription) -> bool {
         subscription.state.delivers()
-            && self.gone != Some(subscription.version)
             && self.deps.ownership.may_deliver()
             && !self.deps.is_draining()
     }

@@ -23,7 +23,6 @@ use crate::domain::signature::SigningSecret;
 use crate::domain::subscription::Subscription;
 use crate::faults::{Faults, Point};
 use crate::settings::DeliverySettings;
-use crate::store::{Store, StoreError};
 
 /// `User-Agent` of every attempt.
 pub const PRODUCT: &str = concat!("Posthaste/", env!("CARGO_PKG_VERSION"));
@@ -77,7 +76,7 @@ pub struct Assignment {
     pub attempt: AttemptId,
     /// The delivery as it was taken.
     pub delivery: PendingDelivery,
-    /// Its event, where memory allowed to keep it.
+    /// Its event; absent where the store has it no more.
     pub event: Option<Arc<LoadedEvent>>,
     /// Whom to call.
     pub receiver: Arc<Receiver>,
@@ -86,36 +85,24 @@ pub struct Assignment {
 /// Makes attempts.
 pub struct Courier {
     transport: Transport,
-    store: Arc<dyn Store>,
     retry_after_max: Duration,
     faults: Arc<Faults>,
 }
 
 impl Courier {
-    /// A courier who calls by this transport and reads events that memory had no room for.
-    pub fn new(
-        transport: Transport,
-        store: Arc<dyn Store>,
-        retry_after_max: Duration,
-        faults: Arc<Faults>,
-    ) -> Self {
+    /// A courier who calls by this transport.
+    pub fn new(transport: Transport, retry_after_max: Duration, faults: Arc<Faults>) -> Self {
         Self {
             transport,
-            store,
             retry_after_max,
             faults,
         }
     }
 
-    /// Makes one attempt. An error means that no call was made, because the event could not be
-    /// read; anything that goes wrong later is an outcome, even a panic on the way.
-    pub async fn deliver(&self, assignment: &Assignment) -> Result<AttemptRecord, StoreError> {
-        let event = match &assignment.event {
-            Some(event) => Some(Arc::clone(event)),
-            None => self.read_event(assignment).await?,
-        };
+    /// Makes one attempt. Anything that goes wrong is an outcome, even a panic on the way.
+    pub async fn deliver(&self, assignment: &Assignment) -> AttemptRecord {
         let mut sent = None;
-        let call = self.call(assignment, event.as_deref(), &mut sent);
+        let call = self.call(assignment, &mut sent);
         let unwound = AssertUnwindSafe(call).catch_unwind().await.is_err();
         let outcome = sent.unwrap_or_else(|| no_call(unwound));
         let (now, chance) = (clock::now(), clock::chance());
@@ -127,33 +114,20 @@ impl Courier {
             now,
             chance,
         );
-        Ok(AttemptRecord {
+        AttemptRecord {
             id: assignment.attempt,
             delivery: assignment.delivery,
             trigger: assignment.delivery.progress.next_trigger(),
             outcome,
             verdict,
-        })
-    }
-
-    async fn read_event(
-        &self,
-        assignment: &Assignment,
-    ) -> Result<Option<Arc<LoadedEvent>>, StoreError> {
-        let mut events = self.store.events(&[assignment.delivery.event_id]).await?;
-        Ok(events.pop().map(LoadedEvent::in_flight).map(Arc::new))
+        }
     }
 
     /// The call itself. The outcome is put down the moment there is one, so that nothing that
     /// comes after can lose it.
-    async fn call(
-        &self,
-        assignment: &Assignment,
-        event: Option<&LoadedEvent>,
-        sent: &mut Option<Outcome>,
-    ) {
+    async fn call(&self, assignment: &Assignment, sent: &mut Option<Outcome>) {
         let receiver = &assignment.receiver;
-        let Some(event) = event else {
+        let Some(event) = &assignment.event else {
             *sent = Some(failed(
                 FailureKind::Internal,
                 "the event is not stored any more",

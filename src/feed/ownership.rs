@@ -31,10 +31,12 @@ impl Ownership {
         Self(watch::Sender::new(None))
     }
 
-    /// Owned here. True where it was not before, or with another epoch.
+    /// Owned here. True where that is news: it was not before, or with another epoch, or had
+    /// lapsed.
     pub fn hold(&self, epoch: i64, until: Option<Instant>) -> bool {
+        let could = self.may_deliver();
         let before = self.0.send_replace(Some(Hold { epoch, until }));
-        before.map(|hold| hold.epoch) != Some(epoch)
+        !could || before.map(|hold| hold.epoch) != Some(epoch)
     }
 
     /// Not owned here any more. True where it was.

@@ -15,7 +15,7 @@ use super::view::DeliveryView;
 use crate::clock;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
-use crate::domain::subscription::{Subscription, SubscriptionState};
+use crate::domain::subscription::SubscriptionState;
 use crate::store::read::MAX_PAGE;
 use crate::store::{DeliveryFilter, Moved, PageRequest};
 
@@ -112,7 +112,10 @@ async fn retry_now(app: &HttpState, id: DeliveryId) -> Result<DeliveryView> {
         let row = app.store.delivery(id).await?;
         let row = row.ok_or_else(|| ApiError::not_found("delivery"))?;
         let subscription = app.store.subscription(row.subscription_id).await?;
-        check_receiver(subscription.as_ref())?;
+        let reason = subscription
+            .as_ref()
+            .and_then(|found| found.state_change.reason.as_deref());
+        check_receiver(subscription.as_ref().map(|found| found.state), reason)?;
         if app.relay.is_in_flight(row.subscription_id, id) {
             return Err(ApiError::conflict(
                 "An attempt of this delivery is being made right now; wait for its outcome",
@@ -130,21 +133,20 @@ async fn retry_now(app: &HttpState, id: DeliveryId) -> Result<DeliveryView> {
     ))
 }
 
-/// Says why nothing would be sent to that subscription, and what to do about it.
-fn check_receiver(subscription: Option<&Subscription>) -> Result<()> {
-    let state = subscription.map_or(SubscriptionState::Deleted, |found| found.state);
-    let reason = subscription
-        .and_then(|found| found.state_change.reason.as_deref())
-        .map_or_else(String::new, |reason| format!(" (reason: {reason})"));
+/// Says why nothing would be sent to a subscription in that state, and what to do about it.
+fn check_receiver(state: Option<SubscriptionState>, reason: Option<&str>) -> Result<()> {
     let problem = match state {
-        SubscriptionState::Active => return Ok(()),
-        SubscriptionState::Paused => "is paused: resume it first; what is pending is then sent",
-        SubscriptionState::Deactivated => "is deactivated: set isActive to true first",
-        SubscriptionState::Suspended => "is suspended: set isActive to true first",
-        SubscriptionState::Deleted => "is deleted: nothing can be sent to it any more",
+        Some(SubscriptionState::Active) => return Ok(()),
+        Some(SubscriptionState::Paused) => {
+            "is paused: resume it first; what is pending then goes out"
+        }
+        Some(SubscriptionState::Deactivated) => "is deactivated: set isActive to true first",
+        Some(SubscriptionState::Suspended) => "is suspended: set isActive to true first",
+        Some(SubscriptionState::Deleted) | None => "is deleted: nothing can be sent to it any more",
     };
+    let reason = reason.map_or_else(String::new, |reason| format!(" (reason: {reason})"));
     Err(ApiError::conflict(format!(
-        "The subscription{reason} {problem}"
+        "The subscription {problem}{reason}"
     )))
 }
 
@@ -153,9 +155,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_subscription_is_a_deleted_one() {
-        let error = check_receiver(None).unwrap_err();
-        assert_eq!(error.status(), StatusCode::CONFLICT);
-        assert!(format!("{error:?}").contains("deleted"));
+    fn a_retry_needs_a_subscription_that_is_delivered_to() {
+        assert_eq!(
+            check_receiver(Some(SubscriptionState::Active), None),
+            Ok(())
+        );
+        let held = SubscriptionState::ALL
+            .into_iter()
+            .filter(|state| !state.delivers());
+        for state in held.map(Some).chain([None]) {
+            let error = check_receiver(state, Some("gone")).unwrap_err();
+            assert_eq!(error.status(), StatusCode::CONFLICT);
+            let word = state.unwrap_or(SubscriptionState::Deleted).as_str();
+            assert!(format!("{error:?}").contains(word), "{error:?}");
+            assert!(format!("{error:?}").contains("(reason: gone)"), "{error:?}");
+        }
     }
 }

@@ -22,6 +22,8 @@ mod auth;
 mod body;
 mod deliveries;
 mod error;
+mod event_answer;
+mod event_fields;
 mod event_input;
 mod events;
 mod frame;

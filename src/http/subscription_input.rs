@@ -18,12 +18,11 @@ use crate::domain::Timestamp;
 use crate::domain::event_type::EventPattern;
 use crate::domain::id::SubscriptionId;
 use crate::domain::rate_limit::RateLimit;
-use crate::domain::retry::RetryPolicySpec;
+use crate::domain::retry::{RetryPolicy, RetryPolicySpec};
 use crate::domain::signature::SigningSecret;
 use crate::domain::subscription::{
     StateChange, Subscription, SubscriptionChange, SubscriptionState,
 };
-use crate::settings::Settings;
 
 const MAX_URL: usize = 2_048;
 const MAX_PATTERNS: usize = 100;
@@ -43,8 +42,12 @@ const READ_ONLY: [&str; 7] = [
 /// What a body is checked against.
 #[derive(Clone, Copy)]
 pub struct Rules<'a> {
-    /// Defaults and bounds.
-    pub settings: &'a Settings,
+    /// The default retry policy, which fills what an own one leaves open.
+    pub retry: &'a RetryPolicy,
+    /// Attempts in flight at most over all subscriptions.
+    pub max_in_flight_total: usize,
+    /// Whether `http://` receivers are allowed.
+    pub allow_http: bool,
     /// Which receivers are allowed.
     pub guard: &'a dyn UrlGuard,
 }
@@ -174,10 +177,7 @@ impl SubscriptionInput {
     }
 
     fn read(fields: &mut Fields, rules: Rules<'_>) -> Self {
-        let delivery = &rules.settings.delivery;
-        let most_in_flight = MAX_IN_FLIGHT
-            .min(delivery.max_in_flight_total as u64)
-            .max(1);
+        let most_in_flight = MAX_IN_FLIGHT.min(rules.max_in_flight_total as u64).max(1);
         let change = SubscriptionChange {
             name: fields.text("name"),
             url: read_url(fields, rules),
@@ -244,7 +244,7 @@ fn check_url(text: &str, rules: Rules<'_>) -> Result<Url, String> {
     let mut url = Url::parse(text).map_err(|problem| format!("is not a URL: {problem}"))?;
     match url.scheme() {
         "https" => {}
-        "http" if rules.settings.address_guard.allow_http => {}
+        "http" if rules.allow_http => {}
         "http" => return Err("must begin with https:// (plain http is not allowed here)".into()),
         _ => return Err("must begin with https://".to_owned()),
     }
@@ -317,7 +317,7 @@ fn read_retry_policy(
             .nullable("maxAgeMs", |policy, name| policy.whole(name, ANY))
             .flatten(),
     };
-    if let Err(problem) = spec.validate(&rules.settings.retry) {
+    if let Err(problem) = spec.validate(rules.retry) {
         policy.fault(problem.field, problem.problem);
     }
     fields.adopt(policy).then_some(spec)

@@ -1,6 +1,7 @@
 //! What is shown of a subscription.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -8,9 +9,8 @@ use super::own_headers::masked;
 use crate::domain::Timestamp;
 use crate::domain::id::SubscriptionId;
 use crate::domain::rate_limit::RateLimit;
-use crate::domain::retry::RetryPolicySpec;
+use crate::domain::retry::{RetryPolicy, RetryPolicySpec};
 use crate::domain::subscription::Subscription;
-use crate::settings::Settings;
 
 /// A subscription; its secret only where it was asked for, its headers' values never. A
 /// setting that is null follows the default; `effective` says what is in force.
@@ -38,6 +38,17 @@ pub struct SubscriptionView<'a> {
     secret: Option<&'a str>,
 }
 
+/// What holds where a subscription has no own setting.
+#[derive(Clone, Copy)]
+pub struct Defaults<'a> {
+    /// The retry policy.
+    pub retry: &'a RetryPolicy,
+    /// The total deadline of an attempt.
+    pub timeout: Duration,
+    /// Attempts in flight.
+    pub max_in_flight: u32,
+}
+
 /// Settings in force.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,13 +60,10 @@ struct EffectiveView {
 
 impl<'a> SubscriptionView<'a> {
     /// Without the secret.
-    pub fn new(subscription: &'a Subscription, settings: &Settings) -> Self {
-        let millis =
-            |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let timeout = subscription.timeout.unwrap_or(settings.delivery.timeout);
-        let in_flight = subscription
-            .max_in_flight
-            .unwrap_or(settings.delivery.max_in_flight);
+    pub fn new(subscription: &'a Subscription, defaults: Defaults<'_>) -> Self {
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let timeout = subscription.timeout.unwrap_or(defaults.timeout);
+        let in_flight = subscription.max_in_flight.unwrap_or(defaults.max_in_flight);
         Self {
             id: subscription.id,
             name: &subscription.name,
@@ -71,7 +79,7 @@ impl<'a> SubscriptionView<'a> {
             max_in_flight: subscription.max_in_flight,
             rate_limit: subscription.rate_limit,
             effective: EffectiveView {
-                retry_policy: subscription.policy(&settings.retry).to_spec(),
+                retry_policy: subscription.policy(defaults.retry).to_spec(),
                 timeout_ms: millis(timeout),
                 max_in_flight: in_flight,
             },

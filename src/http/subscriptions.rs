@@ -16,7 +16,7 @@ use super::error::{ApiError, Result};
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use super::subscription_input::{Rules, Seed, parse_change, parse_new};
-use super::subscription_view::SubscriptionView;
+use super::subscription_view::{Defaults, SubscriptionView};
 use super::to_the_end::to_the_end;
 use crate::clock;
 use crate::domain::id::SubscriptionId;
@@ -32,9 +32,20 @@ const MAX_REREADS: usize = 10;
 impl HttpState {
     fn rules(&self) -> Rules<'_> {
         Rules {
-            settings: &self.settings,
+            retry: &self.settings.retry,
+            max_in_flight_total: self.settings.delivery.max_in_flight_total,
+            allow_http: self.settings.address_guard.allow_http,
             guard: self.guard.as_ref(),
         }
+    }
+
+    fn view<'a>(&self, subscription: &'a Subscription) -> SubscriptionView<'a> {
+        let defaults = Defaults {
+            retry: &self.settings.retry,
+            timeout: self.settings.delivery.timeout,
+            max_in_flight: self.settings.delivery.max_in_flight,
+        };
+        SubscriptionView::new(subscription, defaults)
     }
 }
 
@@ -55,9 +66,9 @@ pub async fn create(State(app): State<HttpState>, request: Request) -> Result<Re
         now: clock::now(),
     };
     let subscription = parse_new(&body, app.rules(), seed).map_err(ApiError::invalid_body)?;
-    let settings = app.settings.clone();
-    let stored = to_the_end(async move { store_new(&app, subscription).await }).await?;
-    let view = SubscriptionView::new(&stored, &settings).with_secret(&stored);
+    let task = app.clone();
+    let stored = to_the_end(async move { store_new(&task, subscription).await }).await?;
+    let view = app.view(&stored).with_secret(&stored);
     Ok((StatusCode::CREATED, Json(view)).into_response())
 }
 
@@ -85,16 +96,14 @@ pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Resu
         .store
         .list_subscriptions(tenant.as_deref(), &request)
         .await?;
-    let view = PageView::new(&page, request.limit, |row| {
-        SubscriptionView::new(row, &app.settings)
-    });
+    let view = PageView::new(&page, request.limit, |row| app.view(row));
     Ok(Json(view).into_response())
 }
 
 /// `GET /subscriptions/{id}`.
 pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
     let found = find(&app, SubscriptionId(id)).await?;
-    Ok(Json(SubscriptionView::new(&found, &app.settings)).into_response())
+    Ok(Json(app.view(&found)).into_response())
 }
 
 /// A subscription's secret.
@@ -158,10 +167,10 @@ async fn answer_update(
     id: uuid::Uuid,
     change: impl Fn(&Subscription) -> Result<Subscription> + Send + Sync + 'static,
 ) -> Result<Response> {
-    let settings = app.settings.clone();
+    let task = app.clone();
     let id = SubscriptionId(id);
-    let updated = to_the_end(async move { update(&app, id, change).await }).await?;
-    Ok(Json(SubscriptionView::new(&updated, &settings)).into_response())
+    let updated = to_the_end(async move { update(&task, id, change).await }).await?;
+    Ok(Json(app.view(&updated)).into_response())
 }
 
 async fn update(

@@ -1,1 +1,173 @@
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use axum::routing::MethodFilter;
+use serde_json::Value;
+use tower::ServiceExt;
 
+use super::*;
+
+/// The table's routes with handlers that only say that they were reached, so that the table
+/// and all layers are tested without a database.
+fn stubs(routes: &[Route<HttpState>]) -> Vec<Route<()>> {
+    let stub = |route: &Route<HttpState>| {
+        let filter = MethodFilter::try_from(route.method.clone()).unwrap();
+        Route {
+            method: route.method.clone(),
+            path: route.path,
+            handler: routing::on(filter, async || "reached"),
+        }
+    };
+    routes.iter().map(stub).collect()
+}
+
+async fn call(method: &Method, path: &str, key: Option<(&str, &str)>) -> (u16, HeaderMap, String) {
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some((name, value)) = key {
+        request = request.header(name, value);
+    }
+    let router = assemble(
+        stubs(&guarded_routes()),
+        stubs(&open_routes()),
+        AdminKey::new("right"),
+        Duration::from_secs(5),
+    );
+    let response: Response = router
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+    let (parts, body) = response.into_parts();
+    let text = String::from_utf8(to_bytes(body, 9_999).await.unwrap().to_vec()).unwrap();
+    (parts.status.as_u16(), parts.headers, text)
+}
+
+fn error_of(text: &str) -> String {
+    let body: Value = serde_json::from_str(text).unwrap();
+    body["error"].as_str().unwrap().to_owned()
+}
+
+const KEY: Option<(&str, &str)> = Some(("x-api-key", "right"));
+
+#[tokio::test]
+async fn no_route_of_the_table_is_reached_without_the_key() {
+    let mut seen = 0;
+    for route in guarded_routes() {
+        for path in route.paths() {
+            let path = path.replace("{id}", "0190b5a0-0000-7000-8000-000000000000");
+            for key in [
+                None,
+                Some(("authorization", "Bearer wrong")),
+                Some(("x-api-key", "")),
+            ] {
+                let (status, headers, text) = call(&route.method, &path, key).await;
+                assert_eq!(status, 401, "{} {path}", route.method);
+                assert!(error_of(&text).contains("key is required"));
+                assert_eq!(headers[header::WWW_AUTHENTICATE], "Bearer");
+                assert!(headers.contains_key("x-request-id"));
+            }
+            for key in [
+                KEY,
+                Some(("authorization", "Bearer right")),
+                Some(("x-service-token", "right")),
+            ] {
+                let (status, _, text) = call(&route.method, &path, key).await;
+                assert_eq!(
+                    (status, text.as_str()),
+                    (200, "reached"),
+                    "{} {path}",
+                    route.method
+                );
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen >= 2 * guarded_routes().len());
+}
+
+#[tokio::test]
+async fn every_name_of_a_resource_leads_to_it() {
+    for path in [
+        "/api/v1/events",
+        "/api/events",
+        "/api/v1/subscriptions",
+        "/api/subscriptions",
+        "/api/v1/webhooks",
+        "/api/webhooks",
+        "/api/webhooks/x/deliveries",
+        "/api/deliveries",
+        "/api/events?eventType=candidate.created&limit=50&offset=0",
+    ] {
+        assert_eq!(call(&Method::GET, path, KEY).await.0, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn health_needs_no_key() {
+    for path in ["/health", "/health/live", "/health/ready"] {
+        assert_eq!(call(&Method::GET, path, None).await.0, 200, "{path}");
+        let (status, headers, text) = call(&Method::POST, path, None).await;
+        assert_eq!(status, 405);
+        assert_eq!(headers[header::ALLOW], "GET,HEAD");
+        assert!(error_of(&text).contains("method"));
+    }
+}
+
+#[tokio::test]
+async fn strangers_cannot_tell_which_routes_there_are() {
+    for (method, path) in [
+        (Method::GET, "/"),
+        (Method::GET, "/api/v1/nothing"),
+        (Method::DELETE, "/api/v1/events"),
+        (Method::OPTIONS, "/api/v1/events"),
+        (Method::GET, "/health/"),
+    ] {
+        assert_eq!(call(&method, path, None).await.0, 401, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_routes_and_methods_are_answered_in_our_shape() {
+    let (status, headers, text) = call(&Method::GET, "/api/v1/nothing", KEY).await;
+    assert_eq!(
+        (status, error_of(&text).as_str()),
+        (404, "There is no such route")
+    );
+    assert_eq!(headers["x-content-type-options"], "nosniff");
+    assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+    let (status, headers, text) = call(&Method::DELETE, "/api/v1/events", KEY).await;
+    assert_eq!(status, 405);
+    assert!(error_of(&text).contains("method"));
+    let allowed = headers[header::ALLOW].to_str().unwrap();
+    let mut allowed: Vec<&str> = allowed.split(',').collect();
+    allowed.sort_unstable();
+    assert_eq!(allowed, ["GET", "HEAD", "POST"]);
+}
+
+#[test]
+fn the_real_table_has_no_contradictions() {
+    // The router panics on overlapping routes.
+    let key = AdminKey::new("right");
+    let _: Router<HttpState> =
+        assemble(guarded_routes(), open_routes(), key, Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn an_id_that_is_no_uuid_names_nothing() {
+    let router = || {
+        Router::new().route(
+            "/{id}",
+            routing::get(async |path::PathId(id): path::PathId| id.to_string()),
+        )
+    };
+    for (path, status) in [
+        ("/0190b5a0-0000-7000-8000-000000000000", 200),
+        ("/17", 404),
+        ("/%00", 404),
+        ("/%ff", 404),
+    ] {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = router().oneshot(request).await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{path}");
+    }
+}

@@ -12,13 +12,15 @@ use super::StoreError;
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::Error::{
-            BeginFailed, Database, Encode, Io, PoolClosed, PoolTimedOut, Protocol, Tls,
-            WorkerCrashed,
+            BeginFailed, Configuration, Database, Encode, Io, PoolClosed, PoolTimedOut, Protocol,
+            Tls, WorkerCrashed,
         };
         match error {
             Database(error) => of_database(error.as_ref()),
             Io(_) | Tls(_) | PoolTimedOut | PoolClosed | WorkerCrashed | Protocol(_)
             | BeginFailed => Self::Unavailable(error.to_string()),
+            // Ours (`connect.rs`), or a URL that cannot be read; never quotes it.
+            Configuration(reason) => Self::Broken(reason.to_string()),
             // A value that the protocol cannot carry.
             Encode(_) => Self::Refused(error.to_string()),
             _ => Self::Broken(error.to_string()),
@@ -85,7 +87,7 @@ fn of_sqlite(code: i32) -> Meaning {
         // BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL
         5 | 6 | 7 | 8 | 9 | 10 | 13 | 14 | 15 => Meaning::Unavailable,
         // TOOBIG, CONSTRAINT, MISMATCH
-        18 | 19 | 20 => Meaning::Refused,
+        18..=20 => Meaning::Refused,
         _ => Meaning::Broken,
     }
 }

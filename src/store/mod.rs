@@ -190,7 +190,11 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<KnownKey>>;
 
     /// Commits a group, durably, or leaves nothing behind. Running the same group again after
-    /// an unknown fate is safe: events and deliveries that stand already are left alone.
+    /// an unknown fate is safe: events and deliveries that stand already are left alone, its own
+    /// keys count as taken by it, and where the first run was committed the answer is
+    /// `Committed` even if the directory has moved since. Once a change of a subscription has
+    /// been answered, no group matched against an older version is committed any more. A
+    /// delivery begins with `Progress::new()`; its time of making is the group's `now`.
     async fn accept(&self, group: &AcceptGroup) -> Result<Accepted>;
 
     /// Whether this event is stored: tells the fate of the group it was in.
@@ -207,7 +211,8 @@ pub trait Store: Send + Sync + 'static {
     /// Stores a new subscription; its `version` is drawn here.
     async fn create_subscription(&self, subscription: &Subscription) -> Result<i64>;
 
-    /// Replaces a subscription where its stored version still is `subscription.version`.
+    /// Replaces a subscription where its stored version still is `subscription.version`, and
+    /// draws it a new one. `Overtaken` also where there is no such subscription.
     async fn update_subscription(&self, subscription: &Subscription) -> Result<Changed>;
 
     /// One subscription as it stands, deleted ones included.
@@ -227,14 +232,16 @@ pub trait Store: Send + Sync + 'static {
     /// The events with these ids; missing ones are left out.
     async fn events(&self, ids: &[EventId]) -> Result<Vec<Event>>;
 
-    /// Until when the receiver asked to be left alone.
+    /// Until when the receiver asked to be left alone, the latest of all times it said; may
+    /// have passed.
     async fn hold_until(&self, id: SubscriptionId) -> Result<Option<Timestamp>>;
 
     // --- Record ---
 
     /// Inserts the attempts and moves the deliveries in one commit, and notes the holds that
     /// the receivers asked for. Answers for each record, in order. `Fenced` where the epoch is
-    /// not the lease's any more: then the attempts are stored as stale and nothing moved.
+    /// not the lease's any more: then the attempts are stored as stale and nothing moved. A
+    /// takeover of the lease waits for groups that are being recorded.
     async fn record(&self, group: &RecordGroup) -> Result<Vec<Recorded>>;
 
     // --- Recover ---
@@ -251,7 +258,9 @@ pub trait Store: Send + Sync + 'static {
     async fn forget_keys(&self, before: Timestamp, limit: u32) -> Result<u64>;
 
     /// Takes or renews the lease on the deliveries for `holder`, for `ttl` from now by the
-    /// store's clock. The epoch rises when the holder changes. Safe to call at any time.
+    /// store's clock. The epoch rises when the holder changes, and when one takes the lease that
+    /// was given back. Safe to call at any time. SQLite answers the same epoch always: there the
+    /// lock on the data directory says who owns the deliveries.
     async fn lease(&self, holder: &str, ttl: Duration) -> Result<LeaseState>;
 
     /// Gives the lease back, if `holder` has it, so that another need not wait for its end.

@@ -24,11 +24,11 @@ pub const MAX_OFFSET: u32 = 10_000;
 /// Which page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageRequest {
-    /// Rows, at most [`MAX_PAGE`].
+    /// Rows, held within 1 and [`MAX_PAGE`].
     pub limit: u32,
     /// Go on behind this row.
     pub after: Option<Position>,
-    /// Skip this many rows, at most [`MAX_OFFSET`].
+    /// Skip this many matching rows, held within [`MAX_OFFSET`].
     pub offset: u32,
 }
 

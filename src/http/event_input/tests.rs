@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use serde::de::IgnoredAny;
 
 use super::*;
 
@@ -118,14 +119,18 @@ fn payloads_stay_the_bytes_that_came() {
 }
 
 #[test]
-fn a_payload_shares_the_body_only_where_it_is_most_of_it() {
-    let large = format!(r#"{{"eventType":"a","data":"{}"}}"#, "x".repeat(200));
-    let body = Bytes::from(large);
-    let range = body.as_ptr_range();
-    let payload = kept(&body, std::str::from_utf8(&body[24..200]).unwrap());
-    assert!(range.contains(&payload.as_ptr()));
-    let payload = kept(&body, std::str::from_utf8(&body[24..30]).unwrap());
-    assert!(!range.contains(&payload.as_ptr()));
+fn a_payload_shares_the_body_only_where_it_is_large_and_most_of_it() {
+    for (payload, body, shares) in [
+        (SHARED_FROM, SHARED_FROM * 2, true),
+        (SHARED_FROM, SHARED_FROM * 2 + 2, false),
+        (SHARED_FROM - 1, SHARED_FROM, false),
+    ] {
+        let body = Bytes::from("x".repeat(body));
+        let text = std::str::from_utf8(&body[..payload]).unwrap();
+        let kept = kept(&body, text);
+        assert_eq!(kept.as_ptr() == body.as_ptr(), shares, "{payload}");
+        assert_eq!(kept, text);
+    }
 }
 
 #[test]

@@ -150,7 +150,8 @@ async fn insert<'e>(
     })
 }
 
-/// Which of these keys are taken.
+/// Which of these keys are taken. One probe each, whatever the plan: a join could come to walk
+/// all keys that are not expired.
 pub(super) async fn known_keys(
     pool: &PgPool,
     names: &[KeyName],
@@ -164,7 +165,9 @@ pub(super) async fn known_keys(
     let found = sqlx::query(
         "SELECT k.tenant, k.key, k.event_id, k.content
          FROM unnest($1::text[], $2::text[]) AS n (tenant, key)
-         JOIN idempotency_keys k ON k.tenant = n.tenant AND k.key = n.key
+         CROSS JOIN LATERAL (
+             SELECT * FROM idempotency_keys WHERE tenant = n.tenant AND key = n.key LIMIT 1
+         ) AS k
          WHERE k.taken_at >= $3",
     )
     .bind(tenants)

@@ -18,6 +18,13 @@ const READ: Duration = Duration::from_secs(2);
 const LOCK: Duration = Duration::from_secs(5);
 /// The server's timeouts end a statement; this ends the wait for a server that is gone.
 const ANSWER: Duration = Duration::from_secs(20);
+/// The relay's own statements are few and have one sensible plan each, so they are planned
+/// once. Where they join by equality, it is a group's rows with what was found for them: to be
+/// hashed, for a nested loop would cost the square of the group. Probes are written as `LATERAL`.
+const PLAN_ONCE: &str = "SET plan_cache_mode = force_generic_plan; \
+     SET enable_nestloop = off; SET enable_mergejoin = off";
+/// Lists are planned for their filters.
+const PLAN_EACH: &str = "SET plan_cache_mode = force_custom_plan";
 /// A connection idle for longer is asked whether it still lives before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
@@ -29,7 +36,7 @@ pub(super) struct Pools {
 }
 
 /// Options without a logger of statements: it would format each one.
-pub(super) fn options(settings: &StoreSettings) -> Result<PgConnectOptions> {
+fn options(settings: &StoreSettings) -> Result<PgConnectOptions> {
     let url = settings.database_url.as_ref().ok_or_else(|| {
         StoreError::Broken("no DATABASE_URL is set, and the Postgres store needs one".to_owned())
     })?;
@@ -43,16 +50,23 @@ pub(super) async fn connect(settings: &StoreSettings) -> Result<Pools> {
     let options = options(settings)?;
     let probe = async {
         let mut connection = PgConnection::connect_with(&options).await?;
-        prepare(&mut connection, STATEMENT).await?;
+        prepare(&mut connection, STATEMENT, PLAN_ONCE).await?;
         connection.close().await
     };
     in_time(settings.acquire_timeout, async { Ok(probe.await?) }).await?;
     let reads = (settings.max_connections / 4).max(1);
     let work = settings.max_connections.saturating_sub(reads).max(1);
     Ok(Pools {
-        work: pool(&options, settings, work, STATEMENT),
-        reads: pool(&options, settings, reads, READ),
+        work: pool(&options, settings, work, STATEMENT, PLAN_ONCE),
+        reads: pool(&options, settings, reads, READ, PLAN_EACH),
     })
+}
+
+/// A connection of its own, for work that may take long.
+pub(super) async fn alone(settings: &StoreSettings, limit: Duration) -> Result<PgConnection> {
+    let mut connection = PgConnection::connect_with(&options(settings)?).await?;
+    prepare(&mut connection, limit, PLAN_ONCE).await?;
+    Ok(connection)
 }
 
 fn pool(
@@ -60,6 +74,7 @@ fn pool(
     settings: &StoreSettings,
     connections: u32,
     statement: Duration,
+    plans: &'static str,
 ) -> PgPool {
     PgPoolOptions::new()
         .max_connections(connections)
@@ -75,18 +90,19 @@ fn pool(
             })
         })
         .after_connect(move |connection, _| {
-            Box::pin(async move { prepare(connection, statement).await })
+            Box::pin(async move { prepare(connection, statement, plans).await })
         })
         .connect_lazy_with(options.clone())
 }
 
 /// Makes a session fit for the relay, or refuses its server.
 ///
-/// Generic plans, and no plan without an index: the pending index swings between empty and
-/// millions of rows, and a plan must not depend on when its statistics were taken.
-pub(super) async fn prepare(
+/// No plan without an index: the tables swing between empty and millions of rows, and a plan
+/// must not depend on when its statistics were taken.
+async fn prepare(
     connection: &mut PgConnection,
     statement: Duration,
+    plans: &str,
 ) -> std::result::Result<(), sqlx::Error> {
     let settings = format!(
         "SET synchronous_commit = on; \
@@ -94,7 +110,7 @@ pub(super) async fn prepare(
          SET lock_timeout = {}; \
          SET idle_in_transaction_session_timeout = {}; \
          SET client_min_messages = warning; \
-         SET plan_cache_mode = force_generic_plan; \
+         {plans}; \
          SET enable_seqscan = off; \
          SET enable_bitmapscan = off; \
          SET jit = off",
@@ -109,6 +125,14 @@ pub(super) async fn prepare(
             .await?;
     check_durability(&fsync, &full_page_writes)
         .map_err(|message| sqlx::Error::Configuration(message.into()))
+}
+
+/// A setting as it is in force in a session of this pool.
+pub(super) async fn session_setting(pool: &PgPool, name: &str) -> Result<String> {
+    Ok(sqlx::query_scalar("SELECT current_setting($1)")
+        .bind(name)
+        .fetch_one(pool)
+        .await?)
 }
 
 /// Says what keeps this server from holding the promise that 202 means durable.

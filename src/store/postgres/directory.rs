@@ -138,13 +138,12 @@ pub(super) async fn cancel_pending(
              ORDER BY due_at, seq LIMIT $3
          ),
          locked AS MATERIALIZED (
-             SELECT d.id FROM deliveries d
-             WHERE d.id IN (SELECT id FROM picked) AND d.state = 'pending'
-             ORDER BY d.id FOR UPDATE OF d
+             SELECT id FROM deliveries
+             WHERE id = ANY(ARRAY(SELECT id FROM picked)) AND finished_at IS NULL
+             ORDER BY id FOR UPDATE
          )
-         UPDATE deliveries d
-         SET state = 'cancelled', finished_at = $2, version = d.version + 1
-         FROM locked WHERE d.id = locked.id AND d.state = 'pending'",
+         UPDATE deliveries SET state = 'cancelled', finished_at = $2, version = version + 1
+         WHERE id = ANY(ARRAY(SELECT id FROM locked)) AND finished_at IS NULL",
     )
     .bind(id.0)
     .bind(At(now))

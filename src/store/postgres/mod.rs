@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::migrate::{Migrate, Migrator};
-use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Executor};
 
 use self::connect::{Pools, answered};
@@ -53,12 +52,15 @@ impl PostgresStore {
         })
     }
 
+    /// A setting of the relay's own sessions, as the server has it in force.
+    pub async fn session_setting(&self, name: &str) -> Result<String> {
+        answered(connect::session_setting(&self.pools.work, name)).await
+    }
+
     /// Applies the migrations that are missing and names them. Processes that migrate at the
     /// same time take turns.
     pub async fn migrate(&self) -> Result<Vec<String>> {
-        let options = connect::options(&self.settings)?;
-        let mut connection = PgConnection::connect_with(&options).await?;
-        connect::prepare(&mut connection, MIGRATION).await?;
+        let mut connection = connect::alone(&self.settings, MIGRATION).await?;
         // Another process may be migrating just now.
         connection.execute("SET lock_timeout = '10min'").await?;
         // The lock counts: the migrator's own is taken within this one.

@@ -15,8 +15,9 @@ use crate::store::{RecordGroup, Recorded, Result, StoreError};
 /// `epoch`) waits for it, and what comes after the takeover sees its epoch. A renewal does not
 /// conflict. Rows come sorted by delivery, so that two groups never wait for each other.
 ///
-/// Answers one row per record that did not move, with whether its attempt stood already as
-/// one that did; and the epoch.
+/// The rows are asked for by `id = ANY`, and `finished_at IS NULL` stands for pending, so that
+/// the primary key is the only index that any plan can use: "pending" would let a plan made in
+/// quiet times walk the whole backlog later.
 const RECORD: &str = "
 WITH lease AS MATERIALIZED (SELECT epoch FROM leases WHERE partition = 0 FOR KEY SHARE),
 moved AS (
@@ -28,7 +29,8 @@ moved AS (
             $8::int[], $9::int[], $10::int[], $11::bigint[], $12::bigint[])
         AS r (delivery_id, guard, state, due_at, finished_at, number, round, round_attempts,
             aged_us, version)
-    WHERE d.id = r.delivery_id AND d.version = r.guard AND d.state = 'pending'
+    WHERE d.id = ANY($3) AND d.id = r.delivery_id AND d.version = r.guard
+        AND d.finished_at IS NULL
         AND (SELECT epoch FROM lease) = $1
     RETURNING d.id
 ),
@@ -152,8 +154,10 @@ async fn recall(pool: &PgPool, group: &RecordGroup, fates: &mut [Recorded]) -> R
     let stood: HashMap<Uuid, bool> = sqlx::query_as(
         "SELECT a.id, a.stale
          FROM unnest($1::uuid[], $2::int[], $3::uuid[]) AS r (delivery_id, number, id)
-         JOIN attempts a
-             ON a.delivery_id = r.delivery_id AND a.number = r.number AND a.id = r.id",
+         CROSS JOIN LATERAL (
+             SELECT id, stale FROM attempts
+             WHERE delivery_id = r.delivery_id AND number = r.number AND id = r.id LIMIT 1
+         ) AS a",
     )
     .bind(
         missing

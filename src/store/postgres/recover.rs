@@ -39,15 +39,13 @@ pub(super) async fn pending_subscriptions(
         .collect())
 }
 
-/// Forgets a batch of old keys; one that is taken again meanwhile stays.
+/// Forgets a batch of old keys; one that is being taken again stays.
 pub(super) async fn forget_keys(pool: &PgPool, before: Timestamp, limit: u32) -> Result<u64> {
     let done = sqlx::query(
-        "DELETE FROM idempotency_keys k
-         USING (
-             SELECT tenant, key FROM idempotency_keys
-             WHERE taken_at < $1 ORDER BY taken_at LIMIT $2
-         ) AS old
-         WHERE k.tenant = old.tenant AND k.key = old.key AND k.taken_at < $1",
+        "DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
+             SELECT ctid FROM idempotency_keys
+             WHERE taken_at < $1 ORDER BY taken_at LIMIT $2 FOR UPDATE SKIP LOCKED
+         ))",
     )
     .bind(At(before))
     .bind(i64::from(limit))

@@ -48,6 +48,9 @@ impl Pools {
 }
 
 /// Opens the file, making it where it is missing, readable by its owner alone.
+///
+/// Statistics are never gathered (`ANALYZE`, `PRAGMA optimize`): the pending index swings between
+/// empty and all there is, and plans must not depend on when somebody looked.
 pub(super) async fn open(settings: &StoreSettings) -> Result<Pools> {
     let path = settings.data_dir.join(FILE);
     make_private(&settings.data_dir, &path).map_err(|error| {
@@ -79,8 +82,7 @@ pub(super) async fn open(settings: &StoreSettings) -> Result<Pools> {
     };
     let writer = options
         .clone()
-        .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
-        .optimize_on_close(true, 400);
+        .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"));
     let writer = pool(1).connect_with(writer).await?;
     let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "1"));
     Ok(Pools { writer, readers })

@@ -1,0 +1,154 @@
+//! Whom a group's events reach, and the hand-over of what was committed.
+
+use std::sync::Arc;
+
+use super::queue::Group;
+use crate::actors::deps::Deps;
+use crate::actors::handle::NewEvent;
+use crate::actors::lane::{Reservation, WaitingDelivery};
+use crate::clock;
+use crate::delivery::payload::LoadedEvent;
+use crate::domain::delivery::{PendingDelivery, Progress};
+use crate::domain::event::Event;
+use crate::domain::id::{DeliveryId, SubscriptionId};
+use crate::domain::idempotency::{ItemFate, UnitFate};
+use crate::domain::subscription::Subscription;
+use crate::faults::Point;
+use crate::feed::Notice;
+
+/// Deliveries in one group at most, unless a single unit has more: that one commits alone.
+const MAX_GROUP_DELIVERIES: usize = 5_000;
+/// The deliveries of a group's events.
+#[derive(Default)]
+pub struct Matched {
+    /// The directory's version that they were matched against.
+    pub version: i64,
+    /// In the order of the events.
+    pub deliveries: Vec<MatchedDelivery>,
+    /// Deliveries of each event.
+    counts: Vec<usize>,
+}
+
+/// One match.
+pub struct MatchedDelivery {
+    /// To be committed.
+    pub delivery: PendingDelivery,
+    event: Arc<Event>,
+    subscription: Arc<Subscription>,
+    reservation: Option<Reservation>,
+}
+
+impl Matched {
+    /// Matches events that are about to be committed.
+    pub fn of(deps: &Deps, fresh: &[NewEvent]) -> Self {
+        let events = fresh.iter().map(|new| new.event.as_ref());
+        let (version, matches) = deps.directory.match_events(events);
+        let counts = matches.iter().map(Vec::len).collect();
+        let mut deliveries = Vec::new();
+        for (new, subscriptions) in fresh.iter().zip(matches) {
+            for subscription in subscriptions {
+                let delivery = PendingDelivery {
+                    id: DeliveryId(clock::uuid()),
+                    event_id: new.event.id,
+                    subscription_id: subscription.id,
+                    due_at: new.event.received_at,
+                    progress: Progress::new(),
+                };
+                let event = Arc::clone(&new.event);
+                deliveries.push(MatchedDelivery {
+                    delivery,
+                    event,
+                    subscription,
+                    reservation: None,
+                });
+            }
+        }
+        Self {
+            version,
+            deliveries,
+            counts,
+        }
+    }
+
+    /// Where the group makes too many deliveries: the unit, not the first, from which on it
+    /// has to be split.
+    pub fn too_many(&self, group: &Group, fates: &[UnitFate]) -> Option<usize> {
+        if self.deliveries.len() <= MAX_GROUP_DELIVERIES || group.units.len() < 2 {
+            return None;
+        }
+        let mut counts = self.counts.iter();
+        let mut sum = 0;
+        for (index, fate) in fates.iter().enumerate() {
+            let UnitFate::Accepted(items) = fate else {
+                continue;
+            };
+            let fresh = items.iter().filter(|fate| **fate == ItemFate::New).count();
+            sum += counts.by_ref().take(fresh).sum::<usize>();
+            if sum > MAX_GROUP_DELIVERIES {
+                return Some(index.max(1));
+            }
+        }
+        None
+    }
+
+    /// Holds the deliveries' ids in the windows that take them.
+    pub fn reserve(&mut self, deps: &Deps) {
+        if !deps.ownership.may_deliver() {
+            return;
+        }
+        for one in &mut self.deliveries {
+            if one.subscription.state.delivers() {
+                one.reservation = deps
+                    .lanes
+                    .get(one.subscription.id)
+                    .and_then(|lane| Reservation::make(&lane, one.delivery.id));
+            }
+        }
+    }
+
+    /// Nothing was committed.
+    pub fn withdraw(self) {
+        for reservation in self
+            .deliveries
+            .into_iter()
+            .filter_map(|one| one.reservation)
+        {
+            reservation.withdraw();
+        }
+    }
+
+    /// Offers what is reserved, and wakes whoever has to page the rest.
+    pub fn hand_over(self, deps: &Deps) {
+        let mut declined: Vec<SubscriptionId> = Vec::new();
+        let mut loaded: Option<Arc<LoadedEvent>> = None;
+        for one in self.deliveries {
+            let Some(reservation) = one.reservation else {
+                if one.subscription.state.delivers() {
+                    declined.push(one.subscription.id);
+                }
+                continue;
+            };
+            // Deliveries of one event stand together and share it.
+            if loaded
+                .as_ref()
+                .is_none_or(|loaded| loaded.event().id != one.event.id)
+            {
+                loaded = LoadedEvent::within(&deps.budget, &one.event).map(Arc::new);
+            }
+            reservation.offer(WaitingDelivery {
+                delivery: one.delivery,
+                event: loaded.clone(),
+            });
+        }
+        declined.sort_unstable();
+        declined.dedup();
+        if declined.is_empty() || deps.faults.muted(Point::Handover) {
+            return;
+        }
+        if deps.ownership.may_deliver() {
+            deps.wake_for_more(&declined);
+        } else {
+            deps.feed.announce(Notice::Due(declined));
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Handing events over and telling the sender what became of them.
+//!
+//! A request's events are one unit unless the sender asks otherwise: all are accepted or none.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use futures_util::future::join_all;
+use serde::Serialize;
+
+use super::error::{ApiError, Fault, Result, in_one_line};
+use super::event_input::{Input, Item};
+use crate::actors::{AcceptAnswer, NewEvent};
+use crate::domain::event::Event;
+use crate::domain::id::EventId;
+use crate::domain::idempotency::ItemFate;
+
+const KEY_CONFLICT: &str = "was used before for other content";
+const TRY_AGAIN: &str = "temporarily unavailable";
+
+/// All or nothing. `accept` hands a unit to the engine.
+pub async fn accept_whole<F>(
+    input: Input,
+    accept: impl FnOnce(Vec<NewEvent>) -> F,
+) -> Result<Response>
+where
+    F: Future<Output = AcceptAnswer>,
+{
+    let mut unit = Vec::with_capacity(input.items.len());
+    let mut faults = Vec::new();
+    for item in input.items {
+        match item.event {
+            Ok(event) => unit.push(event),
+            Err(of_item) => faults.extend(of_item),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(ApiError::invalid_body(faults));
+    }
+    let events: Vec<Arc<Event>> = unit.iter().map(|new| new.event.clone()).collect();
+    let fates = accepted(accept(unit).await, input.is_batch)?;
+    let answer = match (events.as_slice(), fates.as_slice()) {
+        ([event], [fate]) if !input.is_batch => Json(SingleView::new(event, *fate)).into_response(),
+        _ => {
+            let results = events.iter().zip(&fates);
+            Json(BatchView {
+                message: format!("All {} events successfully enqueued", events.len()),
+                results: results
+                    .map(|(event, fate)| ResultView::success(event, *fate))
+                    .collect(),
+            })
+            .into_response()
+        }
+    };
+    Ok((StatusCode::ACCEPTED, answer).into_response())
+}
+
+/// The items' fates, or the answer for a unit of which nothing is stored.
+fn accepted(answer: AcceptAnswer, is_batch: bool) -> Result<Vec<ItemFate>> {
+    match answer {
+        AcceptAnswer::Accepted(fates) => Ok(fates),
+        AcceptAnswer::Conflict(items) => {
+            let path = |index| match is_batch {
+                true => format!("[{index}].idempotencyKey"),
+                false => "idempotencyKey".to_owned(),
+            };
+            let faults: Vec<Fault> = items
+                .into_iter()
+                .map(|index| Fault::new(path(index), KEY_CONFLICT))
+                .collect();
+            let message = format!("Idempotency key conflict: {}", in_one_line(&faults));
+            Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, message).with(faults))
+        }
+        AcceptAnswer::Refused(reason) => {
+            Err(ApiError::invalid_body(vec![Fault::new("body", reason)]))
+        }
+        AcceptAnswer::Overloaded => Err(ApiError::unavailable(
+            "Too many events are waiting to be stored; try again soon",
+        )),
+        AcceptAnswer::Unavailable => Err(ApiError::unavailable(
+            "The database did not answer in time; nothing was acknowledged; try again soon",
+        )),
+        AcceptAnswer::Draining => Err(ApiError::unavailable(
+            "This node is stopping; try again soon",
+        )),
+    }
+}
+
+/// Each on its own (`?atomic=false`), handed over in their order.
+pub async fn accept_each<F>(
+    items: Vec<Item>,
+    accept: impl Fn(Vec<NewEvent>) -> F,
+) -> Result<Response>
+where
+    F: Future<Output = AcceptAnswer>,
+{
+    let results: Vec<ResultView> =
+        join_all(items.into_iter().map(|item| accept_one(item, &accept))).await;
+    let all = results.len();
+    let turned_away = results.iter().filter(|result| result.turned_away).count();
+    if turned_away == all {
+        return Err(ApiError::unavailable(
+            "No event could be stored; try again soon",
+        ));
+    }
+    let stored = results
+        .iter()
+        .filter(|result| result.error.is_none())
+        .count();
+    let (code, message) = if stored == all {
+        (
+            StatusCode::ACCEPTED,
+            format!("All {all} events successfully enqueued"),
+        )
+    } else {
+        (
+            StatusCode::MULTI_STATUS,
+            format!("{stored} of {all} events enqueued"),
+        )
+    };
+    Ok((code, Json(BatchView { message, results })).into_response())
+}
+
+async fn accept_one<F>(item: Item, accept: &impl Fn(Vec<NewEvent>) -> F) -> ResultView
+where
+    F: Future<Output = AcceptAnswer>,
+{
+    let new = match item.event {
+        Ok(new) => new,
+        Err(faults) => return ResultView::failed(item.event_type, in_one_line(&faults)),
+    };
+    let event = new.event.clone();
+    match accept(vec![new]).await {
+        AcceptAnswer::Accepted(fates) => {
+            ResultView::success(&event, fates.first().copied().unwrap_or(ItemFate::New))
+        }
+        AcceptAnswer::Conflict(_) => {
+            ResultView::failed(item.event_type, format!("idempotencyKey {KEY_CONFLICT}"))
+        }
+        AcceptAnswer::Refused(reason) => ResultView::failed(item.event_type, reason),
+        AcceptAnswer::Overloaded | AcceptAnswer::Unavailable | AcceptAnswer::Draining => {
+            ResultView {
+                turned_away: true,
+                ..ResultView::failed(item.event_type, TRY_AGAIN.to_owned())
+            }
+        }
+    }
+}
+
+/// The id that an item goes by, and whether it was there before.
+fn identity(event: &Event, fate: ItemFate) -> (EventId, bool) {
+    match fate {
+        ItemFate::New => (event.id, false),
+        ItemFate::Duplicate(first) => (first, true),
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SingleView {
+    event_id: EventId,
+    id: EventId,
+    event_type: String,
+    status: &'static str,
+    duplicate: bool,
+    message: &'static str,
+}
+
+impl SingleView {
+    fn new(event: &Event, fate: ItemFate) -> Self {
+        let (id, duplicate) = identity(event, fate);
+        Self {
+            event_id: id,
+            id,
+            event_type: event.event_type.as_str().to_owned(),
+            status: "success",
+            duplicate,
+            message: "Event accepted",
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct BatchView {
+    message: String,
+    results: Vec<ResultView>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ResultView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<EventId>,
+    event_type: Option<String>,
+    status: &'static str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    duplicate: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// Nothing is wrong with the item; another try may succeed.
+    #[serde(skip)]
+    turned_away: bool,
+}
+
+impl ResultView {
+    fn failed(event_type: Option<String>, error: String) -> Self {
+        Self {
+            event_id: None,
+            event_type,
+            status: "failed",
+            duplicate: false,
+            error: Some(error),
+            turned_away: false,
+        }
+    }
+
+    fn success(event: &Event, fate: ItemFate) -> Self {
+        let (id, duplicate) = identity(event, fate);
+        Self {
+            event_id: Some(id),
+            event_type: Some(event.event_type.as_str().to_owned()),
+            status: "success",
+            duplicate,
+            error: None,
+            turned_away: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,17 @@
+//! The contract of the store, held against both implementations.
+//!
+//! Every case runs on SQLite in a directory of its own and on Postgres in a database of its
+//! own, made from `TEST_DATABASE_URL` (a superuser's) and dropped at the end. `make test` sets
+//! it; a missing Postgres fails the run.
+
+#[macro_use]
+mod bed;
+mod sample;
+
+mod accept;
+mod directory;
+mod lists;
+mod migrations;
+mod postgres;
+mod record;
+mod recover;

@@ -1,0 +1,248 @@
+//! Recover and operate: who waits, who owns, what may be forgotten, what is tried again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use posthaste::domain::delivery::{DeliveryState, Progress};
+use posthaste::domain::subscription::SubscriptionState;
+use posthaste::store::{Accepted, LeaseState, Moved, PostgresStore, Recorded, Store, StoreError};
+
+use crate::bed::{Bed, on_postgres};
+use crate::sample::{
+    accepted, answered, at, event, events, group, key, key_name, move_to, record_group, recorded,
+    subscribe,
+};
+
+on_both_stores!(
+    active_subscriptions_with_something_pending_are_told,
+    a_retry_starts_the_next_round,
+    old_keys_are_forgotten_in_batches,
+    the_holder_keeps_its_epoch,
+    an_installation_keeps_its_name,
+);
+
+async fn active_subscriptions_with_something_pending_are_told(bed: Bed) {
+    let store = &*bed.store;
+    let mut waiting = Vec::new();
+    for n in 0..5 {
+        let to = subscribe(store, &n.to_string()).await.id;
+        let mut group = group(store, events(3), &[to]).await;
+        for (delivery, second) in group.deliveries.iter_mut().zip([90, 10 + n, 50]) {
+            delivery.due_at = at(second);
+        }
+        assert_eq!(store.accept(&group).await.unwrap(), Accepted::Committed);
+        waiting.push((to, at(10 + n)));
+    }
+    subscribe(store, "nothing pending").await;
+    let done = subscribe(store, "done").await.id;
+    for delivery in accepted(store, 2, done).await {
+        recorded(store, bed.epoch, answered(delivery, 200)).await;
+    }
+    let paused = subscribe(store, "paused").await;
+    accepted(store, 2, paused.id).await;
+    move_to(store, &paused, SubscriptionState::Paused).await;
+
+    assert_eq!(
+        store.pending_subscriptions(None, 100).await.unwrap(),
+        waiting
+    );
+    let mut walked = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.pending_subscriptions(after, 2).await.unwrap();
+        let Some((last, _)) = page.last() else { break };
+        after = Some(*last);
+        walked.extend(page);
+    }
+    assert_eq!(walked, waiting);
+}
+
+async fn a_retry_starts_the_next_round(bed: Bed) {
+    let store = &*bed.store;
+    let to = subscribe(store, "a").await.id;
+    let mut delivery = accepted(store, 1, to).await[0];
+    for _ in 0..2 {
+        let record = answered(delivery, 500);
+        delivery.progress = record.verdict.progress;
+        assert_eq!(recorded(store, bed.epoch, record).await, Recorded::Moved);
+    }
+    let id = delivery.id;
+    assert_eq!(
+        store.delivery(id).await.unwrap().unwrap().state,
+        DeliveryState::Failed
+    );
+    let version = delivery.progress.version;
+    assert_eq!(
+        store.retry_delivery(id, version - 1, at(50)).await.unwrap(),
+        Moved::Overtaken
+    );
+    assert_eq!(
+        store.retry_delivery(id, version, at(50)).await.unwrap(),
+        Moved::Done
+    );
+    assert_eq!(
+        store.retry_delivery(id, version, at(50)).await.unwrap(),
+        Moved::Overtaken
+    );
+    let row = store.delivery(id).await.unwrap().unwrap();
+    assert_eq!(
+        (row.state, row.due_at, row.finished_at),
+        (DeliveryState::Pending, at(50), None)
+    );
+    let expected = Progress {
+        attempts: 2,
+        round: 2,
+        round_attempts: 0,
+        aged: Duration::ZERO,
+        version: version + 1,
+    };
+    assert_eq!(row.progress, expected);
+    assert_eq!(row.progress, delivery.progress.next_round());
+    let due = store.due_page(to, at(50), 10).await.unwrap().due[0].delivery;
+    assert_eq!(
+        recorded(store, bed.epoch, answered(due, 200)).await,
+        Recorded::Moved
+    );
+}
+
+async fn old_keys_are_forgotten_in_batches(bed: Bed) {
+    let store = &*bed.store;
+    for n in 0..30 {
+        let mut group = group(store, vec![event("1")], &[]).await;
+        group.keys = vec![key(&n.to_string(), group.events[0].id)];
+        group.now = at(n);
+        assert_eq!(store.accept(&group).await.unwrap(), Accepted::Committed);
+    }
+    let mut batches = Vec::new();
+    for _ in 0..4 {
+        batches.push(store.forget_keys(at(25), 10).await.unwrap());
+    }
+    assert_eq!(batches, [10, 10, 5, 0]);
+    let names: Vec<_> = (0..30).map(|n| key_name(&n.to_string())).collect();
+    assert_eq!(store.known_keys(&names, at(-3600)).await.unwrap().len(), 5);
+}
+
+async fn the_holder_keeps_its_epoch(bed: Bed) {
+    let held = LeaseState::Held { epoch: bed.epoch };
+    for _ in 0..3 {
+        let lease = bed
+            .store
+            .lease("bed", Duration::from_secs(60))
+            .await
+            .unwrap();
+        assert_eq!(lease, held);
+    }
+    bed.store.release_lease("somebody else").await.unwrap();
+    assert_eq!(
+        bed.store
+            .lease("bed", Duration::from_secs(60))
+            .await
+            .unwrap(),
+        held
+    );
+}
+
+async fn an_installation_keeps_its_name(bed: Bed) {
+    bed.store.ping().await.unwrap();
+    let name = bed.store.installation().await.unwrap();
+    assert_eq!(name.len(), 12);
+    assert_eq!(bed.store.installation().await.unwrap(), name);
+    bed.store.close().await;
+    let closed = bed.store.ping().await;
+    assert!(
+        matches!(closed, Err(StoreError::Unavailable(_))),
+        "{closed:?}"
+    );
+}
+
+/// Two processes on one Postgres. A lease of no length has ended by the server's clock as soon
+/// as it was taken, whatever the clocks of the nodes say.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_takeover_raises_the_epoch_and_fences_the_old_holder() {
+    on_postgres(async |bed: Bed| {
+        let long = Duration::from_secs(3600);
+        let a = &*bed.store;
+        let b = PostgresStore::connect(&bed.settings).await.unwrap();
+        let held = |epoch| LeaseState::Held { epoch };
+        let by = |holder: &str| LeaseState::HeldBy {
+            holder: holder.to_owned(),
+        };
+        assert_eq!(bed.epoch, 1);
+        assert_eq!(b.lease("b", long).await.unwrap(), by("bed"));
+        assert_eq!(a.lease("bed", Duration::ZERO).await.unwrap(), held(1));
+
+        let to = subscribe(a, "a").await.id;
+        let deliveries = accepted(a, 2, to).await;
+        // Ended, but nobody took it: what its holder has in hand is still recorded.
+        assert_eq!(
+            recorded(a, 1, answered(deliveries[0], 200)).await,
+            Recorded::Moved
+        );
+        assert_eq!(b.lease("b", long).await.unwrap(), held(2));
+        assert_eq!(a.lease("bed", long).await.unwrap(), by("b"));
+        let late = record_group(1, vec![answered(deliveries[1], 500)]);
+        assert!(matches!(a.record(&late).await, Err(StoreError::Fenced)));
+        assert_eq!(
+            recorded(&b, 2, answered(deliveries[1], 200)).await,
+            Recorded::Moved
+        );
+
+        a.release_lease("bed").await.unwrap();
+        assert_eq!(a.lease("bed", long).await.unwrap(), by("b"));
+        b.release_lease("b").await.unwrap();
+        assert_eq!(a.lease("bed", long).await.unwrap(), held(3));
+        // Given back and taken again by the same holder: its old epoch is over.
+        a.release_lease("bed").await.unwrap();
+        assert_eq!(a.lease("bed", long).await.unwrap(), held(4));
+        b.close().await;
+    })
+    .await;
+}
+
+/// Nodes that fight for a lease of no length while each records under the epoch it got.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_epoch_is_held_by_one_alone() {
+    on_postgres(async |bed: Bed| {
+        let to = subscribe(&*bed.store, "a").await.id;
+        let deliveries = accepted(&*bed.store, 60, to).await;
+        bed.store.release_lease("bed").await.unwrap();
+        let store: Arc<dyn Store> = bed.store.clone();
+        let nodes = (0..4).map(|n| {
+            let (store, deliveries) = (store.clone(), deliveries.clone());
+            tokio::spawn(async move {
+                let mut epochs = Vec::new();
+                let mut moved = 0;
+                for delivery in deliveries {
+                    let holder = format!("node {n}");
+                    let lease = store.lease(&holder, Duration::ZERO).await.unwrap();
+                    let LeaseState::Held { epoch } = lease else {
+                        continue;
+                    };
+                    epochs.push(epoch);
+                    let group = record_group(epoch, vec![answered(delivery, 200)]);
+                    match store.record(&group).await {
+                        Ok(fates) => moved += usize::from(fates[0] == Recorded::Moved),
+                        Err(StoreError::Fenced) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                epochs.dedup();
+                (epochs, moved)
+            })
+        });
+        let mut all = Vec::new();
+        let mut moved = 0;
+        for node in futures_util::future::join_all(nodes).await {
+            let (epochs, by_it) = node.unwrap();
+            all.extend(epochs);
+            moved += by_it;
+        }
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count, "two nodes had the same epoch");
+        let left = store.due_page(to, at(0), 100).await.unwrap().due.len();
+        assert_eq!(moved + left, 60);
+    })
+    .await;
+}
