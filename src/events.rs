@@ -44,6 +44,13 @@ pub enum EngineEvent {
         /// Until when.
         until: Timestamp,
     },
+    /// What was pending of a deleted subscription is cancelled.
+    DeliveriesCancelled {
+        /// Whose.
+        subscription: SubscriptionId,
+        /// How many.
+        count: u64,
+    },
     /// An actor died and was started again.
     ActorRestarted(&'static str),
     /// All subscriptions were looked over for due deliveries.

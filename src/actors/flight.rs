@@ -40,6 +40,7 @@ pub fn launch(
                 let record = deps.courier.deliver(&assignment).await;
                 // The event's memory is free before the outcome is recorded.
                 drop((assignment, item.event));
+                call.hear(&record.verdict);
                 deps.slots.note_unrecorded();
                 deps.recorder.push(Finished::new(record, ticket));
             }

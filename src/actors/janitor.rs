@@ -12,6 +12,7 @@ use super::deps::Deps;
 use super::timer::{Pause, Timer};
 use crate::clock;
 use crate::domain::id::SubscriptionId;
+use crate::events::EngineEvent;
 use crate::store::Result;
 
 /// Rows in one batch.
@@ -127,7 +128,14 @@ impl Deps {
         while batches.go_on(self) {
             batches.count(self.store.cancel_pending(id, clock::now(), BATCH).await?);
         }
-        Ok(batches.sum)
+        let count = batches.sum;
+        if count > 0 {
+            self.events.tell(|| EngineEvent::DeliveriesCancelled {
+                subscription: id,
+                count,
+            });
+        }
+        Ok(count)
     }
 }
 

@@ -15,6 +15,7 @@ use super::address::Address;
 use super::dispatcher::DispatcherMessage;
 use super::subscription::SubscriptionMessage;
 use crate::delivery::payload::LoadedEvent;
+use crate::domain::Timestamp;
 use crate::domain::delivery::{PendingDelivery, Verdict};
 use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::domain::window::{Waiting, Window};
@@ -34,6 +35,15 @@ impl Waiting for WaitingDelivery {
     }
 }
 
+/// What a receiver said about itself, whatever became of the delivery that it answered.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Heard {
+    /// It asked to be left alone until then.
+    pub hold_until: Option<Timestamp>,
+    /// It said that it is gone.
+    pub gone: bool,
+}
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Lane {
@@ -41,6 +51,8 @@ pub struct Lane {
     window: Mutex<Window<WaitingDelivery>>,
     /// What was recorded since the actor last looked. Bounded by the window.
     verdicts: Mutex<Vec<Verdict>>,
+    /// What was heard since the actor last listened.
+    heard: Mutex<Heard>,
     /// HTTP calls under way, their recording not counted.
     calls: AtomicU32,
     actor: Mutex<Option<ActorRef<SubscriptionMessage>>>,
@@ -67,6 +79,7 @@ impl Lane {
             subscription,
             window: Mutex::new(Window::new(bound)),
             verdicts: Mutex::default(),
+            heard: Mutex::default(),
             calls: AtomicU32::new(0),
             actor: Mutex::default(),
             woken: AtomicBool::new(false),
@@ -146,6 +159,19 @@ impl Lane {
         std::mem::take(&mut locked(&self.verdicts))
     }
 
+    /// Takes note of what a receiver said about itself. It counts from its answer on, not from
+    /// the answer's record: told before the call ends, it stops the call that would follow.
+    pub fn hear(&self, verdict: &Verdict) {
+        let mut heard = locked(&self.heard);
+        heard.hold_until = heard.hold_until.max(verdict.hold_until);
+        heard.gone |= verdict.gone;
+    }
+
+    /// What was heard since this was last asked.
+    pub fn take_heard(&self) -> Heard {
+        std::mem::take(&mut locked(&self.heard))
+    }
+
     /// Whether an attempt of that delivery is being made or recorded.
     pub fn is_flying(&self, id: DeliveryId) -> bool {
         self.window().is_flying(id)
@@ -191,6 +217,11 @@ impl Call {
     pub fn start(lane: &Arc<Lane>) -> Self {
         lane.calls.fetch_add(1, Ordering::AcqRel);
         Self(Arc::clone(lane))
+    }
+
+    /// See [`Lane::hear`].
+    pub fn hear(&self, verdict: &Verdict) {
+        self.0.hear(verdict);
     }
 }
 

@@ -20,7 +20,7 @@ use crate::clock;
 use crate::delivery::deliver::Receiver;
 use crate::domain::Timestamp;
 use crate::domain::admission::{self, Admission, Situation};
-use crate::domain::delivery::{Settlement, Verdict};
+use crate::domain::delivery::Settlement;
 use crate::domain::id::SubscriptionId;
 use crate::domain::rate_limit::TokenBucket;
 use crate::domain::subscription::{REASON_GONE, Subscription, SubscriptionState};
@@ -142,16 +142,12 @@ impl State {
         if changed {
             self.lane.window().flush();
         }
+        self.listen();
         self.learn(now);
         self.note_due(now);
         let Some((subscription, receiver)) = self.readied() else {
             return self.leave_if_empty();
         };
-        if self.gone == Some(subscription.version) {
-            // The directory will tell; until then this actor stays, because the next would ask.
-            self.lane.window().flush();
-            return Next::Stay;
-        }
         if !self.delivers(&subscription) {
             return self.leave_if_empty();
         }
@@ -194,32 +190,35 @@ impl State {
 
     fn delivers(&self, subscription: &Subscription) -> bool {
         subscription.state.delivers()
+            && self.gone != Some(subscription.version)
             && self.deps.ownership.may_deliver()
             && !self.deps.is_draining()
     }
 
     /// Draws the consequences of what was recorded since.
     fn learn(&mut self, now: Timestamp) {
-        let verdicts = self.lane.take_verdicts();
-        for Verdict {
-            settlement,
-            hold_until,
-            gone,
-            ..
-        } in verdicts
-        {
-            if let Settlement::RetryAt(at) = settlement {
+        for verdict in self.lane.take_verdicts() {
+            if let Settlement::RetryAt(at) = verdict.settlement {
                 self.next_due = Some(self.next_due.map_or(at, |due| due.min(at)));
             }
-            if let Some(until) = hold_until {
+            // Heard before, but perhaps by an actor that has died since.
+            if let Some(until) = verdict.hold_until {
                 self.hold(until);
-            }
-            if gone {
-                self.deactivate();
             }
         }
         if self.hold_until.is_some_and(|until| until <= now) {
             self.hold_until = None;
+        }
+    }
+
+    /// Draws the consequences of what the receiver said about itself.
+    fn listen(&mut self) {
+        let heard = self.lane.take_heard();
+        if let Some(until) = heard.hold_until {
+            self.hold(until);
+        }
+        if heard.gone {
+            self.deactivate();
         }
     }
 
@@ -236,7 +235,7 @@ impl State {
 
     /// The receiver said that it is gone: nothing more is sent to it, from this moment.
     fn deactivate(&mut self) {
-        let version = self.ready.as_ref().map(|(known, _)| known.version);
+        let version = self.deps.directory.get(self.id).map(|known| known.version);
         if self.gone == version {
             return;
         }
@@ -269,12 +268,18 @@ impl State {
             if !self.hold_known || self.lane.window().waiting() == 0 {
                 return None;
             }
+            // In this order: what the last call's answer said is heard once the call has ended.
+            let in_flight = self.lane.calls();
+            self.listen();
+            if !self.delivers(subscription) {
+                return None;
+            }
             let instant = clock::instant();
             let situation = Situation {
                 state: subscription.state,
                 hold_until: self.hold_until,
                 bucket: self.bucket.as_ref(),
-                in_flight: self.lane.calls(),
+                in_flight,
                 max_in_flight: bound,
                 now,
                 instant,
@@ -376,11 +381,20 @@ impl State {
     /// Held or deleted: nothing stays in memory, and the actor leaves once nothing flies.
     fn leave_if_empty(&mut self) -> Next {
         self.lane.window().flush();
-        if self.lane.retire_empty() {
+        if !self.awaits_deactivation() && self.lane.retire_empty() {
             self.hand_in(None);
             return Next::Leave;
         }
         Next::Stay
+    }
+
+    /// Whether nobody but this actor knows yet that the receiver is gone: the next actor would
+    /// send to it. The change wakes it.
+    fn awaits_deactivation(&self) -> bool {
+        let known = self.deps.directory.get(self.id);
+        self.gone.is_some()
+            && known.is_some_and(|known| known.state.delivers() && self.gone == Some(known.version))
+            && self.deps.ownership.may_deliver()
     }
 
     fn hand_in(&self, next_due: Option<Timestamp>) {

@@ -3,15 +3,27 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod delivering;
-#[cfg(feature = "faults")]
-mod panics;
-#[cfg(feature = "faults")]
-mod suspending;
+#[path = "../transport/receiver.rs"]
+#[allow(dead_code, reason = "the transport's tests use the rest")]
+mod raw;
 
+mod batches;
+mod changing;
+mod delivering;
+mod holding;
+mod hostile;
+mod idempotency;
 mod killing;
+mod limits;
 mod lost_notices;
 mod overtaken;
+#[cfg(feature = "faults")]
+mod panics;
+mod reading;
+mod replacing;
+mod retrying;
 mod second_process;
 mod stopping;
 mod store_away;
+#[cfg(feature = "faults")]
+mod suspending;

@@ -42,6 +42,12 @@ pub struct Subscribed {
     pub secret: String,
 }
 
+impl Subscribed {
+    pub fn path(&self) -> String {
+        format!("/api/v1/subscriptions/{}", self.id)
+    }
+}
+
 /// The API of a relay, in this process or another.
 #[derive(Clone)]
 pub struct Api {
@@ -104,6 +110,48 @@ impl Relay {
         .await
     }
 
+    /// Looks until there is something to see, anew after each fact that the engine tells. Takes
+    /// nothing from [`Relay::until`].
+    pub async fn look_until<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+        let mut facts = self.engine().events().follow();
+        soon(what, async {
+            loop {
+                if let Some(seen) = look().await {
+                    return seen;
+                }
+                let _ = facts.recv().await;
+                // Whatever else was told meanwhile, the next look sees it.
+                while facts.try_recv().is_ok() {}
+            }
+        })
+        .await
+    }
+
+    /// The only delivery of an event once it is as wanted.
+    pub async fn delivery_when(&self, event: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let what = format!("the delivery of {event}");
+        self.look_until(&what, async || {
+            let delivery = self.api.delivery_of(event).await;
+            wanted(&delivery).then_some(delivery)
+        })
+        .await
+    }
+
+    /// The only delivery of an event once nothing more happens to it by itself.
+    pub async fn final_delivery(&self, event: &str) -> Value {
+        self.delivery_when(event, |delivery| delivery["status"] != "pending")
+            .await
+    }
+
+    /// Waits until nothing is pending any more.
+    pub async fn nothing_pending(&self) {
+        self.look_until("the last pending delivery to end", async || {
+            let pending = self.api.get("/api/v1/deliveries?status=pending").await;
+            rows(&pending).is_empty().then_some(())
+        })
+        .await;
+    }
+
     /// Waits until this many attempts were recorded from here on.
     pub async fn recorded(&self, count: usize) {
         for number in 0..count {
@@ -114,6 +162,18 @@ impl Relay {
             .await;
         }
     }
+}
+
+/// The rows of a page.
+pub fn rows(page: &Value) -> &Vec<Value> {
+    page["data"].as_array().unwrap()
+}
+
+/// A text within an answer.
+pub fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value[field]
+        .as_str()
+        .unwrap_or_else(|| panic!("no text {field} in {value}"))
 }
 
 /// Settings of a relay under test.
@@ -165,6 +225,22 @@ impl Api {
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 
+    /// Posts these very bytes.
+    pub async fn post_raw(&self, path: &str, body: impl Into<String>) -> (u16, Value) {
+        let request = self.request(reqwest::Method::POST, path);
+        let request = request.header("content-type", "application/json");
+        let answer = request.body(body.into()).send().await.unwrap();
+        let status = answer.status().as_u16();
+        let text = answer.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// The answer as it came.
+    pub async fn get_text(&self, path: &str) -> String {
+        let answer = self.request(reqwest::Method::GET, path).send().await;
+        answer.unwrap().text().await.unwrap()
+    }
+
     pub async fn get(&self, path: &str) -> Value {
         self.expect(200, reqwest::Method::GET, path, None).await
     }
@@ -202,6 +278,22 @@ impl Api {
         let body = json!({"eventType": event_type, "payload": payload});
         let answer = self.post(202, "/api/v1/events", &body).await;
         answer["eventId"].as_str().unwrap().to_owned()
+    }
+
+    /// Asks for another attempt of a delivery, which has to be answered with this status.
+    pub async fn retry(&self, status: u16, delivery: &Value) -> Value {
+        let path = format!("/api/v1/deliveries/{}/retry", text(delivery, "id"));
+        self.expect(status, reqwest::Method::POST, &path, None)
+            .await
+    }
+
+    pub async fn subscription(&self, subscribed: &Subscribed) -> Value {
+        self.get(&subscribed.path()).await
+    }
+
+    pub async fn delete(&self, subscribed: &Subscribed) {
+        self.expect(204, reqwest::Method::DELETE, &subscribed.path(), None)
+            .await;
     }
 
     /// The only delivery of an event, with its attempts.

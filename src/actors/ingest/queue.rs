@@ -21,6 +21,7 @@ pub struct Unit {
     bytes: usize,
     deadline: Instant,
     answer: Option<oneshot::Sender<AcceptAnswer>>,
+    /// Times that a task panicked with it in hand.
     lost: u8,
     /// An earlier run may have committed it without telling.
     rerun: bool,
@@ -111,9 +112,8 @@ impl Ingest {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes as many units as make a group. One that may be committed already goes alone: a
-    /// group is committed whole, so the store takes one of its events for all of them, which
-    /// does not hold of a group that is made up anew.
+    /// Takes as many units as make a group. A unit of unknown fate goes alone: a run that did
+    /// commit stored all of its own group, and tells nothing of units that came later.
     pub(super) fn take_group(self: &Arc<Self>) -> Group {
         let mut queue = self.lock();
         let mut units: Vec<Unit> = Vec::new();
