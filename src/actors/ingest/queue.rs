@@ -225,3 +225,60 @@ impl Drop for Group {
         self.answer_all(&AcceptAnswer::Unavailable);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::domain::Timestamp;
+    use crate::domain::event::Event;
+    use crate::domain::event_type::EventType;
+    use crate::domain::id::EventId;
+    use crate::settings::Settings;
+
+    fn unit() -> Vec<NewEvent> {
+        let event = Event {
+            id: EventId(clock::uuid()),
+            tenant: None,
+            event_type: EventType::from_stored("a"),
+            event_name: None,
+            source: None,
+            idempotency_key: None,
+            ordering_key: None,
+            occurred_at: None,
+            received_at: Timestamp::default(),
+            payload: Bytes::from_static(b"1"),
+        };
+        vec![NewEvent {
+            event: Arc::new(event),
+            content: [0; 32],
+        }]
+    }
+
+    #[test]
+    fn what_may_be_committed_is_in_no_group_with_what_is_not() {
+        let settings = Settings::load(None, [("", ""); 0], true).unwrap();
+        let ingest = Arc::new(Ingest::new(&settings.events, Doorbell::new()));
+        let deadline = clock::instant() + std::time::Duration::from_secs(60);
+        let mut answers = Vec::new();
+        let mut submit = |count: usize| {
+            for _ in 0..count {
+                answers.push(ingest.submit(unit(), deadline).unwrap());
+            }
+        };
+        submit(2);
+        let lost = ingest.take_group();
+        assert_eq!((lost.units.len(), lost.is_rerun()), (2, false));
+        drop(lost);
+        submit(3);
+        let sizes = [(); 3].map(|()| {
+            let mut group = ingest.take_group();
+            let found = (group.units.len(), group.is_rerun());
+            group.answer_all(&AcceptAnswer::Unavailable);
+            found
+        });
+        assert_eq!(sizes, [(1, true), (1, true), (3, false)]);
+        assert_eq!(ingest.usage().0, 0);
+    }
+}
