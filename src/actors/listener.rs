@@ -21,9 +21,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 pub enum ListenerMessage {
     /// Begin, or begin again.
     Listen,
-    /// Something was heard.
-    Heard(Notice),
-    /// The connection failed; how long it took to.
+    /// The connection stands.
+    Connected,
+    /// The connection failed.
     Lost(String),
 }
 
@@ -64,9 +64,17 @@ impl Actor for Listener {
         match message {
             ListenerMessage::Listen => {
                 let deps = Arc::clone(&state.deps);
-                state.task = Some(tokio::spawn(listen(deps, myself)));
+                let lost = Lost {
+                    listener: myself.clone(),
+                    reason: "the listening task was lost".to_owned(),
+                };
+                state.task = Some(tokio::spawn(listen(deps, myself, lost)));
             }
-            ListenerMessage::Heard(notice) => state.act(notice).await,
+            ListenerMessage::Connected => {
+                if std::mem::take(&mut state.failures) > 0 {
+                    info!("the feed is heard again");
+                }
+            }
             ListenerMessage::Lost(reason) => {
                 if state.failures == 0 {
                     warn!(
@@ -81,52 +89,59 @@ impl Actor for Listener {
         }
         Ok(())
     }
+}
 
-    async fn post_stop(
-        &self,
-        _myself: ActorRef<ListenerMessage>,
-        state: &mut State,
-    ) -> Result<(), ActorProcessingErr> {
-        if let Some(task) = state.task.take() {
+impl Drop for State {
+    /// Whichever way this life ends, the next one listens for itself.
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
             task.abort();
         }
-        Ok(())
     }
 }
 
-impl State {
-    async fn act(&mut self, notice: Notice) {
-        match notice {
-            Notice::Gap => {
-                if std::mem::take(&mut self.failures) > 0 {
-                    info!("the feed is heard again");
-                }
-                self.deps.sweeper.cast(SweeperMessage::Sweep);
-            }
-            Notice::Due(ids) if self.deps.ownership.may_deliver() => self.deps.wake_for_more(&ids),
-            Notice::Due(_) => {}
-            Notice::Changed(id) => {
-                // A failure to read is made good by the next sweep.
-                if let Err(problem) = self.deps.refresh_directory().await {
-                    warn!(%problem, "the directory cannot be brought up to date");
-                }
-                self.deps.note_change(id);
-            }
-        }
+/// Tells the listener that its task has ended, also where it panicked.
+struct Lost {
+    listener: ActorRef<ListenerMessage>,
+    reason: String,
+}
+
+impl Drop for Lost {
+    fn drop(&mut self) {
+        let reason = std::mem::take(&mut self.reason);
+        let _ = self.listener.cast(ListenerMessage::Lost(reason));
     }
 }
 
-/// Passes on what is heard until the connection fails. The channel is bounded: a listener that
+/// Acts upon what is heard until the connection fails. The channel is bounded: a listener that
 /// lags slows its reading down, not its memory up.
-async fn listen(deps: Arc<Deps>, myself: ActorRef<ListenerMessage>) {
+async fn listen(deps: Arc<Deps>, myself: ActorRef<ListenerMessage>, mut lost: Lost) {
     let (sender, mut heard) = mpsc::channel(WAITING_NOTICES);
-    let passing = async {
+    let acting = async {
         while let Some(notice) = heard.recv().await {
-            if myself.cast(ListenerMessage::Heard(notice)).is_err() {
-                return;
+            if notice == Notice::Gap {
+                let _ = myself.cast(ListenerMessage::Connected);
             }
+            act(&deps, notice).await;
         }
     };
-    let (reason, ()) = tokio::join!(deps.feed.listen(sender), passing);
-    let _ = myself.cast(ListenerMessage::Lost(reason));
+    let (reason, ()) = tokio::join!(deps.feed.listen(sender), acting);
+    lost.reason = reason;
+}
+
+async fn act(deps: &Deps, notice: Notice) {
+    match notice {
+        Notice::Gap => {
+            deps.sweeper.cast(SweeperMessage::Sweep);
+        }
+        Notice::Due(ids) if deps.ownership.may_deliver() => deps.wake_for_more(&ids),
+        Notice::Due(_) => {}
+        Notice::Changed(id) => {
+            // A failure to read is made good by the next sweep.
+            if let Err(problem) = deps.refresh_directory().await {
+                warn!(%problem, "the directory cannot be brought up to date");
+            }
+            deps.note_change(id);
+        }
+    }
 }

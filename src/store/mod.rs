@@ -304,7 +304,8 @@ pub trait Store: Send + Sync + 'static {
 
     // --- Operate the store itself ---
 
-    /// A read that goes all the way to the database.
+    /// Goes all the way to the database, and as far as can be told without writing, whether it
+    /// would take a write.
     async fn ping(&self) -> Result<()>;
 
     /// A name for this installation, made with its database: keeps the keys of several
