@@ -15,5 +15,6 @@ mod hostile;
 mod idempotency;
 mod limits;
 mod reading;
+mod refusing;
 mod replacing;
 mod retrying;
