@@ -11,7 +11,7 @@ use super::slots::Slot;
 use crate::clock;
 use crate::delivery::deliver::{Assignment, Receiver};
 use crate::delivery::payload::LoadedEvent;
-use crate::domain::id::AttemptId;
+use crate::domain::id::{AttemptId, SubscriptionId};
 use crate::store::Result;
 
 /// Starts the attempt of a delivery that was just taken from the window. The ticket goes with
@@ -25,6 +25,7 @@ pub fn launch(
 ) {
     let ticket = Ticket::new(lane, item.delivery.id);
     let call = Call::start(lane);
+    let delivery = item.delivery;
     let attempt = AttemptId(clock::uuid());
     let task_deps = Arc::clone(deps);
     deps.flights.spawn(async move {
@@ -33,14 +34,19 @@ pub fn launch(
             Ok(event) => {
                 let assignment = Assignment {
                     attempt,
-                    delivery: item.delivery,
+                    delivery,
                     event,
-                    receiver,
+                    receiver: Arc::clone(&receiver),
                 };
                 let record = deps.courier.deliver(&assignment).await;
                 // The event's memory is free before the outcome is recorded.
                 drop((assignment, item.event));
-                call.hear(&record.verdict);
+                let verdict = &record.verdict;
+                if (verdict.gone || verdict.hold_until.is_some())
+                    && speaks_for(&deps, delivery.subscription_id, &receiver)
+                {
+                    call.hear(verdict);
+                }
                 deps.slots.note_unrecorded();
                 deps.recorder.push(Finished::new(record, ticket));
             }
@@ -52,6 +58,13 @@ pub fn launch(
         drop(call);
         drop(slot);
     });
+}
+
+/// Whether the subscription still is at the address that was called: one that it has left
+/// speaks for it no more.
+fn speaks_for(deps: &Deps, id: SubscriptionId, receiver: &Receiver) -> bool {
+    let known = deps.directory.get(id);
+    known.is_some_and(|known| receiver.is_at(&known.url))
 }
 
 /// The event, read again where memory had no room for it. `None` where it is stored no more.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use url::Url;
 
 use super::payload::LoadedEvent;
 use super::{OutgoingRequest, Target, TargetError, Transport};
@@ -38,6 +39,7 @@ static AGENT: LazyLock<HeaderValue> = LazyLock::new(|| HeaderValue::from_static(
 /// A subscription made ready to be called: parsed once for each of its versions.
 #[derive(Debug)]
 pub struct Receiver {
+    url: Url,
     target: Result<Target, TargetError>,
     own_headers: Vec<(HeaderName, HeaderValue)>,
     secret: SigningSecret,
@@ -60,12 +62,18 @@ impl Receiver {
             Some((name, value))
         });
         Self {
+            url: subscription.url.clone(),
             target: Target::parse(&subscription.url),
             own_headers: own_headers.collect(),
             secret: subscription.secret.clone(),
             timeout: subscription.timeout.unwrap_or(delivery.timeout),
             policy: subscription.policy(default_policy),
         }
+    }
+
+    /// Whether this is what is called under that address.
+    pub fn is_at(&self, url: &Url) -> bool {
+        self.url == *url
     }
 }
 

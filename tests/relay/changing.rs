@@ -14,6 +14,7 @@ use crate::support::{Profile, Receiver, Relay, soon};
 crate::stories!(
     the_next_attempt_goes_to_the_new_url,
     a_retry_that_waits_goes_to_the_new_url_too,
+    a_410_of_the_address_before_the_change_deactivates_nothing,
     a_subscription_deleted_while_its_attempt_runs_gets_no_further_one,
     a_subscription_deleted_between_attempts_gets_no_further_one,
     no_event_is_matched_against_what_was_changed_before_it,
@@ -21,11 +22,16 @@ crate::stories!(
     secrets_are_shown_at_creation_and_by_their_own_route_only,
 );
 
-/// What a receiver does before it answers its first request with 500.
+/// What a receiver does before it answers its first request.
 type Deed = Arc<Mutex<Option<futures_util::future::BoxFuture<'static, ()>>>>;
 
 /// Answers 500 to everything, having done the deed before the first answer.
 async fn failing_after(deed: &Deed) -> Receiver {
+    answering_after(deed, 500).await
+}
+
+/// The same with this status.
+async fn answering_after(deed: &Deed, code: u16) -> Receiver {
     let deed = Arc::clone(deed);
     Receiver::scripted(move |_, _| {
         let deed = Arc::clone(&deed);
@@ -33,7 +39,7 @@ async fn failing_after(deed: &Deed) -> Receiver {
             if let Some(deed) = deed.lock().await.take() {
                 deed.await;
             }
-            status(500)
+            status(code)
         })
     })
     .await
@@ -59,6 +65,25 @@ async fn the_next_attempt_goes_to_the_new_url(profile: Profile) {
     // The host says where each attempt went.
     let host = |attempt: usize| text(&delivery["attempts"][attempt]["requestHeaders"], "host");
     assert!(old.url().contains(host(0)) && new.url().contains(host(1)));
+}
+
+async fn a_410_of_the_address_before_the_change_deactivates_nothing(profile: Profile) {
+    let relay = Relay::start(profile).await;
+    let deed = Deed::default();
+    let (old, new) = (answering_after(&deed, 410).await, Receiver::ok().await);
+    let subscribed = relay.api.subscribe(&old, json!({})).await;
+    let (api, change) = (relay.api.clone(), json!({"url": new.url()}));
+    let path = subscribed.path();
+    *deed.lock().await = Some(Box::pin(async move {
+        api.put(&path, &change).await;
+    }));
+
+    let event = relay.api.send("job.created", json!({})).await;
+    let delivery = relay.final_delivery(&event).await;
+    assert_eq!(delivery["status"], "delivered");
+    assert_eq!((old.count(), new.count()), (1, 1));
+    let shown = relay.api.subscription(&subscribed).await;
+    assert_eq!(shown["state"], "active");
 }
 
 async fn a_retry_that_waits_goes_to_the_new_url_too(profile: Profile) {

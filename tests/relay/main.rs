@@ -20,6 +20,7 @@ mod overtaken;
 #[cfg(feature = "faults")]
 mod panics;
 mod reading;
+mod refusing;
 mod replacing;
 mod retrying;
 mod second_process;
