@@ -303,6 +303,8 @@ impl State {
         if self.no_page_before.is_some_and(|at| clock::instant() < at) {
             return;
         }
+        // Over: it must not go on ringing while the next page is under way.
+        self.no_page_before = None;
         let ask = self.lane.window().ask();
         if let Some(ask) = ask {
             let read_hold = !self.hold_known;
