@@ -57,6 +57,9 @@ pub struct State {
     lane: Arc<Lane>,
     id: SubscriptionId,
     restarted: bool,
+    /// The epoch that the window was filled in: what was read in another may have been sent by
+    /// another owner since.
+    epoch: Option<i64>,
     /// The subscription as it was last seen, and made ready to be called.
     ready: Option<(Arc<Subscription>, Arc<Receiver>)>,
     bucket: Option<TokenBucket>,
@@ -96,9 +99,11 @@ impl Actor for SubscriptionActor {
             lane,
             restarted,
         } = arguments;
+        let epoch = deps.ownership.epoch();
         lane.adopt(myself);
         Ok(State {
             id: lane.subscription(),
+            epoch,
             deps,
             lane,
             restarted,
@@ -138,6 +143,7 @@ impl State {
     /// Does all that can be done now.
     fn advance(&mut self, myself: &ActorRef<SubscriptionMessage>) -> Next {
         let now = clock::now();
+        self.follow_epoch();
         let changed = self.lane.take_change();
         if changed {
             self.lane.window().flush();
@@ -154,6 +160,17 @@ impl State {
         let wait = self.launch(&subscription, &receiver, now);
         self.ask(myself);
         self.rest(myself, wait, now)
+    }
+
+    /// Drops what was read in another epoch, a page still to come included.
+    fn follow_epoch(&mut self) {
+        let epoch = self.deps.ownership.epoch();
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            let mut window = self.lane.window();
+            window.abandon_question();
+            window.flush();
+        }
     }
 
     /// The subscription as the directory has it now, prepared once per version.
@@ -191,7 +208,7 @@ impl State {
     fn delivers(&self, subscription: &Subscription) -> bool {
         subscription.state.delivers()
             && self.gone != Some(subscription.version)
-            && self.deps.ownership.may_deliver()
+            && self.deps.ownership.may_deliver_in(self.epoch)
             && !self.deps.is_draining()
     }
 
