@@ -1,10 +1,15 @@
 //! Hears what other nodes committed and changed.
+//!
+//! Notices are acted upon by the task that reads them, one after the other, and never pass
+//! through a mailbox: a database that is slow to tell what changed slows the reading down,
+//! and no memory fills.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use super::deps::Deps;
@@ -21,9 +26,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 pub enum ListenerMessage {
     /// Begin, or begin again.
     Listen,
-    /// Something was heard.
-    Heard(Notice),
-    /// The connection failed; how long it took to.
+    /// The feed is heard from here on.
+    Connected,
+    /// The connection failed, and why.
     Lost(String),
 }
 
@@ -31,7 +36,8 @@ pub enum ListenerMessage {
 pub struct State {
     deps: Arc<Deps>,
     failures: u32,
-    task: Option<tokio::task::JoinHandle<()>>,
+    /// Ends with the actor: the next one listens for itself.
+    task: Option<AbortOnDropHandle<()>>,
 }
 
 /// See the module's documentation.
@@ -64,9 +70,14 @@ impl Actor for Listener {
         match message {
             ListenerMessage::Listen => {
                 let deps = Arc::clone(&state.deps);
-                state.task = Some(tokio::spawn(listen(deps, myself)));
+                let task = tokio::spawn(listen(deps, myself));
+                state.task = Some(AbortOnDropHandle::new(task));
             }
-            ListenerMessage::Heard(notice) => state.act(notice).await,
+            ListenerMessage::Connected => {
+                if std::mem::take(&mut state.failures) > 0 {
+                    info!("the feed is heard again");
+                }
+            }
             ListenerMessage::Lost(reason) => {
                 if state.failures == 0 {
                     warn!(
@@ -81,52 +92,36 @@ impl Actor for Listener {
         }
         Ok(())
     }
-
-    async fn post_stop(
-        &self,
-        _myself: ActorRef<ListenerMessage>,
-        state: &mut State,
-    ) -> Result<(), ActorProcessingErr> {
-        if let Some(task) = state.task.take() {
-            task.abort();
-        }
-        Ok(())
-    }
 }
 
-impl State {
-    async fn act(&mut self, notice: Notice) {
-        match notice {
-            Notice::Gap => {
-                if std::mem::take(&mut self.failures) > 0 {
-                    info!("the feed is heard again");
-                }
-                self.deps.sweeper.cast(SweeperMessage::Sweep);
-            }
-            Notice::Due(ids) if self.deps.ownership.may_deliver() => self.deps.wake_for_more(&ids),
-            Notice::Due(_) => {}
-            Notice::Changed(id) => {
-                // A failure to read is made good by the next sweep.
-                if let Err(problem) = self.deps.refresh_directory().await {
-                    warn!(%problem, "the directory cannot be brought up to date");
-                }
-                self.deps.note_change(id);
-            }
-        }
-    }
-}
-
-/// Passes on what is heard until the connection fails. The channel is bounded: a listener that
-/// lags slows its reading down, not its memory up.
+/// Acts upon what is heard until the connection fails.
 async fn listen(deps: Arc<Deps>, myself: ActorRef<ListenerMessage>) {
     let (sender, mut heard) = mpsc::channel(WAITING_NOTICES);
-    let passing = async {
+    let acting = async {
         while let Some(notice) = heard.recv().await {
-            if myself.cast(ListenerMessage::Heard(notice)).is_err() {
-                return;
+            if notice == Notice::Gap {
+                let _ = myself.cast(ListenerMessage::Connected);
             }
+            act(&deps, notice).await;
         }
     };
-    let (reason, ()) = tokio::join!(deps.feed.listen(sender), passing);
+    let (reason, ()) = tokio::join!(deps.feed.listen(sender), acting);
     let _ = myself.cast(ListenerMessage::Lost(reason));
+}
+
+async fn act(deps: &Deps, notice: Notice) {
+    match notice {
+        Notice::Gap => {
+            deps.sweeper.cast(SweeperMessage::Sweep);
+        }
+        Notice::Due(ids) if deps.ownership.may_deliver() => deps.wake_for_more(&ids),
+        Notice::Due(_) => {}
+        Notice::Changed(id) => {
+            // A failure to read is made good by the next sweep.
+            if let Err(problem) = deps.refresh_directory().await {
+                warn!(%problem, "the directory cannot be brought up to date");
+            }
+            deps.note_change(id);
+        }
+    }
 }
