@@ -72,6 +72,8 @@ pub struct State {
     pages_failed: u32,
     no_page_before: Option<Instant>,
     idle_since: Option<Instant>,
+    /// It waits for a slot.
+    queued: bool,
     timer: Timer<SubscriptionMessage>,
 }
 
@@ -116,6 +118,7 @@ impl Actor for SubscriptionActor {
             pages_failed: 0,
             no_page_before: None,
             idle_since: None,
+            queued: false,
             timer: Timer::new(),
         })
     }
@@ -131,7 +134,12 @@ impl Actor for SubscriptionActor {
             SubscriptionMessage::Page(answer) => state.take_page(answer),
         }
         state.deps.faults.panic_for(Point::Subscription, state.id);
-        match state.advance(&myself) {
+        state.queued = false;
+        let next = state.advance(&myself);
+        if !state.queued {
+            state.deps.slots.pass_on();
+        }
+        match next {
             Next::Stay => {}
             Next::Leave => myself.stop(None),
         }
@@ -307,7 +315,10 @@ impl State {
                 Admission::AwaitOwnSlot | Admission::Held => return None,
             }
             // Without a slot the lane is queued for one and woken when it comes free.
-            let slot = self.deps.slots.take(&self.lane)?;
+            let Some(slot) = self.deps.slots.take(&self.lane) else {
+                self.queued = true;
+                return None;
+            };
             let item = self.lane.window().take_next()?;
             if let Some(bucket) = &mut self.bucket {
                 bucket.take(instant);
