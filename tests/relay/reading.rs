@@ -306,6 +306,13 @@ async fn everything_but_health_needs_a_key(profile: Profile) {
             assert!(text(&answer, "error").contains("key"), "{answer}");
         }
     }
+    // The feed connects in the background; until it has, the node is degraded.
+    relay
+        .api
+        .until_get("/health", "every part to work", |health| {
+            health["status"] == "ok"
+        })
+        .await;
     for path in ["/health", "/health/live", "/health/ready"] {
         let (status, answer) = ask(Method::GET, path, None).await;
         assert_eq!((status, text(&answer, "status")), (200, "ok"), "{answer}");
