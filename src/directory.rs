@@ -151,13 +151,24 @@ impl Directory {
         self.len() == 0
     }
 
-    /// Matches events against one and the same version, which comes first in the answer.
+    /// Matches events against one and the same version, which comes first in the answer. Ends
+    /// with the event whose matches are the first past `enough`.
     pub fn match_events<'a>(
         &self,
         events: impl Iterator<Item = &'a Event>,
+        enough: usize,
     ) -> (i64, Vec<Vec<Arc<Subscription>>>) {
         let entries = self.read();
-        let matches = events.map(|event| entries.matches(event)).collect();
+        let mut found = 0;
+        let mut matches = Vec::new();
+        for event in events {
+            let matched = entries.matches(event);
+            found += matched.len();
+            matches.push(matched);
+            if found > enough {
+                break;
+            }
+        }
         (entries.version, matches)
     }
 

@@ -13,6 +13,7 @@ use tracing::{error, warn};
 use super::deps::Deps;
 use super::lane::Lane;
 use super::subscription::{Arguments, SubscriptionActor};
+use super::sweeper::SweeperMessage;
 use super::timer::Timer;
 use crate::clock;
 use crate::domain::Timestamp;
@@ -58,6 +59,8 @@ pub struct State {
     budgets: HashMap<SubscriptionId, RestartBudget>,
     /// Died, and waiting for their restart.
     respawning: HashSet<SubscriptionId>,
+    /// Died too often as of this version of them: not spawned until their suspension is known.
+    given_up: HashMap<SubscriptionId, i64>,
     sleeping: BTreeSet<(Timestamp, SubscriptionId)>,
     sleep_until: HashMap<SubscriptionId, Timestamp>,
     timer: Timer<DispatcherMessage>,
@@ -85,12 +88,15 @@ impl Actor for Dispatcher {
             .map(|lane| lane.subscription())
             .collect();
         let _ = myself.cast(DispatcherMessage::Wake(orphans));
+        // What was told between two lives, and who slept, the store knows.
+        deps.sweeper.cast(SweeperMessage::Sweep);
         Ok(State {
             deps,
             children: HashMap::new(),
             by_actor: HashMap::new(),
             budgets: HashMap::new(),
             respawning: HashSet::new(),
+            given_up: HashMap::new(),
             sleeping: BTreeSet::new(),
             sleep_until: HashMap::new(),
             timer: Timer::new(),
@@ -178,15 +184,10 @@ impl State {
         id: SubscriptionId,
         restarted: bool,
     ) {
-        if !self.deps.ownership.may_deliver() || self.deps.is_draining() {
-            return;
-        }
-        let delivers = self
-            .deps
-            .directory
-            .get(id)
-            .is_some_and(|subscription| subscription.state.delivers());
-        if !delivers && self.deps.lanes.get(id).is_none() {
+        if !self.may_spawn(id) {
+            if let Some(lane) = self.deps.lanes.get(id) {
+                lane.looked();
+            }
             return;
         }
         let lane = self.deps.lanes.open(id);
@@ -215,6 +216,24 @@ impl State {
         }
     }
 
+    fn may_spawn(&mut self, id: SubscriptionId) -> bool {
+        if !self.deps.ownership.may_deliver() || self.deps.is_draining() {
+            return false;
+        }
+        let known = self.deps.directory.get(id);
+        if let Some(version) = self.given_up.get(&id) {
+            if known
+                .as_ref()
+                .is_some_and(|known| known.version == *version)
+            {
+                return false;
+            }
+            self.given_up.remove(&id);
+        }
+        let delivers = known.is_some_and(|subscription| subscription.state.delivers());
+        delivers || self.deps.lanes.get(id).is_some()
+    }
+
     fn forget(&mut self, actor: ActorId) -> Option<(SubscriptionId, Child)> {
         let id = self.by_actor.remove(&actor)?;
         self.children.remove(&id).map(|child| (id, child))
@@ -236,6 +255,13 @@ impl State {
             Restart::GiveUp => {
                 error!(subscription = %id, reason, "a subscription's actor keeps dying; it is suspended");
                 self.budgets.remove(&id);
+                if let Some(known) = self.deps.directory.get(id) {
+                    self.given_up.insert(id, known.version);
+                }
+                // A wake may have ended with the dead actor's mailbox.
+                if let Some(lane) = self.deps.lanes.get(id) {
+                    lane.looked();
+                }
                 let deps = Arc::clone(&self.deps);
                 let state = SubscriptionState::Suspended;
                 tokio::spawn(deps.hold_subscription(id, state, REASON_CRASHING));
@@ -258,9 +284,15 @@ impl State {
         }
     }
 
+    /// The earliest of all times told holds: a sweep may have read before a retry was planned,
+    /// and a wake too early costs a look.
     fn sleep(&mut self, id: SubscriptionId, until: Timestamp) {
-        if let Some(known) = self.sleep_until.insert(id, until) {
-            self.sleeping.remove(&(known, id));
+        let known = self.sleep_until.get(&id).copied();
+        if known.is_some_and(|known| known <= until) {
+            return;
+        }
+        if let Some(later) = self.sleep_until.insert(id, until) {
+            self.sleeping.remove(&(later, id));
         }
         self.sleeping.insert((until, id));
     }

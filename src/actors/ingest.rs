@@ -109,7 +109,7 @@ async fn attempt(deps: &Deps, group: &mut Group) -> Result<Attempt, StoreError> 
         finish(group, fates);
         return Ok(Attempt::Done);
     }
-    let mut matched = Matched::of(deps, &fresh);
+    let mut matched = Matched::of(deps, group, &fresh);
     if let Some(at) = matched.too_many(group, &fates) {
         // The units from there on commit on their own; these here are matched again without.
         group.give_back_from(at);

@@ -99,25 +99,33 @@ impl Lane {
         locked(&self.window)
     }
 
-    /// Sees to it that the actor looks at its lane again. Any number of wakes before it does
+    /// Sees to it that an actor looks at the lane again: its own, or where that one is dead or
+    /// leaving the next one, which the dispatcher spawns. Any number of wakes before one looks
     /// count as one.
     pub fn wake(&self) {
         if self.retired.load(Ordering::Acquire) {
-            self.dispatcher
-                .cast(DispatcherMessage::Wake(vec![self.subscription]));
+            self.wake_next();
             return;
         }
-        if !self.woken.swap(true, Ordering::AcqRel) {
-            let actor = locked(&self.actor);
-            match actor.as_ref() {
-                Some(actor) if actor.cast(SubscriptionMessage::Wake).is_ok() => {}
-                // Between two lives: the dispatcher wakes the next one at its start.
-                _ => self.woken.store(false, Ordering::Release),
-            }
+        if self.woken.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let told = locked(&self.actor)
+            .as_ref()
+            .is_some_and(|actor| actor.cast(SubscriptionMessage::Wake).is_ok());
+        // Between two dispatchers: the next one wakes all lanes at its start.
+        if !told && !self.wake_next() {
+            self.woken.store(false, Ordering::Release);
         }
     }
 
-    /// The actor starts to look: what happens from here on wakes it again.
+    fn wake_next(&self) -> bool {
+        let ids = vec![self.subscription];
+        self.dispatcher.cast(DispatcherMessage::Wake(ids))
+    }
+
+    /// The actor starts to look, or none is to be spawned now: what happens from here on wakes
+    /// again.
     pub fn looked(&self) {
         self.woken.store(false, Ordering::Release);
     }
@@ -184,14 +192,12 @@ impl Lane {
 
     /// Ends the lane if its window is idle; the actor leaves then.
     pub fn retire(&self) -> bool {
-        let retired = self.window().retire();
-        self.leave(retired)
+        self.leave(Window::retire)
     }
 
     /// Ends the lane of a subscription that is not delivered to, if nothing flies.
     pub fn retire_empty(&self) -> bool {
-        let retired = self.window().retire_empty();
-        self.leave(retired)
+        self.leave(Window::retire_empty)
     }
 
     /// Whether its actor has left, or is leaving.
@@ -199,12 +205,21 @@ impl Lane {
         self.retired.load(Ordering::Acquire)
     }
 
-    fn leave(&self, retired: bool) -> bool {
-        if retired {
-            self.retired.store(true, Ordering::Release);
-            *locked(&self.actor) = None;
+    fn leave(&self, retire: impl FnOnce(&mut Window<WaitingDelivery>) -> bool) -> bool {
+        let mut window = self.window();
+        if !retire(&mut window) {
+            return false;
         }
-        retired
+        // Under the window's lock: whoever finds the window declining finds the lane retired,
+        // and wakes the dispatcher.
+        self.retired.store(true, Ordering::Release);
+        drop(window);
+        *locked(&self.actor) = None;
+        // A wake that came before that ends with the leaving actor's mailbox.
+        if self.woken.load(Ordering::Acquire) {
+            self.wake_next();
+        }
+        true
     }
 }
 
@@ -309,6 +324,8 @@ impl Reservation {
     pub fn withdraw(mut self) {
         self.ended = true;
         self.lane.window().withdraw(self.delivery);
+        // It may have been all that kept the actor from leaving.
+        self.lane.wake();
     }
 }
 

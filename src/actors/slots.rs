@@ -42,8 +42,7 @@ impl Slots {
     pub fn take(self: &Arc<Self>, lane: &Arc<Lane>) -> Option<Slot> {
         let mut state = self.lock();
         let free = self.total - state.taken;
-        let room = state.unrecorded < self.total * UNRECORDED_PER_SLOT;
-        if room && (lane.calls() as usize) < fair_share(free) {
+        if self.has_room(&state) && (lane.calls() as usize) < fair_share(free) {
             state.taken += 1;
             return Some(Slot(Arc::clone(self)));
         }
@@ -51,6 +50,19 @@ impl Slots {
             state.queue.push_back(Arc::clone(lane));
         }
         None
+    }
+
+    /// Whoever looked and needs no slot passes on the wake that it may have had for one: else
+    /// a free slot would wait for the next one to come free.
+    pub fn pass_on(&self) {
+        let woken = {
+            let mut state = self.lock();
+            match state.taken < self.total && self.has_room(&state) {
+                true => state.next_in_queue(1),
+                false => Vec::new(),
+            }
+        };
+        wake(woken);
     }
 
     /// An outcome waits to be recorded.
@@ -73,8 +85,19 @@ impl Slots {
         (self.lock().taken, self.total)
     }
 
+    fn has_room(&self, state: &State) -> bool {
+        state.unrecorded < self.total * UNRECORDED_PER_SLOT
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+impl Slots {
+    fn waiting(&self) -> usize {
+        self.lock().queue.len()
     }
 }
 
@@ -108,5 +131,66 @@ impl Drop for Slot {
             state.next_in_queue(1)
         };
         wake(woken);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::actors::address::Address;
+    use crate::actors::lane::{Call, Lanes};
+
+    #[test]
+    fn a_free_slot_finds_the_next_in_line_where_the_first_does_not_need_it() {
+        let lanes = Lanes::new(1, Address::vacant());
+        let lane = |number| lanes.open(SubscriptionId(Uuid::from_u128(number)));
+        let [busy, first, second] = [1, 2, 3].map(lane);
+        let slots = Arc::new(Slots::new(1));
+        let slot = slots.take(&busy).unwrap();
+        assert!(slots.take(&first).is_none() && slots.take(&second).is_none());
+        slots.pass_on();
+        assert_eq!(slots.waiting(), 2, "nothing is free");
+        drop(slot);
+        assert_eq!(slots.waiting(), 1, "the first is woken");
+        slots.pass_on();
+        assert_eq!(
+            slots.waiting(),
+            0,
+            "and the second, as the first was held meanwhile"
+        );
+    }
+
+    #[test]
+    fn nobody_gets_more_than_a_quarter_of_what_is_free_and_everybody_gets_one() {
+        let lanes = Lanes::new(1, Address::vacant());
+        let slots = Arc::new(Slots::new(32));
+        let greedy = lanes.open(SubscriptionId(Uuid::from_u128(1)));
+        let mut held = Vec::new();
+        while let Some(slot) = slots.take(&greedy) {
+            held.push((slot, Call::start(&greedy)));
+        }
+        assert!((2..=8).contains(&held.len()), "{}", held.len());
+        for number in 2..(34 - held.len() as u128) {
+            let newcomer = lanes.open(SubscriptionId(Uuid::from_u128(number)));
+            let slot = slots.take(&newcomer).expect("a slot for a newcomer");
+            held.push((slot, Call::start(&newcomer)));
+        }
+        assert_eq!(slots.usage(), (32, 32));
+    }
+
+    #[test]
+    fn what_waits_to_be_recorded_is_bounded() {
+        let lanes = Lanes::new(1, Address::vacant());
+        let lane = lanes.open(SubscriptionId(Uuid::from_u128(1)));
+        let slots = Arc::new(Slots::new(1));
+        for _ in 0..UNRECORDED_PER_SLOT {
+            assert!(slots.take(&lane).is_some());
+            slots.note_unrecorded();
+        }
+        assert!(slots.take(&lane).is_none());
+        slots.note_recorded(1);
+        assert!(slots.take(&lane).is_some());
     }
 }

@@ -57,6 +57,9 @@ pub struct State {
     lane: Arc<Lane>,
     id: SubscriptionId,
     restarted: bool,
+    /// The epoch that the window was filled in: what was read in another may have been sent by
+    /// another owner since.
+    epoch: Option<i64>,
     /// The subscription as it was last seen, and made ready to be called.
     ready: Option<(Arc<Subscription>, Arc<Receiver>)>,
     bucket: Option<TokenBucket>,
@@ -69,6 +72,8 @@ pub struct State {
     pages_failed: u32,
     no_page_before: Option<Instant>,
     idle_since: Option<Instant>,
+    /// It waits for a slot.
+    queued: bool,
     timer: Timer<SubscriptionMessage>,
 }
 
@@ -96,9 +101,11 @@ impl Actor for SubscriptionActor {
             lane,
             restarted,
         } = arguments;
+        let epoch = deps.ownership.epoch();
         lane.adopt(myself);
         Ok(State {
             id: lane.subscription(),
+            epoch,
             deps,
             lane,
             restarted,
@@ -111,6 +118,7 @@ impl Actor for SubscriptionActor {
             pages_failed: 0,
             no_page_before: None,
             idle_since: None,
+            queued: false,
             timer: Timer::new(),
         })
     }
@@ -126,7 +134,12 @@ impl Actor for SubscriptionActor {
             SubscriptionMessage::Page(answer) => state.take_page(answer),
         }
         state.deps.faults.panic_for(Point::Subscription, state.id);
-        match state.advance(&myself) {
+        state.queued = false;
+        let next = state.advance(&myself);
+        if !state.queued {
+            state.deps.slots.pass_on();
+        }
+        match next {
             Next::Stay => {}
             Next::Leave => myself.stop(None),
         }
@@ -138,6 +151,7 @@ impl State {
     /// Does all that can be done now.
     fn advance(&mut self, myself: &ActorRef<SubscriptionMessage>) -> Next {
         let now = clock::now();
+        self.follow_epoch();
         let changed = self.lane.take_change();
         if changed {
             self.lane.window().flush();
@@ -154,6 +168,17 @@ impl State {
         let wait = self.launch(&subscription, &receiver, now);
         self.ask(myself);
         self.rest(myself, wait, now)
+    }
+
+    /// Drops what was read in another epoch, a page still to come included.
+    fn follow_epoch(&mut self) {
+        let epoch = self.deps.ownership.epoch();
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            let mut window = self.lane.window();
+            window.abandon_question();
+            window.flush();
+        }
     }
 
     /// The subscription as the directory has it now, prepared once per version.
@@ -191,7 +216,7 @@ impl State {
     fn delivers(&self, subscription: &Subscription) -> bool {
         subscription.state.delivers()
             && self.gone != Some(subscription.version)
-            && self.deps.ownership.may_deliver()
+            && self.deps.ownership.may_deliver_in(self.epoch)
             && !self.deps.is_draining()
     }
 
@@ -290,7 +315,10 @@ impl State {
                 Admission::AwaitOwnSlot | Admission::Held => return None,
             }
             // Without a slot the lane is queued for one and woken when it comes free.
-            let slot = self.deps.slots.take(&self.lane)?;
+            let Some(slot) = self.deps.slots.take(&self.lane) else {
+                self.queued = true;
+                return None;
+            };
             let item = self.lane.window().take_next()?;
             if let Some(bucket) = &mut self.bucket {
                 bucket.take(instant);
@@ -303,6 +331,8 @@ impl State {
         if self.no_page_before.is_some_and(|at| clock::instant() < at) {
             return;
         }
+        // Over: it must not go on ringing while the next page is under way.
+        self.no_page_before = None;
         let ask = self.lane.window().ask();
         if let Some(ask) = ask {
             let read_hold = !self.hold_known;

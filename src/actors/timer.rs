@@ -85,3 +85,60 @@ impl<M: Message> Drop for Timer<M> {
         self.disarm();
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use ractor::{Actor, ActorProcessingErr};
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// Tells of every message.
+    struct Teller;
+
+    impl Actor for Teller {
+        type Msg = ();
+        type State = mpsc::UnboundedSender<()>;
+        type Arguments = mpsc::UnboundedSender<()>;
+
+        async fn pre_start(
+            &self,
+            _myself: ActorRef<()>,
+            told: mpsc::UnboundedSender<()>,
+        ) -> Result<Self::State, ActorProcessingErr> {
+            Ok(told)
+        }
+
+        async fn handle(
+            &self,
+            _myself: ActorRef<()>,
+            (): (),
+            told: &mut Self::State,
+        ) -> Result<(), ActorProcessingErr> {
+            Ok(told.send(())?)
+        }
+    }
+
+    // Time is the runtime's and stands still until everybody waits for it.
+    #[tokio::test(start_paused = true)]
+    async fn nobody_sleeps_past_a_look_at_the_wall_clock() {
+        let (teller, mut told) = mpsc::unbounded_channel();
+        let (actor, ending) = Actor::spawn(None, Teller, teller).await.unwrap();
+        let mut timer = Timer::new();
+        let armed = tokio::time::Instant::now();
+        timer.arm(&actor, Duration::from_secs(3600), || ());
+        told.recv().await.unwrap();
+        assert!(armed.elapsed() <= LONGEST_SLEEP + Duration::from_secs(1));
+
+        timer.arm(&actor, Duration::from_secs(20), || ());
+        timer.arm(&actor, Duration::from_secs(10), || ());
+        timer.disarm();
+        timer.arm(&actor, Duration::from_secs(25), || ());
+        told.recv().await.unwrap();
+        tokio::time::sleep(LONGEST_SLEEP).await;
+        assert!(told.try_recv().is_err(), "what was disarmed never comes");
+        actor.stop(None);
+        ending.await.unwrap();
+    }
+}

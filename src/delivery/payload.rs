@@ -101,3 +101,37 @@ impl LoadedEvent {
         self.body.get_or_init(|| self.event.relay_body()).clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Timestamp;
+    use crate::domain::event_type::EventType;
+    use crate::domain::id::EventId;
+
+    #[test]
+    fn all_windows_share_one_budget_and_what_is_dropped_makes_room() {
+        let event = Arc::new(Event {
+            id: EventId(uuid::Uuid::nil()),
+            tenant: None,
+            event_type: EventType::from_stored("a.b"),
+            event_name: None,
+            source: None,
+            idempotency_key: None,
+            ordering_key: None,
+            occurred_at: None,
+            received_at: Timestamp::default(),
+            payload: Bytes::from_static(b"{}"),
+        });
+        let budget = Arc::new(ByteBudget::new(2 * weight(2)));
+        let first = LoadedEvent::within(&budget, &event);
+        let second = LoadedEvent::within(&budget, &event);
+        assert!(first.is_some() && second.is_some());
+        assert!(LoadedEvent::within(&budget, &event).is_none());
+        drop(first);
+        assert!(LoadedEvent::within(&budget, &event).is_some());
+        drop(second);
+        assert_eq!(budget.used(), 0);
+        assert!(budget.reserve(usize::MAX).is_none());
+    }
+}

@@ -286,14 +286,6 @@ impl RetryPolicy {
         let spread = self.jitter.mul_add(2.0 * chance.clamp(0.0, 1.0) - 1.0, 1.0);
         Some(Duration::from_secs_f64(plain * spread))
     }
-
-    /// The longest this policy can keep a delivery busy, attempts' own time not counted.
-    pub fn longest_span(&self) -> Duration {
-        let sum = (1..self.attempts())
-            .filter_map(|failed| self.delay_after(failed, 1.0))
-            .sum();
-        self.max_age.map_or(sum, |age| age.min(sum))
-    }
 }
 
 #[cfg(test)]

@@ -57,9 +57,20 @@ impl Ownership {
 
     /// Whether an attempt may be started now: the lease has not ended on our own clock.
     pub fn may_deliver(&self) -> bool {
+        self.0.borrow().is_some_and(Hold::lasts)
+    }
+
+    /// Whether an attempt may be started now of what was read in that epoch.
+    pub fn may_deliver_in(&self, epoch: Option<i64>) -> bool {
         self.0
             .borrow()
-            .is_some_and(|hold| hold.until.is_none_or(|until| clock::instant() < until))
+            .is_some_and(|hold| Some(hold.epoch) == epoch && hold.lasts())
+    }
+}
+
+impl Hold {
+    fn lasts(self) -> bool {
+        self.until.is_none_or(|until| clock::instant() < until)
     }
 }
 
@@ -134,6 +145,18 @@ impl DataDirLock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_read_in_an_earlier_epoch_is_not_sent_in_a_later_one() {
+        let ownership = Ownership::none();
+        assert!(!ownership.may_deliver_in(None), "nobody owns, nobody sends");
+        assert!(ownership.hold(1, None));
+        let read_in = ownership.epoch();
+        assert!(ownership.may_deliver_in(read_in));
+        // Another owner came and went, and nobody said so: the lease only changed its epoch.
+        assert!(ownership.hold(3, None));
+        assert!(ownership.may_deliver() && !ownership.may_deliver_in(read_in));
+    }
 
     #[test]
     fn a_second_holder_is_told_who_the_first_is() {

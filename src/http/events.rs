@@ -99,7 +99,7 @@ pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Resu
     Ok(Json(view).into_response())
 }
 
-/// `GET /events/{id}`: one event with its first deliveries.
+/// `GET /events/{id}`: one event with its newest deliveries.
 pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
     let row = app.store.event(EventId(id)).await?;
     let row = row.ok_or_else(|| ApiError::not_found("event"))?;

@@ -44,8 +44,8 @@ const READ_ONLY: [&str; 7] = [
 pub struct Rules<'a> {
     /// The default retry policy, which fills what an own one leaves open.
     pub retry: &'a RetryPolicy,
-    /// Attempts in flight at most over all subscriptions.
-    pub max_in_flight_total: usize,
+    /// Attempts that one subscription can have in flight: what flies is part of its window.
+    pub max_in_flight: usize,
     /// Whether `http://` receivers are allowed.
     pub allow_http: bool,
     /// Which receivers are allowed.
@@ -177,7 +177,7 @@ impl SubscriptionInput {
     }
 
     fn read(fields: &mut Fields, rules: Rules<'_>) -> Self {
-        let most_in_flight = MAX_IN_FLIGHT.min(rules.max_in_flight_total as u64).max(1);
+        let most_in_flight = MAX_IN_FLIGHT.min(rules.max_in_flight as u64).max(1);
         let change = SubscriptionChange {
             name: fields.text("name"),
             url: read_url(fields, rules),

@@ -31,9 +31,10 @@ const MAX_REREADS: usize = 10;
 
 impl HttpState {
     fn rules(&self) -> Rules<'_> {
+        let delivery = &self.settings.delivery;
         Rules {
             retry: &self.settings.retry,
-            max_in_flight_total: self.settings.delivery.max_in_flight_total,
+            max_in_flight: delivery.max_in_flight_total.min(delivery.window),
             allow_http: self.settings.address_guard.allow_http,
             guard: self.guard.as_ref(),
         }

@@ -197,9 +197,6 @@ pub trait Store: Send + Sync + 'static {
     /// delivery begins with `Progress::new()`; its time of making is the group's `now`.
     async fn accept(&self, group: &AcceptGroup) -> Result<Accepted>;
 
-    /// Whether this event is stored: tells the fate of the group it was in.
-    async fn event_exists(&self, id: EventId) -> Result<bool>;
-
     // --- Subscribe ---
 
     /// What changed in the directory after `version`; 0 asks for everything that is not deleted.

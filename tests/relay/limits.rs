@@ -15,6 +15,7 @@ crate::stories!(
     a_subscription_never_has_more_in_flight_than_its_bound,
     a_lowered_bound_counts_from_the_next_attempt_on,
     a_pace_is_never_exceeded,
+    more_in_flight_than_a_window_holds_is_not_accepted,
     a_full_window_loses_nothing,
     large_payloads_beyond_the_windows_bytes_arrive_too,
 );
@@ -167,6 +168,23 @@ async fn slots(relay: &Relay) -> usize {
     let detail = health["components"]["deliveries"]["detail"].as_str();
     let first = detail.unwrap().split(' ').next().unwrap();
     first.parse().unwrap()
+}
+
+async fn more_in_flight_than_a_window_holds_is_not_accepted(profile: Profile) {
+    let small = [
+        ("POSTHASTE_DELIVERY__WINDOW", "16"),
+        ("POSTHASTE_DELIVERY__MAX_IN_FLIGHT", "8"),
+    ];
+    let relay = Relay::start_with(profile, &small).await;
+    let receiver = Receiver::ok().await;
+    let full = json!({"maxInFlight": 16});
+    let subscribed = relay.api.subscribe(&receiver, full).await;
+    let beyond = json!({"maxInFlight": 17});
+    let refused = relay
+        .api
+        .expect(400, reqwest::Method::PUT, &subscribed.path(), Some(&beyond))
+        .await;
+    assert!(refused.to_string().contains("maxInFlight"), "{refused}");
 }
 
 async fn a_full_window_loses_nothing(profile: Profile) {

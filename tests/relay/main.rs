@@ -19,6 +19,7 @@ mod lost_notices;
 mod overtaken;
 #[cfg(feature = "faults")]
 mod panics;
+mod poison;
 mod reading;
 mod refusing;
 mod replacing;

@@ -16,6 +16,7 @@ crate::stories!(
     a_delivery_in_flight_is_not_retried,
     an_age_limit_ends_a_delivery,
     explicit_delays_count_the_attempts,
+    a_retry_comes_though_its_actor_has_retired_meanwhile,
     a_receiver_that_is_not_there_is_tried_again,
 );
 
@@ -239,6 +240,29 @@ async fn explicit_delays_count_the_attempts(profile: Profile) {
     assert_eq!(failed["status"], "failed");
     assert_eq!(numbers(&failed), [1, 2, 3, 4]);
     assert_eq!(never.count(), 5);
+}
+
+async fn a_retry_comes_though_its_actor_has_retired_meanwhile(profile: Profile) {
+    let more = [
+        ("POSTHASTE_ENGINE__RETIRE_AFTER_MS", "100"),
+        // No sweep comes to help.
+        ("POSTHASTE_ENGINE__SWEEP_INTERVAL_MS", "300000"),
+    ];
+    let relay = Relay::start_with(profile, &more).await;
+    let receiver = failing_first(1).await;
+    let later = json!({"retryPolicy": {"delaysMs": [1_500]}});
+    relay.api.subscribe(&receiver, later).await;
+    let event = relay.api.send("a.b", json!({})).await;
+    relay.recorded(1).await;
+    relay
+        .api
+        .until_get("/health", "the actor to retire", |health| {
+            let detail = text(&health["components"]["deliveries"], "detail");
+            detail.contains(" 0 subscriptions busy")
+        })
+        .await;
+    receiver.received(2).await;
+    assert_eq!(relay.final_delivery(&event).await["status"], "delivered");
 }
 
 async fn a_receiver_that_is_not_there_is_tried_again(profile: Profile) {

@@ -13,7 +13,7 @@ use crate::support::flow::pour;
 use crate::support::process::command;
 use crate::support::receiver::{Gate, status, tally};
 use crate::support::relay::Api;
-use crate::support::{Process, Profile, Receiver, Relay, soon};
+use crate::support::{Process, Profile, Proxy, Receiver, Relay, soon};
 
 /// A lease that ends soon where nobody renews it.
 const SHORT_LEASE: [(&str, &str); 2] = [
@@ -228,6 +228,58 @@ async fn an_owner_that_was_frozen_harms_nothing_when_it_wakes() {
     let health = owner.api.get("/health").await;
     let ownership = health["components"]["ownership"]["detail"].as_str();
     assert!(ownership.unwrap().contains("stands by"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_that_was_cut_off_sends_nothing_that_another_has_sent_meanwhile() {
+    let backend = backend(Profile::Distributed).await;
+    let proxy = Proxy::before(&backend.database_url().unwrap()).await;
+    let by_proxy = ("DATABASE_URL", proxy.url());
+    let cut_off = [SHORT_LEASE[0], SHORT_LEASE[1], NO_SWEEPS, by_proxy];
+    let gate = Arc::new(Gate::default());
+    let passing = Arc::clone(&gate);
+    let receiver = Receiver::scripted(move |number, _| {
+        let gate = (number == 0).then(|| Arc::clone(&passing));
+        Box::pin(async move {
+            if let Some(gate) = gate {
+                gate.pass().await;
+            }
+            status(200)
+        })
+    })
+    .await;
+    let owner = Relay::start_on(Arc::clone(&backend), &cut_off).await;
+    let one_at_a_time = json!({"maxInFlight": 1});
+    owner.api.subscribe(&receiver, one_at_a_time).await;
+    let in_flight = owner.api.send("a.b", json!(1)).await;
+    receiver.received(1).await;
+    let waiting = [
+        owner.api.send("a.b", json!(2)).await,
+        owner.api.send("a.b", json!(3)).await,
+    ];
+    let standby = Relay::start_on(backend, &SHORT_LEASE).await;
+
+    proxy.cut();
+    taken_over(&standby).await;
+    standby.recorded(3).await;
+    standby.stop().await;
+    proxy.mend();
+    taken_over(&owner).await;
+    gate.open();
+    owner
+        .until("the late outcome", |event| {
+            matches!(event, EngineEvent::AttemptRecorded { stale: true, .. })
+        })
+        .await;
+    let last = owner.api.send("a.b", json!(4)).await;
+    receiver.received(5).await;
+    let tally = tally(&receiver.all());
+    assert_eq!(
+        tally[&in_flight], 2,
+        "it flew while the lease changed hands"
+    );
+    assert!(waiting.iter().all(|event| tally[event] == 1), "{tally:?}");
+    assert_eq!(tally[&last], 1);
 }
 
 async fn stale_attempts(api: &Api, subscription: &str) -> usize {

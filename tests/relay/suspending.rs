@@ -13,7 +13,12 @@ crate::stories!(
 );
 
 async fn a_subscription_that_keeps_crashing_is_suspended_alone(profile: Profile) {
-    let relay = Relay::start_with(profile, &[("POSTHASTE_ENGINE__RESTART_LIMIT", "3")]).await;
+    // No sweep comes to help.
+    let more = [
+        ("POSTHASTE_ENGINE__RESTART_LIMIT", "3"),
+        ("POSTHASTE_ENGINE__SWEEP_INTERVAL_MS", "300000"),
+    ];
+    let relay = Relay::start_with(profile, &more).await;
     let (receiver, healthy_receiver) = (Receiver::ok().await, Receiver::ok().await);
     let crashing = relay.api.subscribe(&receiver, json!({})).await;
     relay.api.subscribe(&healthy_receiver, json!({})).await;

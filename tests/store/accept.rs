@@ -37,7 +37,7 @@ async fn an_event_goes_in_and_its_delivery_comes_to_an_end(bed: Bed) {
     let to = subscribe(store, "a").await.id;
     let group = group(store, vec![event(r#"{"n": 1}"#)], &[to]).await;
     assert_eq!(store.accept(&group).await.unwrap(), Accepted::Committed);
-    assert!(store.event_exists(group.events[0].id).await.unwrap());
+    assert!(store.event(group.events[0].id).await.unwrap().is_some());
 
     let page = store.due_page(to, at(0), 10).await.unwrap();
     assert_eq!(page.next_due, None);
@@ -186,7 +186,7 @@ async fn a_taken_key_refuses_the_whole_group(bed: Bed) {
     ];
     assert_eq!(store.accept(&second).await.unwrap(), Accepted::KeyTaken);
     for event in &second.events {
-        assert!(!store.event_exists(event.id).await.unwrap());
+        assert_eq!(store.event(event.id).await.unwrap(), None);
     }
     assert_eq!(store.due_page(to, at(0), 10).await.unwrap().due.len(), 1);
     let names = [key_name("free"), key_name("taken"), key_name("unknown")];
@@ -308,7 +308,7 @@ async fn a_moved_directory_leaves_nothing_behind(bed: Bed) {
         store.accept(&group).await.unwrap(),
         Accepted::DirectoryMoved
     );
-    assert!(!store.event_exists(group.events[0].id).await.unwrap());
+    assert_eq!(store.event(group.events[0].id).await.unwrap(), None);
     assert_eq!(
         store.known_keys(&[key_name("k")], at(-1)).await.unwrap(),
         []
@@ -346,7 +346,7 @@ async fn nothing_is_accepted_against_a_directory_that_has_changed(bed: Bed) {
                         }
                         fate => {
                             assert_eq!(fate, Accepted::DirectoryMoved);
-                            assert!(!store.event_exists(id).await.unwrap());
+                            assert_eq!(store.event(id).await.unwrap(), None);
                         }
                     }
                 }
@@ -396,7 +396,7 @@ async fn refused_data_leaves_nothing_behind(bed: Bed) {
         match store.accept(&group).await {
             Err(StoreError::Refused(_)) => {
                 for event in &group.events {
-                    assert!(!store.event_exists(event.id).await.unwrap());
+                    assert_eq!(store.event(event.id).await.unwrap(), None);
                 }
                 let left = store.due_page(to, at(0), 10).await.unwrap().due.len();
                 assert_eq!(left, 1);

@@ -18,6 +18,7 @@ use crate::feed::Notice;
 
 /// Deliveries in one group at most, unless a single unit has more: that one commits alone.
 const MAX_GROUP_DELIVERIES: usize = 5_000;
+
 /// The deliveries of a group's events.
 #[derive(Default)]
 pub struct Matched {
@@ -25,7 +26,7 @@ pub struct Matched {
     pub version: i64,
     /// In the order of the events.
     pub deliveries: Vec<MatchedDelivery>,
-    /// Deliveries of each event.
+    /// Deliveries of each event; of those behind the bound, nothing.
     counts: Vec<usize>,
 }
 
@@ -39,10 +40,15 @@ pub struct MatchedDelivery {
 }
 
 impl Matched {
-    /// Matches events that are about to be committed.
-    pub fn of(deps: &Deps, fresh: &[NewEvent]) -> Self {
+    /// Matches a group's events that are about to be committed. Where the group has to be split
+    /// it stops there: how much a group holds in memory is not the subscriptions' choice.
+    pub fn of(deps: &Deps, group: &Group, fresh: &[NewEvent]) -> Self {
+        let enough = match group.units.len() {
+            1 => usize::MAX,
+            _ => MAX_GROUP_DELIVERIES,
+        };
         let events = fresh.iter().map(|new| new.event.as_ref());
-        let (version, matches) = deps.directory.match_events(events);
+        let (version, matches) = deps.directory.match_events(events, enough);
         let counts = matches.iter().map(Vec::len).collect();
         let mut deliveries = Vec::new();
         for (new, subscriptions) in fresh.iter().zip(matches) {

@@ -267,3 +267,41 @@ fn a_retired_window_takes_nothing() {
     assert!(window.retire());
     assert!(!window.reserve(id(1)));
 }
+
+#[test]
+fn a_window_that_holds_anything_never_retires() {
+    let mut window = Window::new(4);
+    let ask = window.ask().unwrap();
+    window.answer(ask, Vec::new(), true);
+    assert!(window.reserve(id(1)));
+    assert!(
+        !window.retire() && !window.retire_empty(),
+        "being committed"
+    );
+    assert!(window.offer(Item {
+        id: id(1),
+        version: 0
+    }));
+    assert!(!window.retire() && !window.retire_empty(), "waiting");
+    let taken = window.take_next().unwrap();
+    window.flush();
+    assert!(!window.retire() && !window.retire_empty(), "flying");
+    window.release(taken.id, false);
+    assert!(!window.retire(), "the flush left something to learn");
+    assert!(window.retire_empty());
+}
+
+#[test]
+fn what_is_being_committed_while_the_window_is_flushed_is_paged() {
+    let mut window = Window::new(4);
+    let ask = window.ask().unwrap();
+    window.answer(ask, Vec::new(), true);
+    assert!(window.reserve(id(1)));
+    window.flush();
+    assert!(!window.offer(Item {
+        id: id(1),
+        version: 0
+    }));
+    assert_eq!((window.held(), window.waiting()), (0, 0));
+    assert!(window.ask().is_some());
+}

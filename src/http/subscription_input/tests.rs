@@ -26,7 +26,7 @@ fn retry() -> RetryPolicy {
 fn with_rules<T>(run: impl FnOnce(Rules<'_>) -> T) -> T {
     run(Rules {
         retry: &retry(),
-        max_in_flight_total: 500,
+        max_in_flight: 500,
         allow_http: false,
         guard: &Guard,
     })

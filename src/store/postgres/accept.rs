@@ -179,7 +179,7 @@ pub(super) async fn known_keys(
 }
 
 /// Whether this event is stored.
-pub(super) async fn event_exists(pool: &PgPool, id: EventId) -> Result<bool> {
+async fn event_exists(pool: &PgPool, id: EventId) -> Result<bool> {
     let found: Option<Uuid> = sqlx::query_scalar("SELECT id FROM events WHERE id = $1")
         .bind(id.0)
         .fetch_optional(pool)

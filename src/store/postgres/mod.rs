@@ -91,10 +91,6 @@ impl Store for PostgresStore {
         answered(accept::accept(&self.pools.work, group)).await
     }
 
-    async fn event_exists(&self, id: EventId) -> Result<bool> {
-        answered(accept::event_exists(&self.pools.work, id)).await
-    }
-
     async fn directory_since(&self, version: i64) -> Result<DirectoryChanges> {
         answered(directory::since(&self.pools.work, version)).await
     }

@@ -149,7 +149,7 @@ pub(super) async fn known_keys(
 }
 
 /// Whether this event is stored.
-pub(super) async fn event_exists(pools: &Pools, id: EventId) -> Result<bool> {
+async fn event_exists(pools: &Pools, id: EventId) -> Result<bool> {
     let found: Option<i64> = sqlx::query_scalar("SELECT seq FROM events WHERE id = ?")
         .bind(id.0)
         .fetch_optional(&pools.readers)

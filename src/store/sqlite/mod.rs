@@ -96,10 +96,6 @@ impl Store for SqliteStore {
         accept::accept(&self.pools, group).await
     }
 
-    async fn event_exists(&self, id: EventId) -> Result<bool> {
-        accept::event_exists(&self.pools, id).await
-    }
-
     async fn directory_since(&self, version: i64) -> Result<DirectoryChanges> {
         directory::since(&self.pools, version).await
     }
