@@ -11,6 +11,8 @@
 //! └ Leases                 owns, renews, loses the deliveries (a formality in a single process)
 //! ```
 //!
+//! Role `ingest` starts Ingest and Listener only, role `deliver` all but Ingest.
+//!
 //! Actors hold nothing that a restart may not lose. What must survive them belongs to the
 //! engine: the queues of ingest and recorder, and the subscriptions' lanes ([`lane`]).
 //! `handle` never waits for a receiver or a database: it starts a task and hears from it.

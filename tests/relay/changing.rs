@@ -11,7 +11,7 @@ use crate::support::receiver::status;
 use crate::support::relay::{Api, Subscribed, rows, text};
 use crate::support::{Profile, Receiver, Relay, soon};
 
-crate::stories!(
+crate::stories_also_split!(
     the_next_attempt_goes_to_the_new_url,
     a_retry_that_waits_goes_to_the_new_url_too,
     a_410_of_the_address_before_the_change_deactivates_nothing,

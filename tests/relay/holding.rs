@@ -14,7 +14,7 @@ use crate::support::receiver::{Answer, status};
 use crate::support::relay::{Subscribed, rows, text};
 use crate::support::{Profile, Receiver, Relay};
 
-crate::stories!(
+crate::stories_also_split!(
     a_pause_holds_and_a_resume_delivers,
     switching_off_and_on_by_put_is_a_pause_too,
     a_pause_lets_what_is_in_flight_end_and_sends_nothing_more,

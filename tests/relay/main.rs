@@ -24,6 +24,7 @@ mod refusing;
 mod replacing;
 mod retrying;
 mod second_process;
+mod split_roles;
 mod stopping;
 mod store_away;
 #[cfg(feature = "faults")]
