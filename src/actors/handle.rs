@@ -69,7 +69,7 @@ pub struct Component {
 /// The way in to the actors. Cheap to clone.
 #[derive(Clone)]
 pub struct Relay {
-    deps: Arc<Deps>,
+    pub(super) deps: Arc<Deps>,
 }
 
 impl Relay {

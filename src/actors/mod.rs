@@ -18,6 +18,7 @@
 //! `handle` never waits for a receiver or a database: it starts a task and hears from it.
 
 mod address;
+mod cancel;
 pub mod deps;
 mod dispatcher;
 mod flight;
@@ -37,6 +38,7 @@ mod subscription;
 mod sweeper;
 mod timer;
 
+pub use cancel::{CancelAnswer, CancelledPending};
 pub use deps::Deps;
 pub use handle::{AcceptAnswer, Component, Health, NewEvent, Relay};
 pub use root::Root;

@@ -8,6 +8,7 @@ mod support;
 mod raw;
 
 mod batches;
+mod cancelling;
 mod changing;
 mod delivering;
 mod holding;
@@ -19,6 +20,7 @@ mod lost_notices;
 mod overtaken;
 #[cfg(feature = "faults")]
 mod panics;
+mod reactivating;
 mod reading;
 mod refusing;
 mod replacing;
