@@ -12,14 +12,14 @@ use crate::support::relay::{Api, Subscribed, rows, text};
 use crate::support::{Profile, Receiver, Relay, soon};
 
 crate::stories_also_split!(
-    the_next_attempt_goes_to_the_new_url,
     a_retry_that_waits_goes_to_the_new_url_too,
-    a_410_of_the_address_before_the_change_deactivates_nothing,
-    a_subscription_deleted_while_its_attempt_runs_gets_no_further_one,
     a_subscription_deleted_between_attempts_gets_no_further_one,
     no_event_is_matched_against_what_was_changed_before_it,
     own_headers_are_sent_and_shown_to_nobody,
-    secrets_are_shown_at_creation_and_by_their_own_route_only,
+    secrets_are_shown_at_creation_and_by_their_own_route_only;
+    in_one_process: the_next_attempt_goes_to_the_new_url,
+    a_410_of_the_address_before_the_change_deactivates_nothing,
+    a_subscription_deleted_while_its_attempt_runs_gets_no_further_one,
 );
 
 /// What a receiver does before it answers its first request.
