@@ -86,6 +86,32 @@ async fn a_410_of_the_address_before_the_change_deactivates_nothing(profile: Pro
     assert_eq!(shown["state"], "active");
 }
 
+/// Nobody tells the owner of the change, and no sweep finds it: the 410 alone does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_410_of_an_address_that_another_node_changed_deactivates_nothing() {
+    let deaf = [
+        ("REDIS_URL", ""),
+        ("POSTHASTE_ENGINE__SWEEP_INTERVAL_MS", "300000"),
+    ];
+    let owner = Relay::start_with(Profile::Distributed, &deaf).await;
+    let other = Relay::start_on(Arc::clone(&owner.backend), &deaf).await;
+    let deed = Deed::default();
+    let (old, new) = (answering_after(&deed, 410).await, Receiver::ok().await);
+    let subscribed = owner.api.subscribe(&old, json!({})).await;
+    let (api, change) = (other.api.clone(), json!({"url": new.url()}));
+    let path = subscribed.path();
+    *deed.lock().await = Some(Box::pin(async move {
+        api.put(&path, &change).await;
+    }));
+
+    let event = owner.api.send("job.created", json!({})).await;
+    let delivery = owner.final_delivery(&event).await;
+    assert_eq!(delivery["status"], "delivered");
+    assert_eq!((old.count(), new.count()), (1, 1));
+    let shown = owner.api.subscription(&subscribed).await;
+    assert_eq!(shown["state"], "active");
+}
+
 async fn a_retry_that_waits_goes_to_the_new_url_too(profile: Profile) {
     let relay = Relay::start(profile).await;
     let old = Receiver::answering(|_, _| status(500)).await;
