@@ -1,7 +1,8 @@
 //! Composition root: the only place that knows both profiles.
 //!
 //! Embedded: SQLite, one process, an exclusive lock on the data directory. Distributed:
-//! Postgres, Redis where there is one, a lease on the deliveries. Everything else sees traits.
+//! Postgres, Redis where there is one, a lease on the deliveries; its processes may part the
+//! work by roles. Everything else sees traits.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -129,9 +130,9 @@ impl Engine {
         self.listen
     }
 
-    /// Whether another process owns the deliveries.
+    /// Whether another process owns the deliveries that this one could.
     pub fn standing_by(&self) -> bool {
-        self.deps.ownership.epoch().is_none()
+        self.deps.settings.engine.role.delivers() && self.deps.ownership.epoch().is_none()
     }
 
     /// What the engine tells about itself.
@@ -243,19 +244,8 @@ async fn distributed(settings: &Settings, holder: &str) -> anyhow::Result<Profil
         .context("cannot use Postgres")?;
     store.migrate().await.context("cannot migrate Postgres")?;
     let ownership = Ownership::none();
-    let ttl = settings.engine.lease_ttl;
-    let until = clock::instant() + ttl;
-    match store
-        .lease(holder, ttl)
-        .await
-        .context("cannot ask for the lease")?
-    {
-        LeaseState::Held { epoch } => {
-            ownership.hold(epoch, Some(until));
-        }
-        LeaseState::HeldBy { holder } => {
-            tracing::info!(holder, "standing by: another process delivers");
-        }
+    if settings.engine.role.delivers() {
+        ask_for_lease(&store, settings, holder, &ownership).await?;
     }
     let feed: Arc<dyn Feed> = match &settings.feed.redis_url {
         Some(url) => {
@@ -274,6 +264,26 @@ async fn distributed(settings: &Settings, holder: &str) -> anyhow::Result<Profil
         ownership,
         lock: None,
     })
+}
+
+async fn ask_for_lease(
+    store: &PostgresStore,
+    settings: &Settings,
+    holder: &str,
+    ownership: &Ownership,
+) -> anyhow::Result<()> {
+    let ttl = settings.engine.lease_ttl;
+    let until = clock::instant() + ttl;
+    let lease = store.lease(holder, ttl).await;
+    match lease.context("cannot ask for the lease")? {
+        LeaseState::Held { epoch } => {
+            ownership.hold(epoch, Some(until));
+        }
+        LeaseState::HeldBy { holder } => {
+            tracing::info!(holder, "standing by: another process delivers");
+        }
+    }
+    Ok(())
 }
 
 fn shared(

@@ -44,7 +44,7 @@ pub enum EngineEvent {
         /// Until when.
         until: Timestamp,
     },
-    /// What was pending of a deleted subscription is cancelled.
+    /// Pending deliveries are cancelled: by an operator, or because their subscription is deleted.
     DeliveriesCancelled {
         /// Whose.
         subscription: SubscriptionId,

@@ -88,3 +88,24 @@ fn health_tells_by_its_exit_code() {
     // Nobody listens there any more.
     assert_eq!(posthaste(&["health"], &configured).status.code(), Some(1));
 }
+
+#[test]
+fn a_role_given_by_flag_wins_and_needs_postgres() {
+    let environment = [
+        ("DATABASE_URL", "postgres://db/relay"),
+        ("POSTHASTE_ENGINE__ROLE", "deliver"),
+    ];
+    let output = posthaste(&["config", "--role", "ingest"], &environment);
+    let printed = text(&output.stdout);
+    assert!(printed.contains("role = \"ingest\" # --role"), "{printed}");
+    let output = posthaste(&["serve", "--role", "ingest"], &[]);
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        message.contains("engine.role = \"ingest\" (--role)"),
+        "{message}"
+    );
+    assert!(message.contains("DATABASE_URL"), "{message}");
+    let output = posthaste(&["serve", "--role", "both"], &[]);
+    assert!(text(&output.stderr).contains("all, ingest, deliver"));
+}

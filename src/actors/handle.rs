@@ -10,6 +10,7 @@ use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::domain::idempotency::{ContentHash, ItemFate};
 use crate::domain::subscription::SubscriptionState;
 use crate::feed::Notice;
+use crate::settings::Role;
 use crate::store::StoreError;
 
 /// A store that takes longer to answer counts as away: those who ask wait seconds at most.
@@ -44,9 +45,11 @@ pub enum AcceptAnswer {
 /// How the node is.
 #[derive(Clone, Debug)]
 pub struct Health {
-    /// Part by part, in a fixed order.
+    /// What this process does.
+    pub role: Role,
+    /// Part by part, in a fixed order; parts that this role does not have are left out.
     pub components: Vec<Component>,
-    /// Whether events can be committed and the node is not stopping.
+    /// Whether the node can do its part: it can commit and is not stopping.
     pub ready: bool,
     /// Whether the tree can still heal itself.
     pub live: bool,
@@ -66,7 +69,7 @@ pub struct Component {
 /// The way in to the actors. Cheap to clone.
 #[derive(Clone)]
 pub struct Relay {
-    deps: Arc<Deps>,
+    pub(super) deps: Arc<Deps>,
 }
 
 impl Relay {
@@ -164,7 +167,9 @@ impl Relay {
         let lanes = deps.lanes.len();
         let live = failure.is_none();
         let component = |name, ok, detail| Component { name, ok, detail };
-        Health {
+        let role = deps.settings.engine.role;
+        let mut health = Health {
+            role,
             ready: store_ok && live && !deps.is_draining(),
             live,
             components: vec![
@@ -200,7 +205,13 @@ impl Relay {
                     failure.unwrap_or_else(|| "all actors live or are being restarted".to_owned()),
                 ),
             ],
-        }
+        };
+        health.components.retain(|component| match component.name {
+            "ingest" => role.accepts(),
+            "ownership" | "recorder" | "deliveries" => role.delivers(),
+            _ => true,
+        });
+        health
     }
 }
 

@@ -16,7 +16,7 @@ use crate::events::EngineEvent;
 use crate::store::Result;
 
 /// Rows in one batch.
-const BATCH: u32 = 1_000;
+pub(super) const BATCH: u32 = 1_000;
 
 /// What the janitor is told.
 #[derive(Debug)]
@@ -126,7 +126,8 @@ impl Deps {
     pub(super) async fn cancel_all_pending(&self, id: SubscriptionId) -> Result<u64> {
         let mut batches = Batches::default();
         while batches.go_on(self) {
-            batches.count(self.store.cancel_pending(id, clock::now(), BATCH).await?);
+            let now = clock::now();
+            batches.count(self.store.cancel_pending(id, &[], now, BATCH).await?);
         }
         let count = batches.sum;
         if count > 0 {
@@ -141,17 +142,17 @@ impl Deps {
 
 /// Counts batches until one is not full, or the node stops.
 #[derive(Default)]
-struct Batches {
-    sum: u64,
+pub(super) struct Batches {
+    pub(super) sum: u64,
     last_was_short: bool,
 }
 
 impl Batches {
-    fn go_on(&self, deps: &Deps) -> bool {
+    pub(super) fn go_on(&self, deps: &Deps) -> bool {
         !self.last_was_short && !deps.is_draining()
     }
 
-    fn count(&mut self, rows: u64) {
+    pub(super) fn count(&mut self, rows: u64) {
         self.sum += rows;
         self.last_was_short = rows < u64::from(BATCH);
     }

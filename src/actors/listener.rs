@@ -131,8 +131,14 @@ async fn listen(deps: Arc<Deps>, myself: ActorRef<ListenerMessage>, mut lost: Lo
 
 async fn act(deps: &Deps, notice: Notice) {
     match notice {
-        Notice::Gap => {
+        Notice::Gap if deps.settings.engine.role.delivers() => {
             deps.sweeper.cast(SweeperMessage::Sweep);
+        }
+        Notice::Gap => {
+            // Nobody sweeps here. The fence makes good what this fails to fetch.
+            if let Err(problem) = deps.refresh_directory().await {
+                warn!(%problem, "the directory cannot be brought up to date");
+            }
         }
         Notice::Due(ids) if deps.ownership.may_deliver() => deps.wake_for_more(&ids),
         Notice::Due(_) => {}

@@ -11,11 +11,14 @@
 //! └ Leases                 owns, renews, loses the deliveries (a formality in a single process)
 //! ```
 //!
+//! Role `ingest` starts Ingest and Listener only, role `deliver` all but Ingest.
+//!
 //! Actors hold nothing that a restart may not lose. What must survive them belongs to the
 //! engine: the queues of ingest and recorder, and the subscriptions' lanes ([`lane`]).
 //! `handle` never waits for a receiver or a database: it starts a task and hears from it.
 
 mod address;
+mod cancel;
 pub mod deps;
 mod dispatcher;
 mod flight;
@@ -35,6 +38,7 @@ mod subscription;
 mod sweeper;
 mod timer;
 
+pub use cancel::{CancelAnswer, CancelledPending};
 pub use deps::Deps;
 pub use handle::{AcceptAnswer, Component, Health, NewEvent, Relay};
 pub use root::Root;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{info, warn};
+use url::Url;
 
 use super::deps::Deps;
 use super::dispatcher::DispatcherMessage;
 use crate::clock;
 use crate::domain::id::SubscriptionId;
-use crate::domain::subscription::SubscriptionState;
+use crate::domain::subscription::{REASON_GONE, SubscriptionState};
 use crate::events::EngineEvent;
 use crate::feed::Notice;
 use crate::store::{Changed, Result};
@@ -64,8 +65,10 @@ impl Deps {
         reason: &'static str,
     ) {
         let mut pause = Duration::from_millis(50);
+        let known = self.directory.get(id);
+        let address = known.map(|known| known.url.clone());
         loop {
-            match self.try_hold(id, state, reason).await {
+            match self.try_hold(id, state, reason, address.as_ref()).await {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(problem) => {
@@ -77,16 +80,23 @@ impl Deps {
         }
     }
 
-    /// True where the subscription has the state now, or is beyond it.
+    /// True where the subscription has the state now, or is beyond it. `address` is the one
+    /// known when the reason arose.
     async fn try_hold(
         &self,
         id: SubscriptionId,
         state: SubscriptionState,
         reason: &'static str,
+        address: Option<&Url>,
     ) -> Result<bool> {
         let Some(subscription) = self.store.subscription(id).await? else {
             return Ok(true);
         };
+        if reason == REASON_GONE && address.is_some_and(|known| *known != subscription.url) {
+            // Another node gave it a new address, which has not said that it is gone.
+            self.refresh_directory().await?;
+            return Ok(true);
+        }
         let Ok(held) = subscription.moved_to(state, Some(reason), clock::now()) else {
             return Ok(true);
         };

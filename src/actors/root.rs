@@ -2,6 +2,9 @@
 //!
 //! When an actor dies more often than its budget allows, the tree cannot heal itself: the
 //! engine fails, and whoever supervises the process starts it again.
+//!
+//! A process of the role `ingest` or `deliver` starts only the actors that its part needs;
+//! what others would be told is then told to nobody here, or announced by the feed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,6 +24,7 @@ use super::sweeper::Sweeper;
 use crate::clock;
 use crate::domain::restart::{Restart, RestartBudget};
 use crate::events::EngineEvent;
+use crate::settings::Role;
 
 /// A singleton of the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,6 +56,17 @@ impl Singleton {
         Self::Listener,
         Self::Leases,
     ];
+
+    /// Whether a process of that role needs it.
+    fn serves(self, role: Role) -> bool {
+        match self {
+            Self::Ingest => role.accepts(),
+            Self::Listener => true,
+            Self::Recorder | Self::Dispatcher | Self::Sweeper | Self::Janitor | Self::Leases => {
+                role.delivers()
+            }
+        }
+    }
 
     fn name(self) -> &'static str {
         match self {
@@ -98,7 +113,9 @@ impl Actor for Root {
             children: HashMap::new(),
             budgets: HashMap::new(),
         };
-        for singleton in Singleton::ALL {
+        let role = state.deps.settings.engine.role;
+        let needed = Singleton::ALL.into_iter().filter(|one| one.serves(role));
+        for singleton in needed {
             if singleton == Singleton::Leases && state.deps.ownership.is_for_good() {
                 continue;
             }

@@ -17,9 +17,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
-use crate::settings::{Faults, Settings};
+use crate::settings::{Faults, Flags, Role, Settings};
 
 /// A webhook relay: takes events, delivers them signed until they arrive.
 #[derive(Parser)]
@@ -57,23 +58,34 @@ struct SettingsArgs {
     /// Allow receivers in loopback and private networks and over http://.
     #[arg(long)]
     dev: bool,
+    /// What this process does: accept events, deliver them, or all of it [setting: engine.role].
+    #[arg(long, value_name = "ROLE", value_parser = role())]
+    role: Option<Role>,
+}
+
+fn role() -> impl TypedValueParser<Value = Role> {
+    let words = PossibleValuesParser::new(Role::ALL.map(Role::as_str));
+    words.try_map(|word| Role::parse(&word).ok_or("is no role"))
 }
 
 impl FileArgs {
-    fn load(&self, dev: bool) -> Result<Settings, Faults> {
+    fn load(&self, flags: impl Into<Flags>) -> Result<Settings, Faults> {
         let environment = std::env::vars_os().map(|(name, text)| {
             (
                 name.to_string_lossy().into_owned(),
                 text.to_string_lossy().into_owned(),
             )
         });
-        Settings::load(self.config.as_deref(), environment, dev)
+        Settings::load(self.config.as_deref(), environment, flags)
     }
 }
 
 impl SettingsArgs {
     fn load(&self) -> Result<Settings, Faults> {
-        self.file.load(self.dev)
+        self.file.load(Flags {
+            dev: self.dev,
+            role: self.role,
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::admin_key::{AdminKey, Kept};
 use super::{reachable, receive};
-use crate::settings::Settings;
+use crate::settings::{Role, Settings};
 
 /// Everything a newcomer needs for a first delivery. The key itself is shown on a terminal
 /// only: printed into a container's log it would be a leak, so there its file is named.
@@ -24,8 +24,16 @@ pub(super) fn text(
         env!("CARGO_PKG_VERSION")
     ));
     line(&format!("  profile    {}", profile(settings)));
-    if standing_by {
-        line("  standing by: another process owns the deliveries, this one accepts events");
+    match settings.engine.role {
+        Role::All if standing_by => {
+            line("  standing by: another process owns the deliveries, this one accepts events");
+        }
+        Role::All => {}
+        Role::Ingest => line("  role       ingest: accepts events, another process delivers them"),
+        Role::Deliver if standing_by => {
+            line("  role       deliver: standing by, another process owns the deliveries");
+        }
+        Role::Deliver => line("  role       deliver: accepts no events, others do"),
     }
     line(&format!("  admin key  {}", shown_key(key, terminal)));
     line("");

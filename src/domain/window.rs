@@ -14,6 +14,9 @@
 //! is cleared before a question, so a page that comes back short with `missed` still clear has
 //! seen everything there was: the window is caught up. The property test below runs these rules
 //! through random interleavings of commits, pages, outcomes, crashes and edits.
+//!
+//! Whoever takes deliveries back in the store *closes* the window meanwhile: it holds only what
+//! flies then, and takes nothing up. So what does not fly is not sent once it is taken back.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -64,6 +67,8 @@ pub struct Window<T> {
     missed: bool,
     question: Option<Question>,
     questions: u64,
+    /// How many have it closed.
+    closed: usize,
     retired: bool,
 }
 
@@ -79,6 +84,7 @@ impl<T: Waiting> Window<T> {
             missed: true,
             question: None,
             questions: 0,
+            closed: 0,
             retired: false,
         }
     }
@@ -90,7 +96,8 @@ impl<T: Waiting> Window<T> {
             // A commit of unknown fate is run again, and a page saw its first run.
             return false;
         }
-        let takes = self.caught_up && !self.retired && self.held.len() < self.bound;
+        let takes =
+            self.caught_up && self.closed == 0 && !self.retired && self.held.len() < self.bound;
         if takes {
             self.held.insert(id, Stage::Reserved);
         } else {
@@ -129,7 +136,8 @@ impl<T: Waiting> Window<T> {
     /// Whether the store should be asked now; if so, the question counts as asked.
     pub fn ask(&mut self) -> Option<Ask> {
         let wanted = self.missed || !self.caught_up;
-        if self.retired || self.question.is_some() || !wanted || !self.has_room() {
+        if self.retired || self.closed > 0 || self.question.is_some() || !wanted || !self.has_room()
+        {
             return None;
         }
         self.missed = false;
@@ -230,6 +238,22 @@ impl<T: Waiting> Window<T> {
         self.caught_up = false;
     }
 
+    /// Drops what was not sent yet and takes nothing up until it is opened again. Several may
+    /// have it closed at once. False where it has ended: then it keeps nobody from anything.
+    pub fn close(&mut self) -> bool {
+        self.closed += 1;
+        // What the store answers now may be older than what is about to be done there.
+        self.abandon_question();
+        self.flush();
+        !self.retired
+    }
+
+    /// Takes one closing back.
+    pub fn reopen(&mut self) {
+        self.closed = self.closed.saturating_sub(1);
+        self.missed = true;
+    }
+
     /// Ends the window for good, if it holds nothing and has nothing to learn. Whoever still
     /// knows it finds it declining.
     pub fn retire(&mut self) -> bool {
@@ -240,13 +264,17 @@ impl<T: Waiting> Window<T> {
     /// Ends the window for good, if it holds nothing: of a subscription that is not delivered
     /// to, there is nothing to learn.
     pub fn retire_empty(&mut self) -> bool {
-        self.retired = self.retired || self.held.is_empty();
+        self.retired = self.retired || (self.held.is_empty() && self.closed == 0);
         self.retired
     }
 
     /// Whether it holds nothing and has nothing to learn.
     pub fn is_idle(&self) -> bool {
-        self.held.is_empty() && self.caught_up && !self.missed && self.question.is_none()
+        self.held.is_empty()
+            && self.caught_up
+            && !self.missed
+            && self.closed == 0
+            && self.question.is_none()
     }
 
     /// Ids held.
@@ -267,6 +295,12 @@ impl<T: Waiting> Window<T> {
     /// Whether an attempt of that delivery is being made or recorded.
     pub fn is_flying(&self, id: DeliveryId) -> bool {
         self.held.get(&id) == Some(&Stage::Flying)
+    }
+
+    /// The deliveries of which an attempt is being made or recorded.
+    pub fn all_flying(&self) -> Vec<DeliveryId> {
+        let flying = self.held.iter().filter(|(_, at)| **at == Stage::Flying);
+        flying.map(|(id, _)| *id).collect()
     }
 
     /// Whether everything due is held.

@@ -1,4 +1,4 @@
-//! Deliveries: looking at them, and sending one again.
+//! Deliveries: looking at them, sending one again, and taking one back.
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -12,6 +12,7 @@ use super::path::PathId;
 use super::subscriptions;
 use super::to_the_end::to_the_end;
 use super::view::DeliveryView;
+use crate::actors::CancelAnswer;
 use crate::clock;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
@@ -21,8 +22,10 @@ use crate::store::{DeliveryFilter, Moved, PageRequest};
 
 /// Attempts shown of one delivery at most.
 const MAX_ATTEMPTS_SHOWN: u32 = 200;
-/// How often a retry reads again after somebody else moved the delivery.
+/// How often a retry or cancellation reads again after somebody else moved the delivery.
 const MAX_REREADS: usize = 5;
+const IN_FLIGHT: &str = "An attempt of this delivery is being made right now; wait for its outcome";
+const KEEPS_MOVING: &str = "This delivery keeps moving; look at it and try again";
 
 /// `GET /deliveries`: newest first.
 pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Result<Response> {
@@ -117,9 +120,7 @@ async fn retry_now(app: &HttpState, id: DeliveryId) -> Result<DeliveryView> {
             .and_then(|found| found.state_change.reason.as_deref());
         check_receiver(subscription.as_ref().map(|found| found.state), reason)?;
         if app.relay.is_in_flight(row.subscription_id, id) {
-            return Err(ApiError::conflict(
-                "An attempt of this delivery is being made right now; wait for its outcome",
-            ));
+            return Err(ApiError::conflict(IN_FLIGHT));
         }
         let version = row.progress.version;
         if app.store.retry_delivery(id, version, clock::now()).await? == Moved::Done {
@@ -128,9 +129,36 @@ async fn retry_now(app: &HttpState, id: DeliveryId) -> Result<DeliveryView> {
             return Ok(DeliveryView::new(&moved));
         }
     }
-    Err(ApiError::conflict(
-        "This delivery keeps moving; look at it and try again",
-    ))
+    Err(ApiError::conflict(KEEPS_MOVING))
+}
+
+/// `POST /deliveries/{id}/cancel`: pending no more, and not sent unless it is retried.
+pub async fn cancel(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+    let view = to_the_end(async move { cancel_now(&app, DeliveryId(id)).await }).await?;
+    Ok(Json(view).into_response())
+}
+
+async fn cancel_now(app: &HttpState, id: DeliveryId) -> Result<DeliveryView> {
+    for _ in 0..=MAX_REREADS {
+        let row = app.store.delivery(id).await?;
+        let row = row.ok_or_else(|| ApiError::not_found("delivery"))?;
+        if row.state.is_final() {
+            return Err(ApiError::conflict(format!(
+                "This delivery is {} already; only a pending one can be cancelled",
+                row.state.as_str()
+            )));
+        }
+        let version = row.progress.version;
+        match app.relay.cancel(row.subscription_id, id, version).await? {
+            CancelAnswer::Done => {
+                let moved = app.store.delivery(id).await?.unwrap_or(row);
+                return Ok(DeliveryView::new(&moved));
+            }
+            CancelAnswer::InFlight => return Err(ApiError::conflict(IN_FLIGHT)),
+            CancelAnswer::Overtaken => {}
+        }
+    }
+    Err(ApiError::conflict(KEEPS_MOVING))
 }
 
 /// Says why nothing would be sent to a subscription in that state, and what to do about it.
@@ -140,8 +168,8 @@ fn check_receiver(state: Option<SubscriptionState>, reason: Option<&str>) -> Res
         Some(SubscriptionState::Paused) => {
             "is paused: resume it first; what is pending then goes out"
         }
-        Some(SubscriptionState::Deactivated) => "is deactivated: set isActive to true first",
-        Some(SubscriptionState::Suspended) => "is suspended: set isActive to true first",
+        Some(SubscriptionState::Deactivated) => "is deactivated: reactivate it first",
+        Some(SubscriptionState::Suspended) => "is suspended: reactivate it first",
         Some(SubscriptionState::Deleted) | None => "is deleted: nothing can be sent to it any more",
     };
     let reason = reason.map_or_else(String::new, |reason| format!(" (reason: {reason})"));

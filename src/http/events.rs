@@ -25,6 +25,12 @@ pub async fn create(
     RawQuery(raw): RawQuery,
     request: Request,
 ) -> Result<Response> {
+    if !app.settings.engine.role.accepts() {
+        return Err(ApiError::unavailable(
+            "This process has the role deliver and accepts no events; send them to one that has \
+             the role ingest or all",
+        ));
+    }
     let mut query = Query::of(raw.as_deref(), &["atomic"]);
     let atomic = query.flag("atomic", true);
     query.done()?;

@@ -23,6 +23,7 @@ pub struct ComponentView {
 #[derive(Debug, Serialize)]
 pub struct HealthView {
     status: &'static str,
+    role: &'static str,
     ready: bool,
     live: bool,
     components: BTreeMap<&'static str, ComponentView>,
@@ -42,6 +43,7 @@ impl HealthView {
                 (true, false) => "degraded",
                 (false, _) => "unavailable",
             },
+            role: health.role.as_str(),
             ready: health.ready,
             live: health.live,
             components: components.collect(),
@@ -82,7 +84,8 @@ pub async fn live(State(app): State<HttpState>) -> (StatusCode, Json<StatusView>
     answer(app.relay.is_live())
 }
 
-/// `GET /health/ready`: whether events can be accepted here.
+/// `GET /health/ready`: whether this process can do its part. Where its role is `deliver`, that
+/// does not include events.
 pub async fn ready(State(app): State<HttpState>) -> (StatusCode, Json<StatusView>) {
     answer(app.relay.health().await.ready)
 }
@@ -102,12 +105,13 @@ mod tests {
             }],
             ready: true,
             live: true,
+            role: crate::settings::Role::All,
         };
         let shown =
             |with_details| serde_json::to_string(&HealthView::new(&health, with_details)).unwrap();
         assert_eq!(
             shown(false),
-            r#"{"status":"degraded","ready":true,"live":true,"components":{"store":{"ok":false}}}"#
+            r#"{"status":"degraded","role":"all","ready":true,"live":true,"components":{"store":{"ok":false}}}"#
         );
         assert!(shown(true).contains("db-3 refuses"));
     }

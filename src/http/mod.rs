@@ -85,6 +85,11 @@ fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::delete("/subscriptions/{id}", subscriptions::delete),
         Route::post("/subscriptions/{id}/pause", subscriptions::pause),
         Route::post("/subscriptions/{id}/resume", subscriptions::resume),
+        Route::post("/subscriptions/{id}/reactivate", subscriptions::reactivate),
+        Route::post(
+            "/subscriptions/{id}/cancel-pending",
+            subscriptions::cancel_pending,
+        ),
         Route::get("/subscriptions/{id}/secret", subscriptions::secret),
         Route::get(
             "/subscriptions/{id}/deliveries",
@@ -93,6 +98,7 @@ fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::get("/deliveries", deliveries::list),
         Route::get("/deliveries/{id}", deliveries::show),
         Route::post("/deliveries/{id}/retry", deliveries::retry),
+        Route::post("/deliveries/{id}/cancel", deliveries::cancel),
     ]
 }
 

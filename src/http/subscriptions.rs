@@ -4,6 +4,8 @@
 //! it was not, so that two of them never undo one another. A change is answered only when the
 //! actors know of it.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
@@ -28,6 +30,8 @@ use crate::store::{Changed, StoreError};
 const MAX_BODY_BYTES: usize = 256 * 1024;
 /// How often a change reads again after somebody else's.
 const MAX_REREADS: usize = 10;
+/// How long a caller waits for the last of many cancellations.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
 
 impl HttpState {
     fn rules(&self) -> Rules<'_> {
@@ -148,6 +152,55 @@ pub async fn pause(State(app): State<HttpState>, PathId(id): PathId) -> Result<R
 /// `POST /subscriptions/{id}/resume`: also takes back a deactivation or suspension.
 pub async fn resume(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
     answer_update(app, id, |stored| moved(stored, SubscriptionState::Active)).await
+}
+
+/// `POST /subscriptions/{id}/reactivate`: takes back a deactivation or suspension, and nothing
+/// else.
+pub async fn reactivate(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+    answer_update(app, id, |stored| {
+        let problem = match stored.state {
+            SubscriptionState::Deactivated | SubscriptionState::Suspended => {
+                return moved(stored, SubscriptionState::Active);
+            }
+            SubscriptionState::Active => "is active: there is nothing to take back",
+            SubscriptionState::Paused => "is paused: resume it instead",
+            SubscriptionState::Deleted => "is deleted",
+        };
+        Err(ApiError::conflict(format!("This subscription {problem}")))
+    })
+    .await
+}
+
+/// What became of the pending deliveries of a subscription.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CancelledView {
+    subscription_id: SubscriptionId,
+    cancelled: u64,
+    /// Left alone, because an attempt of them was being made; null where this process does not
+    /// know, because another one delivers.
+    in_flight: Option<usize>,
+    /// False while the rest goes on being cancelled.
+    complete: bool,
+}
+
+/// `POST /subscriptions/{id}/cancel-pending`: all that waits, whatever holds it. 202 where that
+/// takes longer than a caller should wait.
+pub async fn cancel_pending(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+    let id = find(&app, SubscriptionId(id)).await?.id;
+    let patience = CANCEL_PATIENCE.min(app.settings.server.request_timeout / 2);
+    let answer = app.relay.cancel_pending(id, patience).await?;
+    let code = match answer.complete {
+        true => StatusCode::OK,
+        false => StatusCode::ACCEPTED,
+    };
+    let view = CancelledView {
+        subscription_id: id,
+        cancelled: answer.cancelled,
+        in_flight: answer.in_flight,
+        complete: answer.complete,
+    };
+    Ok((code, Json(view)).into_response())
 }
 
 /// `DELETE /subscriptions/{id}`: tombstones; what is pending is cancelled.

@@ -1,8 +1,8 @@
 //! Settings checked against each other: each within its bounds, together they could still not
 //! work.
 
-use super::Settings;
 use super::reader::Reader;
+use super::{Role, Settings};
 
 /// Records every pair that cannot stand together.
 pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
@@ -15,7 +15,7 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
         engine,
         ..
     } = settings;
-    let rules: [(bool, &[&'static str], &str, &str); 12] = [
+    let rules: [(bool, &[&'static str], &str, &str); 13] = [
         (
             events.accept_timeout >= server.request_timeout,
             &["events.accept_timeout_ms", "server.request_timeout_ms"],
@@ -88,6 +88,12 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
             "a SQLite store has one process only, so there is nobody to hand deliveries to",
             "set store.database_url (DATABASE_URL), or remove feed.redis_url (REDIS_URL)",
         ),
+        (
+            engine.role != Role::All && store.database_url.is_none(),
+            &["engine.role", "store.database_url"],
+            "a SQLite store has one process only, which has to do both: accept and deliver",
+            "set store.database_url (DATABASE_URL), or engine.role to all",
+        ),
     ];
     for (broken, keys, problem, fix) in rules {
         if broken {
@@ -119,6 +125,17 @@ pub(super) fn warnings(settings: &Settings, dev: bool) -> Vec<String> {
              every process makes and accepts a key of its own"
                 .to_owned(),
         );
+    }
+    if settings.engine.role != Role::All
+        && settings.is_distributed()
+        && settings.feed.redis_url.is_none()
+    {
+        warnings.push(format!(
+            "engine.role is {} and feed.redis_url (REDIS_URL) is not set: nobody tells the process \
+             that delivers what was accepted, so deliveries wait for its sweep, up to \
+             engine.sweep_interval_ms",
+            settings.engine.role.as_str()
+        ));
     }
     warnings
 }

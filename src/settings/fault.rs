@@ -14,6 +14,8 @@ pub enum Source {
     Environment(String),
     /// `--dev`, on top of what another source had set.
     Dev(Option<Box<Source>>),
+    /// A flag that stands for one setting.
+    Flag(&'static str),
 }
 
 impl fmt::Display for Source {
@@ -24,6 +26,7 @@ impl fmt::Display for Source {
             Self::Environment(name) => write!(f, "environment {name}"),
             Self::Dev(None) => f.write_str("--dev"),
             Self::Dev(Some(under)) => write!(f, "{under}, and --dev"),
+            Self::Flag(name) => f.write_str(name),
         }
     }
 }

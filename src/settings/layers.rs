@@ -1,4 +1,4 @@
-//! The layers: embedded defaults < file < environment < `--dev`.
+//! The layers: embedded defaults < file < environment < flags.
 //!
 //! `config/default.toml` is also the schema: a key that it does not have is unknown, and the
 //! type of its default is the type a value must have.

@@ -11,6 +11,7 @@ mod fault;
 mod layers;
 mod print;
 mod reader;
+mod role;
 mod secret;
 mod validate;
 
@@ -23,8 +24,24 @@ use ipnet::IpNet;
 
 pub use fault::{Fault, Faults, Given, Source};
 pub use layers::Layers;
+pub use role::Role;
 pub use secret::Secret;
 pub use validate::check_admin_key;
+
+/// What the command line says itself; it wins over file and environment.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--dev`
+    pub dev: bool,
+    /// `--role`
+    pub role: Option<Role>,
+}
+
+impl From<bool> for Flags {
+    fn from(dev: bool) -> Self {
+        Self { dev, role: None }
+    }
+}
 
 /// Everything Posthaste can be told, checked.
 #[derive(Clone, Debug)]
@@ -58,12 +75,14 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Lays defaults, file, environment and `--dev` over one another and checks the outcome.
+    /// Lays defaults, file, environment and flags over one another and checks the outcome. Where
+    /// there is no flag but `--dev`, a `bool` says whether it was given.
     pub fn load<Name: Into<String>, Text: Into<String>>(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (Name, Text)>,
-        dev: bool,
+        flags: impl Into<Flags>,
     ) -> Result<Self, Faults> {
+        let Flags { dev, role } = flags.into();
         let mut faults = Vec::new();
         let mut layers = Layers::defaults();
         if let Some(path) = file {
@@ -76,6 +95,10 @@ impl Settings {
         layers.add_environment(environment, &mut faults);
         if dev {
             layers.add_dev();
+        }
+        if let Some(role) = role {
+            let value = toml::Value::from(role.as_str());
+            layers.set("engine.role", value, Source::Flag("--role"), &mut faults);
         }
         validate::settings(layers, dev, faults)
     }
@@ -193,6 +216,8 @@ pub struct AddressGuardSettings {
 /// The machinery's own pace.
 #[derive(Clone, Debug)]
 pub struct EngineSettings {
+    /// What this process does of it all.
+    pub role: Role,
     /// How long the recorder waits for company before it commits.
     pub record_linger: Duration,
     /// Outcomes in one group commit at most.

@@ -437,3 +437,44 @@ fn a_slow_attempt_outliving_the_stop_is_worth_a_warning() {
     let settings = load("[server]\nshutdown_grace_ms = 14999\n", &[]).unwrap();
     assert!(settings.warnings[0].contains("server.shutdown_grace_ms"));
 }
+
+#[test]
+fn a_role_is_given_by_flag_environment_or_file_in_this_order() {
+    let urls = [
+        ("DATABASE_URL", "postgres://db/relay"),
+        ("REDIS_URL", "redis://cache"),
+    ];
+    let with = |role| [urls.as_slice(), &[("POSTHASTE_ENGINE__ROLE", role)]].concat();
+    assert_eq!(defaults().engine.role, Role::All);
+    let settings = load("[engine]\nrole = \"deliver\"", &with("ingest")).unwrap();
+    assert_eq!(settings.engine.role, Role::Ingest);
+    assert!(!settings.warnings.iter().any(|one| one.contains("role")));
+    let flags = Flags {
+        dev: false,
+        role: Some(Role::Deliver),
+    };
+    let settings = Settings::load(None, with("ingest"), flags).unwrap();
+    assert_eq!(settings.engine.role, Role::Deliver);
+    let printed = settings.to_masked_toml();
+    assert!(printed.contains("role = \"deliver\" # --role"), "{printed}");
+    let refused = from_environment(&with("both")).unwrap_err().to_string();
+    assert!(
+        refused.contains("write all, ingest or deliver"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn roles_need_postgres_and_miss_redis() {
+    for role in ["ingest", "deliver"] {
+        let given = ("POSTHASTE_ENGINE__ROLE", role);
+        let refused = from_environment(&[given]).unwrap_err().to_string();
+        for part in ["engine.role", role, "store.database_url", "DATABASE_URL"] {
+            assert!(refused.contains(part), "{refused}");
+        }
+        let postgres = ("DATABASE_URL", "postgres://db/relay");
+        let settings = from_environment(&[given, postgres]).unwrap();
+        let warned = |one: &String| one.contains("REDIS_URL") && one.contains(role);
+        assert!(settings.warnings.iter().any(warned));
+    }
+}

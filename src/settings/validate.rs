@@ -10,8 +10,8 @@ use tracing_subscriber::EnvFilter;
 use super::reader::Reader;
 use super::{
     AddressGuardSettings, AuthSettings, DeliverySettings, EngineSettings, EventSettings, Fault,
-    Faults, FeedSettings, Layers, LogSettings, Secret, ServerSettings, Settings, StoreSettings,
-    contradictions,
+    Faults, FeedSettings, Layers, LogSettings, Role, Secret, ServerSettings, Settings,
+    StoreSettings, contradictions,
 };
 use crate::domain::retry::{RetryPolicy, Schedule};
 
@@ -256,6 +256,7 @@ fn networks(reader: &mut Reader<'_>) -> Vec<IpNet> {
 
 fn engine(reader: &mut Reader<'_>) -> EngineSettings {
     EngineSettings {
+        role: role(reader),
         record_linger: reader.millis("engine.record_linger_ms", 0, 1_000),
         record_max_group: reader.size("engine.record_max_group", 1, 10_000),
         sweep_interval: reader.millis("engine.sweep_interval_ms", 100, 5 * MINUTE_MS),
@@ -266,6 +267,14 @@ fn engine(reader: &mut Reader<'_>) -> EngineSettings {
         restart_limit: reader.count("engine.restart_limit", 1, 1_000),
         restart_window: reader.millis("engine.restart_window_ms", 1_000, HOUR_MS),
     }
+}
+
+fn role(reader: &mut Reader<'_>) -> Role {
+    let key = "engine.role";
+    Role::parse(reader.text(key)).unwrap_or_else(|| {
+        reader.refuse(key, "is no role", "write all, ingest or deliver");
+        Role::All
+    })
 }
 
 fn log(reader: &mut Reader<'_>) -> LogSettings {

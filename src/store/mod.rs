@@ -215,8 +215,15 @@ pub trait Store: Send + Sync + 'static {
     /// One subscription as it stands, deleted ones included.
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>>;
 
-    /// Cancels up to `limit` pending deliveries of a (deleted) subscription and says how many.
-    async fn cancel_pending(&self, id: SubscriptionId, now: Timestamp, limit: u32) -> Result<u64>;
+    /// Cancels up to `limit` pending deliveries of a subscription but those `spared`, and says
+    /// how many.
+    async fn cancel_pending(
+        &self,
+        id: SubscriptionId,
+        spared: &[DeliveryId],
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u64>;
 
     /// Deleted subscriptions that still have something pending.
     async fn deleted_with_pending(&self, limit: u32) -> Result<Vec<SubscriptionId>>;
@@ -268,6 +275,9 @@ pub trait Store: Send + Sync + 'static {
     /// A final or waiting delivery becomes due at `now` in its next round, where its version
     /// still is `version`.
     async fn retry_delivery(&self, id: DeliveryId, version: i64, now: Timestamp) -> Result<Moved>;
+
+    /// A pending delivery is cancelled, where its version still is `version`.
+    async fn cancel_delivery(&self, id: DeliveryId, version: i64, now: Timestamp) -> Result<Moved>;
 
     // --- Read ---
 

@@ -11,15 +11,15 @@ use crate::support::receiver::status;
 use crate::support::relay::{Api, Subscribed, rows, text};
 use crate::support::{Profile, Receiver, Relay, soon};
 
-crate::stories!(
-    the_next_attempt_goes_to_the_new_url,
+crate::stories_also_split!(
     a_retry_that_waits_goes_to_the_new_url_too,
-    a_410_of_the_address_before_the_change_deactivates_nothing,
-    a_subscription_deleted_while_its_attempt_runs_gets_no_further_one,
     a_subscription_deleted_between_attempts_gets_no_further_one,
     no_event_is_matched_against_what_was_changed_before_it,
     own_headers_are_sent_and_shown_to_nobody,
-    secrets_are_shown_at_creation_and_by_their_own_route_only,
+    secrets_are_shown_at_creation_and_by_their_own_route_only;
+    in_one_process: the_next_attempt_goes_to_the_new_url,
+    a_410_of_the_address_before_the_change_deactivates_nothing,
+    a_subscription_deleted_while_its_attempt_runs_gets_no_further_one,
 );
 
 /// What a receiver does before it answers its first request.
@@ -83,6 +83,32 @@ async fn a_410_of_the_address_before_the_change_deactivates_nothing(profile: Pro
     assert_eq!(delivery["status"], "delivered");
     assert_eq!((old.count(), new.count()), (1, 1));
     let shown = relay.api.subscription(&subscribed).await;
+    assert_eq!(shown["state"], "active");
+}
+
+/// Nobody tells the owner of the change, and no sweep finds it: the 410 alone does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_410_of_an_address_that_another_node_changed_deactivates_nothing() {
+    let deaf = [
+        ("REDIS_URL", ""),
+        ("POSTHASTE_ENGINE__SWEEP_INTERVAL_MS", "300000"),
+    ];
+    let owner = Relay::start_with(Profile::Distributed, &deaf).await;
+    let other = Relay::start_on(Arc::clone(&owner.backend), &deaf).await;
+    let deed = Deed::default();
+    let (old, new) = (answering_after(&deed, 410).await, Receiver::ok().await);
+    let subscribed = owner.api.subscribe(&old, json!({})).await;
+    let (api, change) = (other.api.clone(), json!({"url": new.url()}));
+    let path = subscribed.path();
+    *deed.lock().await = Some(Box::pin(async move {
+        api.put(&path, &change).await;
+    }));
+
+    let event = owner.api.send("job.created", json!({})).await;
+    let delivery = owner.final_delivery(&event).await;
+    assert_eq!(delivery["status"], "delivered");
+    assert_eq!((old.count(), new.count()), (1, 1));
+    let shown = owner.api.subscription(&subscribed).await;
     assert_eq!(shown["state"], "active");
 }
 

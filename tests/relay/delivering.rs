@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::support::{Profile, Receiver, Relay};
 
-crate::stories!(an_event_goes_in_and_a_signed_webhook_comes_out);
+crate::stories_also_split!(an_event_goes_in_and_a_signed_webhook_comes_out);
 
 async fn an_event_goes_in_and_a_signed_webhook_comes_out(profile: Profile) {
     let relay = Relay::start(profile).await;

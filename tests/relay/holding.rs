@@ -14,15 +14,15 @@ use crate::support::receiver::{Answer, status};
 use crate::support::relay::{Subscribed, rows, text};
 use crate::support::{Profile, Receiver, Relay};
 
-crate::stories!(
+crate::stories_also_split!(
     a_pause_holds_and_a_resume_delivers,
     switching_off_and_on_by_put_is_a_pause_too,
-    a_pause_lets_what_is_in_flight_end_and_sends_nothing_more,
     a_retry_that_falls_due_in_a_pause_waits_for_its_end,
     a_receiver_that_is_gone_is_left_alone_until_it_is_switched_on_again,
     retry_after_seconds_holds_the_whole_subscription,
     retry_after_date_holds_the_whole_subscription,
-    a_deletion_cancels_what_is_pending,
+    a_deletion_cancels_what_is_pending;
+    in_one_process: a_pause_lets_what_is_in_flight_end_and_sends_nothing_more,
 );
 
 /// Sends so many events and returns their ids.

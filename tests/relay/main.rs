@@ -8,6 +8,7 @@ mod support;
 mod raw;
 
 mod batches;
+mod cancelling;
 mod changing;
 mod delivering;
 mod holding;
@@ -20,11 +21,13 @@ mod overtaken;
 #[cfg(feature = "faults")]
 mod panics;
 mod poison;
+mod reactivating;
 mod reading;
 mod refusing;
 mod replacing;
 mod retrying;
 mod second_process;
+mod split_roles;
 mod stopping;
 mod store_away;
 #[cfg(feature = "faults")]

@@ -8,16 +8,16 @@ use crate::support::receiver::{Received, status};
 use crate::support::relay::{Subscribed, text};
 use crate::support::{Profile, Receiver, Relay};
 
-crate::stories!(
+crate::stories_also_split!(
     an_event_is_sent_until_it_arrives,
     every_attempt_is_signed_anew_over_the_same_bytes,
     used_up_attempts_end_a_delivery_and_a_retry_by_hand_begins_a_round,
     a_delivery_that_waits_for_its_retry_can_be_retried_at_once,
-    a_delivery_in_flight_is_not_retried,
     an_age_limit_ends_a_delivery,
     explicit_delays_count_the_attempts,
     a_retry_comes_though_its_actor_has_retired_meanwhile,
-    a_receiver_that_is_not_there_is_tried_again,
+    a_receiver_that_is_not_there_is_tried_again;
+    in_one_process: a_delivery_in_flight_is_not_retried,
 );
 
 /// Answers 500 so often, then 200.

@@ -2,6 +2,7 @@
 
 use posthaste::domain::id::SubscriptionId;
 use posthaste::faults::Point;
+use reqwest::Method;
 use serde_json::json;
 
 use crate::support::flow::pour;
@@ -42,7 +43,8 @@ async fn a_subscription_that_keeps_crashing_is_suspended_alone(profile: Profile)
     relay.api.get("/health/live").await;
 
     faults.arm_for(Point::Subscription, id, 0);
-    let active = relay.api.put(&path, &json!({"isActive": true})).await;
+    let path = format!("{path}/reactivate");
+    let active = relay.api.expect(200, Method::POST, &path, None).await;
     assert_eq!(active["state"], "active");
     let tally = receiver.received_events(80).await;
     assert!(

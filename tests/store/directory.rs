@@ -172,7 +172,7 @@ async fn pending_deliveries_are_cancelled_in_batches(bed: Bed) {
     assert_eq!(store.deleted_with_pending(10).await.unwrap(), [old.id]);
     let mut batches = Vec::new();
     for _ in 0..4 {
-        batches.push(store.cancel_pending(old.id, at(7), 10).await.unwrap());
+        batches.push(store.cancel_pending(old.id, &[], at(7), 10).await.unwrap());
     }
     assert_eq!(batches, [10, 10, 5, 0]);
     assert_eq!(store.deleted_with_pending(10).await.unwrap(), []);

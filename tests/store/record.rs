@@ -112,7 +112,7 @@ async fn what_is_cancelled_stays_cancelled(bed: Bed) {
     let store = &*bed.store;
     let to = subscribe(store, "a").await.id;
     let delivery = accepted(store, 1, to).await[0];
-    assert_eq!(store.cancel_pending(to, at(5), 10).await.unwrap(), 1);
+    assert_eq!(store.cancel_pending(to, &[], at(5), 10).await.unwrap(), 1);
     let mut record = answered(delivery, 200);
     assert_eq!(
         recorded(store, bed.epoch, record.clone()).await,

@@ -16,6 +16,8 @@ use crate::sample::{
 on_both_stores!(
     active_subscriptions_with_something_pending_are_told,
     a_retry_starts_the_next_round,
+    a_cancellation_ends_what_is_pending_as_it_was_read,
+    what_is_spared_stays_pending,
     old_keys_are_forgotten_in_batches,
     the_holder_keeps_its_epoch,
     an_installation_keeps_its_name,
@@ -103,6 +105,70 @@ async fn a_retry_starts_the_next_round(bed: Bed) {
         recorded(store, bed.epoch, answered(due, 200)).await,
         Recorded::Moved
     );
+}
+
+async fn a_cancellation_ends_what_is_pending_as_it_was_read(bed: Bed) {
+    let store = &*bed.store;
+    let to = subscribe(store, "a").await.id;
+    let deliveries = accepted(store, 2, to).await;
+    let record = answered(deliveries[0], 500);
+    let version = record.verdict.progress.version;
+    assert_eq!(recorded(store, bed.epoch, record).await, Recorded::Moved);
+    let id = deliveries[0].id;
+    for (guard, moved) in [
+        (version - 1, Moved::Overtaken),
+        (version, Moved::Done),
+        (version, Moved::Overtaken),
+        // Final, whatever its version.
+        (version + 1, Moved::Overtaken),
+    ] {
+        assert_eq!(
+            store.cancel_delivery(id, guard, at(60)).await.unwrap(),
+            moved
+        );
+    }
+    let row = store.delivery(id).await.unwrap().unwrap();
+    assert_eq!(
+        (row.state, row.finished_at),
+        (DeliveryState::Cancelled, Some(at(60)))
+    );
+    assert_eq!(
+        (row.progress.version, row.progress.attempts),
+        (version + 1, 1)
+    );
+    let due = store.due_page(to, at(90), 10).await.unwrap().due;
+    assert_eq!(due.len(), 1);
+    assert_eq!(due[0].delivery.id, deliveries[1].id);
+    // An outcome that comes too late moves nothing, and a retry brings it back.
+    let mut late = deliveries[0];
+    late.progress.version = version;
+    let late = recorded(store, bed.epoch, answered(late, 200)).await;
+    assert_eq!(late, Recorded::Stale);
+    let retried = store.retry_delivery(id, version + 1, at(70)).await.unwrap();
+    assert_eq!(retried, Moved::Done);
+    let row = store.delivery(id).await.unwrap().unwrap();
+    assert_eq!(
+        (row.state, row.finished_at, row.progress.round),
+        (DeliveryState::Pending, None, 2)
+    );
+    let gone = posthaste::domain::id::DeliveryId(posthaste::clock::uuid());
+    let nothing = store.cancel_delivery(gone, 0, at(60)).await.unwrap();
+    assert_eq!(nothing, Moved::Overtaken);
+}
+
+async fn what_is_spared_stays_pending(bed: Bed) {
+    let store = &*bed.store;
+    let to = subscribe(store, "a").await.id;
+    let deliveries = accepted(store, 25, to).await;
+    let spared = [deliveries[0].id, deliveries[1].id, deliveries[24].id];
+    let mut batches = Vec::new();
+    for _ in 0..3 {
+        batches.push(store.cancel_pending(to, &spared, at(7), 12).await.unwrap());
+    }
+    assert_eq!(batches, [12, 10, 0]);
+    let due = store.due_page(to, at(90), 100).await.unwrap().due;
+    let left: Vec<_> = due.iter().map(|row| row.delivery.id).collect();
+    assert_eq!(left, spared);
 }
 
 async fn old_keys_are_forgotten_in_batches(bed: Bed) {

@@ -7,13 +7,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
 
-/// Which of the two profiles a story runs on.
+/// What a story runs on: one of the two profiles, or the second in two parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
     /// SQLite, in process.
     Embedded,
     /// Postgres and Redis.
     Distributed,
+    /// Postgres and Redis, one relay that accepts and another that delivers.
+    Split,
 }
 
 /// Where a relay under test keeps its things. Several relays may share one.
@@ -38,7 +40,7 @@ impl Backend {
         let directory = tempfile::tempdir().unwrap();
         let database = match profile {
             Profile::Embedded => None,
-            Profile::Distributed => Some(Database::create().await),
+            Profile::Distributed | Profile::Split => Some(Database::create().await),
         };
         Self {
             profile,

@@ -48,3 +48,17 @@ macro_rules! stories {
         }
     };
 }
+
+/// Runs every story on both profiles, and on one that accepts and another that delivers: there
+/// the API is that of the one that accepts. Some tell of what
+/// is known at once only where both are one process.
+#[macro_export]
+macro_rules! stories_also_split {
+    ($($name:ident),* $(,)? $(; in_one_process: $($whole:ident),* $(,)?)?) => {
+        $crate::stories!($($name,)* $($($whole,)*)?);
+        mod split {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::$name($crate::support::Profile::Split).await; })*
+        }
+    };
+}

@@ -29,7 +29,10 @@ fn quick() -> BTreeMap<String, String> {
 }
 
 pub struct Relay {
+    /// The one that delivers.
     pub engine: Option<Engine>,
+    /// The one that accepts, where that is another.
+    ingest: Option<Engine>,
     pub backend: Arc<Backend>,
     pub api: Api,
     events: Mutex<Following<EngineEvent>>,
@@ -68,17 +71,27 @@ impl Relay {
 
     /// On a backend that another relay may have used or be using.
     pub async fn start_on(backend: Arc<Backend>, more: &[(&str, &str)]) -> Self {
-        let settings = settings(&backend, more);
-        if !settings.is_distributed() {
-            std::fs::create_dir_all(&settings.store.data_dir).unwrap();
+        if backend.profile == Profile::Split {
+            return Self::start_split(backend, more).await;
         }
-        let engine = Engine::start(Arc::new(settings), Secret::new(KEY))
-            .await
-            .unwrap();
+        let engine = start(&backend, more).await;
+        Self::of(backend, engine, None)
+    }
+
+    async fn start_split(backend: Arc<Backend>, more: &[(&str, &str)]) -> Self {
+        let in_role = |role| [more, &[("POSTHASTE_ENGINE__ROLE", role)]].concat();
+        let engine = start(&backend, &in_role("deliver")).await;
+        let ingest = start(&backend, &in_role("ingest")).await;
+        Self::of(backend, engine, Some(ingest))
+    }
+
+    fn of(backend: Arc<Backend>, engine: Engine, ingest: Option<Engine>) -> Self {
         let events = Mutex::new(engine.events().follow());
-        let api = Api::new(&format!("http://{}", engine.listen_addr()));
+        let reached = ingest.as_ref().unwrap_or(&engine).listen_addr();
+        let api = Api::new(&format!("http://{reached}"));
         Self {
             engine: Some(engine),
+            ingest,
             backend,
             api,
             events,
@@ -91,6 +104,9 @@ impl Relay {
 
     /// Stops gracefully and leaves the backend.
     pub async fn stop(mut self) -> Arc<Backend> {
+        if let Some(ingest) = self.ingest.take() {
+            ingest.stop().await.unwrap();
+        }
         self.engine.take().unwrap().stop().await.unwrap();
         Arc::clone(&self.backend)
     }
@@ -162,6 +178,16 @@ impl Relay {
             .await;
         }
     }
+}
+
+async fn start(backend: &Backend, more: &[(&str, &str)]) -> Engine {
+    let settings = settings(backend, more);
+    if !settings.is_distributed() {
+        std::fs::create_dir_all(&settings.store.data_dir).unwrap();
+    }
+    Engine::start(Arc::new(settings), Secret::new(KEY))
+        .await
+        .unwrap()
 }
 
 /// The rows of a page.

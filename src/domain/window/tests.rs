@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -51,6 +51,10 @@ struct Model {
     receipts: BTreeMap<DeliveryId, u32>,
     /// Sends that a move from outside made necessary.
     excused: BTreeMap<DeliveryId, u32>,
+    /// Operators at work who closed the window.
+    closings: usize,
+    /// Taken back, and not retried since.
+    cancelled: BTreeSet<DeliveryId>,
 }
 
 impl Model {
@@ -68,6 +72,8 @@ impl Model {
             recorded: Vec::new(),
             receipts: BTreeMap::new(),
             excused: BTreeMap::new(),
+            closings: 0,
+            cancelled: BTreeSet::new(),
         }
     }
 
@@ -134,6 +140,7 @@ impl Model {
             7 => self.flying.extend(self.window.take_next()),
             8 if !self.flying.is_empty() => {
                 let item = self.flying.remove(pick % self.flying.len());
+                assert!(!self.cancelled.contains(&item.id), "sent what is cancelled");
                 *self.receipts.entry(item.id).or_default() += 1;
                 self.sent.push(item);
             }
@@ -174,7 +181,29 @@ impl Model {
                     delivered: false,
                 };
                 *self.excused.entry(*id).or_default() += 1;
+                self.cancelled.remove(id);
                 self.window.flush();
+            }
+            15 if self.closings < 2 => {
+                self.window.close();
+                self.closings += 1;
+            }
+            16 if self.closings > 0 && !self.rows.is_empty() => {
+                // While it is closed, what does not fly may be cancelled.
+                let index = pick % self.rows.len();
+                let (id, row) = self.rows.iter_mut().nth(index).unwrap();
+                if !row.delivered && !self.window.is_flying(*id) {
+                    assert!(!self.window.all_flying().contains(id));
+                    *row = Row {
+                        version: row.version + 1,
+                        delivered: true,
+                    };
+                    self.cancelled.insert(*id);
+                }
+            }
+            17 if self.closings > 0 => {
+                self.window.reopen();
+                self.closings -= 1;
             }
             _ => {}
         }
@@ -200,14 +229,15 @@ proptest! {
     #[test]
     fn nothing_is_lost_and_nothing_is_sent_twice(
         bound in 1usize..12,
-        steps in prop::collection::vec((0u8..18, 0usize..64), 0..400),
+        steps in prop::collection::vec((0u8..21, 0usize..64), 0..400),
     ) {
         let mut model = Model::new(bound);
         for (kind, pick) in steps {
             // Kinds past the last make what moves things along more likely.
-            let kind = match kind { 15 => 7, 16 => 8, 17 => 0, kind => kind };
+            let kind = match kind { 18 => 7, 19 => 8, 20 => 0, kind => kind };
             model.step(kind, pick);
         }
+        while model.closings > 0 { model.step(17, 0); }
         // Enough rounds for all that was made, without any sweeper's help.
         for _ in 0..(model.made + 4) {
             for kind in [1, 3, 4, 5, 6, 7, 8, 10, 11] {
@@ -220,7 +250,7 @@ proptest! {
             prop_assert!(row.delivered, "{id} was lost: {:?}", model.window);
             let receipts = model.receipts.get(id).copied().unwrap_or(0);
             let excused = model.excused.get(id).copied().unwrap_or(0);
-            prop_assert!(receipts >= 1);
+            prop_assert!(receipts >= 1 || model.cancelled.contains(id));
             prop_assert!(receipts <= 1 + excused, "{id} was sent {receipts} times");
         }
         prop_assert!(model.receipts.keys().all(|id| model.rows.contains_key(id)));

@@ -6,7 +6,6 @@ use sqlx::query::Query;
 use uuid::Uuid;
 
 use super::rows;
-use crate::domain::Timestamp;
 use crate::domain::id::SubscriptionId;
 use crate::domain::subscription::Subscription;
 use crate::store::codec::SubscriptionColumns;
@@ -122,35 +121,6 @@ pub(super) async fn version(pool: &PgPool) -> Result<i64> {
             .fetch_one(pool)
             .await?,
     )
-}
-
-/// Cancels a batch of what is pending. Picked in the pending index's order, so that a batch
-/// costs a batch; locked in the order of ids, as the recorder does.
-pub(super) async fn cancel_pending(
-    pool: &PgPool,
-    id: SubscriptionId,
-    now: Timestamp,
-    limit: u32,
-) -> Result<u64> {
-    let done = sqlx::query(
-        "WITH picked AS MATERIALIZED (
-             SELECT id FROM deliveries WHERE subscription_id = $1 AND state = 'pending'
-             ORDER BY due_at, seq LIMIT $3
-         ),
-         locked AS MATERIALIZED (
-             SELECT id FROM deliveries
-             WHERE id = ANY(ARRAY(SELECT id FROM picked)) AND finished_at IS NULL
-             ORDER BY id FOR UPDATE
-         )
-         UPDATE deliveries SET state = 'cancelled', finished_at = $2, version = version + 1
-         WHERE id = ANY(ARRAY(SELECT id FROM locked)) AND finished_at IS NULL",
-    )
-    .bind(id.0)
-    .bind(At(now))
-    .bind(i64::from(limit))
-    .execute(pool)
-    .await?;
-    Ok(done.rows_affected())
 }
 
 /// Deleted subscriptions that still have something pending: one index probe each.

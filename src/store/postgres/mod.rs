@@ -111,8 +111,15 @@ impl Store for PostgresStore {
         answered(directory::one(&self.pools.work, id)).await
     }
 
-    async fn cancel_pending(&self, id: SubscriptionId, now: Timestamp, limit: u32) -> Result<u64> {
-        answered(directory::cancel_pending(&self.pools.work, id, now, limit)).await
+    async fn cancel_pending(
+        &self,
+        id: SubscriptionId,
+        spared: &[DeliveryId],
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u64> {
+        let work = &self.pools.work;
+        answered(recover::cancel_pending(work, id, spared, now, limit)).await
     }
 
     async fn deleted_with_pending(&self, limit: u32) -> Result<Vec<SubscriptionId>> {
@@ -162,6 +169,10 @@ impl Store for PostgresStore {
 
     async fn retry_delivery(&self, id: DeliveryId, version: i64, now: Timestamp) -> Result<Moved> {
         answered(recover::retry_delivery(&self.pools.work, id, version, now)).await
+    }
+
+    async fn cancel_delivery(&self, id: DeliveryId, version: i64, now: Timestamp) -> Result<Moved> {
+        answered(recover::cancel_delivery(&self.pools.work, id, version, now)).await
     }
 
     async fn list_subscriptions(

@@ -114,9 +114,63 @@ pub(super) async fn retry_delivery(
     .bind(At(now))
     .execute(pool)
     .await?;
-    Ok(if done.rows_affected() == 0 {
-        Moved::Overtaken
-    } else {
-        Moved::Done
-    })
+    Ok(moved(done.rows_affected()))
+}
+
+/// Cancels a delivery that is pending as it was read.
+pub(super) async fn cancel_delivery(
+    pool: &PgPool,
+    id: DeliveryId,
+    version: i64,
+    now: Timestamp,
+) -> Result<Moved> {
+    let done = sqlx::query(
+        "UPDATE deliveries SET state = 'cancelled', finished_at = $3, version = version + 1
+         WHERE id = $1 AND version = $2 AND finished_at IS NULL",
+    )
+    .bind(id.0)
+    .bind(version)
+    .bind(At(now))
+    .execute(pool)
+    .await?;
+    Ok(moved(done.rows_affected()))
+}
+
+/// Cancels a batch of what is pending. Picked in the pending index's order, so that a batch
+/// costs a batch; locked in the order of ids, as the recorder does.
+pub(super) async fn cancel_pending(
+    pool: &PgPool,
+    id: SubscriptionId,
+    spared: &[DeliveryId],
+    now: Timestamp,
+    limit: u32,
+) -> Result<u64> {
+    let spared: Vec<Uuid> = spared.iter().map(|id| id.0).collect();
+    let done = sqlx::query(
+        "WITH picked AS MATERIALIZED (
+             SELECT id FROM deliveries WHERE subscription_id = $1 AND state = 'pending' AND id <> ALL($4)
+             ORDER BY due_at, seq LIMIT $3
+         ),
+         locked AS MATERIALIZED (
+             SELECT id FROM deliveries
+             WHERE id = ANY(ARRAY(SELECT id FROM picked)) AND finished_at IS NULL
+             ORDER BY id FOR UPDATE
+         )
+         UPDATE deliveries SET state = 'cancelled', finished_at = $2, version = version + 1
+         WHERE id = ANY(ARRAY(SELECT id FROM locked)) AND finished_at IS NULL",
+    )
+    .bind(id.0)
+    .bind(At(now))
+    .bind(i64::from(limit))
+    .bind(spared)
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+fn moved(rows: u64) -> Moved {
+    match rows {
+        0 => Moved::Overtaken,
+        _ => Moved::Done,
+    }
 }

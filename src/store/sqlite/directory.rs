@@ -7,7 +7,6 @@ use uuid::Uuid;
 
 use super::connect::Pools;
 use super::rows;
-use crate::domain::Timestamp;
 use crate::domain::id::SubscriptionId;
 use crate::domain::subscription::Subscription;
 use crate::store::codec::SubscriptionColumns;
@@ -121,30 +120,6 @@ pub(super) async fn version(pools: &Pools) -> Result<i64> {
     Ok(sqlx::query_scalar("SELECT version FROM directory")
         .fetch_one(&pools.readers)
         .await?)
-}
-
-/// Cancels a batch of what is pending.
-pub(super) async fn cancel_pending(
-    pools: &Pools,
-    id: SubscriptionId,
-    now: Timestamp,
-    limit: u32,
-) -> Result<u64> {
-    let mut transaction = pools.write().await?;
-    let done = sqlx::query(
-        "UPDATE deliveries SET state = 'cancelled', finished_at = ?, version = version + 1
-         WHERE seq IN (
-             SELECT seq FROM deliveries INDEXED BY deliveries_pending
-             WHERE subscription_id = ? AND state = 'pending' ORDER BY due_at, seq LIMIT ?
-         )",
-    )
-    .bind(At(now))
-    .bind(id.0)
-    .bind(i64::from(limit))
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(done.rows_affected())
 }
 
 /// Deleted subscriptions that still have something pending: one index probe each.

@@ -116,8 +116,14 @@ impl Store for SqliteStore {
         directory::one(&self.pools, id).await
     }
 
-    async fn cancel_pending(&self, id: SubscriptionId, now: Timestamp, limit: u32) -> Result<u64> {
-        directory::cancel_pending(&self.pools, id, now, limit).await
+    async fn cancel_pending(
+        &self,
+        id: SubscriptionId,
+        spared: &[DeliveryId],
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u64> {
+        recover::cancel_pending(&self.pools, id, spared, now, limit).await
     }
 
     async fn deleted_with_pending(&self, limit: u32) -> Result<Vec<SubscriptionId>> {
@@ -163,6 +169,10 @@ impl Store for SqliteStore {
 
     async fn retry_delivery(&self, id: DeliveryId, version: i64, now: Timestamp) -> Result<Moved> {
         recover::retry_delivery(&self.pools, id, version, now).await
+    }
+
+    async fn cancel_delivery(&self, id: DeliveryId, version: i64, now: Timestamp) -> Result<Moved> {
+        recover::cancel_delivery(&self.pools, id, version, now).await
     }
 
     async fn list_subscriptions(

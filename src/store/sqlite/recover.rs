@@ -5,6 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::connect::Pools;
+use super::id_list;
 use crate::domain::Timestamp;
 use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::store::rows::At;
@@ -84,9 +85,61 @@ pub(super) async fn retry_delivery(
     .execute(&mut *transaction)
     .await?;
     transaction.commit().await?;
-    Ok(if done.rows_affected() == 0 {
-        Moved::Overtaken
-    } else {
-        Moved::Done
-    })
+    Ok(moved(done.rows_affected()))
+}
+
+/// Cancels a delivery that is pending as it was read.
+pub(super) async fn cancel_delivery(
+    pools: &Pools,
+    id: DeliveryId,
+    version: i64,
+    now: Timestamp,
+) -> Result<Moved> {
+    let mut transaction = pools.write().await?;
+    let done = sqlx::query(
+        "UPDATE deliveries SET state = 'cancelled', finished_at = ?, version = version + 1
+         WHERE id = ? AND version = ? AND finished_at IS NULL",
+    )
+    .bind(At(now))
+    .bind(id.0)
+    .bind(version)
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(moved(done.rows_affected()))
+}
+
+/// Cancels a batch of what is pending.
+pub(super) async fn cancel_pending(
+    pools: &Pools,
+    id: SubscriptionId,
+    spared: &[DeliveryId],
+    now: Timestamp,
+    limit: u32,
+) -> Result<u64> {
+    let mut transaction = pools.write().await?;
+    let done = sqlx::query(
+        "UPDATE deliveries SET state = 'cancelled', finished_at = ?, version = version + 1
+         WHERE seq IN (
+             SELECT seq FROM deliveries INDEXED BY deliveries_pending
+             WHERE subscription_id = ? AND state = 'pending'
+                 AND id NOT IN (SELECT unhex(value) FROM json_each(?))
+             ORDER BY due_at, seq LIMIT ?
+         )",
+    )
+    .bind(At(now))
+    .bind(id.0)
+    .bind(id_list(spared.iter().map(|id| id.0)))
+    .bind(i64::from(limit))
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(done.rows_affected())
+}
+
+fn moved(rows: u64) -> Moved {
+    match rows {
+        0 => Moved::Overtaken,
+        _ => Moved::Done,
+    }
 }
