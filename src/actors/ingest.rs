@@ -11,7 +11,7 @@ mod queue;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{error, warn};
+use tracing::warn;
 
 use self::matched::Matched;
 use self::queue::Group;
@@ -69,22 +69,26 @@ async fn accept(deps: &Deps, mut group: Group) {
             Attempt::Again => {}
             Attempt::Failed(StoreError::Refused(reason)) => {
                 if let [_] = group.units.as_slice() {
+                    warn!(reason, "an event was refused by the database");
                     group.answer_all(&AcceptAnswer::Refused(reason));
                     return;
                 }
                 let half = group.split_off(group.units.len() / 2);
                 Box::pin(accept(deps, half)).await;
             }
-            Attempt::Failed(StoreError::Unavailable(reason)) => {
-                if pause >= LONGEST_PAUSE {
-                    warn!(reason, "events cannot be committed; trying on");
+            Attempt::Failed(problem @ StoreError::Unavailable(_)) => {
+                deps.ingest.outage.note_failure(&problem);
+                if deps.is_draining() {
+                    // Their connections are closed soon: better a clear answer before.
+                    group.answer_all(&AcceptAnswer::Unavailable);
+                    return;
                 }
                 group.note_rerun();
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
             Attempt::Failed(problem @ (StoreError::Broken(_) | StoreError::Fenced)) => {
-                error!(%problem, "events cannot be committed");
+                deps.ingest.outage.note_failure(&problem);
                 group.answer_all(&AcceptAnswer::Unavailable);
                 return;
             }
@@ -129,7 +133,10 @@ async fn attempt(deps: &Deps, group: &mut Group) -> Result<Attempt, StoreError> 
         matched.reserve(deps);
     }
     match deps.store.accept(&accept).await {
-        Ok(Accepted::Committed) => deps.faults.panic_at(Point::IngestCommitted),
+        Ok(Accepted::Committed) => {
+            deps.ingest.outage.note_success();
+            deps.faults.panic_at(Point::IngestCommitted);
+        }
         Ok(Accepted::DirectoryMoved) => {
             matched.withdraw();
             deps.refresh_directory().await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::warn;
 use url::Url;
 
 use super::deps::Deps;
@@ -106,7 +106,7 @@ impl Deps {
         if self.store.update_subscription(&held).await? == Changed::Overtaken {
             return Ok(false);
         }
-        info!(subscription = %id, state = state.as_str(), reason, "subscription.held");
+        warn!(subscription = %id, name = held.name, state = state.as_str(), reason, "subscription.held");
         self.feed.announce(Notice::Changed(id));
         self.refresh_directory().await?;
         Ok(true)

@@ -112,11 +112,11 @@ impl DataDirLock {
             directory: directory.to_owned(),
             source,
         };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options
             .open(directory.join("posthaste.lock"))
             .map_err(unusable)?;
         match file.try_lock() {

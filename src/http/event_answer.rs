@@ -17,6 +17,9 @@ use crate::domain::event::Event;
 use crate::domain::id::EventId;
 use crate::domain::idempotency::ItemFate;
 
+/// The database's own words are for the log: they may name what senders need not know.
+const REFUSED: &str = "was refused by the database and would be refused again";
+
 const KEY_CONFLICT: &str = "was used before for other content";
 const TRY_AGAIN: &str = "temporarily unavailable";
 
@@ -73,9 +76,7 @@ fn accepted(answer: AcceptAnswer, is_batch: bool) -> Result<Vec<ItemFate>> {
             let message = format!("Idempotency key conflict: {}", in_one_line(&faults));
             Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, message).with(faults))
         }
-        AcceptAnswer::Refused(reason) => {
-            Err(ApiError::invalid_body(vec![Fault::new("body", reason)]))
-        }
+        AcceptAnswer::Refused(_) => Err(ApiError::invalid_body(vec![Fault::new("body", REFUSED)])),
         AcceptAnswer::Overloaded => Err(ApiError::unavailable(
             "Too many events are waiting to be stored; try again soon",
         )),
@@ -139,7 +140,7 @@ where
         AcceptAnswer::Conflict(_) => {
             ResultView::failed(item.event_type, format!("idempotencyKey {KEY_CONFLICT}"))
         }
-        AcceptAnswer::Refused(reason) => ResultView::failed(item.event_type, reason),
+        AcceptAnswer::Refused(_) => ResultView::failed(item.event_type, REFUSED.to_owned()),
         AcceptAnswer::Overloaded | AcceptAnswer::Unavailable | AcceptAnswer::Draining => {
             ResultView {
                 turned_away: true,

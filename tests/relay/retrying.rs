@@ -15,9 +15,9 @@ crate::stories_also_split!(
     a_delivery_that_waits_for_its_retry_can_be_retried_at_once,
     an_age_limit_ends_a_delivery,
     explicit_delays_count_the_attempts,
-    a_retry_comes_though_its_actor_has_retired_meanwhile,
     a_receiver_that_is_not_there_is_tried_again;
     in_one_process: a_delivery_in_flight_is_not_retried,
+    a_retry_comes_though_its_actor_has_retired_meanwhile,
 );
 
 /// Answers 500 so often, then 200.

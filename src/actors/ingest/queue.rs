@@ -1,15 +1,18 @@
 //! The queue of units, and the groups taken from it.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+use tracing::{error, info};
 
 use crate::actors::handle::{AcceptAnswer, NewEvent};
 use crate::actors::pump::Doorbell;
 use crate::clock;
 use crate::settings::EventSettings;
+use crate::store::StoreError;
 
 /// Times that a unit may be in the hands of a task that panics.
 const MAX_LOST: u8 = 2;
@@ -45,6 +48,28 @@ pub struct Ingest {
     max_waiting_bytes: usize,
     max_group: usize,
     pub(super) key_retention: Duration,
+    pub(super) outage: Outage,
+}
+
+/// Whether events cannot be committed at present: told once at its begin and once at its end,
+/// however many groups are turned away in between.
+#[derive(Debug, Default)]
+pub(super) struct Outage(AtomicBool);
+
+impl Outage {
+    /// A commit failed, through no fault of its data.
+    pub(super) fn note_failure(&self, problem: &StoreError) {
+        if !self.0.swap(true, Ordering::Relaxed) {
+            error!(%problem, "events cannot be committed; senders hear 503 until they can");
+        }
+    }
+
+    /// A commit succeeded.
+    pub(super) fn note_success(&self) {
+        if self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed) {
+            info!("events are committed again");
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +90,7 @@ impl Ingest {
             max_waiting_bytes: settings.max_waiting_bytes,
             max_group: settings.max_group,
             key_retention: settings.idempotency_retention,
+            outage: Outage::default(),
         }
     }
 

@@ -101,7 +101,7 @@ async fn items_on_their_own_succeed_and_fail_alone() {
     for (index, error) in [
         (1, "temporarily unavailable"),
         (2, "idempotencyKey was used before for other content"),
-        (3, "holds X"),
+        (3, REFUSED),
         (4, "[4].data is required (or payload, which means the same)"),
     ] {
         assert_eq!(results[index]["error"], error);
@@ -140,7 +140,7 @@ fn answers_for_units_of_which_nothing_is_stored() {
             AcceptAnswer::Refused("holds X".into()),
             false,
             400,
-            "body holds X",
+            "body was refused",
         ),
         (AcceptAnswer::Overloaded, false, 503, "waiting"),
         (

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::sqlite::{
-    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool,
+    SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Sqlite, Transaction};
+use sqlx::{ConnectOptions, Connection, Sqlite, Transaction};
 
 use crate::settings::StoreSettings;
 use crate::store::{Result, StoreError};
@@ -79,6 +79,7 @@ pub(super) async fn open(settings: &StoreSettings) -> Result<Pools> {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
+            .before_acquire(|connection, _| Box::pin(is_sound(connection)))
     };
     let writer = options
         .clone()
@@ -86,6 +87,18 @@ pub(super) async fn open(settings: &StoreSettings) -> Result<Pools> {
     let writer = pool(1).connect_with(writer).await?;
     let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "1"));
     Ok(Pools { writer, readers })
+}
+
+/// Whether a connection may be used again. On a full disk or a failed write SQLite ends the
+/// transaction by itself; the library then fails to end it a second time and believes for ever
+/// that one is open. Such a connection is replaced.
+async fn is_sound(connection: &mut SqliteConnection) -> std::result::Result<bool, sqlx::Error> {
+    if !connection.is_in_transaction() {
+        return Ok(true);
+    }
+    // The end of a transaction that was only dropped may still be on its way.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// SQLite gives its log the rights of the file, so making the file first is enough.
@@ -105,5 +118,37 @@ fn make_private(directory: &Path, file: &Path) -> io::Result<()> {
     {
         directories.create(directory)?;
         files.open(file).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    #[tokio::test]
+    async fn a_full_disk_costs_the_connection_and_no_later_write() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().display().to_string();
+        let settings = Settings::load(None, [("POSTHASTE_DATA_DIR", place)], false).unwrap();
+        let pools = open(&settings.store).await.unwrap();
+        // Bounds this very connection: the next one finds room again.
+        let mut bounded = pools.writer.acquire().await.unwrap();
+        let pragmas = "PRAGMA max_page_count = 8; CREATE TABLE bulk (bytes BLOB)";
+        sqlx::raw_sql(pragmas).execute(&mut *bounded).await.unwrap();
+        drop(bounded);
+        let fill = "INSERT INTO bulk VALUES (zeroblob(1000000))";
+
+        let mut transaction = pools.write().await.unwrap();
+        let full = sqlx::query(fill)
+            .execute(&mut *transaction)
+            .await
+            .unwrap_err();
+        assert!(matches!(full.into(), StoreError::Unavailable(reason) if reason.contains("full")));
+        drop(transaction);
+
+        let mut transaction = pools.write().await.unwrap();
+        sqlx::query(fill).execute(&mut *transaction).await.unwrap();
+        transaction.commit().await.unwrap();
     }
 }
