@@ -16,6 +16,7 @@ use super::dispatcher::DispatcherMessage;
 use super::subscription::SubscriptionMessage;
 use crate::delivery::payload::LoadedEvent;
 use crate::domain::Timestamp;
+use crate::domain::breaker::{Breaker, BreakerPolicy, Change, Pass, Signal, StoredBreaker};
 use crate::domain::delivery::{PendingDelivery, Verdict};
 use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::domain::window::{Waiting, Window};
@@ -44,6 +45,15 @@ pub struct Heard {
     pub gone: bool,
 }
 
+/// How far a breaker is kept.
+#[derive(Debug, Default)]
+struct Keeping {
+    /// The store's was taken up, where it had one.
+    restored: bool,
+    kept: u64,
+    running: bool,
+}
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Lane {
@@ -53,6 +63,10 @@ pub struct Lane {
     verdicts: Mutex<Vec<Verdict>>,
     /// What was heard since the actor last listened.
     heard: Mutex<Heard>,
+    /// Lets attempts through; fed from answers on.
+    breaker: Mutex<Breaker>,
+    /// How far the breaker is kept in the store.
+    keeping: Mutex<Keeping>,
     /// HTTP calls under way, their recording not counted.
     calls: AtomicU32,
     actor: Mutex<Option<ActorRef<SubscriptionMessage>>>,
@@ -80,6 +94,9 @@ impl Lane {
             window: Mutex::new(Window::new(bound)),
             verdicts: Mutex::default(),
             heard: Mutex::default(),
+            // Its rules come with the actor, before it lets anything through.
+            breaker: Mutex::new(Breaker::new(BreakerPolicy::STANDARD, 1)),
+            keeping: Mutex::default(),
             calls: AtomicU32::new(0),
             actor: Mutex::default(),
             woken: AtomicBool::new(false),
@@ -172,6 +189,45 @@ impl Lane {
         std::mem::take(&mut locked(&self.heard))
     }
 
+    /// The breaker, for one short look or step.
+    pub fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        locked(&self.breaker)
+    }
+
+    /// Takes up what the store has kept of the breaker, unless this lane has done so before and
+    /// knows better.
+    pub fn restore_breaker(&self, stored: Option<StoredBreaker>) {
+        let before = std::mem::replace(&mut locked(&self.keeping).restored, true);
+        if let Some(stored) = stored.filter(|_| !before) {
+            self.breaker().restore(stored);
+        }
+    }
+
+    /// Whether the breaker has to be kept and nobody does so yet: then the caller does.
+    pub fn begin_keeping(&self) -> bool {
+        let revision = self.breaker().revision();
+        let mut keeping = locked(&self.keeping);
+        let begins = !keeping.running && keeping.kept != revision;
+        keeping.running |= begins;
+        begins
+    }
+
+    /// What to keep after that revision is kept; nothing where that was the last.
+    pub fn to_keep(&self, kept: Option<u64>) -> Option<(u64, StoredBreaker)> {
+        let mut keeping = locked(&self.keeping);
+        keeping.kept = kept.unwrap_or(keeping.kept);
+        let breaker = self.breaker();
+        keeping.running = breaker.revision() != keeping.kept;
+        keeping
+            .running
+            .then(|| (breaker.revision(), breaker.stored()))
+    }
+
+    /// Whether the breaker is being kept: until it is, another lane would take up an older one.
+    pub fn is_keeping(&self) -> bool {
+        locked(&self.keeping).running
+    }
+
     /// Whether an attempt of that delivery is being made or recorded.
     pub fn is_flying(&self, id: DeliveryId) -> bool {
         self.window().is_flying(id)
@@ -210,25 +266,41 @@ impl Lane {
 
 /// A call under way: counts against the subscription's bound until it is dropped.
 #[derive(Debug)]
-pub struct Call(Arc<Lane>);
+pub struct Call {
+    lane: Arc<Lane>,
+    /// Until the breaker has heard what came of it.
+    pass: Option<Pass>,
+}
 
 impl Call {
     /// Counts one more call.
-    pub fn start(lane: &Arc<Lane>) -> Self {
+    pub fn start(lane: &Arc<Lane>, pass: Pass) -> Self {
         lane.calls.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(lane))
+        Self {
+            lane: Arc::clone(lane),
+            pass: Some(pass),
+        }
     }
 
     /// See [`Lane::hear`].
     pub fn hear(&self, verdict: &Verdict) {
-        self.0.hear(verdict);
+        self.lane.hear(verdict);
+    }
+
+    /// Tells the breaker what the call says about the receiver.
+    pub fn judge(&mut self, signal: Signal, now: Timestamp, chance: f64) -> Option<Change> {
+        let pass = self.pass.take()?;
+        self.lane.breaker().note(pass, signal, now, chance)
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.0.calls.fetch_sub(1, Ordering::AcqRel);
-        self.0.wake();
+        if let Some(pass) = self.pass.take() {
+            self.lane.breaker().abandon(pass);
+        }
+        self.lane.calls.fetch_sub(1, Ordering::AcqRel);
+        self.lane.wake();
     }
 }
 

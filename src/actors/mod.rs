@@ -16,6 +16,7 @@
 //! `handle` never waits for a receiver or a database: it starts a task and hears from it.
 
 mod address;
+mod breaking;
 pub mod deps;
 mod dispatcher;
 mod flight;

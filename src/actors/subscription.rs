@@ -4,12 +4,15 @@
 //! asks for pages when its window runs low, and arms one timer for whatever comes next. All it
 //! holds itself may be lost: its lane has the rest, and the store has everything.
 
+mod breaking;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tracing::warn;
 
+pub use self::breaking::Wanted;
 use super::deps::Deps;
 use super::dispatcher::DispatcherMessage;
 use super::flight;
@@ -20,6 +23,7 @@ use crate::clock;
 use crate::delivery::deliver::Receiver;
 use crate::domain::Timestamp;
 use crate::domain::admission::{self, Admission, Situation};
+use crate::domain::breaker::Gate;
 use crate::domain::delivery::Settlement;
 use crate::domain::id::SubscriptionId;
 use crate::domain::rate_limit::TokenBucket;
@@ -61,8 +65,10 @@ pub struct State {
     ready: Option<(Arc<Subscription>, Arc<Receiver>)>,
     bucket: Option<TokenBucket>,
     hold_until: Option<Timestamp>,
-    /// The hold was read from the store, where an earlier life may have left it.
-    hold_known: bool,
+    /// What earlier lives learnt about the receiver was read from the store.
+    runtime_known: bool,
+    /// The breaker's revision that the window was filled under.
+    breaker_seen: Option<u64>,
     /// 410 was answered; nothing is sent while the directory does not know it yet.
     gone: Option<i64>,
     next_due: Option<Timestamp>,
@@ -105,7 +111,8 @@ impl Actor for SubscriptionActor {
             ready: None,
             bucket: None,
             hold_until: None,
-            hold_known: false,
+            runtime_known: false,
+            breaker_seen: None,
             gone: None,
             next_due: None,
             pages_failed: 0,
@@ -167,6 +174,7 @@ impl State {
         {
             return Some((Arc::clone(known), Arc::clone(receiver)));
         }
+        self.configure_breaker(&current);
         let settings = &self.deps.settings;
         let receiver = Arc::new(Receiver::prepare(
             &current,
@@ -200,6 +208,7 @@ impl State {
         for verdict in self.lane.take_verdicts() {
             if let Settlement::RetryAt(at) = verdict.settlement {
                 self.next_due = Some(self.next_due.map_or(at, |due| due.min(at)));
+                self.note_retry();
             }
             // Heard before, but perhaps by an actor that has died since.
             if let Some(until) = verdict.hold_until {
@@ -261,11 +270,9 @@ impl State {
         receiver: &Arc<Receiver>,
         now: Timestamp,
     ) -> Option<Duration> {
-        let bound = subscription
-            .max_in_flight
-            .unwrap_or(self.deps.settings.delivery.max_in_flight);
+        let bound = self.bound(subscription);
         loop {
-            if !self.hold_known || self.lane.window().waiting() == 0 {
+            if !self.runtime_known {
                 return None;
             }
             // In this order: what the last call's answer said is heard once the call has ended.
@@ -274,9 +281,15 @@ impl State {
             if !self.delivers(subscription) {
                 return None;
             }
+            let gate = self.gate(now);
+            let cut = matches!(gate, Gate::Cut(_));
+            if !cut && self.lane.window().waiting() == 0 {
+                return None;
+            }
             let instant = clock::instant();
             let situation = Situation {
                 state: subscription.state,
+                gate,
                 hold_until: self.hold_until,
                 bucket: self.bucket.as_ref(),
                 in_flight,
@@ -291,11 +304,23 @@ impl State {
             }
             // Without a slot the lane is queued for one and woken when it comes free.
             let slot = self.deps.slots.take(&self.lane)?;
-            let item = self.lane.window().take_next()?;
+            let pass = self.lane.breaker().start();
+            // It opened just now.
+            let Some(pass) = pass else { continue };
+            let item = self.lane.window().take_next();
+            let Some(item) = item else {
+                self.lane.breaker().abandon(pass);
+                return None;
+            };
             if let Some(bucket) = &mut self.bucket {
                 bucket.take(instant);
             }
-            flight::launch(&self.deps, &self.lane, slot, item, Arc::clone(receiver));
+            if pass.is_probe() {
+                // The next probe takes what is the oldest then.
+                self.lane.window().flush();
+            }
+            let receiver = Arc::clone(receiver);
+            flight::launch(&self.deps, &self.lane, slot, item, receiver, pass);
         }
     }
 
@@ -303,17 +328,33 @@ impl State {
         if self.no_page_before.is_some_and(|at| clock::instant() < at) {
             return;
         }
+        let Some(wanted) = self.wanted_page() else {
+            return;
+        };
         let ask = self.lane.window().ask();
         if let Some(ask) = ask {
-            let read_hold = !self.hold_known;
-            let lane = Arc::clone(&self.lane);
-            page::load(Arc::clone(&self.deps), lane, ask, read_hold, myself.clone());
+            let (deps, lane) = (Arc::clone(&self.deps), Arc::clone(&self.lane));
+            let first = !self.runtime_known;
+            page::load(deps, lane, ask, wanted, first, myself.clone());
         }
     }
 
     fn take_page(&mut self, answer: PageAnswer) {
         match answer.result {
             Ok(page) => {
+                self.pages_failed = 0;
+                self.no_page_before = None;
+                if let Some(runtime) = page.runtime {
+                    self.runtime_known = true;
+                    self.lane.restore_breaker(runtime.breaker);
+                    if let Some(until) = runtime.hold_until {
+                        self.hold(until);
+                    }
+                }
+                if !self.wants(answer.wanted) {
+                    self.lane.window().abandon_question();
+                    return;
+                }
                 let items: Vec<WaitingDelivery> = page.items;
                 if !self.lane.window().answer(answer.ask, items, page.short) {
                     return;
@@ -321,12 +362,6 @@ impl State {
                 if let Some(due) = page.next_due {
                     self.next_due = Some(self.next_due.map_or(due, |known| known.min(due)));
                 }
-                if let Some(until) = page.hold {
-                    self.hold(until);
-                }
-                self.hold_known = true;
-                self.pages_failed = 0;
-                self.no_page_before = None;
             }
             Err(problem) => {
                 self.lane.window().abandon_question();
@@ -352,7 +387,10 @@ impl State {
             .bucket
             .as_ref()
             .is_none_or(|bucket| bucket.is_full(instant));
-        let idle = full && self.hold_until.is_none() && self.lane.window().is_idle();
+        let idle = full
+            && self.hold_until.is_none()
+            && !self.lane.is_keeping()
+            && self.lane.window().is_idle();
         let retire = idle.then(|| {
             let since = *self.idle_since.get_or_insert(instant);
             let after = self.deps.settings.engine.retire_after;
@@ -379,7 +417,8 @@ impl State {
     /// Held or deleted: nothing stays in memory, and the actor leaves once nothing flies.
     fn leave_if_empty(&mut self) -> Next {
         self.lane.window().flush();
-        if !self.awaits_deactivation() && self.lane.retire_empty() {
+        let waits = self.awaits_deactivation() || self.lane.is_keeping();
+        if !waits && self.lane.retire_empty() {
             self.hand_in(None);
             return Next::Leave;
         }

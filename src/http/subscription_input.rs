@@ -15,6 +15,7 @@ use super::error::Fault;
 use super::json_fields::Fields;
 use super::own_headers::OwnHeaders;
 use crate::domain::Timestamp;
+use crate::domain::breaker::{BreakerPolicy, BreakerSpec};
 use crate::domain::event_type::EventPattern;
 use crate::domain::id::SubscriptionId;
 use crate::domain::rate_limit::RateLimit;
@@ -29,7 +30,8 @@ const MAX_PATTERNS: usize = 100;
 const TIMEOUT_MS: std::ops::RangeInclusive<u64> = 100..=60_000;
 const MAX_IN_FLIGHT: u64 = 1_000;
 /// Shown by our answers, set by nobody.
-const READ_ONLY: [&str; 7] = [
+const READ_ONLY: [&str; 8] = [
+    "breakerState",
     "id",
     "state",
     "stateReason",
@@ -44,6 +46,8 @@ const READ_ONLY: [&str; 7] = [
 pub struct Rules<'a> {
     /// The default retry policy, which fills what an own one leaves open.
     pub retry: &'a RetryPolicy,
+    /// The default breaker, which fills what an own one leaves open.
+    pub breaker: &'a BreakerPolicy,
     /// Attempts in flight at most over all subscriptions.
     pub max_in_flight_total: usize,
     /// Whether `http://` receivers are allowed.
@@ -124,6 +128,7 @@ pub fn parse_new(body: &[u8], rules: Rules<'_>, seed: Seed) -> Result<Subscripti
                 timeout: None,
                 max_in_flight: None,
                 rate_limit: None,
+                breaker: None,
                 state: SubscriptionState::Active,
                 state_change: StateChange {
                     at: seed.now,
@@ -193,6 +198,7 @@ impl SubscriptionInput {
                 fields.whole(name, 1..=most_in_flight)
             }),
             rate_limit: fields.nullable("rateLimit", read_rate_limit),
+            breaker: fields.nullable("breaker", |fields, name| read_breaker(fields, name, rules)),
             active: fields.flag("isActive"),
             tenant: read_tenant(fields),
         };
@@ -360,6 +366,31 @@ fn read_rate_limit(fields: &mut Fields, name: &'static str) -> Option<RateLimit>
     } else {
         None
     }
+}
+
+fn read_breaker(fields: &mut Fields, name: &'static str, rules: Rules<'_>) -> Option<BreakerSpec> {
+    const ANY: std::ops::RangeInclusive<u64> = 0..=u32::MAX as u64;
+    let mut given = fields.object(name)?;
+    let count = |given: &mut Fields, name| {
+        given
+            .nullable(name, |given, name| given.whole::<u32>(name, ANY))
+            .flatten()
+    };
+    let millis = |given: &mut Fields, name| count(given, name).map(u64::from);
+    let spec = BreakerSpec {
+        enabled: given.nullable("enabled", Fields::flag).flatten(),
+        consecutive_failures: count(&mut given, "consecutiveFailures"),
+        failure_ratio: given.nullable("failureRatio", Fields::number).flatten(),
+        minimum_attempts: count(&mut given, "minimumAttempts"),
+        window_ms: millis(&mut given, "windowMs"),
+        cool_down_ms: millis(&mut given, "coolDownMs"),
+        cool_down_max_ms: millis(&mut given, "coolDownMaxMs"),
+        probes: count(&mut given, "probes"),
+    };
+    if let Err(problem) = spec.validate(rules.breaker) {
+        given.fault(problem.field, problem.problem);
+    }
+    fields.adopt(given).then_some(spec)
 }
 
 fn read_tenant(fields: &mut Fields) -> Option<Option<Arc<str>>> {
