@@ -5,18 +5,23 @@
 //! neither sends twice what still flies nor misses what was learnt. Mailboxes stay bounded,
 //! because all that is ever sent to the actor about a lane is one wake at a time.
 
+mod breaking;
+mod call;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ractor::ActorRef;
 
+use self::breaking::Keeping;
+pub use self::call::Call;
 use super::address::Address;
 use super::dispatcher::DispatcherMessage;
 use super::subscription::SubscriptionMessage;
 use crate::delivery::payload::LoadedEvent;
 use crate::domain::Timestamp;
-use crate::domain::breaker::{Breaker, BreakerPolicy, Change, Pass, Signal, StoredBreaker};
+use crate::domain::breaker::{Breaker, BreakerPolicy};
 use crate::domain::delivery::{PendingDelivery, Verdict};
 use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::domain::window::{Waiting, Window};
@@ -43,15 +48,6 @@ pub struct Heard {
     pub hold_until: Option<Timestamp>,
     /// It said that it is gone.
     pub gone: bool,
-}
-
-/// How far a breaker is kept.
-#[derive(Debug, Default)]
-struct Keeping {
-    /// The store's was taken up, where it had one.
-    restored: bool,
-    kept: u64,
-    running: bool,
 }
 
 /// See the module's documentation.
@@ -189,45 +185,6 @@ impl Lane {
         std::mem::take(&mut locked(&self.heard))
     }
 
-    /// The breaker, for one short look or step.
-    pub fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        locked(&self.breaker)
-    }
-
-    /// Takes up what the store has kept of the breaker, unless this lane has done so before and
-    /// knows better.
-    pub fn restore_breaker(&self, stored: Option<StoredBreaker>) {
-        let before = std::mem::replace(&mut locked(&self.keeping).restored, true);
-        if let Some(stored) = stored.filter(|_| !before) {
-            self.breaker().restore(stored);
-        }
-    }
-
-    /// Whether the breaker has to be kept and nobody does so yet: then the caller does.
-    pub fn begin_keeping(&self) -> bool {
-        let revision = self.breaker().revision();
-        let mut keeping = locked(&self.keeping);
-        let begins = !keeping.running && keeping.kept != revision;
-        keeping.running |= begins;
-        begins
-    }
-
-    /// What to keep after that revision is kept; nothing where that was the last.
-    pub fn to_keep(&self, kept: Option<u64>) -> Option<(u64, StoredBreaker)> {
-        let mut keeping = locked(&self.keeping);
-        keeping.kept = kept.unwrap_or(keeping.kept);
-        let breaker = self.breaker();
-        keeping.running = breaker.revision() != keeping.kept;
-        keeping
-            .running
-            .then(|| (breaker.revision(), breaker.stored()))
-    }
-
-    /// Whether the breaker is being kept: until it is, another lane would take up an older one.
-    pub fn is_keeping(&self) -> bool {
-        locked(&self.keeping).running
-    }
-
     /// Whether an attempt of that delivery is being made or recorded.
     pub fn is_flying(&self, id: DeliveryId) -> bool {
         self.window().is_flying(id)
@@ -261,46 +218,6 @@ impl Lane {
             *locked(&self.actor) = None;
         }
         retired
-    }
-}
-
-/// A call under way: counts against the subscription's bound until it is dropped.
-#[derive(Debug)]
-pub struct Call {
-    lane: Arc<Lane>,
-    /// Until the breaker has heard what came of it.
-    pass: Option<Pass>,
-}
-
-impl Call {
-    /// Counts one more call.
-    pub fn start(lane: &Arc<Lane>, pass: Pass) -> Self {
-        lane.calls.fetch_add(1, Ordering::AcqRel);
-        Self {
-            lane: Arc::clone(lane),
-            pass: Some(pass),
-        }
-    }
-
-    /// See [`Lane::hear`].
-    pub fn hear(&self, verdict: &Verdict) {
-        self.lane.hear(verdict);
-    }
-
-    /// Tells the breaker what the call says about the receiver.
-    pub fn judge(&mut self, signal: Signal, now: Timestamp, chance: f64) -> Option<Change> {
-        let pass = self.pass.take()?;
-        self.lane.breaker().note(pass, signal, now, chance)
-    }
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        if let Some(pass) = self.pass.take() {
-            self.lane.breaker().abandon(pass);
-        }
-        self.lane.calls.fetch_sub(1, Ordering::AcqRel);
-        self.lane.wake();
     }
 }
 

@@ -5,19 +5,19 @@
 //! holds itself may be lost: its lane has the rest, and the store has everything.
 
 mod breaking;
+mod paging;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tracing::warn;
 
 pub use self::breaking::Wanted;
 use super::deps::Deps;
 use super::dispatcher::DispatcherMessage;
 use super::flight;
-use super::lane::{Lane, WaitingDelivery};
-use super::page::{self, PageAnswer};
+use super::lane::Lane;
+use super::page::PageAnswer;
 use super::timer::Timer;
 use crate::clock;
 use crate::delivery::deliver::Receiver;
@@ -30,11 +30,6 @@ use crate::domain::rate_limit::TokenBucket;
 use crate::domain::subscription::{REASON_GONE, Subscription, SubscriptionState};
 use crate::events::EngineEvent;
 use crate::faults::Point;
-
-/// After a page that failed, the next is asked for after this long, doubled each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause between two pages that fail.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What the actor of a subscription is told.
 #[derive(Debug)]
@@ -321,57 +316,6 @@ impl State {
             }
             let receiver = Arc::clone(receiver);
             flight::launch(&self.deps, &self.lane, slot, item, receiver, pass);
-        }
-    }
-
-    fn ask(&mut self, myself: &ActorRef<SubscriptionMessage>) {
-        if self.no_page_before.is_some_and(|at| clock::instant() < at) {
-            return;
-        }
-        let Some(wanted) = self.wanted_page() else {
-            return;
-        };
-        let ask = self.lane.window().ask();
-        if let Some(ask) = ask {
-            let (deps, lane) = (Arc::clone(&self.deps), Arc::clone(&self.lane));
-            let first = !self.runtime_known;
-            page::load(deps, lane, ask, wanted, first, myself.clone());
-        }
-    }
-
-    fn take_page(&mut self, answer: PageAnswer) {
-        match answer.result {
-            Ok(page) => {
-                self.pages_failed = 0;
-                self.no_page_before = None;
-                if let Some(runtime) = page.runtime {
-                    self.runtime_known = true;
-                    self.lane.restore_breaker(runtime.breaker);
-                    if let Some(until) = runtime.hold_until {
-                        self.hold(until);
-                    }
-                }
-                if !self.wants(answer.wanted) {
-                    self.lane.window().abandon_question();
-                    return;
-                }
-                let items: Vec<WaitingDelivery> = page.items;
-                if !self.lane.window().answer(answer.ask, items, page.short) {
-                    return;
-                }
-                if let Some(due) = page.next_due {
-                    self.next_due = Some(self.next_due.map_or(due, |known| known.min(due)));
-                }
-            }
-            Err(problem) => {
-                self.lane.window().abandon_question();
-                if self.pages_failed == 0 {
-                    warn!(subscription = %self.id, %problem, "a page cannot be read; trying on");
-                }
-                let pause = FIRST_PAUSE * (1 << self.pages_failed.min(10));
-                self.pages_failed = self.pages_failed.saturating_add(1);
-                self.no_page_before = Some(clock::instant() + pause.min(LONGEST_PAUSE));
-            }
         }
     }
 

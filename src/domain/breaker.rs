@@ -11,15 +11,14 @@
 //! opened is no probe.
 
 mod policy;
+mod signal;
 mod tally;
 
 pub use policy::{BreakerPolicy, BreakerSpec, InvalidBreaker};
-
-use std::time::Duration;
+pub use signal::Signal;
 
 use self::tally::Tally;
 use super::Timestamp;
-use super::outcome::{CallResult, FailureKind, Outcome};
 
 /// Attempts allowed in flight when a breaker has just closed.
 const RAMP_BEGINS: u32 = 2;
@@ -57,36 +56,6 @@ impl BreakerState {
     /// Reads the word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == word)
-    }
-}
-
-/// What an outcome says about the receiver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
-    /// It works.
-    Success,
-    /// It does not.
-    Failure,
-    /// Nothing about whether it works: it named its own pace, it is gone for good, or the failure
-    /// was ours.
-    Silent,
-}
-
-impl Signal {
-    /// Of an outcome. `hold_bound` is the longest `Retry-After` that is honoured: one that holds
-    /// nobody is a plain failure.
-    pub fn of(outcome: &Outcome, hold_bound: Duration) -> Self {
-        if outcome.is_success() {
-            return Self::Success;
-        }
-        let ours = matches!(&outcome.result, CallResult::Failure(failure)
-            if matches!(failure.kind, FailureKind::Internal | FailureKind::Request));
-        let held = outcome.hold(hold_bound).is_some_and(|hold| !hold.is_zero());
-        if ours || held || outcome.is_gone() {
-            Self::Silent
-        } else {
-            Self::Failure
-        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! What is not built is not accepted: an unknown field is a fault. Only what our own answers
 //! show and nobody can set may come back unread, so that a client can send what it got.
 
+mod breaker;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use super::error::Fault;
 use super::json_fields::Fields;
 use super::own_headers::OwnHeaders;
 use crate::domain::Timestamp;
-use crate::domain::breaker::{BreakerPolicy, BreakerSpec};
+use crate::domain::breaker::BreakerPolicy;
 use crate::domain::event_type::EventPattern;
 use crate::domain::id::SubscriptionId;
 use crate::domain::rate_limit::RateLimit;
@@ -198,7 +200,7 @@ impl SubscriptionInput {
                 fields.whole(name, 1..=most_in_flight)
             }),
             rate_limit: fields.nullable("rateLimit", read_rate_limit),
-            breaker: fields.nullable("breaker", |fields, name| read_breaker(fields, name, rules)),
+            breaker: fields.nullable("breaker", |fields, name| breaker::read(fields, name, rules)),
             active: fields.flag("isActive"),
             tenant: read_tenant(fields),
         };
@@ -366,31 +368,6 @@ fn read_rate_limit(fields: &mut Fields, name: &'static str) -> Option<RateLimit>
     } else {
         None
     }
-}
-
-fn read_breaker(fields: &mut Fields, name: &'static str, rules: Rules<'_>) -> Option<BreakerSpec> {
-    const ANY: std::ops::RangeInclusive<u64> = 0..=u32::MAX as u64;
-    let mut given = fields.object(name)?;
-    let count = |given: &mut Fields, name| {
-        given
-            .nullable(name, |given, name| given.whole::<u32>(name, ANY))
-            .flatten()
-    };
-    let millis = |given: &mut Fields, name| count(given, name).map(u64::from);
-    let spec = BreakerSpec {
-        enabled: given.nullable("enabled", Fields::flag).flatten(),
-        consecutive_failures: count(&mut given, "consecutiveFailures"),
-        failure_ratio: given.nullable("failureRatio", Fields::number).flatten(),
-        minimum_attempts: count(&mut given, "minimumAttempts"),
-        window_ms: millis(&mut given, "windowMs"),
-        cool_down_ms: millis(&mut given, "coolDownMs"),
-        cool_down_max_ms: millis(&mut given, "coolDownMaxMs"),
-        probes: count(&mut given, "probes"),
-    };
-    if let Err(problem) = spec.validate(rules.breaker) {
-        given.fault(problem.field, problem.problem);
-    }
-    fields.adopt(given).then_some(spec)
 }
 
 fn read_tenant(fields: &mut Fields) -> Option<Option<Arc<str>>> {

@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::outcome::{Answer, Failure, Timing};
+use crate::domain::outcome::{Answer, CallResult, Failure, FailureKind, Outcome, Timing};
 
 const START: i64 = 1_800_000_000_000_000;
 
