@@ -6,6 +6,7 @@
 use tokio::sync::broadcast;
 
 use crate::domain::Timestamp;
+use crate::domain::breaker::BreakerState;
 use crate::domain::delivery::Settlement;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::subscription::SubscriptionState;
@@ -43,6 +44,15 @@ pub enum EngineEvent {
         subscription: SubscriptionId,
         /// Until when.
         until: Timestamp,
+    },
+    /// A subscription's breaker took a step.
+    BreakerChanged {
+        /// Which.
+        subscription: SubscriptionId,
+        /// Where it was.
+        from: BreakerState,
+        /// Where it is now.
+        to: BreakerState,
     },
     /// Pending deliveries are cancelled: by an operator, or because their subscription is deleted.
     DeliveriesCancelled {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tracing::warn;
 
+use super::breaking;
 use super::deps::Deps;
 use super::lane::{Call, Lane, Ticket, WaitingDelivery};
 use super::recorder::Finished;
@@ -11,6 +12,8 @@ use super::slots::Slot;
 use crate::clock;
 use crate::delivery::deliver::{Assignment, Receiver};
 use crate::delivery::payload::LoadedEvent;
+use crate::domain::breaker::{Pass, Signal};
+use crate::domain::delivery::Trigger;
 use crate::domain::id::{AttemptId, SubscriptionId};
 use crate::store::Result;
 
@@ -22,10 +25,16 @@ pub fn launch(
     slot: Slot,
     item: WaitingDelivery,
     receiver: Arc<Receiver>,
+    pass: Pass,
 ) {
     let ticket = Ticket::new(lane, item.delivery.id);
-    let call = Call::start(lane);
+    let mut call = Call::start(lane, pass);
+    let lane = Arc::clone(lane);
     let delivery = item.delivery;
+    let trigger = match delivery.progress.next_trigger() {
+        Trigger::Schedule if pass.is_probe() => Trigger::Probe,
+        trigger => trigger,
+    };
     let attempt = AttemptId(clock::uuid());
     let task_deps = Arc::clone(deps);
     deps.flights.spawn(async move {
@@ -35,6 +44,7 @@ pub fn launch(
                 let assignment = Assignment {
                     attempt,
                     delivery,
+                    trigger,
                     event,
                     receiver: Arc::clone(&receiver),
                 };
@@ -42,10 +52,14 @@ pub fn launch(
                 // The event's memory is free before the outcome is recorded.
                 drop((assignment, item.event));
                 let verdict = &record.verdict;
-                if (verdict.gone || verdict.hold_until.is_some())
-                    && speaks_for(&deps, delivery.subscription_id, &receiver)
-                {
-                    call.hear(verdict);
+                if speaks_for(&deps, delivery.subscription_id, &receiver) {
+                    if verdict.gone || verdict.hold_until.is_some() {
+                        call.hear(verdict);
+                    }
+                    let bound = deps.settings.delivery.retry_after_max;
+                    let signal = Signal::of(&record.outcome, bound);
+                    let change = call.judge(signal, clock::now(), clock::chance());
+                    breaking::note(&deps, &lane, change);
                 }
                 deps.slots.note_unrecorded();
                 deps.recorder.push(Finished::new(record, ticket));

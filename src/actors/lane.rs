@@ -5,17 +5,23 @@
 //! neither sends twice what still flies nor misses what was learnt. Mailboxes stay bounded,
 //! because all that is ever sent to the actor about a lane is one wake at a time.
 
+mod breaking;
+mod call;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ractor::ActorRef;
 
+use self::breaking::Keeping;
+pub use self::call::Call;
 use super::address::Address;
 use super::dispatcher::DispatcherMessage;
 use super::subscription::SubscriptionMessage;
 use crate::delivery::payload::LoadedEvent;
 use crate::domain::Timestamp;
+use crate::domain::breaker::{Breaker, BreakerPolicy};
 use crate::domain::delivery::{PendingDelivery, Verdict};
 use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::domain::window::{Waiting, Window};
@@ -53,6 +59,10 @@ pub struct Lane {
     verdicts: Mutex<Vec<Verdict>>,
     /// What was heard since the actor last listened.
     heard: Mutex<Heard>,
+    /// Lets attempts through; fed from answers on.
+    breaker: Mutex<Breaker>,
+    /// How far the breaker is kept in the store.
+    keeping: Mutex<Keeping>,
     /// HTTP calls under way, their recording not counted.
     calls: AtomicU32,
     actor: Mutex<Option<ActorRef<SubscriptionMessage>>>,
@@ -80,6 +90,9 @@ impl Lane {
             window: Mutex::new(Window::new(bound)),
             verdicts: Mutex::default(),
             heard: Mutex::default(),
+            // Its rules come with the actor, before it lets anything through.
+            breaker: Mutex::new(Breaker::new(BreakerPolicy::STANDARD, 1)),
+            keeping: Mutex::default(),
             calls: AtomicU32::new(0),
             actor: Mutex::default(),
             woken: AtomicBool::new(false),
@@ -220,30 +233,6 @@ impl Lane {
             self.wake_next();
         }
         true
-    }
-}
-
-/// A call under way: counts against the subscription's bound until it is dropped.
-#[derive(Debug)]
-pub struct Call(Arc<Lane>);
-
-impl Call {
-    /// Counts one more call.
-    pub fn start(lane: &Arc<Lane>) -> Self {
-        lane.calls.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(lane))
-    }
-
-    /// See [`Lane::hear`].
-    pub fn hear(&self, verdict: &Verdict) {
-        self.0.hear(verdict);
-    }
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        self.0.calls.fetch_sub(1, Ordering::AcqRel);
-        self.0.wake();
     }
 }
 

@@ -18,6 +18,7 @@
 //! `handle` never waits for a receiver or a database: it starts a task and hears from it.
 
 mod address;
+mod breaking;
 mod cancel;
 pub mod deps;
 mod dispatcher;

@@ -7,19 +7,22 @@ use ractor::ActorRef;
 
 use super::deps::Deps;
 use super::lane::{Lane, WaitingDelivery};
-use super::subscription::SubscriptionMessage;
+use super::subscription::{SubscriptionMessage, Wanted};
 use crate::clock;
 use crate::delivery::payload::{LoadedEvent, weight};
 use crate::domain::Timestamp;
+use crate::domain::breaker::{BreakerState, StoredBreaker};
 use crate::domain::id::EventId;
 use crate::domain::window::Ask;
-use crate::store::{DueRow, Result, StoreError};
+use crate::store::{DuePage, DueRow, Result, Runtime, StoreError};
 
 /// What came back, and for which question.
 #[derive(Debug)]
 pub struct PageAnswer {
     /// The question.
     pub ask: Ask,
+    /// What was asked for.
+    pub wanted: Wanted,
     /// The page, or why there is none.
     pub result: Result<LoadedPage>,
 }
@@ -33,14 +36,15 @@ pub struct LoadedPage {
     pub short: bool,
     /// When the next delivery falls due that was not due yet.
     pub next_due: Option<Timestamp>,
-    /// A hold that an earlier life left.
-    pub hold: Option<Timestamp>,
+    /// What earlier lives learnt, where that was asked for.
+    pub runtime: Option<Runtime>,
 }
 
 /// Answers the question, whatever happens: a question that is lost would never be asked again.
 struct Answering {
     actor: ActorRef<SubscriptionMessage>,
     ask: Ask,
+    wanted: Wanted,
     result: Option<Result<LoadedPage>>,
 }
 
@@ -57,47 +61,82 @@ impl Drop for Answering {
         // An actor that is gone has left its question to the next one.
         let _ = self.actor.cast(SubscriptionMessage::Page(PageAnswer {
             ask: self.ask,
+            wanted: self.wanted,
             result,
         }));
     }
 }
 
-/// Starts reading. `read_hold`: also read until when the receiver asked to be left alone.
+/// Starts reading. `first`: also read what earlier lives learnt about the receiver.
 pub fn load(
     deps: Arc<Deps>,
     lane: Arc<Lane>,
     ask: Ask,
-    read_hold: bool,
+    wanted: Wanted,
+    first: bool,
     actor: ActorRef<SubscriptionMessage>,
 ) {
     let answering = Answering {
         actor,
         ask,
+        wanted,
         result: None,
     };
     tokio::spawn(async move {
         // The semaphore is never closed.
         let _turn = deps.pages.acquire().await;
-        answering.answer(read(&deps, &lane, ask, read_hold).await);
+        answering.answer(read(&deps, &lane, ask, wanted, first).await);
     });
 }
 
-async fn read(deps: &Deps, lane: &Lane, ask: Ask, read_hold: bool) -> Result<LoadedPage> {
+async fn read(
+    deps: &Deps,
+    lane: &Lane,
+    ask: Ask,
+    wanted: Wanted,
+    first: bool,
+) -> Result<LoadedPage> {
     let id = lane.subscription();
-    let hold = if read_hold {
-        deps.store.hold_until(id).await?
-    } else {
-        None
+    let mut runtime = None;
+    if first {
+        let known = runtime.insert(deps.store.runtime(id).await?);
+        let flows = |breaker: StoredBreaker| breaker.state == BreakerState::Closed;
+        if !known.breaker.is_none_or(flows) {
+            // Nothing is due before the breaker has been asked.
+            return Ok(LoadedPage {
+                items: Vec::new(),
+                short: false,
+                next_due: None,
+                runtime,
+            });
+        }
+    }
+    let (page, mut short) = match wanted {
+        Wanted::Due => {
+            let page = deps.store.due_page(id, clock::now(), ask.limit).await?;
+            let short = page.due.len() < ask.limit;
+            (page, short)
+        }
+        Wanted::Oldest => {
+            // One more than is held already: one of them is news, if there is any.
+            let limit = lane.window().held() + 1;
+            let due = deps.store.oldest_pending(id, limit).await?;
+            let short = due.len() < limit;
+            let next_due = None;
+            (DuePage { due, next_due }, short)
+        }
     };
-    let page = deps.store.due_page(id, clock::now(), ask.limit).await?;
-    let short = page.due.len() < ask.limit;
-    let news: Vec<DueRow> = {
+    let mut news: Vec<DueRow> = {
         let window = lane.window();
         page.due
             .into_iter()
             .filter(|row| window.is_news(ask, row.delivery.id))
             .collect()
     };
+    if wanted == Wanted::Oldest && news.len() > 1 {
+        news.truncate(1);
+        short = false;
+    }
     let events = events_within_budget(deps, &news).await?;
     let items = news
         .into_iter()
@@ -110,7 +149,7 @@ async fn read(deps: &Deps, lane: &Lane, ask: Ask, read_hold: bool) -> Result<Loa
         items,
         short,
         next_due: page.next_due,
-        hold,
+        runtime,
     })
 }
 

@@ -141,6 +141,11 @@ mod tests {
     use super::*;
     use crate::actors::address::Address;
     use crate::actors::lane::{Call, Lanes};
+    use crate::domain::breaker::Pass;
+
+    fn pass(lane: &Lane) -> Pass {
+        lane.breaker().start().expect("a closed breaker")
+    }
 
     #[test]
     fn a_free_slot_finds_the_next_in_line_where_the_first_does_not_need_it() {
@@ -169,13 +174,13 @@ mod tests {
         let greedy = lanes.open(SubscriptionId(Uuid::from_u128(1)));
         let mut held = Vec::new();
         while let Some(slot) = slots.take(&greedy) {
-            held.push((slot, Call::start(&greedy)));
+            held.push((slot, Call::start(&greedy, pass(&greedy))));
         }
         assert!((2..=8).contains(&held.len()), "{}", held.len());
         for number in 2..(34 - held.len() as u128) {
             let newcomer = lanes.open(SubscriptionId(Uuid::from_u128(number)));
             let slot = slots.take(&newcomer).expect("a slot for a newcomer");
-            held.push((slot, Call::start(&newcomer)));
+            held.push((slot, Call::start(&newcomer, pass(&newcomer))));
         }
         assert_eq!(slots.usage(), (32, 32));
     }

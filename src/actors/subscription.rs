@@ -4,33 +4,32 @@
 //! asks for pages when its window runs low, and arms one timer for whatever comes next. All it
 //! holds itself may be lost: its lane has the rest, and the store has everything.
 
+mod breaking;
+mod paging;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tracing::warn;
 
+pub use self::breaking::Wanted;
 use super::deps::Deps;
 use super::dispatcher::DispatcherMessage;
 use super::flight;
-use super::lane::{Lane, WaitingDelivery};
-use super::page::{self, PageAnswer};
+use super::lane::Lane;
+use super::page::PageAnswer;
 use super::timer::Timer;
 use crate::clock;
 use crate::delivery::deliver::Receiver;
 use crate::domain::Timestamp;
 use crate::domain::admission::{self, Admission, Situation};
+use crate::domain::breaker::Gate;
 use crate::domain::delivery::Settlement;
 use crate::domain::id::SubscriptionId;
 use crate::domain::rate_limit::TokenBucket;
 use crate::domain::subscription::{REASON_GONE, Subscription, SubscriptionState};
 use crate::events::EngineEvent;
 use crate::faults::Point;
-
-/// After a page that failed, the next is asked for after this long, doubled each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause between two pages that fail.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What the actor of a subscription is told.
 #[derive(Debug)]
@@ -64,8 +63,10 @@ pub struct State {
     ready: Option<(Arc<Subscription>, Arc<Receiver>)>,
     bucket: Option<TokenBucket>,
     hold_until: Option<Timestamp>,
-    /// The hold was read from the store, where an earlier life may have left it.
-    hold_known: bool,
+    /// What earlier lives learnt about the receiver was read from the store.
+    runtime_known: bool,
+    /// The breaker's revision that the window was filled under.
+    breaker_seen: Option<u64>,
     /// 410 was answered; nothing is sent while the directory does not know it yet.
     gone: Option<i64>,
     next_due: Option<Timestamp>,
@@ -112,7 +113,8 @@ impl Actor for SubscriptionActor {
             ready: None,
             bucket: None,
             hold_until: None,
-            hold_known: false,
+            runtime_known: false,
+            breaker_seen: None,
             gone: None,
             next_due: None,
             pages_failed: 0,
@@ -192,6 +194,7 @@ impl State {
         {
             return Some((Arc::clone(known), Arc::clone(receiver)));
         }
+        self.configure_breaker(&current);
         let settings = &self.deps.settings;
         let receiver = Arc::new(Receiver::prepare(
             &current,
@@ -225,6 +228,7 @@ impl State {
         for verdict in self.lane.take_verdicts() {
             if let Settlement::RetryAt(at) = verdict.settlement {
                 self.next_due = Some(self.next_due.map_or(at, |due| due.min(at)));
+                self.note_retry();
             }
             // Heard before, but perhaps by an actor that has died since.
             if let Some(until) = verdict.hold_until {
@@ -286,11 +290,9 @@ impl State {
         receiver: &Arc<Receiver>,
         now: Timestamp,
     ) -> Option<Duration> {
-        let bound = subscription
-            .max_in_flight
-            .unwrap_or(self.deps.settings.delivery.max_in_flight);
+        let bound = self.bound(subscription);
         loop {
-            if !self.hold_known || self.lane.window().waiting() == 0 {
+            if !self.runtime_known {
                 return None;
             }
             // In this order: what the last call's answer said is heard once the call has ended.
@@ -299,9 +301,15 @@ impl State {
             if !self.delivers(subscription) {
                 return None;
             }
+            let gate = self.gate(now);
+            let cut = matches!(gate, Gate::Cut(_));
+            if !cut && self.lane.window().waiting() == 0 {
+                return None;
+            }
             let instant = clock::instant();
             let situation = Situation {
                 state: subscription.state,
+                gate,
                 hold_until: self.hold_until,
                 bucket: self.bucket.as_ref(),
                 in_flight,
@@ -319,54 +327,23 @@ impl State {
                 self.queued = true;
                 return None;
             };
-            let item = self.lane.window().take_next()?;
+            let pass = self.lane.breaker().start();
+            // It opened just now.
+            let Some(pass) = pass else { continue };
+            let item = self.lane.window().take_next();
+            let Some(item) = item else {
+                self.lane.breaker().abandon(pass);
+                return None;
+            };
             if let Some(bucket) = &mut self.bucket {
                 bucket.take(instant);
             }
-            flight::launch(&self.deps, &self.lane, slot, item, Arc::clone(receiver));
-        }
-    }
-
-    fn ask(&mut self, myself: &ActorRef<SubscriptionMessage>) {
-        if self.no_page_before.is_some_and(|at| clock::instant() < at) {
-            return;
-        }
-        // Over: it must not go on ringing while the next page is under way.
-        self.no_page_before = None;
-        let ask = self.lane.window().ask();
-        if let Some(ask) = ask {
-            let read_hold = !self.hold_known;
-            let lane = Arc::clone(&self.lane);
-            page::load(Arc::clone(&self.deps), lane, ask, read_hold, myself.clone());
-        }
-    }
-
-    fn take_page(&mut self, answer: PageAnswer) {
-        match answer.result {
-            Ok(page) => {
-                let items: Vec<WaitingDelivery> = page.items;
-                if !self.lane.window().answer(answer.ask, items, page.short) {
-                    return;
-                }
-                if let Some(due) = page.next_due {
-                    self.next_due = Some(self.next_due.map_or(due, |known| known.min(due)));
-                }
-                if let Some(until) = page.hold {
-                    self.hold(until);
-                }
-                self.hold_known = true;
-                self.pages_failed = 0;
-                self.no_page_before = None;
+            if pass.is_probe() {
+                // The next probe takes what is the oldest then.
+                self.lane.window().flush();
             }
-            Err(problem) => {
-                self.lane.window().abandon_question();
-                if self.pages_failed == 0 {
-                    warn!(subscription = %self.id, %problem, "a page cannot be read; trying on");
-                }
-                let pause = FIRST_PAUSE * (1 << self.pages_failed.min(10));
-                self.pages_failed = self.pages_failed.saturating_add(1);
-                self.no_page_before = Some(clock::instant() + pause.min(LONGEST_PAUSE));
-            }
+            let receiver = Arc::clone(receiver);
+            flight::launch(&self.deps, &self.lane, slot, item, receiver, pass);
         }
     }
 
@@ -382,7 +359,10 @@ impl State {
             .bucket
             .as_ref()
             .is_none_or(|bucket| bucket.is_full(instant));
-        let idle = full && self.hold_until.is_none() && self.lane.window().is_idle();
+        let idle = full
+            && self.hold_until.is_none()
+            && !self.lane.is_keeping()
+            && self.lane.window().is_idle();
         let retire = idle.then(|| {
             let since = *self.idle_since.get_or_insert(instant);
             let after = self.deps.settings.engine.retire_after;
@@ -409,7 +389,8 @@ impl State {
     /// Held or deleted: nothing stays in memory, and the actor leaves once nothing flies.
     fn leave_if_empty(&mut self) -> Next {
         self.lane.window().flush();
-        if !self.awaits_deactivation() && self.lane.retire_empty() {
+        let waits = self.awaits_deactivation() || self.lane.is_keeping();
+        if !waits && self.lane.retire_empty() {
             self.hand_in(None);
             return Next::Leave;
         }

@@ -16,7 +16,7 @@ use super::payload::LoadedEvent;
 use super::{OutgoingRequest, Target, TargetError, Transport};
 use crate::clock;
 use crate::domain::Timestamp;
-use crate::domain::delivery::{self, AttemptRecord, PendingDelivery};
+use crate::domain::delivery::{self, AttemptRecord, PendingDelivery, Trigger};
 use crate::domain::id::AttemptId;
 use crate::domain::outcome::{CallResult, Failure, FailureKind, Outcome, Timing};
 use crate::domain::retry::RetryPolicy;
@@ -84,6 +84,8 @@ pub struct Assignment {
     pub attempt: AttemptId,
     /// The delivery as it was taken.
     pub delivery: PendingDelivery,
+    /// Why it is attempted now.
+    pub trigger: Trigger,
     /// Its event; absent where the store has it no more.
     pub event: Option<Arc<LoadedEvent>>,
     /// Whom to call.
@@ -125,7 +127,7 @@ impl Courier {
         AttemptRecord {
             id: assignment.attempt,
             delivery: assignment.delivery,
-            trigger: assignment.delivery.progress.next_trigger(),
+            trigger: assignment.trigger,
             outcome,
             verdict,
         }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Timestamp;
+use super::breaker::Gate;
 use super::rate_limit::TokenBucket;
 use super::subscription::SubscriptionState;
 
@@ -11,6 +12,8 @@ use super::subscription::SubscriptionState;
 pub struct Situation<'a> {
     /// Its state.
     pub state: SubscriptionState,
+    /// What its breaker allows.
+    pub gate: Gate,
     /// The receiver asked to be left alone until then.
     pub hold_until: Option<Timestamp>,
     /// Its pace, where it has one.
@@ -43,12 +46,15 @@ pub fn admit(situation: &Situation<'_>) -> Admission {
     if !situation.state.delivers() {
         return Admission::Held;
     }
+    if let Gate::Cut(until) = situation.gate {
+        return Admission::Wait(until.since(situation.now));
+    }
     if let Some(hold) = situation.hold_until
         && hold > situation.now
     {
         return Admission::Wait(hold.since(situation.now));
     }
-    if situation.in_flight >= situation.max_in_flight {
+    if situation.gate == Gate::Probing || situation.in_flight >= allowed_in_flight(situation) {
         return Admission::AwaitOwnSlot;
     }
     match situation
@@ -57,6 +63,14 @@ pub fn admit(situation: &Situation<'_>) -> Admission {
     {
         Some(wait) if !wait.is_zero() => Admission::Wait(wait),
         _ => Admission::Go,
+    }
+}
+
+/// The subscription's own bound, or less while traffic ramps up.
+fn allowed_in_flight(situation: &Situation<'_>) -> u32 {
+    match situation.gate {
+        Gate::Flow(Some(most)) => situation.max_in_flight.min(most),
+        _ => situation.max_in_flight,
     }
 }
 
@@ -86,30 +100,56 @@ mod tests {
         let empty = TokenBucket::empty(limit, instant);
         let later = Some(now.plus(Duration::from_secs(9)));
         let (active, paused) = (SubscriptionState::Active, SubscriptionState::Paused);
+        let flow = Gate::Flow(None);
+        let open = Gate::Cut(now.plus(Duration::from_secs(5)));
+        let five = Admission::Wait(Duration::from_secs(5));
         let cases = [
-            (active, None, None, 0, Admission::Go),
-            (active, None, Some(&full), 1, Admission::Go),
-            (active, Some(now), Some(&full), 1, Admission::Go),
+            (active, flow, None, None, 0, Admission::Go),
+            (active, flow, None, Some(&full), 1, Admission::Go),
+            (active, flow, Some(now), Some(&full), 1, Admission::Go),
             (
                 active,
+                flow,
                 None,
                 Some(&empty),
                 1,
                 Admission::Wait(Duration::from_secs(1)),
             ),
-            (active, None, Some(&empty), 2, Admission::AwaitOwnSlot),
+            (active, flow, None, Some(&empty), 2, Admission::AwaitOwnSlot),
             (
                 active,
+                flow,
                 later,
                 Some(&full),
                 0,
                 Admission::Wait(Duration::from_secs(9)),
             ),
-            (paused, later, Some(&empty), 2, Admission::Held),
+            (active, Gate::Probe, None, None, 1, Admission::Go),
+            (active, Gate::Probe, None, None, 2, Admission::AwaitOwnSlot),
+            (
+                active,
+                Gate::Probing,
+                None,
+                None,
+                0,
+                Admission::AwaitOwnSlot,
+            ),
+            (active, Gate::Flow(Some(1)), None, None, 0, Admission::Go),
+            (
+                active,
+                Gate::Flow(Some(1)),
+                None,
+                None,
+                1,
+                Admission::AwaitOwnSlot,
+            ),
+            (active, open, later, Some(&empty), 2, five),
+            (paused, open, later, Some(&empty), 2, Admission::Held),
         ];
-        for (state, hold_until, bucket, in_flight, expected) in cases {
+        for (state, gate, hold_until, bucket, in_flight, expected) in cases {
             let situation = Situation {
                 state,
+                gate,
                 hold_until,
                 bucket,
                 in_flight,

@@ -111,6 +111,8 @@ pub enum Trigger {
     Schedule,
     /// Somebody asked for it.
     Manual,
+    /// It probes a receiver whose breaker is half open, perhaps before its retry time.
+    Probe,
 }
 
 impl Trigger {
@@ -119,6 +121,7 @@ impl Trigger {
         match self {
             Self::Schedule => "schedule",
             Self::Manual => "manual",
+            Self::Probe => "probe",
         }
     }
 }

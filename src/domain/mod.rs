@@ -5,6 +5,7 @@
 //! interleavings, and what `tests/architecture.rs` holds.
 
 pub mod admission;
+pub mod breaker;
 pub mod delivery;
 pub mod event;
 pub mod event_type;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::Timestamp;
+use super::breaker::{BreakerPolicy, BreakerSpec};
 use super::event::Event;
 use super::event_type::EventPattern;
 use super::id::SubscriptionId;
@@ -36,6 +37,8 @@ pub struct Subscription {
     pub max_in_flight: Option<u32>,
     /// Own pace.
     pub rate_limit: Option<RateLimit>,
+    /// Own breaker, as given: open fields follow the default.
+    pub breaker: Option<BreakerSpec>,
     /// Whether and why it is delivered to.
     pub state: SubscriptionState,
     /// Since when it has that state, and why.
@@ -130,6 +133,8 @@ pub struct SubscriptionChange {
     pub max_in_flight: Option<Option<u32>>,
     /// New pace; `Some(None)` lifts the limit.
     pub rate_limit: Option<Option<RateLimit>>,
+    /// New breaker; `Some(None)` returns to the default.
+    pub breaker: Option<Option<BreakerSpec>>,
     /// New tenant; `Some(None)` takes it away.
     pub tenant: Option<Option<Arc<str>>>,
     /// `true` resumes or reactivates, `false` pauses.
@@ -172,6 +177,13 @@ impl Subscription {
             .unwrap_or_else(|| default.clone())
     }
 
+    /// The breaker's rules in force, by the same reasoning.
+    pub fn breaker_policy(&self, default: &BreakerPolicy) -> BreakerPolicy {
+        self.breaker
+            .and_then(|spec| spec.validate(default).ok())
+            .unwrap_or(*default)
+    }
+
     /// This subscription with `change` merged in at `now`.
     pub fn changed(
         &self,
@@ -191,6 +203,7 @@ impl Subscription {
         next.timeout = change.timeout.unwrap_or(next.timeout);
         next.max_in_flight = change.max_in_flight.unwrap_or(next.max_in_flight);
         next.rate_limit = change.rate_limit.unwrap_or(next.rate_limit);
+        next.breaker = change.breaker.unwrap_or(next.breaker);
         next.tenant = change.tenant.unwrap_or(next.tenant);
         next.updated_at = now;
         Ok(next)

@@ -3,6 +3,8 @@
 //! What is not built is not accepted: an unknown field is a fault. Only what our own answers
 //! show and nobody can set may come back unread, so that a client can send what it got.
 
+mod breaker;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use super::error::Fault;
 use super::json_fields::Fields;
 use super::own_headers::OwnHeaders;
 use crate::domain::Timestamp;
+use crate::domain::breaker::BreakerPolicy;
 use crate::domain::event_type::EventPattern;
 use crate::domain::id::SubscriptionId;
 use crate::domain::rate_limit::RateLimit;
@@ -29,7 +32,8 @@ const MAX_PATTERNS: usize = 100;
 const TIMEOUT_MS: std::ops::RangeInclusive<u64> = 100..=60_000;
 const MAX_IN_FLIGHT: u64 = 1_000;
 /// Shown by our answers, set by nobody.
-const READ_ONLY: [&str; 7] = [
+const READ_ONLY: [&str; 8] = [
+    "breakerState",
     "id",
     "state",
     "stateReason",
@@ -44,6 +48,8 @@ const READ_ONLY: [&str; 7] = [
 pub struct Rules<'a> {
     /// The default retry policy, which fills what an own one leaves open.
     pub retry: &'a RetryPolicy,
+    /// The default breaker, which fills what an own one leaves open.
+    pub breaker: &'a BreakerPolicy,
     /// Attempts that one subscription can have in flight: what flies is part of its window.
     pub max_in_flight: usize,
     /// Whether `http://` receivers are allowed.
@@ -124,6 +130,7 @@ pub fn parse_new(body: &[u8], rules: Rules<'_>, seed: Seed) -> Result<Subscripti
                 timeout: None,
                 max_in_flight: None,
                 rate_limit: None,
+                breaker: None,
                 state: SubscriptionState::Active,
                 state_change: StateChange {
                     at: seed.now,
@@ -193,6 +200,7 @@ impl SubscriptionInput {
                 fields.whole(name, 1..=most_in_flight)
             }),
             rate_limit: fields.nullable("rateLimit", read_rate_limit),
+            breaker: fields.nullable("breaker", |fields, name| breaker::read(fields, name, rules)),
             active: fields.flag("isActive"),
             tenant: read_tenant(fields),
         };

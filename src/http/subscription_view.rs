@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::own_headers::masked;
 use crate::domain::Timestamp;
+use crate::domain::breaker::{BreakerPolicy, BreakerSpec, BreakerState, StoredBreaker};
 use crate::domain::id::SubscriptionId;
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::retry::{RetryPolicy, RetryPolicySpec};
@@ -26,6 +27,7 @@ pub struct SubscriptionView<'a> {
     timeout_ms: Option<u64>,
     max_in_flight: Option<u32>,
     rate_limit: Option<RateLimit>,
+    breaker: Option<BreakerSpec>,
     effective: EffectiveView,
     is_active: bool,
     state: &'static str,
@@ -35,7 +37,20 @@ pub struct SubscriptionView<'a> {
     created_at: Timestamp,
     updated_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
+    breaker_state: Option<BreakerStateView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
+}
+
+/// Where a breaker is.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BreakerStateView {
+    state: &'static str,
+    /// The end of the cool-down, while open.
+    open_until: Option<Timestamp>,
+    /// How many times it opened without a recovery between.
+    opened_in_a_row: u32,
 }
 
 /// What holds where a subscription has no own setting.
@@ -43,6 +58,8 @@ pub struct SubscriptionView<'a> {
 pub struct Defaults<'a> {
     /// The retry policy.
     pub retry: &'a RetryPolicy,
+    /// The breaker's rules.
+    pub breaker: &'a BreakerPolicy,
     /// The total deadline of an attempt.
     pub timeout: Duration,
     /// Attempts in flight.
@@ -56,6 +73,7 @@ struct EffectiveView {
     retry_policy: RetryPolicySpec,
     timeout_ms: u64,
     max_in_flight: u32,
+    breaker: BreakerSpec,
 }
 
 impl<'a> SubscriptionView<'a> {
@@ -78,10 +96,12 @@ impl<'a> SubscriptionView<'a> {
             timeout_ms: subscription.timeout.map(millis),
             max_in_flight: subscription.max_in_flight,
             rate_limit: subscription.rate_limit,
+            breaker: subscription.breaker,
             effective: EffectiveView {
                 retry_policy: subscription.policy(defaults.retry).to_spec(),
                 timeout_ms: millis(timeout),
                 max_in_flight: in_flight,
+                breaker: subscription.breaker_policy(defaults.breaker).to_spec(),
             },
             is_active: subscription.state.delivers(),
             state: subscription.state.as_str(),
@@ -90,7 +110,23 @@ impl<'a> SubscriptionView<'a> {
             client_id: subscription.tenant.as_deref(),
             created_at: subscription.created_at,
             updated_at: subscription.updated_at,
+            breaker_state: None,
             secret: None,
+        }
+    }
+
+    /// With where its breaker is, as last kept.
+    pub fn with_breaker_state(self, kept: Option<StoredBreaker>) -> Self {
+        let state = BreakerStateView {
+            state: kept
+                .map_or(BreakerState::Closed, |kept| kept.state)
+                .as_str(),
+            open_until: kept.and_then(|kept| kept.until),
+            opened_in_a_row: kept.map_or(0, |kept| kept.opened_in_a_row),
+        };
+        Self {
+            breaker_state: Some(state),
+            ..self
         }
     }
 

@@ -38,6 +38,7 @@ impl HttpState {
         let delivery = &self.settings.delivery;
         Rules {
             retry: &self.settings.retry,
+            breaker: &self.settings.breaker,
             max_in_flight: delivery.max_in_flight_total.min(delivery.window),
             allow_http: self.settings.address_guard.allow_http,
             guard: self.guard.as_ref(),
@@ -47,6 +48,7 @@ impl HttpState {
     fn view<'a>(&self, subscription: &'a Subscription) -> SubscriptionView<'a> {
         let defaults = Defaults {
             retry: &self.settings.retry,
+            breaker: &self.settings.breaker,
             timeout: self.settings.delivery.timeout,
             max_in_flight: self.settings.delivery.max_in_flight,
         };
@@ -105,10 +107,12 @@ pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Resu
     Ok(Json(view).into_response())
 }
 
-/// `GET /subscriptions/{id}`.
+/// `GET /subscriptions/{id}`: also shows where its breaker is.
 pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
     let found = find(&app, SubscriptionId(id)).await?;
-    Ok(Json(app.view(&found)).into_response())
+    let runtime = app.store.runtime(found.id).await?;
+    let view = app.view(&found).with_breaker_state(runtime.breaker);
+    Ok(Json(view).into_response())
 }
 
 /// A subscription's secret.

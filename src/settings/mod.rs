@@ -60,6 +60,8 @@ pub struct Settings {
     pub delivery: DeliverySettings,
     /// `[retry]`: the default retry policy.
     pub retry: crate::domain::retry::RetryPolicy,
+    /// `[breaker]`: the default rules of a breaker.
+    pub breaker: crate::domain::breaker::BreakerPolicy,
     /// `[address_guard]`
     pub address_guard: AddressGuardSettings,
     /// `[engine]`

@@ -371,6 +371,10 @@ fn settings_that_contradict_each_other_are_refused() {
         ),
         ("[retry]\ncap_ms = 4999", "retry.base_ms"),
         (
+            "[breaker]\ncool_down_max_ms = 29999",
+            "breaker.cool_down_ms",
+        ),
+        (
             "[retry]\nattempts = 9\ndelays_ms = [5]\nfactor = 2.0",
             "retry.factor",
         ),

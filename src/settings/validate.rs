@@ -13,6 +13,7 @@ use super::{
     Faults, FeedSettings, Layers, LogSettings, Role, Secret, ServerSettings, Settings,
     StoreSettings, contradictions,
 };
+use crate::domain::breaker::{BreakerPolicy, BreakerSpec};
 use crate::domain::retry::{RetryPolicy, Schedule};
 
 const KIB: u64 = 1024;
@@ -53,6 +54,7 @@ pub(super) fn read_all(reader: &mut Reader<'_>) -> Settings {
         events: events(reader),
         delivery: delivery(reader),
         retry: retry(reader),
+        breaker: breaker(reader),
         address_guard: AddressGuardSettings {
             allow_networks: networks(reader),
             allow_http: reader.flag("address_guard.allow_http"),
@@ -246,6 +248,29 @@ fn retry(reader: &mut Reader<'_>) -> RetryPolicy {
         }
         RetryPolicy::new(Schedule::Delays(Vec::new()), 0.0, None)
             .expect("no delays, no jitter and no age limit are within all bounds")
+    })
+}
+
+fn breaker(reader: &mut Reader<'_>) -> BreakerPolicy {
+    let spec = BreakerSpec {
+        enabled: Some(reader.flag("breaker.enabled")),
+        consecutive_failures: Some(reader.count("breaker.consecutive_failures", 1, 100_000)),
+        failure_ratio: Some(reader.fraction("breaker.failure_ratio", 0.01, 1.0)),
+        minimum_attempts: Some(reader.count("breaker.minimum_attempts", 1, 100_000)),
+        window_ms: Some(reader.number("breaker.window_ms", 1_000, HOUR_MS)),
+        cool_down_ms: Some(reader.number("breaker.cool_down_ms", 100, DAY_MS)),
+        cool_down_max_ms: Some(reader.number("breaker.cool_down_max_ms", 100, DAY_MS)),
+        probes: Some(reader.count("breaker.probes", 1, 100)),
+    };
+    let standard = BreakerPolicy::STANDARD;
+    spec.validate(&standard).unwrap_or_else(|_| {
+        // Single values are within their bounds here.
+        reader.contradiction(
+            &["breaker.cool_down_max_ms", "breaker.cool_down_ms"],
+            "the longest cool-down is below the first one",
+            "raise breaker.cool_down_max_ms or lower breaker.cool_down_ms",
+        );
+        standard
     })
 }
 

@@ -11,6 +11,7 @@ use url::Url;
 
 use super::{Result, StoreError};
 use crate::domain::Timestamp;
+use crate::domain::breaker::BreakerState;
 use crate::domain::delivery::{AttemptRecord, DeliveryState};
 use crate::domain::event_type::EventPattern;
 use crate::domain::id::SubscriptionId;
@@ -69,6 +70,11 @@ pub(super) fn content_hash(bytes: &[u8]) -> Result<ContentHash> {
 /// A delivery's state as stored.
 pub(super) fn delivery_state(word: &str) -> Result<DeliveryState> {
     DeliveryState::parse(word).ok_or_else(|| damaged(format_args!("delivery state {word:?}")))
+}
+
+/// Where a breaker is, as stored.
+pub(super) fn breaker_state(word: &str) -> Result<BreakerState> {
+    BreakerState::parse(word).ok_or_else(|| damaged(format_args!("breaker state {word:?}")))
 }
 
 /// Headers as one block. A line break inside a name or value would read back as a header that
@@ -162,6 +168,7 @@ pub(super) struct SubscriptionColumns {
     pub(super) timeout_us: Option<i64>,
     pub(super) max_in_flight: Option<i32>,
     pub(super) rate_limit: Option<String>,
+    pub(super) breaker: Option<String>,
     pub(super) state: String,
     pub(super) state_at: Timestamp,
     pub(super) state_reason: Option<String>,
@@ -190,6 +197,7 @@ impl SubscriptionColumns {
             timeout_us: subscription.timeout.map(micros),
             max_in_flight: subscription.max_in_flight.map(count),
             rate_limit: subscription.rate_limit.as_ref().map(json).transpose()?,
+            breaker: subscription.breaker.as_ref().map(json).transpose()?,
             state: subscription.state.as_str().to_owned(),
             state_at: subscription.state_change.at,
             state_reason: subscription.state_change.reason.clone(),
@@ -217,6 +225,7 @@ impl SubscriptionColumns {
             timeout: self.timeout_us.map(duration),
             max_in_flight: self.max_in_flight.map(uncount),
             rate_limit: self.rate_limit.as_deref().map(parsed).transpose()?,
+            breaker: self.breaker.as_deref().map(parsed).transpose()?,
             state: SubscriptionState::parse(&self.state)
                 .ok_or_else(|| damaged(format_args!("subscription state {:?}", self.state)))?,
             state_change: StateChange {

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use sqlx::migrate::{AppliedMigration, Migrator};
 
 use crate::domain::Timestamp;
+use crate::domain::breaker::StoredBreaker;
 use crate::domain::delivery::{AttemptRecord, PendingDelivery};
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
@@ -110,6 +111,15 @@ pub struct DueRow {
     pub delivery: PendingDelivery,
     /// Bytes of its event's payload.
     pub payload_bytes: usize,
+}
+
+/// What the relay has learnt about a subscription's receiver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Runtime {
+    /// Until when it asked to be left alone, the latest of all times it said; may have passed.
+    pub hold_until: Option<Timestamp>,
+    /// Its breaker, where that ever opened.
+    pub breaker: Option<StoredBreaker>,
 }
 
 /// Attempts to be recorded as one.
@@ -236,9 +246,12 @@ pub trait Store: Send + Sync + 'static {
     /// The events with these ids; missing ones are left out.
     async fn events(&self, ids: &[EventId]) -> Result<Vec<Event>>;
 
-    /// Until when the receiver asked to be left alone, the latest of all times it said; may
-    /// have passed.
-    async fn hold_until(&self, id: SubscriptionId) -> Result<Option<Timestamp>>;
+    /// Up to `limit` pending deliveries, due or not, in the order of acceptance. Costs an index
+    /// range of `limit` rows.
+    async fn oldest_pending(&self, id: SubscriptionId, limit: usize) -> Result<Vec<DueRow>>;
+
+    /// What was learnt about the receiver.
+    async fn runtime(&self, id: SubscriptionId) -> Result<Runtime>;
 
     // --- Record ---
 
@@ -248,10 +261,20 @@ pub trait Store: Send + Sync + 'static {
     /// takeover of the lease waits for groups that are being recorded.
     async fn record(&self, group: &RecordGroup) -> Result<Vec<Recorded>>;
 
+    /// Keeps where a subscription's breaker is. `Fenced` where the epoch is not the lease's any
+    /// more: then nothing is kept.
+    async fn keep_breaker(
+        &self,
+        epoch: i64,
+        id: SubscriptionId,
+        breaker: &StoredBreaker,
+    ) -> Result<()>;
+
     // --- Recover ---
 
-    /// Active subscriptions that have something pending, with the earliest due time of each,
-    /// in the order of their ids after `after`, at most `limit`: one index probe each.
+    /// Active subscriptions that have something pending, with the earliest due time of each, or
+    /// the end of its breaker's cool-down where that is earlier, in the order of their ids after
+    /// `after`, at most `limit`: one index probe each.
     async fn pending_subscriptions(
         &self,
         after: Option<SubscriptionId>,

@@ -79,6 +79,7 @@ macro_rules! row_readers {
         use sqlx::Row;
 
         use crate::domain::Timestamp;
+        use crate::domain::breaker::StoredBreaker;
         use crate::domain::delivery::{PendingDelivery, Progress};
         use crate::domain::event::Event;
         use crate::domain::event_type::EventType;
@@ -88,7 +89,7 @@ macro_rules! row_readers {
         use crate::domain::subscription::Subscription;
         use crate::store::codec::{self, SubscriptionColumns};
         use crate::store::rows::At;
-        use crate::store::{AttemptRow, DeliveryRow, DueRow, Result};
+        use crate::store::{AttemptRow, DeliveryRow, DueRow, Result, Runtime};
 
         fn at(row: &$row, column: &str) -> Result<Timestamp> {
             Ok(row.try_get::<At, _>(column)?.0)
@@ -139,6 +140,23 @@ macro_rules! row_readers {
                     progress: progress(row)?,
                 },
                 payload_bytes: count(row, "payload_bytes")? as usize,
+            })
+        }
+
+        pub(super) fn runtime(row: &$row) -> Result<Runtime> {
+            let state: Option<String> = row.try_get("breaker_state")?;
+            let opened: Option<i32> = row.try_get("breaker_opened")?;
+            let breaker = match state {
+                Some(state) => Some(StoredBreaker {
+                    state: codec::breaker_state(&state)?,
+                    until: at_or_none(row, "breaker_until")?,
+                    opened_in_a_row: codec::uncount(opened.unwrap_or_default()),
+                }),
+                None => None,
+            };
+            Ok(Runtime {
+                hold_until: at_or_none(row, "hold_until")?,
+                breaker,
             })
         }
 
@@ -199,6 +217,7 @@ macro_rules! row_readers {
                 timeout_us: row.try_get("timeout_us")?,
                 max_in_flight: row.try_get("max_in_flight")?,
                 rate_limit: row.try_get("rate_limit")?,
+                breaker: row.try_get("breaker")?,
                 state: row.try_get("state")?,
                 state_at: at(row, "state_at")?,
                 state_reason: row.try_get("state_reason")?,

@@ -8,6 +8,7 @@ mod support;
 mod raw;
 
 mod batches;
+mod breaker;
 mod cancelling;
 mod changing;
 mod delivering;

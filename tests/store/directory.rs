@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use posthaste::domain::breaker::BreakerSpec;
 use posthaste::domain::delivery::DeliveryState;
 use posthaste::domain::event_type::EventPattern;
 use posthaste::domain::rate_limit::RateLimit;
@@ -46,6 +47,10 @@ async fn every_field_of_a_subscription_is_kept(bed: Bed) {
         limit: 5,
         period_ms: 1_000,
         burst: Some(2),
+    });
+    full.breaker = Some(BreakerSpec {
+        failure_ratio: Some(0.25),
+        ..Default::default()
     });
     full = full
         .moved_to(SubscriptionState::Deactivated, Some("gone"), at(5))

@@ -9,6 +9,7 @@ mod bed;
 mod sample;
 
 mod accept;
+mod breaker;
 mod directory;
 mod lists;
 mod migrations;

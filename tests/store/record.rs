@@ -163,7 +163,7 @@ async fn a_fenced_group_moves_nothing(bed: Bed) {
     assert!(matches!(fate, Err(StoreError::Fenced)), "{fate:?}");
     let page = store.due_page(to, at(0), 10).await.unwrap();
     assert_eq!(page.due[0].delivery, delivery);
-    assert_eq!(store.hold_until(to).await.unwrap(), None);
+    assert_eq!(store.runtime(to).await.unwrap().hold_until, None);
     let log = store.attempts(delivery.id, 10).await.unwrap();
     assert_eq!(log.len(), 1);
     assert!(log[0].stale);
@@ -216,13 +216,13 @@ async fn the_longest_hold_stands(bed: Bed) {
     };
     let group = record_group(bed.epoch, vec![held(0, 30), held(1, 90), held(2, 60)]);
     store.record(&group).await.unwrap();
-    assert_eq!(store.hold_until(to).await.unwrap(), Some(at(92)));
+    assert_eq!(store.runtime(to).await.unwrap().hold_until, Some(at(92)));
     store
         .record(&record_group(bed.epoch, vec![held(3, 10)]))
         .await
         .unwrap();
-    assert_eq!(store.hold_until(to).await.unwrap(), Some(at(92)));
-    assert_eq!(store.hold_until(other).await.unwrap(), None);
+    assert_eq!(store.runtime(to).await.unwrap().hold_until, Some(at(92)));
+    assert_eq!(store.runtime(other).await.unwrap().hold_until, None);
 }
 
 async fn bytes_of_receivers_are_kept_as_they_came(bed: Bed) {

@@ -55,6 +55,7 @@ pub fn subscription(name: &str) -> Subscription {
         timeout: None,
         max_in_flight: None,
         rate_limit: None,
+        breaker: None,
         state: SubscriptionState::Active,
         state_change: StateChange {
             at: at(0),

@@ -25,6 +25,7 @@ fn retry() -> RetryPolicy {
 
 fn with_rules<T>(run: impl FnOnce(Rules<'_>) -> T) -> T {
     run(Rules {
+        breaker: &BreakerPolicy::STANDARD,
         retry: &retry(),
         max_in_flight: 500,
         allow_http: false,
@@ -70,6 +71,7 @@ fn changed(stored: &Subscription, change: Value) -> Result<Subscription, Vec<Fau
 fn shown(subscription: &Subscription) -> Value {
     let retry = retry();
     let defaults = Defaults {
+        breaker: &BreakerPolicy::STANDARD,
         retry: &retry,
         timeout: Duration::from_secs(15),
         max_in_flight: 64,

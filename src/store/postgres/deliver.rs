@@ -9,7 +9,7 @@ use crate::domain::Timestamp;
 use crate::domain::event::Event;
 use crate::domain::id::{EventId, SubscriptionId};
 use crate::store::rows::{At, EVENT_COLUMNS};
-use crate::store::{DuePage, Result};
+use crate::store::{DuePage, DueRow, Result, Runtime};
 
 /// One range of the pending index, and one probe behind it. The left joins answer a row with
 /// `next_due` even where nothing is due.
@@ -28,6 +28,11 @@ LEFT JOIN (
     WHERE subscription_id = $1 AND state = 'pending' AND due_at <= $2
     ORDER BY due_at, seq LIMIT $3
 ) AS page ON true";
+
+/// One range of the index by age.
+const OLDEST: &str = "
+SELECT id, event_id, due_at, attempts, round, round_attempts, aged_us, version, payload_bytes
+FROM deliveries WHERE subscription_id = $1 AND state = 'pending' ORDER BY seq LIMIT $2";
 
 /// Up to `limit` due deliveries, and when the next one falls due.
 pub(super) async fn due_page(
@@ -56,6 +61,20 @@ pub(super) async fn due_page(
     Ok(page)
 }
 
+/// Up to `limit` pending deliveries in the order of acceptance.
+pub(super) async fn oldest_pending(
+    pool: &PgPool,
+    id: SubscriptionId,
+    limit: usize,
+) -> Result<Vec<DueRow>> {
+    let found = sqlx::query(OLDEST)
+        .bind(id.0)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(pool)
+        .await?;
+    found.iter().map(|row| rows::due(row, id)).collect()
+}
+
 /// The events with these ids.
 pub(super) async fn events(pool: &PgPool, ids: &[EventId]) -> Result<Vec<Event>> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
@@ -67,13 +86,11 @@ pub(super) async fn events(pool: &PgPool, ids: &[EventId]) -> Result<Vec<Event>>
     found.iter().map(rows::event).collect()
 }
 
-/// Until when the receiver asked to be left alone.
-pub(super) async fn hold_until(pool: &PgPool, id: SubscriptionId) -> Result<Option<Timestamp>> {
-    let found: Option<At> = sqlx::query_scalar(
-        "SELECT hold_until FROM subscription_runtime WHERE subscription_id = $1",
-    )
-    .bind(id.0)
-    .fetch_optional(pool)
-    .await?;
-    Ok(found.map(|at| at.0))
+/// What was learnt about the receiver.
+pub(super) async fn runtime(pool: &PgPool, id: SubscriptionId) -> Result<Runtime> {
+    let found = sqlx::query("SELECT * FROM subscription_runtime WHERE subscription_id = $1")
+        .bind(id.0)
+        .fetch_optional(pool)
+        .await?;
+    found.as_ref().map_or(Ok(Runtime::default()), rows::runtime)
 }

@@ -21,10 +21,11 @@ use sqlx::{Connection, Executor};
 use self::connect::{Pools, answered};
 use super::{
     AcceptGroup, Accepted, AttemptRow, Changed, DeliveryFilter, DeliveryRow, DirectoryChanges,
-    DuePage, EventFilter, EventRow, LeaseState, Moved, Page, PageRequest, RecordGroup, Recorded,
-    Result, Store,
+    DuePage, DueRow, EventFilter, EventRow, LeaseState, Moved, Page, PageRequest, RecordGroup,
+    Recorded, Result, Runtime, Store,
 };
 use crate::domain::Timestamp;
+use crate::domain::breaker::StoredBreaker;
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
@@ -134,12 +135,25 @@ impl Store for PostgresStore {
         answered(deliver::events(&self.pools.work, ids)).await
     }
 
-    async fn hold_until(&self, id: SubscriptionId) -> Result<Option<Timestamp>> {
-        answered(deliver::hold_until(&self.pools.work, id)).await
+    async fn oldest_pending(&self, id: SubscriptionId, limit: usize) -> Result<Vec<DueRow>> {
+        answered(deliver::oldest_pending(&self.pools.work, id, limit)).await
+    }
+
+    async fn runtime(&self, id: SubscriptionId) -> Result<Runtime> {
+        answered(deliver::runtime(&self.pools.work, id)).await
     }
 
     async fn record(&self, group: &RecordGroup) -> Result<Vec<Recorded>> {
         answered(record::record(&self.pools.work, group)).await
+    }
+
+    async fn keep_breaker(
+        &self,
+        epoch: i64,
+        id: SubscriptionId,
+        breaker: &StoredBreaker,
+    ) -> Result<()> {
+        answered(record::keep_breaker(&self.pools.work, epoch, id, breaker)).await
     }
 
     async fn pending_subscriptions(

@@ -6,7 +6,9 @@ use sqlx::Row;
 use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
+use crate::domain::breaker::StoredBreaker;
 use crate::domain::delivery::AttemptRecord;
+use crate::domain::id::SubscriptionId;
 use crate::store::codec::{self, OutcomeColumns};
 use crate::store::rows::At;
 use crate::store::{RecordGroup, Recorded, Result, StoreError};
@@ -55,9 +57,40 @@ held AS (
     FROM unnest($28::uuid[], $29::timestamptz[]) AS h (subscription_id, hold_until)
     WHERE (SELECT epoch FROM lease) = $1
     ON CONFLICT (subscription_id) DO UPDATE
-        SET hold_until = excluded.hold_until WHERE old.hold_until < excluded.hold_until
+        SET hold_until = excluded.hold_until
+        WHERE old.hold_until IS NULL OR old.hold_until < excluded.hold_until
 )
 SELECT (SELECT epoch FROM lease) AS epoch, array(SELECT id FROM moved) AS moved";
+
+/// Fenced as a record is.
+const KEEP_BREAKER: &str = "
+WITH lease AS MATERIALIZED (SELECT epoch FROM leases WHERE partition = 0 FOR KEY SHARE)
+INSERT INTO subscription_runtime (subscription_id, breaker_state, breaker_until, breaker_opened)
+SELECT $2, $3, $4, $5 FROM lease WHERE epoch = $1
+ON CONFLICT (subscription_id) DO UPDATE
+    SET breaker_state = excluded.breaker_state, breaker_until = excluded.breaker_until,
+        breaker_opened = excluded.breaker_opened";
+
+/// Keeps where a breaker is.
+pub(super) async fn keep_breaker(
+    pool: &PgPool,
+    epoch: i64,
+    id: SubscriptionId,
+    breaker: &StoredBreaker,
+) -> Result<()> {
+    let done = sqlx::query(KEEP_BREAKER)
+        .bind(epoch)
+        .bind(id.0)
+        .bind(breaker.state.as_str())
+        .bind(breaker.until.map(At))
+        .bind(codec::count(breaker.opened_in_a_row))
+        .execute(pool)
+        .await?;
+    if done.rows_affected() == 0 {
+        return Err(StoreError::Fenced);
+    }
+    Ok(())
+}
 
 /// Records a group. Answers for each record, in the group's order.
 pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Recorded>> {

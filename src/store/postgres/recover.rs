@@ -11,9 +11,15 @@ use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::store::rows::At;
 use crate::store::{LeaseState, Moved, Result, codec};
 
-/// One probe of the pending index per active subscription.
+/// One probe of the pending index per active subscription. A breaker that is not closed is
+/// probed at the end of its cool-down, however far off the retries are.
 const PENDING_SUBSCRIPTIONS: &str = "
-SELECT s.id, first.due_at FROM subscriptions s
+SELECT s.id, CASE
+    WHEN r.breaker_state IN ('open', 'half_open')
+    THEN least(first.due_at, coalesce(r.breaker_until, 'epoch'))
+    ELSE first.due_at END AS due_at
+FROM subscriptions s
+LEFT JOIN subscription_runtime r ON r.subscription_id = s.id
 CROSS JOIN LATERAL (
     SELECT d.due_at FROM deliveries d
     WHERE d.subscription_id = s.id AND d.state = 'pending'

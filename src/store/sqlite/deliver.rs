@@ -8,7 +8,7 @@ use crate::domain::Timestamp;
 use crate::domain::event::Event;
 use crate::domain::id::{EventId, SubscriptionId};
 use crate::store::rows::{At, EVENT_COLUMNS};
-use crate::store::{DuePage, Result};
+use crate::store::{DuePage, DueRow, Result, Runtime};
 
 /// One range of the pending index.
 const DUE: &str = "
@@ -22,6 +22,12 @@ const NEXT_DUE: &str = "
 SELECT due_at FROM deliveries INDEXED BY deliveries_pending
 WHERE subscription_id = ? AND state = 'pending' AND due_at > ?
 ORDER BY due_at LIMIT 1";
+
+/// One range of the index by age.
+const OLDEST: &str = "
+SELECT id, event_id, due_at, attempts, round, round_attempts, aged_us, version, payload_bytes
+FROM deliveries INDEXED BY deliveries_pending_age
+WHERE subscription_id = ? AND state = 'pending' ORDER BY seq LIMIT ?";
 
 /// Up to `limit` due deliveries, and when the next one falls due.
 pub(super) async fn due_page(
@@ -51,6 +57,20 @@ pub(super) async fn due_page(
     })
 }
 
+/// Up to `limit` pending deliveries in the order of acceptance.
+pub(super) async fn oldest_pending(
+    pools: &Pools,
+    id: SubscriptionId,
+    limit: usize,
+) -> Result<Vec<DueRow>> {
+    let found = sqlx::query(OLDEST)
+        .bind(id.0)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&pools.readers)
+        .await?;
+    found.iter().map(|row| rows::due(row, id)).collect()
+}
+
 /// The events with these ids.
 pub(super) async fn events(pools: &Pools, ids: &[EventId]) -> Result<Vec<Event>> {
     let sql = format!(
@@ -63,12 +83,11 @@ pub(super) async fn events(pools: &Pools, ids: &[EventId]) -> Result<Vec<Event>>
     found.iter().map(rows::event).collect()
 }
 
-/// Until when the receiver asked to be left alone.
-pub(super) async fn hold_until(pools: &Pools, id: SubscriptionId) -> Result<Option<Timestamp>> {
-    let found: Option<At> =
-        sqlx::query_scalar("SELECT hold_until FROM subscription_runtime WHERE subscription_id = ?")
-            .bind(id.0)
-            .fetch_optional(&pools.readers)
-            .await?;
-    Ok(found.map(|at| at.0))
+/// What was learnt about the receiver.
+pub(super) async fn runtime(pools: &Pools, id: SubscriptionId) -> Result<Runtime> {
+    let found = sqlx::query("SELECT * FROM subscription_runtime WHERE subscription_id = ?")
+        .bind(id.0)
+        .fetch_optional(&pools.readers)
+        .await?;
+    found.as_ref().map_or(Ok(Runtime::default()), rows::runtime)
 }

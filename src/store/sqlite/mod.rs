@@ -23,10 +23,11 @@ use uuid::Uuid;
 use self::connect::Pools;
 use super::{
     AcceptGroup, Accepted, AttemptRow, Changed, DeliveryFilter, DeliveryRow, DirectoryChanges,
-    DuePage, EventFilter, EventRow, LeaseState, Moved, Page, PageRequest, RecordGroup, Recorded,
-    Result, Store,
+    DuePage, DueRow, EventFilter, EventRow, LeaseState, Moved, Page, PageRequest, RecordGroup,
+    Recorded, Result, Runtime, Store,
 };
 use crate::domain::Timestamp;
+use crate::domain::breaker::StoredBreaker;
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
@@ -138,12 +139,25 @@ impl Store for SqliteStore {
         deliver::events(&self.pools, ids).await
     }
 
-    async fn hold_until(&self, id: SubscriptionId) -> Result<Option<Timestamp>> {
-        deliver::hold_until(&self.pools, id).await
+    async fn oldest_pending(&self, id: SubscriptionId, limit: usize) -> Result<Vec<DueRow>> {
+        deliver::oldest_pending(&self.pools, id, limit).await
+    }
+
+    async fn runtime(&self, id: SubscriptionId) -> Result<Runtime> {
+        deliver::runtime(&self.pools, id).await
     }
 
     async fn record(&self, group: &RecordGroup) -> Result<Vec<Recorded>> {
         record::record(&self.pools, group).await
+    }
+
+    async fn keep_breaker(
+        &self,
+        epoch: i64,
+        id: SubscriptionId,
+        breaker: &StoredBreaker,
+    ) -> Result<()> {
+        record::keep_breaker(&self.pools, epoch, id, breaker).await
     }
 
     async fn pending_subscriptions(

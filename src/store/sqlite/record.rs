@@ -8,7 +8,9 @@ use uuid::Uuid;
 
 use super::bulk::Bulk;
 use super::connect::Pools;
+use crate::domain::breaker::StoredBreaker;
 use crate::domain::delivery::AttemptRecord;
+use crate::domain::id::SubscriptionId;
 use crate::store::codec::{self, OutcomeColumns};
 use crate::store::rows::At;
 use crate::store::{RecordGroup, Recorded, Result, StoreError};
@@ -42,7 +44,15 @@ static LOG: LazyLock<Bulk> = LazyLock::new(|| {
 const HOLD: &str = "
 INSERT INTO subscription_runtime (subscription_id, hold_until) VALUES (?, ?)
 ON CONFLICT (subscription_id) DO UPDATE
-    SET hold_until = excluded.hold_until WHERE hold_until < excluded.hold_until";
+    SET hold_until = excluded.hold_until
+    WHERE hold_until IS NULL OR hold_until < excluded.hold_until";
+
+const KEEP_BREAKER: &str = "
+INSERT INTO subscription_runtime (subscription_id, breaker_state, breaker_until, breaker_opened)
+SELECT $2, $3, $4, $5 FROM leases WHERE partition = 0 AND epoch = $1
+ON CONFLICT (subscription_id) DO UPDATE
+    SET breaker_state = excluded.breaker_state, breaker_until = excluded.breaker_until,
+        breaker_opened = excluded.breaker_opened";
 
 /// Records a group. Answers for each record, in the group's order.
 pub(super) async fn record(pools: &Pools, group: &RecordGroup) -> Result<Vec<Recorded>> {
@@ -84,6 +94,29 @@ pub(super) async fn record(pools: &Pools, group: &RecordGroup) -> Result<Vec<Rec
     } else {
         Err(StoreError::Fenced)
     }
+}
+
+/// Keeps where a breaker is.
+pub(super) async fn keep_breaker(
+    pools: &Pools,
+    epoch: i64,
+    id: SubscriptionId,
+    breaker: &StoredBreaker,
+) -> Result<()> {
+    let mut transaction = pools.write().await?;
+    let done = sqlx::query(KEEP_BREAKER)
+        .bind(epoch)
+        .bind(id.0)
+        .bind(breaker.state.as_str())
+        .bind(breaker.until.map(At))
+        .bind(codec::count(breaker.opened_in_a_row))
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    if done.rows_affected() == 0 {
+        return Err(StoreError::Fenced);
+    }
+    Ok(())
 }
 
 async fn move_deliveries(

@@ -11,10 +11,14 @@ use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::store::rows::At;
 use crate::store::{LeaseState, Moved, Result};
 
-/// One probe of the pending index per active subscription.
+/// One probe of the pending index per active subscription. A breaker that is not closed is
+/// probed at the end of its cool-down, however far off the retries are.
 const PENDING_SUBSCRIPTIONS: &str = "
-SELECT s.id, d.due_at
+SELECT s.id, CASE
+    WHEN r.breaker_state IN ('open', 'half_open') THEN min(d.due_at, coalesce(r.breaker_until, 0))
+    ELSE d.due_at END
 FROM subscriptions s
+LEFT JOIN subscription_runtime r ON r.subscription_id = s.id
 JOIN deliveries d ON d.seq = (
     SELECT p.seq FROM deliveries p INDEXED BY deliveries_pending
     WHERE p.subscription_id = s.id AND p.state = 'pending'
