@@ -8,7 +8,6 @@ use crate::clock;
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::domain::idempotency::{ContentHash, ItemFate};
-use crate::domain::subscription::SubscriptionState;
 use crate::feed::Notice;
 use crate::settings::Role;
 use crate::store::StoreError;
@@ -101,20 +100,13 @@ impl Relay {
     /// one committed that was.
     pub async fn subscription_changed(&self, id: SubscriptionId) {
         self.deps.feed.announce(Notice::Changed(id));
-        match self.deps.refresh_directory().await {
-            Ok(()) => {}
-            // The fence on the directory's version makes ingest fetch it before it commits.
-            Err(problem) => {
-                tracing::warn!(subscription = %id, %problem, "the directory is brought up to date later");
-            }
+        if let Err(problem) = self.deps.refresh_directory().await {
+            // The fence on the directory's version makes ingest fetch it before it commits, and
+            // the janitor cancels what is pending of the deleted.
+            tracing::warn!(subscription = %id, %problem, "the directory is brought up to date later");
+            return;
         }
-        let deleted = match self.deps.store.subscription(id).await {
-            Ok(subscription) => {
-                subscription.is_none_or(|found| found.state == SubscriptionState::Deleted)
-            }
-            Err(_) => false,
-        };
-        if deleted {
+        if self.deps.directory.get(id).is_none() {
             let deps = Arc::clone(&self.deps);
             tokio::spawn(async move {
                 // What this does not reach, the janitor's next round does.
