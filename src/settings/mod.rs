@@ -204,6 +204,8 @@ pub struct DeliverySettings {
     pub ca_file: Option<PathBuf>,
     /// Name look-ups are cached at most this long.
     pub dns_cache: Duration,
+    /// Name servers to ask; none: those of the system.
+    pub dns_servers: Vec<SocketAddr>,
 }
 
 /// Which receivers may be called.

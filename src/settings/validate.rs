@@ -179,6 +179,10 @@ fn delivery(reader: &mut Reader<'_>) -> DeliverySettings {
         retry_after_max: reader.millis("delivery.retry_after_max_ms", 0, DAY_MS),
         ca_file: ca_file(reader),
         dns_cache: reader.millis("delivery.dns_cache_ms", 0, HOUR_MS),
+        dns_servers: reader.list(
+            "delivery.dns_servers",
+            "an address with its port, for example 10.0.0.2:53 or [fd00::2]:53",
+        ),
     }
 }
 
