@@ -61,6 +61,20 @@ pub enum EngineEvent {
         /// How many.
         count: u64,
     },
+    /// What was held is skipped, because its subscription is reactivated without it.
+    DeliveriesSkipped {
+        /// Whose.
+        subscription: SubscriptionId,
+        /// How many.
+        count: u64,
+    },
+    /// What was held has been held for too long.
+    DeliveriesExpired {
+        /// Whose.
+        subscription: SubscriptionId,
+        /// How many.
+        count: u64,
+    },
     /// An actor died and was started again.
     ActorRestarted(&'static str),
     /// All subscriptions were looked over for due deliveries.

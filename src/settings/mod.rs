@@ -62,6 +62,10 @@ pub struct Settings {
     pub retry: crate::domain::retry::RetryPolicy,
     /// `[breaker]`: the default rules of a breaker.
     pub breaker: crate::domain::breaker::BreakerPolicy,
+    /// `[deactivation]`: the default rules of deactivation.
+    pub deactivation: crate::domain::deactivation::DeactivationPolicy,
+    /// `[hold]`
+    pub hold: HoldSettings,
     /// `[address_guard]`
     pub address_guard: AddressGuardSettings,
     /// `[engine]`
@@ -208,6 +212,15 @@ pub struct DeliverySettings {
     pub dns_cache: Duration,
     /// Name servers to ask; none: those of the system.
     pub dns_servers: Vec<SocketAddr>,
+}
+
+/// What is held for subscriptions that a rule holds.
+#[derive(Clone, Debug)]
+pub struct HoldSettings {
+    /// What is held for longer expires.
+    pub max_age: Duration,
+    /// Deliveries of one subscription at most, what comes in then is skipped; 0 for any number.
+    pub max_backlog: u64,
 }
 
 /// Which receivers may be called.
