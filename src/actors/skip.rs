@@ -20,6 +20,7 @@ use crate::clock;
 use crate::domain::id::SubscriptionId;
 use crate::domain::subscription::{Subscription, SubscriptionState};
 use crate::events::EngineEvent;
+use crate::faults::Point;
 use crate::store::{Ending, Result};
 
 /// What became, so far, of a reactivation without what was held.
@@ -83,6 +84,7 @@ impl Deps {
         };
         let closed = Closed::of(self, id).await;
         let spared = closed.as_ref().map(Closed::flying).unwrap_or_default();
+        self.faults.panic_at(Point::Skipping);
         let mut batches = Batches::default();
         while batches.go_on(self) {
             let (ending, now) = (Ending::Skipped(through), clock::now());
