@@ -37,7 +37,7 @@ pub struct LoadedPage {
     /// When the next delivery falls due that was not due yet.
     pub next_due: Option<Timestamp>,
     /// What earlier lives learnt, where that was asked for.
-    pub runtime: Option<Runtime>,
+    pub runtime: Option<Box<Runtime>>,
     /// The epoch in which it was asked.
     pub epoch: Option<i64>,
 }
@@ -102,7 +102,7 @@ async fn read(
     let epoch = deps.ownership.epoch();
     let mut runtime = None;
     if first {
-        let known = runtime.insert(deps.store.runtime(id).await?);
+        let known = runtime.insert(Box::new(deps.store.runtime(id).await?));
         let flows = |breaker: StoredBreaker| breaker.state == BreakerState::Closed;
         if !known.breaker.is_none_or(flows) {
             // Nothing is due before the breaker has been asked.

@@ -3,8 +3,8 @@
 //! Two rules: too many deliveries in a row were exhausted (failed or expired), or attempts have
 //! been failing for too long without one success. Both are judged by a [`Streak`]: what failed
 //! since the last success. A healthy receiver has none, so that nothing is written of it. Time is
-//! that of the failures themselves: a relay that was stopped for a week, or a receiver that
-//! nothing was sent to, does not fail meanwhile.
+//! that of the failures, from the first to the last: only an attempt that fails breaks a rule,
+//! never the clock, so a relay that was stopped for a week tries before it deactivates.
 
 pub mod policy;
 

@@ -8,6 +8,7 @@ use super::layers::DEFAULTS;
 use super::print::key_of;
 use super::reader::Reader;
 use super::*;
+use crate::domain::deactivation::DeactivationPolicy;
 
 type Environment<'a> = &'a [(&'a str, &'a str)];
 
@@ -320,6 +321,44 @@ fn faults_name_key_value_source_and_fix() {
         }
         assert!(message.contains("fix: "), "{message}");
     }
+}
+
+#[test]
+fn rules_of_deactivation_are_off_at_zero_or_within_bounds() {
+    let standard = DeactivationPolicy::STANDARD;
+    assert_eq!(defaults().deactivation, standard);
+    let off = "[deactivation]\nexhausted_deliveries = 0\nfailing_for_ms = 0\ntrial_interval_ms = 0";
+    let off = load(off, &[]).unwrap().deactivation;
+    assert_eq!(
+        (
+            off.exhausted_deliveries(),
+            off.failing_for(),
+            off.trial_interval()
+        ),
+        (None, None, None)
+    );
+    for (key, value) in [
+        ("deactivation.exhausted_deliveries", "1000001"),
+        ("deactivation.failing_for_ms", "999"),
+        ("deactivation.failing_for_ms", "7776000001"),
+        ("deactivation.trial_interval_ms", "99"),
+        ("deactivation.trial_interval_ms", "604800001"),
+        ("hold.max_age_ms", "999"),
+        ("hold.max_age_ms", "31536000001"),
+        ("hold.max_backlog", "1000000001"),
+    ] {
+        let (section, name) = key.split_once('.').unwrap();
+        let faults = load(&format!("[{section}]\n{name} = {value}"), &[]).unwrap_err();
+        assert_eq!(faults.0.len(), 1, "{key} = {value}: {faults}");
+        assert_eq!(faults.0[0].given[0].key, key);
+    }
+    let hold = load("[hold]\nmax_age_ms = 1000\nmax_backlog = 0", &[])
+        .unwrap()
+        .hold;
+    assert_eq!(
+        (hold.max_age, hold.max_backlog),
+        (Duration::from_secs(1), 0)
+    );
 }
 
 #[test]

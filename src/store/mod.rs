@@ -175,6 +175,10 @@ pub struct DirectoryChanges {
     pub subscriptions: Vec<Subscription>,
 }
 
+/// Changes of one subscription's state that are kept, the newest: a receiver that comes and goes
+/// by the hour must not make its history grow for ever.
+pub const MOST_HISTORY: i64 = 500;
+
 /// What became of a change to one row that others may change too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changed {
@@ -360,7 +364,8 @@ pub trait Store: Send + Sync + 'static {
         page: &PageRequest,
     ) -> Result<Page<Subscription>>;
 
-    /// The changes of a subscription's state, newest first; of deleted ones too.
+    /// The changes of a subscription's state, newest first, [`MOST_HISTORY`] at most; of deleted
+    /// ones too.
     async fn history(&self, id: SubscriptionId, page: &PageRequest) -> Result<Page<HistoryEntry>>;
 
     /// One event with its payload.

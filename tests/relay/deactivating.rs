@@ -4,17 +4,21 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use posthaste::domain::deactivation::Streak;
+use posthaste::store::{PostgresStore, Runtime, SqliteStore, Store};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::support::backend::Backend;
 use crate::support::receiver::status;
-use crate::support::relay::{Subscribed, rows, text};
+use crate::support::relay::{Subscribed, rows, settings, text};
 use crate::support::{Profile, Receiver, Relay};
 
 crate::stories_also_split!(
     exhausted_deliveries_in_a_row_deactivate_with_evidence,
     a_success_between_begins_anew,
     failing_for_too_long_deactivates,
+    a_healthy_receiver_leaves_no_trace_and_one_that_recovers_no_streak,
     what_failed_before_a_restart_counts_on,
     other_failures_than_the_receivers_do_not_count,
     what_is_held_is_sent_after_a_reactivation,
@@ -152,6 +156,39 @@ async fn failing_for_too_long_deactivates(profile: Profile) {
         evidence
             .iter()
             .all(|id| attempts.iter().any(|attempt| attempt["id"] == *id))
+    );
+}
+
+/// What the store has of a subscription that nobody runs just now.
+async fn stored_runtime(backend: &Backend, subscribed: &Subscribed) -> Runtime {
+    let settings = settings(backend, &[]).store;
+    let store: Box<dyn Store> = match backend.profile {
+        Profile::Embedded => Box::new(SqliteStore::open(&settings).await.unwrap()),
+        _ => Box::new(PostgresStore::connect(&settings).await.unwrap()),
+    };
+    let runtime = store.runtime(subscribed.id.parse().unwrap()).await.unwrap();
+    store.close().await;
+    runtime
+}
+
+async fn a_healthy_receiver_leaves_no_trace_and_one_that_recovers_no_streak(profile: Profile) {
+    let relay = Relay::start(profile).await;
+    let healthy = Receiver::ok().await;
+    let shaky = Receiver::answering(|number, _| status(if number == 0 { 500 } else { 200 })).await;
+    let to_healthy = relay.api.subscribe(&healthy, json!({})).await;
+    let to_shaky = relay.api.subscribe(&shaky, rules(json!({}))).await;
+    send(&relay, 4).await;
+    relay.api.settled(&to_healthy.id).await;
+    relay.api.settled(&to_shaky.id).await;
+    let backend = relay.stop().await;
+    let nothing = stored_runtime(&backend, &to_healthy).await;
+    assert_eq!(nothing, Runtime::default());
+    let streak = stored_runtime(&backend, &to_shaky).await.streak;
+    assert!(streak.is_empty(), "{streak:?}");
+    assert_ne!(
+        streak,
+        Streak::default(),
+        "a failure and its end were written"
     );
 }
 

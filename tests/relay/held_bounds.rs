@@ -126,7 +126,10 @@ async fn what_is_held_too_long_expires_unless_it_is_paused(profile: Profile) {
         })
         .await;
     assert_eq!(statuses(&relay, &held).await, ["expired"]);
-    assert_eq!(statuses(&relay, &[waiting.clone()]).await, ["pending"]);
+    assert_eq!(
+        statuses(&relay, std::slice::from_ref(&waiting)).await,
+        ["pending"]
+    );
     assert_eq!(receiver.count(), 1);
 
     reactivate(&relay, &subscribed, None).await;

@@ -9,7 +9,7 @@ use posthaste::domain::outcome::CallResult;
 use posthaste::domain::subscription::{
     ChangedBy, HistoryEntry, StateChange, Subscription, SubscriptionState,
 };
-use posthaste::store::{Accepted, Changed, Ending, PageRequest, Store, StoreError};
+use posthaste::store::{Accepted, Changed, Ending, MOST_HISTORY, PageRequest, Store, StoreError};
 
 use crate::bed::Bed;
 use crate::sample::{
@@ -27,6 +27,7 @@ on_both_stores!(
     what_stands_up_to_the_mark_is_skipped,
     every_change_of_a_state_is_kept,
     a_full_hold_is_kept_in_the_history,
+    a_history_keeps_the_newest_changes,
     a_reactivated_breaker_may_probe_at_once,
 );
 
@@ -376,6 +377,37 @@ async fn a_full_hold_is_kept_in_the_history(bed: Bed) {
     assert_eq!(reasons, [None, Some("backlog_full"), Some("failing"), None]);
     assert_eq!(all[1].change.at, at(7));
     assert_eq!(all[1].from, Some(all[1].to));
+}
+
+async fn a_history_keeps_the_newest_changes(bed: Bed) {
+    let store = &*bed.store;
+    let mut one = subscribe(store, "a").await;
+    let other = subscribe(store, "b").await;
+    for number in 0..MOST_HISTORY + 3 {
+        let state = match number % 2 {
+            0 => SubscriptionState::Paused,
+            _ => SubscriptionState::Active,
+        };
+        one = move_to(store, &one, state).await;
+    }
+    let mut versions = Vec::new();
+    let mut after = None;
+    loop {
+        let request = PageRequest {
+            limit: 100,
+            after,
+            offset: 0,
+        };
+        let page = store.history(one.id, &request).await.unwrap();
+        versions.extend(page.rows.iter().map(|entry| entry.version));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let kept: Vec<i64> = (0..MOST_HISTORY).map(|back| one.version - back).collect();
+    assert_eq!(versions, kept);
+    assert_eq!(history(store, other.id).await.len(), 1);
 }
 
 async fn a_reactivated_breaker_may_probe_at_once(bed: Bed) {

@@ -8,6 +8,9 @@ use super::*;
 const FAILED: Told = Told::Failure { exhausted: false };
 const EXHAUSTED: Told = Told::Failure { exhausted: true };
 
+/// What was told when, and what it breaks.
+type Case = (&'static [(Told, i64)], Option<Rule>);
+
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_micros(seconds * 1_000_000)
 }
@@ -36,7 +39,7 @@ fn streak(told: &[(Told, i64)]) -> Streak {
 #[test]
 fn rules_break_at_their_bounds_and_a_success_begins_anew() {
     let both = policy(2, 100);
-    let cases: [(&[(Told, i64)], Option<Rule>); 9] = [
+    let cases: [Case; 9] = [
         (&[], None),
         (&[(FAILED, 1)], None),
         (&[(EXHAUSTED, 1)], None),

@@ -187,3 +187,41 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_trial_that_fails_is_numbered_and_uses_up_nothing() {
+    let delivery = PendingDelivery {
+        id: DeliveryId(uuid::Uuid::nil()),
+        event_id: EventId(uuid::Uuid::nil()),
+        subscription_id: SubscriptionId(uuid::Uuid::nil()),
+        due_at: seconds(500),
+        progress: Progress {
+            attempts: 4,
+            round: 2,
+            round_attempts: 3,
+            aged: Duration::from_secs(77),
+            version: 9,
+        },
+    };
+    let bound = Duration::from_secs(3_600);
+    let tried = |outcome: &Outcome| settle_trial(&delivery, outcome, bound, seconds(600));
+    let logged = Progress {
+        attempts: 5,
+        version: 10,
+        ..delivery.progress
+    };
+    for (answer, hold_until, gone) in [
+        (answer(500, None), None, false),
+        (answer(410, None), None, true),
+        (answer(503, Some(60)), Some(seconds(660)), false),
+    ] {
+        let expected = Verdict {
+            settlement: Settlement::RetryAt(seconds(500)),
+            progress: logged,
+            hold_until,
+            gone,
+        };
+        assert_eq!(tried(&answer), expected, "{answer:?}");
+    }
+    assert_eq!(tried(&answer(204, None)).settlement, Settlement::Delivered);
+}

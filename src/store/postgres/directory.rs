@@ -10,7 +10,7 @@ use crate::domain::id::SubscriptionId;
 use crate::domain::subscription::Subscription;
 use crate::store::codec::SubscriptionColumns;
 use crate::store::rows::At;
-use crate::store::{Changed, DirectoryChanges, Result};
+use crate::store::{Changed, DirectoryChanges, MOST_HISTORY, Result};
 
 /// The gate lets a change queue fairly behind groups being accepted (see `accept.rs`).
 const CREATE: &str = "
@@ -66,6 +66,7 @@ moved AS (
     SELECT new.id, new.version, new.state_at, old.state, new.state, new.state_reason,
         new.state_by, new.state_evidence
     FROM new, old WHERE new.state <> old.state OR new.state_at <> old.state_at
+    RETURNING version
 ),
 filled AS (
     INSERT INTO subscription_history (subscription_id, version, changed_at, from_state, to_state,
@@ -75,6 +76,14 @@ filled AS (
     FROM new, old
     WHERE new.state = old.state AND new.state_at = old.state_at
         AND old.hold_full_since IS NULL AND new.hold_full_since IS NOT NULL
+    RETURNING version
+),
+forgotten AS (
+    DELETE FROM subscription_history
+    WHERE subscription_id = $1 AND version <= (
+        SELECT version FROM subscription_history WHERE subscription_id = $1
+        ORDER BY version DESC OFFSET $25 LIMIT 1
+    ) AND EXISTS (SELECT FROM moved UNION ALL SELECT FROM filled)
 ),
 probed AS (
     UPDATE subscription_runtime SET breaker_state = 'half_open', breaker_until = NULL
@@ -123,6 +132,8 @@ pub(super) async fn create(pool: &PgPool, subscription: &Subscription) -> Result
 pub(super) async fn update(pool: &PgPool, subscription: &Subscription) -> Result<Changed> {
     let row = bound(UPDATE, SubscriptionColumns::of(subscription)?)
         .bind(subscription.version)
+        // Of what stood before: with this change it is one more.
+        .bind(MOST_HISTORY - 1)
         .fetch_optional(pool)
         .await?;
     Ok(match row {

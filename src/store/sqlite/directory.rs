@@ -11,7 +11,7 @@ use crate::domain::id::SubscriptionId;
 use crate::domain::subscription::Subscription;
 use crate::store::codec::SubscriptionColumns;
 use crate::store::rows::At;
-use crate::store::{Changed, DirectoryChanges, Result};
+use crate::store::{Changed, DirectoryChanges, MOST_HISTORY, Result};
 
 const CREATE: &str = "
 INSERT INTO subscriptions (id, tenant, name, url, event_types, headers, retry_policy, timeout_us,
@@ -44,6 +44,12 @@ UNION ALL
 SELECT id, version, hold_full_since, $2, state, 'backlog_full', 'rule', '[]'
 FROM subscriptions
 WHERE id = $1 AND state = $2 AND state_at = $3 AND $4 IS NULL AND hold_full_since IS NOT NULL";
+
+const FORGET: &str = "
+DELETE FROM subscription_history WHERE subscription_id = $1 AND version <= (
+    SELECT version FROM subscription_history WHERE subscription_id = $1
+    ORDER BY version DESC LIMIT 1 OFFSET $2
+)";
 
 const PROBE: &str = "
 UPDATE subscription_runtime SET breaker_state = 'half_open', breaker_until = NULL
@@ -142,6 +148,11 @@ async fn note(
         .bind(&state)
         .bind(at)
         .bind(full)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(FORGET)
+        .bind(id.0)
+        .bind(MOST_HISTORY)
         .execute(&mut *connection)
         .await?;
     sqlx::query(PROBE)
