@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 use super::deps::Deps;
 use super::lane::{Lane, Ticket};
 use super::pump::{Doorbell, Work};
-use super::streaks::{self, Counted};
+use super::streaks;
 use crate::clock;
 use crate::domain::delivery::{AttemptRecord, Settlement};
 use crate::domain::outcome::CallResult;
@@ -34,8 +34,8 @@ pub struct Finished {
     pub record: Arc<AttemptRecord>,
     /// Ends with the commit.
     pub ticket: Ticket,
-    /// Whether it speaks for the receiver that the subscription has.
-    speaks: bool,
+    /// Whether it speaks for the receiver that the subscription has, and has not been counted.
+    pub speaks: bool,
     /// It was in a group whose task was lost, perhaps after its commit.
     rerun: bool,
 }
@@ -179,19 +179,10 @@ impl Work for Recorder {
 
 /// Commits a group, however long that takes.
 async fn record(deps: &Arc<Deps>, mut group: Group) {
-    let mut records: Vec<Counted> = group
-        .finished
-        .iter()
-        .map(|finished| Counted {
-            record: Arc::clone(&finished.record),
-            lane: Arc::clone(finished.ticket.lane()),
-            speaks: finished.speaks,
-        })
-        .collect();
     let rerun = group.finished.iter().any(|finished| finished.rerun);
     let fates = {
         let _turn = deps.recorder.committing.lock().await;
-        commit(deps, &mut records, rerun).await
+        commit(deps, &mut group.finished, rerun).await
     };
     deps.faults.panic_at(Point::RecorderCommitted);
     let finished = std::mem::take(&mut group.finished);
@@ -207,7 +198,7 @@ async fn record(deps: &Arc<Deps>, mut group: Group) {
 }
 
 /// Commits records as one, or by halves where the data of some is refused.
-async fn commit(deps: &Arc<Deps>, records: &mut [Counted], mut rerun: bool) -> Vec<Recorded> {
+async fn commit(deps: &Arc<Deps>, records: &mut [Finished], mut rerun: bool) -> Vec<Recorded> {
     let mut pause = Duration::from_millis(20);
     let mut failures = 0u32;
     loop {
@@ -249,7 +240,7 @@ async fn commit(deps: &Arc<Deps>, records: &mut [Counted], mut rerun: bool) -> V
 async fn store(
     deps: &Arc<Deps>,
     epoch: i64,
-    records: &[Counted],
+    records: &mut [Finished],
     rerun: bool,
 ) -> Result<Vec<Recorded>, StoreError> {
     let streaks = streaks::changed(deps, epoch, records).await?;
@@ -266,6 +257,10 @@ async fn store(
     deps.faults.panic_at(Point::RecorderCommit);
     let fates = deps.store.record(&group).await?;
     streaks::committed(deps, epoch, streaks);
+    for finished in records {
+        // Counted once, also where the task is lost before anybody hears of the commit.
+        finished.speaks = false;
+    }
     Ok(fates)
 }
 

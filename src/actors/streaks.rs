@@ -12,56 +12,61 @@ use std::sync::Arc;
 use super::deps::Deps;
 use super::lane::Lane;
 use super::operate::Why;
+use super::recorder::Finished;
 use crate::domain::deactivation::{Streak, Told};
-use crate::domain::delivery::{AttemptRecord, Trigger};
+use crate::domain::delivery::Trigger;
 use crate::domain::subscription::SubscriptionState;
 use crate::store::Result;
-
-/// An outcome, and what it may change beside its delivery.
-#[derive(Clone)]
-pub struct Counted {
-    /// To be recorded.
-    pub record: Arc<AttemptRecord>,
-    /// Its subscription's lane.
-    pub lane: Arc<Lane>,
-    /// Whether it speaks for the receiver that the subscription has now.
-    pub speaks: bool,
-}
 
 /// The streaks that change with these outcomes, as they are after them.
 pub async fn changed(
     deps: &Deps,
     epoch: i64,
-    outcomes: &[Counted],
+    outcomes: &[Finished],
 ) -> Result<Vec<(Arc<Lane>, Streak)>> {
+    let counted = || {
+        outcomes.iter().filter_map(|outcome| {
+            let record = &outcome.record;
+            // A trial that fails is no news, one that succeeds ends the deactivation.
+            let counts = outcome.speaks && record.trigger != Trigger::Trial;
+            let known = counts.then(|| deps.directory.get(record.delivery.subscription_id))??;
+            let says = Told::of(&record.outcome, record.verdict.settlement);
+            Some((outcome, known, says))
+        })
+    };
     let mut told = BTreeMap::new();
-    for outcome in outcomes.iter().filter(|outcome| outcome.speaks) {
-        let record = &outcome.record;
-        let id = record.delivery.subscription_id;
-        let Some(known) = deps.directory.get(id) else {
-            continue;
+    for (outcome, known, says) in counted() {
+        let lane = outcome.ticket.lane();
+        let moves = match says {
+            Told::Nothing => false,
+            Told::Success => !lane.is_healthy(epoch, known.counted_from),
+            Told::Failure { .. } => true,
         };
-        let says = Told::of(&record.outcome, record.verdict.settlement);
-        let silent = match says {
-            Told::Nothing => true,
-            Told::Success => outcome.lane.is_healthy(epoch, known.counted_from),
-            Told::Failure { .. } => false,
-        };
-        // A trial that fails is no news, one that succeeds ends the deactivation.
-        if silent && !told.contains_key(&id) || record.trigger == Trigger::Trial {
-            continue;
+        if moves {
+            told.entry(known.id)
+                .or_insert_with(|| (Arc::clone(lane), known.counted_from, Vec::new()));
         }
-        let ended = record.outcome.started_at.plus(record.outcome.duration);
-        told.entry(id)
-            .or_insert_with(|| (Arc::clone(&outcome.lane), known.counted_from, Vec::new()))
-            .2
-            .push((ended, record.id, says));
+    }
+    if told.is_empty() {
+        return Ok(Vec::new());
+    }
+    // All of theirs: a success of one that was healthy may have come after its failure.
+    for (outcome, known, says) in counted() {
+        if let Some((_, _, told)) = told.get_mut(&known.id) {
+            let made = &outcome.record.outcome;
+            told.push((made.started_at.plus(made.duration), outcome.record.id, says));
+        }
     }
     let mut streaks = Vec::with_capacity(told.len());
     for (id, (lane, counted_from, mut told)) in told {
         let stored = match lane.streak(epoch) {
             Some(streak) => streak,
-            None => deps.store.runtime(id).await?.streak,
+            None => {
+                let stored = deps.store.runtime(id).await?.streak;
+                // Should this commit's fate be unknown, it is run again from here.
+                lane.know_streak(epoch, stored.clone());
+                stored
+            }
         };
         let mut streak = stored.since(counted_from);
         // In the order in which they ended; a group is sorted otherwise.
@@ -72,8 +77,6 @@ pub async fn changed(
         }
         if changes {
             streaks.push((lane, streak));
-        } else {
-            lane.know_streak(epoch, streak);
         }
     }
     Ok(streaks)

@@ -407,3 +407,27 @@ async fn what_is_wrong_with_the_rules_is_told(profile: Profile) {
         3_600_000
     );
 }
+
+#[cfg(feature = "faults")]
+mod with_faults {
+    use posthaste::faults::Point;
+
+    use super::*;
+
+    crate::stories!(a_failure_is_counted_once_whatever_dies_behind_its_commit);
+
+    async fn a_failure_is_counted_once_whatever_dies_behind_its_commit(profile: Profile) {
+        let relay = Relay::start(profile).await;
+        let (receiver, _) = failing().await;
+        let rules = rules(json!({"exhaustedDeliveries": 3}));
+        let subscribed = relay.api.subscribe(&receiver, rules).await;
+        for event in send(&relay, 2).await {
+            relay.engine().faults().arm(Point::RecorderCommitted, 2);
+            relay.final_delivery(&event).await;
+        }
+        assert_eq!(relay.api.subscription(&subscribed).await["state"], "active");
+        send(&relay, 1).await;
+        let view = until_state(&relay, &subscribed, "deactivated").await;
+        assert_eq!(view["stateEvidence"].as_array().unwrap().len(), 3);
+    }
+}
