@@ -62,6 +62,10 @@ pub struct Settings {
     pub retry: crate::domain::retry::RetryPolicy,
     /// `[breaker]`: the default rules of a breaker.
     pub breaker: crate::domain::breaker::BreakerPolicy,
+    /// `[retention]`: what is kept how long.
+    pub retention: crate::domain::retention::Retention,
+    /// `[health]`
+    pub health: HealthSettings,
     /// `[address_guard]`
     pub address_guard: AddressGuardSettings,
     /// `[engine]`
@@ -204,6 +208,15 @@ pub struct DeliverySettings {
     pub ca_file: Option<PathBuf>,
     /// Name look-ups are cached at most this long.
     pub dns_cache: Duration,
+}
+
+/// From when on the node says that it is not well.
+#[derive(Clone, Copy, Debug)]
+pub struct HealthSettings {
+    /// A delivery that nothing holds back is overdue for longer.
+    pub max_overdue: Duration,
+    /// An outcome waits for its record for longer.
+    pub max_record_lag: Duration,
 }
 
 /// Which receivers may be called.
