@@ -40,6 +40,7 @@ impl HttpState {
             retry: &self.settings.retry,
             breaker: &self.settings.breaker,
             max_in_flight: delivery.max_in_flight_total.min(delivery.window),
+            retention: self.settings.retention,
             allow_http: self.settings.address_guard.allow_http,
             guard: self.guard.as_ref(),
         }

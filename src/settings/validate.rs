@@ -10,10 +10,11 @@ use tracing_subscriber::EnvFilter;
 use super::reader::Reader;
 use super::{
     AddressGuardSettings, AuthSettings, DeliverySettings, EngineSettings, EventSettings, Fault,
-    Faults, FeedSettings, Layers, LogSettings, Role, Secret, ServerSettings, Settings,
-    StoreSettings, contradictions,
+    Faults, FeedSettings, HealthSettings, Layers, LogSettings, Role, Secret, ServerSettings,
+    Settings, StoreSettings, contradictions,
 };
 use crate::domain::breaker::{BreakerPolicy, BreakerSpec};
+use crate::domain::retention::Retention;
 use crate::domain::retry::{RetryPolicy, Schedule};
 
 const KIB: u64 = 1024;
@@ -55,6 +56,14 @@ pub(super) fn read_all(reader: &mut Reader<'_>) -> Settings {
         delivery: delivery(reader),
         retry: retry(reader),
         breaker: breaker(reader),
+        retention: Retention::of_days(
+            reader.count("retention.days", 0, 3_650),
+            reader.count("retention.answer_days", 0, 3_650),
+        ),
+        health: HealthSettings {
+            max_overdue: reader.millis("health.max_overdue_ms", 1_000, HOUR_MS),
+            max_record_lag: reader.millis("health.max_record_lag_ms", 100, HOUR_MS),
+        },
         address_guard: AddressGuardSettings {
             allow_networks: networks(reader),
             allow_http: reader.flag("address_guard.allow_http"),

@@ -16,3 +16,4 @@ mod migrations;
 mod postgres;
 mod record;
 mod recover;
+mod retention;

@@ -7,6 +7,8 @@ mod accept;
 mod connect;
 mod deliver;
 mod directory;
+mod forget;
+mod partitions;
 mod read;
 mod record;
 mod recover;
@@ -21,8 +23,8 @@ use sqlx::{Connection, Executor};
 use self::connect::{Pools, answered};
 use super::{
     AcceptGroup, Accepted, AttemptRow, Changed, DeliveryFilter, DeliveryRow, DirectoryChanges,
-    DuePage, DueRow, EventFilter, EventRow, LeaseState, Moved, Page, PageRequest, RecordGroup,
-    Recorded, Result, Runtime, Store,
+    DuePage, DueRow, EventFilter, EventRow, Forgotten, ForgottenAnswers, LeaseState, Moved, Page,
+    PageRequest, RecordGroup, Recorded, Result, Runtime, Store,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
@@ -171,6 +173,28 @@ impl Store for PostgresStore {
 
     async fn forget_keys(&self, before: Timestamp, limit: u32) -> Result<u64> {
         answered(recover::forget_keys(&self.pools.work, before, limit)).await
+    }
+
+    async fn make_room(&self, now: Timestamp, span: Duration) -> Result<u32> {
+        answered(partitions::make_room(&self.pools.work, now, span)).await
+    }
+
+    async fn forget_events(
+        &self,
+        before: Timestamp,
+        after: Option<EventId>,
+        limit: u32,
+    ) -> Result<Forgotten> {
+        answered(forget::events(&self.pools.work, before, after, limit)).await
+    }
+
+    async fn forget_answers(
+        &self,
+        before: Timestamp,
+        after: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<ForgottenAnswers> {
+        answered(forget::answers(&self.pools.work, before, after, limit)).await
     }
 
     async fn lease(&self, holder: &str, ttl: Duration) -> Result<LeaseState> {
