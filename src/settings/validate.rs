@@ -10,11 +10,12 @@ use tracing_subscriber::EnvFilter;
 use super::reader::Reader;
 use super::{
     AddressGuardSettings, AuthSettings, DeliverySettings, EngineSettings, EventSettings, Fault,
-    Faults, FeedSettings, HealthSettings, Layers, LogSettings, Role, Secret, ServerSettings, Settings, StoreSettings, contradictions, HoldSettings,
+    Faults, FeedSettings, HealthSettings, HoldSettings, Layers, LogSettings, Role, Secret,
+    ServerSettings, Settings, StoreSettings, contradictions,
 };
 use crate::domain::breaker::{BreakerPolicy, BreakerSpec};
-use crate::domain::retention::Retention;
 use crate::domain::deactivation::{DeactivationPolicy, DeactivationSpec, policy};
+use crate::domain::retention::Retention;
 use crate::domain::retry::{RetryPolicy, Schedule};
 
 const KIB: u64 = 1024;

@@ -8,8 +8,8 @@ mod connect;
 mod deliver;
 mod directory;
 mod forget;
-mod partitions;
 mod hold;
+mod partitions;
 mod read;
 mod record;
 mod recover;
@@ -24,10 +24,8 @@ use sqlx::{Connection, Executor};
 use self::connect::{Pools, answered};
 use super::{
     AcceptGroup, Accepted, AttemptRow, Changed, DeliveryFilter, DeliveryRow, DirectoryChanges,
-    DuePage, DueRow, EventFilter, EventRow, Forgotten, ForgottenAnswers, LeaseState, Moved, Page,
-    PageRequest, RecordGroup, Recorded, Result, Runtime, Store,
-    DuePage, DueRow, Ending, EventFilter, EventRow, LeaseState, Moved, Page, PageRequest,
-    RecordGroup, Recorded, Result, Runtime, Store,
+    DuePage, DueRow, Ending, EventFilter, EventRow, Forgotten, ForgottenAnswers, LeaseState, Moved,
+    Page, PageRequest, RecordGroup, Recorded, Result, Runtime, Store,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;

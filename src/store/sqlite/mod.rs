@@ -25,10 +25,8 @@ use uuid::Uuid;
 use self::connect::Pools;
 use super::{
     AcceptGroup, Accepted, AttemptRow, Changed, DeliveryFilter, DeliveryRow, DirectoryChanges,
-    DuePage, DueRow, EventFilter, EventRow, Forgotten, ForgottenAnswers, LeaseState, Moved, Page,
-    PageRequest, RecordGroup, Recorded, Result, Runtime, Store,
-    DuePage, DueRow, Ending, EventFilter, EventRow, LeaseState, Moved, Page, PageRequest,
-    RecordGroup, Recorded, Result, Runtime, Store,
+    DuePage, DueRow, Ending, EventFilter, EventRow, Forgotten, ForgottenAnswers, LeaseState, Moved,
+    Page, PageRequest, RecordGroup, Recorded, Result, Runtime, Store,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
