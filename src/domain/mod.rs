@@ -15,6 +15,7 @@ pub mod idempotency;
 pub mod outcome;
 pub mod rate_limit;
 pub mod restart;
+pub mod retention;
 pub mod retry;
 pub mod signature;
 pub mod subscription;

@@ -23,6 +23,7 @@ use crate::domain::deactivation::DeactivationPolicy;
 use crate::domain::event_type::EventPattern;
 use crate::domain::id::SubscriptionId;
 use crate::domain::rate_limit::RateLimit;
+use crate::domain::retention::Retention;
 use crate::domain::retry::{RetryPolicy, RetryPolicySpec};
 use crate::domain::signature::SigningSecret;
 use crate::domain::subscription::{
@@ -59,6 +60,8 @@ pub struct Rules<'a> {
     pub deactivation: &'a DeactivationPolicy,
     /// Attempts that one subscription can have in flight: what flies is part of its window.
     pub max_in_flight: usize,
+    /// How long events are kept: no delivery may be tried for longer.
+    pub retention: Retention,
     /// Whether `http://` receivers are allowed.
     pub allow_http: bool,
     /// Which receivers are allowed.
@@ -340,6 +343,16 @@ fn read_retry_policy(
     };
     if let Err(problem) = spec.validate(rules.retry) {
         policy.fault(problem.field, problem.problem);
+    }
+    let age = spec.max_age_ms.map(Duration::from_millis);
+    if let (Some(age), Some(kept)) = (age, rules.retention.events)
+        && !rules.retention.allows_age(age)
+    {
+        let kept = kept.as_millis();
+        policy.fault(
+            "maxAgeMs",
+            format!("must be at most {kept}: events are not kept for longer (retention.days)"),
+        );
     }
     fields.adopt(policy).then_some(spec)
 }

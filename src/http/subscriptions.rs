@@ -42,6 +42,7 @@ impl HttpState {
             breaker: &self.settings.breaker,
             deactivation: &self.settings.deactivation,
             max_in_flight: delivery.max_in_flight_total.min(delivery.window),
+            retention: self.settings.retention,
             allow_http: self.settings.address_guard.allow_http,
             guard: self.guard.as_ref(),
         }

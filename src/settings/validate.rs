@@ -10,11 +10,12 @@ use tracing_subscriber::EnvFilter;
 use super::reader::Reader;
 use super::{
     AddressGuardSettings, AuthSettings, DeliverySettings, EngineSettings, EventSettings, Fault,
-    Faults, FeedSettings, HoldSettings, Layers, LogSettings, Role, Secret, ServerSettings,
-    Settings, StoreSettings, contradictions,
+    Faults, FeedSettings, HealthSettings, HoldSettings, Layers, LogSettings, Role, Secret,
+    ServerSettings, Settings, StoreSettings, contradictions,
 };
 use crate::domain::breaker::{BreakerPolicy, BreakerSpec};
 use crate::domain::deactivation::{DeactivationPolicy, DeactivationSpec, policy};
+use crate::domain::retention::Retention;
 use crate::domain::retry::{RetryPolicy, Schedule};
 
 const KIB: u64 = 1024;
@@ -56,6 +57,14 @@ pub(super) fn read_all(reader: &mut Reader<'_>) -> Settings {
         delivery: delivery(reader),
         retry: retry(reader),
         breaker: breaker(reader),
+        retention: Retention::of_days(
+            reader.count("retention.days", 0, 3_650),
+            reader.count("retention.answer_days", 0, 3_650),
+        ),
+        health: HealthSettings {
+            max_overdue: reader.millis("health.max_overdue_ms", 1_000, HOUR_MS),
+            max_record_lag: reader.millis("health.max_record_lag_ms", 100, HOUR_MS),
+        },
         deactivation: deactivation(reader),
         hold: HoldSettings {
             max_age: reader.millis("hold.max_age_ms", 1_000, 365 * DAY_MS),

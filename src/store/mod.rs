@@ -166,6 +166,31 @@ pub enum Recorded {
     Stale,
 }
 
+/// What was removed for its age.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Events. Where whole partitions went, as many as the server's statistics know of; the same
+    /// holds for deliveries and attempts.
+    pub events: u64,
+    /// Their deliveries.
+    pub deliveries: u64,
+    /// The attempts of these.
+    pub attempts: u64,
+    /// Partitions of time that went whole.
+    pub partitions: u64,
+    /// Where to go on: there may be more behind this event.
+    pub next: Option<EventId>,
+}
+
+/// What was removed of answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ForgottenAnswers {
+    /// Attempts whose answer's body and headers went.
+    pub attempts: u64,
+    /// Where to go on: there may be more behind this delivery.
+    pub next: Option<DeliveryId>,
+}
+
 /// The directory's changes after some version.
 #[derive(Clone, Debug, Default)]
 pub struct DirectoryChanges {
@@ -336,6 +361,30 @@ pub trait Store: Send + Sync + 'static {
 
     /// Forgets up to `limit` idempotency keys taken before `before` and says how many.
     async fn forget_keys(&self, before: Timestamp, limit: u32) -> Result<u64>;
+
+    /// Makes room for what comes: partitions of time, `span` long where they are new, that cover
+    /// `now` and what follows. Says how many it made. Safe to call at any time, by any process;
+    /// whatever comes without a partition is kept all the same.
+    async fn make_room(&self, now: Timestamp, span: Duration) -> Result<u32>;
+
+    /// Removes events that came before `before`, with their deliveries and attempts, but none
+    /// that has a pending delivery. What lies in partitions of time goes by whole partitions. The
+    /// rest goes in batches: this one looks at up to `limit` rows behind `after`.
+    async fn forget_events(
+        &self,
+        before: Timestamp,
+        after: Option<EventId>,
+        limit: u32,
+    ) -> Result<Forgotten>;
+
+    /// Empties the answers of attempts made before `before`: of up to `limit` deliveries behind
+    /// `after`, in the order of their ids.
+    async fn forget_answers(
+        &self,
+        before: Timestamp,
+        after: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<ForgottenAnswers>;
 
     /// Takes or renews the lease on the deliveries for `holder`, for `ttl` from now by the
     /// store's clock. The epoch rises when the holder changes, and when one takes the lease that

@@ -17,3 +17,4 @@ mod migrations;
 mod postgres;
 mod record;
 mod recover;
+mod retention;

@@ -7,7 +7,9 @@ mod accept;
 mod connect;
 mod deliver;
 mod directory;
+mod forget;
 mod hold;
+mod partitions;
 mod read;
 mod record;
 mod recover;
@@ -22,8 +24,8 @@ use sqlx::{Connection, Executor};
 use self::connect::{Pools, answered};
 use super::{
     AcceptGroup, Accepted, AttemptRow, Changed, DeliveryFilter, DeliveryRow, DirectoryChanges,
-    DuePage, DueRow, Ending, EventFilter, EventRow, LeaseState, Moved, Page, PageRequest,
-    RecordGroup, Recorded, Result, Runtime, Store,
+    DuePage, DueRow, Ending, EventFilter, EventRow, Forgotten, ForgottenAnswers, LeaseState, Moved,
+    Page, PageRequest, RecordGroup, Recorded, Result, Runtime, Store,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
@@ -200,6 +202,28 @@ impl Store for PostgresStore {
 
     async fn forget_keys(&self, before: Timestamp, limit: u32) -> Result<u64> {
         answered(recover::forget_keys(&self.pools.work, before, limit)).await
+    }
+
+    async fn make_room(&self, now: Timestamp, span: Duration) -> Result<u32> {
+        answered(partitions::make_room(&self.pools.work, now, span)).await
+    }
+
+    async fn forget_events(
+        &self,
+        before: Timestamp,
+        after: Option<EventId>,
+        limit: u32,
+    ) -> Result<Forgotten> {
+        answered(forget::events(&self.pools.work, before, after, limit)).await
+    }
+
+    async fn forget_answers(
+        &self,
+        before: Timestamp,
+        after: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<ForgottenAnswers> {
+        answered(forget::answers(&self.pools.work, before, after, limit)).await
     }
 
     async fn lease(&self, holder: &str, ttl: Duration) -> Result<LeaseState> {

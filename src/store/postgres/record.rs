@@ -17,7 +17,8 @@ use crate::store::{RecordGroup, Recorded, Result, StoreError};
 /// `epoch`) waits for it, and what comes after the takeover sees its epoch. A renewal does not
 /// conflict. Rows come sorted by delivery, so that two groups never wait for each other.
 ///
-/// The rows are asked for by `id = ANY`, and `finished_at IS NULL` stands for pending, so that
+/// The bounds `$36` and `$37` of the ids leave the partitions out that hold none of them: an array
+/// would not. The rows are asked for by `id = ANY`, and `finished_at IS NULL` stands for pending, so that
 /// the primary key is the only index that any plan can use: "pending" would let a plan made in
 /// quiet times walk the whole backlog later.
 const RECORD: &str = "
@@ -31,7 +32,7 @@ moved AS (
             $8::int[], $9::int[], $10::int[], $11::bigint[], $12::bigint[])
         AS r (delivery_id, guard, state, due_at, finished_at, number, round, round_attempts,
             aged_us, version)
-    WHERE d.id = ANY($3) AND d.id = r.delivery_id AND d.version = r.guard
+    WHERE d.id BETWEEN $36 AND $37 AND d.id = ANY($3) AND d.id = r.delivery_id AND d.version = r.guard
         AND d.finished_at IS NULL
         AND (SELECT epoch FROM lease) = $1
     RETURNING d.id
@@ -105,6 +106,7 @@ pub(super) async fn keep_breaker(
 pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Recorded>> {
     let mut records: Vec<&AttemptRecord> = group.records.iter().map(AsRef::as_ref).collect();
     records.sort_unstable_by_key(|record| record.delivery.id);
+    let (first, last) = (records.first().copied(), records.last().copied());
     let moves: Vec<_> = records
         .iter()
         .map(|record| {
@@ -161,6 +163,8 @@ pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Rec
         .bind(column!(learnt, one => one.streak.and_then(|streak| streak.failed_at).map(At)))
         .bind(column!(learnt, one => one.streak.map(|streak| codec::count(streak.exhausted))))
         .bind(column!(learnt, one => one.evidence.as_deref()))
+        .bind(first.map(|record| record.delivery.id.0))
+        .bind(last.map(|record| record.delivery.id.0))
         .fetch_one(pool)
         .await?;
     if row.try_get::<Option<i64>, _>("epoch")? != Some(group.epoch) {

@@ -9,6 +9,7 @@ mod bulk;
 mod connect;
 mod deliver;
 mod directory;
+mod forget;
 mod hold;
 mod read;
 mod record;
@@ -24,8 +25,8 @@ use uuid::Uuid;
 use self::connect::Pools;
 use super::{
     AcceptGroup, Accepted, AttemptRow, Changed, DeliveryFilter, DeliveryRow, DirectoryChanges,
-    DuePage, DueRow, Ending, EventFilter, EventRow, LeaseState, Moved, Page, PageRequest,
-    RecordGroup, Recorded, Result, Runtime, Store,
+    DuePage, DueRow, Ending, EventFilter, EventRow, Forgotten, ForgottenAnswers, LeaseState, Moved,
+    Page, PageRequest, RecordGroup, Recorded, Result, Runtime, Store,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
@@ -198,6 +199,29 @@ impl Store for SqliteStore {
 
     async fn forget_keys(&self, before: Timestamp, limit: u32) -> Result<u64> {
         recover::forget_keys(&self.pools, before, limit).await
+    }
+
+    /// One file holds everything, whenever it came.
+    async fn make_room(&self, _now: Timestamp, _span: Duration) -> Result<u32> {
+        Ok(0)
+    }
+
+    async fn forget_events(
+        &self,
+        before: Timestamp,
+        after: Option<EventId>,
+        limit: u32,
+    ) -> Result<Forgotten> {
+        forget::events(&self.pools, before, after, limit).await
+    }
+
+    async fn forget_answers(
+        &self,
+        before: Timestamp,
+        after: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<ForgottenAnswers> {
+        forget::answers(&self.pools, before, after, limit).await
     }
 
     async fn lease(&self, holder: &str, ttl: Duration) -> Result<LeaseState> {
