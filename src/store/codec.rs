@@ -3,6 +3,7 @@
 //! Header values are bytes, so a list of headers is one block of bytes, `name: value\r\n` each.
 //! Durations are whole microseconds. A subscription's lists and policies are JSON text.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -153,6 +154,51 @@ impl<'a> OutcomeColumns<'a> {
             answer_body: answer.map_or(&[][..], |answer| &answer.body),
             answer_cut: answer.is_some_and(|answer| answer.body_cut),
         }
+    }
+}
+
+/// What a group's outcomes say of their receivers.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Learnt<'a> {
+    /// The longest hold that was asked for.
+    pub(super) hold_until: Option<Timestamp>,
+    /// The failed attempt that began last.
+    pub(super) failure: Option<&'a AttemptRecord>,
+}
+
+impl<'a> Learnt<'a> {
+    /// By subscription, in the order of their ids: two groups never wait for each other's rows.
+    /// One that has nothing to say is left out.
+    pub(super) fn of<'b: 'a>(
+        records: impl IntoIterator<Item = &'b AttemptRecord>,
+    ) -> BTreeMap<SubscriptionId, Self> {
+        let mut learnt = BTreeMap::<SubscriptionId, Self>::new();
+        for record in records {
+            let failed = !record.outcome.is_success();
+            if !failed && record.verdict.hold_until.is_none() {
+                continue;
+            }
+            let one = learnt.entry(record.delivery.subscription_id).or_default();
+            one.hold_until = one.hold_until.max(record.verdict.hold_until);
+            let later = one
+                .failure
+                .is_none_or(|known| known.outcome.started_at <= record.outcome.started_at);
+            if failed && later {
+                one.failure = Some(record);
+            }
+        }
+        learnt
+    }
+
+    /// When that attempt began.
+    pub(super) fn failed_at(&self) -> Option<Timestamp> {
+        self.failure.map(|record| record.outcome.started_at)
+    }
+
+    /// The status that it was answered with.
+    pub(super) fn failed_status(&self) -> Option<i16> {
+        let status = self.failure.and_then(|record| record.outcome.status());
+        status.and_then(|status| i16::try_from(status).ok())
     }
 }
 

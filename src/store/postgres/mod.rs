@@ -24,7 +24,7 @@ use self::connect::{Pools, answered};
 use super::{
     AcceptGroup, Accepted, AttemptRow, Changed, DeliveryFilter, DeliveryRow, DirectoryChanges,
     DuePage, DueRow, EventFilter, EventRow, Forgotten, ForgottenAnswers, LeaseState, Moved, Page,
-    PageRequest, RecordGroup, Recorded, Result, Runtime, Store,
+    PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
@@ -143,6 +143,10 @@ impl Store for PostgresStore {
 
     async fn runtime(&self, id: SubscriptionId) -> Result<Runtime> {
         answered(deliver::runtime(&self.pools.work, id)).await
+    }
+
+    async fn standing(&self, id: SubscriptionId, most: u32) -> Result<Standing> {
+        answered(deliver::standing(&self.pools.reads, id, most)).await
     }
 
     async fn record(&self, group: &RecordGroup) -> Result<Vec<Recorded>> {

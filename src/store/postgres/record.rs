@@ -1,6 +1,6 @@
 //! Attempts in, deliveries moved: one statement a group.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use sqlx::Row;
 use sqlx::postgres::PgPool;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::delivery::AttemptRecord;
 use crate::domain::id::SubscriptionId;
-use crate::store::codec::{self, OutcomeColumns};
+use crate::store::codec::{self, Learnt, OutcomeColumns};
 use crate::store::rows::At;
 use crate::store::{RecordGroup, Recorded, Result, StoreError};
 
@@ -53,13 +53,22 @@ logged AS (
     ON CONFLICT (delivery_id, number, id) DO NOTHING
 ),
 held AS (
-    INSERT INTO subscription_runtime AS old (subscription_id, hold_until)
-    SELECT h.subscription_id, h.hold_until
-    FROM unnest($28::uuid[], $29::timestamptz[]) AS h (subscription_id, hold_until)
+    INSERT INTO subscription_runtime AS old (subscription_id, hold_until, failed_at,
+        failed_status, failed_kind, failed_delivery, failed_attempt)
+    SELECT * FROM unnest($28::uuid[], $29::timestamptz[], $32::timestamptz[], $33::smallint[],
+            $34::text[], $35::uuid[], $36::uuid[]) AS learnt
     WHERE (SELECT epoch FROM lease) = $1
-    ON CONFLICT (subscription_id) DO UPDATE
-        SET hold_until = excluded.hold_until
-        WHERE old.hold_until IS NULL OR old.hold_until < excluded.hold_until
+    ON CONFLICT (subscription_id) DO UPDATE SET
+        hold_until = greatest(old.hold_until, excluded.hold_until),
+        (failed_at, failed_status, failed_kind, failed_delivery, failed_attempt) = (
+            SELECT f.* FROM (VALUES
+                (excluded.failed_at, excluded.failed_status, excluded.failed_kind,
+                    excluded.failed_delivery, excluded.failed_attempt),
+                (old.failed_at, old.failed_status, old.failed_kind,
+                    old.failed_delivery, old.failed_attempt)
+            ) AS f (at, status, kind, delivery, attempt)
+            ORDER BY f.at DESC NULLS LAST LIMIT 1
+        )
 )
 SELECT (SELECT epoch FROM lease) AS epoch, array(SELECT id FROM moved) AS moved";
 
@@ -106,15 +115,8 @@ pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Rec
         })
         .collect();
     let outcomes: Vec<_> = records.iter().copied().map(OutcomeColumns::of).collect();
-    let mut holds = BTreeMap::new();
-    for record in &records {
-        if let Some(until) = record.verdict.hold_until {
-            let hold = holds
-                .entry(record.delivery.subscription_id)
-                .or_insert(until);
-            *hold = until.max(*hold);
-        }
-    }
+    let learnt = Learnt::of(records.iter().copied());
+    let failures: Vec<_> = learnt.values().map(|learnt| learnt.failure).collect();
 
     macro_rules! column {
         ($rows:expr, $row:pat => $value:expr) => {
@@ -154,10 +156,16 @@ pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Rec
         .bind(column!(outcomes, outcome => outcome.answer_headers.as_slice()))
         .bind(column!(outcomes, outcome => outcome.answer_body))
         .bind(column!(outcomes, outcome => outcome.answer_cut))
-        .bind(column!(holds, (subscription, _) => subscription.0))
-        .bind(column!(holds, (_, until) => At(*until)))
+        .bind(column!(learnt, (subscription, _) => subscription.0))
+        .bind(column!(learnt, (_, learnt) => learnt.hold_until.map(At)))
         .bind(first.map(|record| record.delivery.id.0))
         .bind(last.map(|record| record.delivery.id.0))
+        .bind(column!(learnt, (_, learnt) => learnt.failed_at().map(At)))
+        .bind(column!(learnt, (_, learnt) => learnt.failed_status()))
+        .bind(column!(failures, failure =>
+            failure.and_then(|record| record.outcome.error_kind())))
+        .bind(column!(failures, failure => failure.map(|record| record.delivery.id.0)))
+        .bind(column!(failures, failure => failure.map(|record| record.id.0)))
         .fetch_one(pool)
         .await?;
     if row.try_get::<Option<i64>, _>("epoch")? != Some(group.epoch) {

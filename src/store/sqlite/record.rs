@@ -11,7 +11,7 @@ use super::connect::Pools;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::delivery::AttemptRecord;
 use crate::domain::id::SubscriptionId;
-use crate::store::codec::{self, OutcomeColumns};
+use crate::store::codec::{self, Learnt, OutcomeColumns};
 use crate::store::rows::At;
 use crate::store::{RecordGroup, Recorded, Result, StoreError};
 
@@ -41,11 +41,16 @@ static LOG: LazyLock<Bulk> = LazyLock::new(|| {
     )
 });
 
-const HOLD: &str = "
+const LEARN: &str = "
 INSERT INTO subscription_runtime (subscription_id, hold_until) VALUES (?, ?)
 ON CONFLICT (subscription_id) DO UPDATE
-    SET hold_until = excluded.hold_until
-    WHERE hold_until IS NULL OR hold_until < excluded.hold_until";
+    SET hold_until = max(coalesce(hold_until, excluded.hold_until),
+        coalesce(excluded.hold_until, hold_until))";
+
+const LEARN_FAILURE: &str = "
+UPDATE subscription_runtime
+SET failed_at = ?2, failed_status = ?3, failed_kind = ?4, failed_delivery = ?5, failed_attempt = ?6
+WHERE subscription_id = ?1 AND (failed_at IS NULL OR failed_at <= ?2)";
 
 const KEEP_BREAKER: &str = "
 INSERT INTO subscription_runtime (subscription_id, breaker_state, breaker_until, breaker_opened)
@@ -78,15 +83,7 @@ pub(super) async fn record(pools: &Pools, group: &RecordGroup) -> Result<Vec<Rec
     }
     log_attempts(&mut transaction, group, &fates).await?;
     if owned {
-        for record in &group.records {
-            if let Some(until) = record.verdict.hold_until {
-                sqlx::query(HOLD)
-                    .bind(record.delivery.subscription_id.0)
-                    .bind(At(until))
-                    .execute(&mut *transaction)
-                    .await?;
-            }
-        }
+        learn(&mut transaction, group).await?;
     }
     transaction.commit().await?;
     if owned {
@@ -94,6 +91,29 @@ pub(super) async fn record(pools: &Pools, group: &RecordGroup) -> Result<Vec<Rec
     } else {
         Err(StoreError::Fenced)
     }
+}
+
+/// Notes what the outcomes say of their receivers.
+async fn learn(connection: &mut SqliteConnection, group: &RecordGroup) -> Result<()> {
+    for (subscription, learnt) in Learnt::of(group.records.iter().map(AsRef::as_ref)) {
+        sqlx::query(LEARN)
+            .bind(subscription.0)
+            .bind(learnt.hold_until.map(At))
+            .execute(&mut *connection)
+            .await?;
+        if let Some(failure) = learnt.failure {
+            sqlx::query(LEARN_FAILURE)
+                .bind(subscription.0)
+                .bind(learnt.failed_at().map(At))
+                .bind(learnt.failed_status())
+                .bind(failure.outcome.error_kind())
+                .bind(failure.delivery.id.0)
+                .bind(failure.id.0)
+                .execute(&mut *connection)
+                .await?;
+        }
+    }
+    Ok(())
 }
 
 /// Keeps where a breaker is.
