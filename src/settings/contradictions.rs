@@ -17,7 +17,7 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
         retry,
         ..
     } = settings;
-    let rules: [(bool, &[&'static str], &str, &str); 16] = [
+    let rules: [(bool, &[&'static str], &str, &str); 17] = [
         (
             events.accept_timeout >= server.request_timeout,
             &["events.accept_timeout_ms", "server.request_timeout_ms"],
@@ -59,6 +59,12 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
             &["delivery.max_in_flight", "delivery.window"],
             "what is in flight is part of the window, which is too small for it",
             "raise delivery.window or lower delivery.max_in_flight",
+        ),
+        (
+            events.max_body_bytes > server.max_request_bytes,
+            &["events.max_body_bytes", "server.max_request_bytes"],
+            "the largest request would always hear 503",
+            "raise server.max_request_bytes or lower events.max_body_bytes",
         ),
         (
             events.max_payload_bytes > delivery.window_bytes,
