@@ -61,6 +61,20 @@ pub enum EngineEvent {
         /// How many.
         count: u64,
     },
+    /// What was held is skipped, because its subscription is reactivated without it.
+    DeliveriesSkipped {
+        /// Whose.
+        subscription: SubscriptionId,
+        /// How many.
+        count: u64,
+    },
+    /// What was held has been held for too long.
+    DeliveriesExpired {
+        /// Whose.
+        subscription: SubscriptionId,
+        /// How many.
+        count: u64,
+    },
     /// An actor died and was started again.
     ActorRestarted(&'static str),
     /// The janitor has made a round.
@@ -80,6 +94,8 @@ pub struct Tidied {
     pub keys: u64,
     /// Deliveries that still pointed at deleted subscriptions, cancelled.
     pub cancelled: u64,
+    /// Deliveries held for longer than they may be, expired.
+    pub expired: u64,
     /// Events past their time. Where whole partitions went, about as many; the same holds for
     /// deliveries and attempts.
     pub events: u64,

@@ -8,6 +8,7 @@
 mod breaking;
 mod call;
 mod showing;
+mod streak;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -19,6 +20,7 @@ use self::breaking::Keeping;
 pub use self::call::Call;
 use self::showing::Showing;
 pub use self::showing::{Shown, Snapshot};
+use self::streak::Failures;
 use super::address::Address;
 use super::dispatcher::DispatcherMessage;
 use super::subscription::SubscriptionMessage;
@@ -27,7 +29,7 @@ use crate::delivery::payload::LoadedEvent;
 use crate::domain::Timestamp;
 use crate::domain::breaker::{Breaker, BreakerPolicy};
 use crate::domain::delivery::{PendingDelivery, Settlement, Verdict};
-use crate::domain::id::{DeliveryId, SubscriptionId};
+use crate::domain::id::{AttemptId, DeliveryId, SubscriptionId};
 use crate::domain::window::{Waiting, Window};
 
 /// A delivery that waits for its attempt, with its event where memory allowed.
@@ -50,8 +52,8 @@ impl Waiting for WaitingDelivery {
 pub struct Heard {
     /// It asked to be left alone until then.
     pub hold_until: Option<Timestamp>,
-    /// It said that it is gone.
-    pub gone: bool,
+    /// It said that it is gone, to this attempt.
+    pub gone: Option<AttemptId>,
 }
 
 /// See the module's documentation.
@@ -71,6 +73,8 @@ pub struct Lane {
     showing: Mutex<Showing>,
     /// Lives that its actor has begun after a death.
     restarts: AtomicU32,
+    /// What failed since the last success.
+    failures: Mutex<Failures>,
     /// HTTP calls under way, their recording not counted.
     calls: AtomicU32,
     actor: Mutex<Option<ActorRef<SubscriptionMessage>>>,
@@ -103,6 +107,7 @@ impl Lane {
             keeping: Mutex::default(),
             showing: Mutex::default(),
             restarts: AtomicU32::new(0),
+            failures: Mutex::default(),
             calls: AtomicU32::new(0),
             actor: Mutex::default(),
             woken: AtomicBool::new(false),
@@ -192,10 +197,10 @@ impl Lane {
 
     /// Takes note of what a receiver said about itself. It counts from its answer on, not from
     /// the answer's record: told before the call ends, it stops the call that would follow.
-    pub fn hear(&self, verdict: &Verdict) {
+    pub fn hear(&self, attempt: AttemptId, verdict: &Verdict) {
         let mut heard = locked(&self.heard);
         heard.hold_until = heard.hold_until.max(verdict.hold_until);
-        heard.gone |= verdict.gone;
+        heard.gone = heard.gone.or(verdict.gone.then_some(attempt));
     }
 
     /// What was heard since this was last asked.
@@ -279,6 +284,11 @@ impl Ticket {
     /// The outcome is committed as stale: the delivery had moved on and may be due.
     pub fn overtaken(mut self) {
         self.end(true);
+    }
+
+    /// The lane of its subscription.
+    pub fn lane(&self) -> &Arc<Lane> {
+        &self.lane
     }
 
     fn end(&mut self, missed: bool) {

@@ -104,7 +104,9 @@ pub(super) struct Measure {
 impl Measure {
     /// Looks at an active subscription whose earliest pending delivery is due then.
     pub(super) fn look(&mut self, deps: &Deps, subscription: SubscriptionId, due: Timestamp) {
-        if due >= self.now {
+        // One that a rule took out is tried once in a while, which nobody waits for.
+        let known = deps.directory.get(subscription);
+        if due >= self.now || !known.is_some_and(|known| known.state.delivers()) {
             return;
         }
         let due = due.max(self.owner_since);

@@ -129,7 +129,7 @@ fn view(
     live: Option<Live>,
     now: Timestamp,
 ) -> RuntimeView {
-    let breaker = breaker_of(stored, live.as_ref());
+    let breaker = breaker_of(&stored, live.as_ref());
     let most = subscription.max_in_flight;
     let hold_until = live
         .as_ref()
@@ -175,7 +175,7 @@ fn view(
 }
 
 /// Live where there is an actor, as last kept otherwise.
-fn breaker_of(stored: Runtime, live: Option<&Live>) -> BreakerView {
+fn breaker_of(stored: &Runtime, live: Option<&Live>) -> BreakerView {
     let kept = stored.breaker.map(|kept| LiveBreaker {
         state: kept.state,
         until: kept.until,

@@ -17,7 +17,7 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
         retry,
         ..
     } = settings;
-    let rules: [(bool, &[&'static str], &str, &str); 17] = [
+    let rules: [(bool, &[&'static str], &str, &str); _] = [
         (
             events.accept_timeout >= server.request_timeout,
             &["events.accept_timeout_ms", "server.request_timeout_ms"],

@@ -66,6 +66,10 @@ pub struct Settings {
     pub retention: crate::domain::retention::Retention,
     /// `[health]`
     pub health: HealthSettings,
+    /// `[deactivation]`: the default rules of deactivation.
+    pub deactivation: crate::domain::deactivation::DeactivationPolicy,
+    /// `[hold]`
+    pub hold: HoldSettings,
     /// `[address_guard]`
     pub address_guard: AddressGuardSettings,
     /// `[engine]`
@@ -221,6 +225,15 @@ pub struct HealthSettings {
     pub max_overdue: Duration,
     /// An outcome waits for its record for longer.
     pub max_record_lag: Duration,
+}
+
+/// What is held for subscriptions that a rule holds.
+#[derive(Clone, Debug)]
+pub struct HoldSettings {
+    /// What is held for longer expires.
+    pub max_age: Duration,
+    /// Deliveries of one subscription at most, what comes in then is skipped; 0 for any number.
+    pub max_backlog: u64,
 }
 
 /// Which receivers may be called.

@@ -26,6 +26,7 @@ fn retry() -> RetryPolicy {
 fn with_rules<T>(run: impl FnOnce(Rules<'_>) -> T) -> T {
     run(Rules {
         breaker: &BreakerPolicy::STANDARD,
+        deactivation: &DeactivationPolicy::STANDARD,
         retry: &retry(),
         max_in_flight: 500,
         retention: Retention::of_days(2, 0),
@@ -73,6 +74,7 @@ fn shown(subscription: &Subscription) -> Value {
     let retry = retry();
     let defaults = Defaults {
         breaker: &BreakerPolicy::STANDARD,
+        deactivation: &DeactivationPolicy::STANDARD,
         retry: &retry,
         timeout: Duration::from_secs(15),
         max_in_flight: 64,

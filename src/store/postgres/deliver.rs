@@ -107,7 +107,7 @@ SELECT
     ) AS counted) AS pending,
     (SELECT created_at FROM deliveries WHERE subscription_id = $1 AND state = 'pending'
         ORDER BY seq LIMIT 1) AS oldest,
-    r.failed_at, r.failed_status, r.failed_kind, r.failed_delivery, r.failed_attempt
+    r.error_at, r.error_status, r.error_kind, r.error_delivery, r.error_attempt
 FROM (SELECT) AS always LEFT JOIN subscription_runtime r ON r.subscription_id = $1";
 
 /// How a subscription stands.

@@ -8,6 +8,7 @@ mod connect;
 mod deliver;
 mod directory;
 mod forget;
+mod hold;
 mod partitions;
 mod read;
 mod record;
@@ -23,15 +24,15 @@ use sqlx::{Connection, Executor};
 use self::connect::{Pools, answered};
 use super::{
     AcceptGroup, Accepted, AttemptRow, Changed, DeliveryFilter, DeliveryRow, DirectoryChanges,
-    DuePage, DueRow, EventFilter, EventRow, Forgotten, ForgottenAnswers, LeaseState, Moved, Page,
-    PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store,
+    DuePage, DueRow, Ending, EventFilter, EventRow, Forgotten, ForgottenAnswers, LeaseState, Moved,
+    Page, PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
-use crate::domain::subscription::Subscription;
+use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::settings::StoreSettings;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -175,6 +176,34 @@ impl Store for PostgresStore {
         .await
     }
 
+    async fn trials(
+        &self,
+        candidates: &[(SubscriptionId, Timestamp)],
+        now: Timestamp,
+    ) -> Result<Vec<SubscriptionId>> {
+        answered(hold::trials(&self.pools.work, candidates, now)).await
+    }
+
+    async fn backlog(&self, id: SubscriptionId, most: u64) -> Result<u64> {
+        answered(hold::backlog(&self.pools.work, id, most)).await
+    }
+
+    async fn newest_pending(&self, id: SubscriptionId) -> Result<Option<i64>> {
+        answered(hold::newest_pending(&self.pools.work, id)).await
+    }
+
+    async fn end_held(
+        &self,
+        id: SubscriptionId,
+        ending: Ending,
+        spared: &[DeliveryId],
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u64> {
+        let work = &self.pools.work;
+        answered(hold::end_held(work, id, ending, spared, now, limit)).await
+    }
+
     async fn forget_keys(&self, before: Timestamp, limit: u32) -> Result<u64> {
         answered(recover::forget_keys(&self.pools.work, before, limit)).await
     }
@@ -223,6 +252,10 @@ impl Store for PostgresStore {
         page: &PageRequest,
     ) -> Result<Page<Subscription>> {
         answered(read::list_subscriptions(&self.pools.reads, tenant, page)).await
+    }
+
+    async fn history(&self, id: SubscriptionId, page: &PageRequest) -> Result<Page<HistoryEntry>> {
+        answered(hold::history(&self.pools.reads, id, page)).await
     }
 
     async fn event(&self, id: EventId) -> Result<Option<EventRow>> {

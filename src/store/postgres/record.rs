@@ -17,7 +17,7 @@ use crate::store::{RecordGroup, Recorded, Result, StoreError};
 /// `epoch`) waits for it, and what comes after the takeover sees its epoch. A renewal does not
 /// conflict. Rows come sorted by delivery, so that two groups never wait for each other.
 ///
-/// The bounds `$30` and `$31` of the ids leave the partitions out that hold none of them: an array
+/// The bounds `$36` and `$37` of the ids leave the partitions out that hold none of them: an array
 /// would not. The rows are asked for by `id = ANY`, and `finished_at IS NULL` stands for pending, so that
 /// the primary key is the only index that any plan can use: "pending" would let a plan made in
 /// quiet times walk the whole backlog later.
@@ -32,7 +32,7 @@ moved AS (
             $8::int[], $9::int[], $10::int[], $11::bigint[], $12::bigint[])
         AS r (delivery_id, guard, state, due_at, finished_at, number, round, round_attempts,
             aged_us, version)
-    WHERE d.id BETWEEN $30 AND $31 AND d.id = ANY($3) AND d.id = r.delivery_id AND d.version = r.guard
+    WHERE d.id BETWEEN $36 AND $37 AND d.id = ANY($3) AND d.id = r.delivery_id AND d.version = r.guard
         AND d.finished_at IS NULL
         AND (SELECT epoch FROM lease) = $1
     RETURNING d.id
@@ -52,23 +52,32 @@ logged AS (
     LEFT JOIN moved ON moved.id = a.delivery_id
     ON CONFLICT (delivery_id, number, id) DO NOTHING
 ),
-held AS (
-    INSERT INTO subscription_runtime AS old (subscription_id, hold_until, failed_at,
-        failed_status, failed_kind, failed_delivery, failed_attempt)
-    SELECT * FROM unnest($28::uuid[], $29::timestamptz[], $32::timestamptz[], $33::smallint[],
-            $34::text[], $35::uuid[], $36::uuid[]) AS learnt
+learnt AS (
+    INSERT INTO subscription_runtime AS old (subscription_id, hold_until, tried_at, streak_from,
+        failing_since, failed_at, exhausted, evidence, error_at, error_status, error_kind,
+        error_delivery, error_attempt)
+    SELECT h.*
+    FROM unnest($28::uuid[], $29::timestamptz[], $30::timestamptz[], $31::timestamptz[],
+            $32::timestamptz[], $33::timestamptz[], $34::int[], $35::text[],
+            $38::timestamptz[], $39::smallint[], $40::text[], $41::uuid[], $42::uuid[]) AS h
     WHERE (SELECT epoch FROM lease) = $1
-    ON CONFLICT (subscription_id) DO UPDATE SET
-        hold_until = greatest(old.hold_until, excluded.hold_until),
-        (failed_at, failed_status, failed_kind, failed_delivery, failed_attempt) = (
-            SELECT f.* FROM (VALUES
-                (excluded.failed_at, excluded.failed_status, excluded.failed_kind,
-                    excluded.failed_delivery, excluded.failed_attempt),
-                (old.failed_at, old.failed_status, old.failed_kind,
-                    old.failed_delivery, old.failed_attempt)
-            ) AS f (at, status, kind, delivery, attempt)
-            ORDER BY f.at DESC NULLS LAST LIMIT 1
-        )
+    ON CONFLICT (subscription_id) DO UPDATE
+        SET hold_until = greatest(old.hold_until, excluded.hold_until),
+            tried_at = greatest(old.tried_at, excluded.tried_at),
+            streak_from = coalesce(excluded.streak_from, old.streak_from),
+            failing_since = CASE WHEN excluded.streak_from IS NULL THEN old.failing_since
+                ELSE excluded.failing_since END,
+            failed_at = CASE WHEN excluded.streak_from IS NULL THEN old.failed_at
+                ELSE excluded.failed_at END,
+            exhausted = coalesce(excluded.exhausted, old.exhausted),
+            evidence = coalesce(excluded.evidence, old.evidence),
+            error_status = CASE WHEN excluded.error_at IS NULL THEN old.error_status
+                ELSE excluded.error_status END,
+            error_kind = CASE WHEN excluded.error_at IS NULL THEN old.error_kind
+                ELSE excluded.error_kind END,
+            error_delivery = coalesce(excluded.error_delivery, old.error_delivery),
+            error_attempt = coalesce(excluded.error_attempt, old.error_attempt),
+            error_at = coalesce(excluded.error_at, old.error_at)
 )
 SELECT (SELECT epoch FROM lease) AS epoch, array(SELECT id FROM moved) AS moved";
 
@@ -115,8 +124,7 @@ pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Rec
         })
         .collect();
     let outcomes: Vec<_> = records.iter().copied().map(OutcomeColumns::of).collect();
-    let learnt = Learnt::of(records.iter().copied());
-    let failures: Vec<_> = learnt.values().map(|learnt| learnt.failure).collect();
+    let learnt = Learnt::of(group)?;
 
     macro_rules! column {
         ($rows:expr, $row:pat => $value:expr) => {
@@ -156,16 +164,22 @@ pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Rec
         .bind(column!(outcomes, outcome => outcome.answer_headers.as_slice()))
         .bind(column!(outcomes, outcome => outcome.answer_body))
         .bind(column!(outcomes, outcome => outcome.answer_cut))
-        .bind(column!(learnt, (subscription, _) => subscription.0))
-        .bind(column!(learnt, (_, learnt) => learnt.hold_until.map(At)))
+        .bind(column!(learnt, one => one.subscription.0))
+        .bind(column!(learnt, one => one.hold_until.map(At)))
+        .bind(column!(learnt, one => one.tried_at.map(At)))
+        .bind(column!(learnt, one => one.streak.map(|streak| At(streak.counted_from))))
+        .bind(column!(learnt, one => one.streak.and_then(|streak| streak.failing_since).map(At)))
+        .bind(column!(learnt, one => one.streak.and_then(|streak| streak.failed_at).map(At)))
+        .bind(column!(learnt, one => one.streak.map(|streak| codec::count(streak.exhausted))))
+        .bind(column!(learnt, one => one.evidence.as_deref()))
         .bind(first.map(|record| record.delivery.id.0))
         .bind(last.map(|record| record.delivery.id.0))
-        .bind(column!(learnt, (_, learnt) => learnt.failed_at().map(At)))
-        .bind(column!(learnt, (_, learnt) => learnt.failed_status()))
-        .bind(column!(failures, failure =>
-            failure.and_then(|record| record.outcome.error_kind())))
-        .bind(column!(failures, failure => failure.map(|record| record.delivery.id.0)))
-        .bind(column!(failures, failure => failure.map(|record| record.id.0)))
+        .bind(column!(learnt, one => one.error_at().map(At)))
+        .bind(column!(learnt, one => one.error_status()))
+        .bind(column!(learnt, one =>
+            one.failure.and_then(|record| record.outcome.error_kind())))
+        .bind(column!(learnt, one => one.failure.map(|record| record.delivery.id.0)))
+        .bind(column!(learnt, one => one.failure.map(|record| record.id.0)))
         .fetch_one(pool)
         .await?;
     if row.try_get::<Option<i64>, _>("epoch")? != Some(group.epoch) {

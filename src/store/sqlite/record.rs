@@ -41,16 +41,27 @@ static LOG: LazyLock<Bulk> = LazyLock::new(|| {
     )
 });
 
+/// SQLite's `max` of two is NULL where one is; 0 stands for none there, and is none again.
 const LEARN: &str = "
-INSERT INTO subscription_runtime (subscription_id, hold_until) VALUES (?, ?)
+INSERT INTO subscription_runtime (subscription_id, hold_until, tried_at, streak_from,
+    failing_since, failed_at, exhausted, evidence)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (subscription_id) DO UPDATE
-    SET hold_until = max(coalesce(hold_until, excluded.hold_until),
-        coalesce(excluded.hold_until, hold_until))";
+    SET hold_until = nullif(max(coalesce(hold_until, 0), coalesce(excluded.hold_until, 0)), 0),
+        tried_at = nullif(max(coalesce(tried_at, 0), coalesce(excluded.tried_at, 0)), 0),
+        streak_from = coalesce(excluded.streak_from, streak_from),
+        failing_since = CASE WHEN excluded.streak_from IS NULL THEN failing_since
+            ELSE excluded.failing_since END,
+        failed_at = CASE WHEN excluded.streak_from IS NULL THEN failed_at
+            ELSE excluded.failed_at END,
+        exhausted = coalesce(excluded.exhausted, exhausted),
+        evidence = coalesce(excluded.evidence, evidence)";
 
+/// After the one above, which makes the row.
 const LEARN_FAILURE: &str = "
 UPDATE subscription_runtime
-SET failed_at = ?2, failed_status = ?3, failed_kind = ?4, failed_delivery = ?5, failed_attempt = ?6
-WHERE subscription_id = ?1 AND (failed_at IS NULL OR failed_at <= ?2)";
+SET error_at = ?, error_status = ?, error_kind = ?, error_delivery = ?, error_attempt = ?
+WHERE subscription_id = ?";
 
 const KEEP_BREAKER: &str = "
 INSERT INTO subscription_runtime (subscription_id, breaker_state, breaker_until, breaker_opened)
@@ -83,7 +94,31 @@ pub(super) async fn record(pools: &Pools, group: &RecordGroup) -> Result<Vec<Rec
     }
     log_attempts(&mut transaction, group, &fates).await?;
     if owned {
-        learn(&mut transaction, group).await?;
+        for one in Learnt::of(group)? {
+            let streak = one.streak;
+            sqlx::query(LEARN)
+                .bind(one.subscription.0)
+                .bind(one.hold_until.map(At))
+                .bind(one.tried_at.map(At))
+                .bind(streak.map(|streak| At(streak.counted_from)))
+                .bind(streak.and_then(|streak| streak.failing_since).map(At))
+                .bind(streak.and_then(|streak| streak.failed_at).map(At))
+                .bind(streak.map(|streak| codec::count(streak.exhausted)))
+                .bind(one.evidence.as_deref())
+                .execute(&mut *transaction)
+                .await?;
+            if let Some(failure) = one.failure {
+                sqlx::query(LEARN_FAILURE)
+                    .bind(one.error_at().map(At))
+                    .bind(one.error_status())
+                    .bind(failure.outcome.error_kind())
+                    .bind(failure.delivery.id.0)
+                    .bind(failure.id.0)
+                    .bind(one.subscription.0)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+        }
     }
     transaction.commit().await?;
     if owned {
@@ -91,29 +126,6 @@ pub(super) async fn record(pools: &Pools, group: &RecordGroup) -> Result<Vec<Rec
     } else {
         Err(StoreError::Fenced)
     }
-}
-
-/// Notes what the outcomes say of their receivers.
-async fn learn(connection: &mut SqliteConnection, group: &RecordGroup) -> Result<()> {
-    for (subscription, learnt) in Learnt::of(group.records.iter().map(AsRef::as_ref)) {
-        sqlx::query(LEARN)
-            .bind(subscription.0)
-            .bind(learnt.hold_until.map(At))
-            .execute(&mut *connection)
-            .await?;
-        if let Some(failure) = learnt.failure {
-            sqlx::query(LEARN_FAILURE)
-                .bind(subscription.0)
-                .bind(learnt.failed_at().map(At))
-                .bind(learnt.failed_status())
-                .bind(failure.outcome.error_kind())
-                .bind(failure.delivery.id.0)
-                .bind(failure.id.0)
-                .execute(&mut *connection)
-                .await?;
-        }
-    }
-    Ok(())
 }
 
 /// Keeps where a breaker is.
