@@ -25,6 +25,8 @@ pub enum Point {
     RecorderCommit,
     /// The recorder's task, after its commit and before anybody hears of it.
     RecorderCommitted,
+    /// The start of an attempt: muted rather than panicking.
+    Launch,
     /// An attempt's task, before the call.
     BeforeSend,
     /// An attempt's task, after the call.

@@ -12,6 +12,7 @@ use super::backlog::Backlogs;
 use super::dispatcher::DispatcherMessage;
 use super::ingest::Ingest;
 use super::lane::Lanes;
+use super::progress::Progress;
 use super::pump::Doorbell;
 use super::recorder::Recorder;
 use super::slots::Slots;
@@ -62,6 +63,7 @@ pub struct Deps {
     pub(super) sweeper: Address<SweeperMessage>,
     pub(super) ingest: Arc<Ingest>,
     pub(super) recorder: Arc<Recorder>,
+    pub(super) progress: Progress,
     pub(super) pages: Arc<Semaphore>,
     /// Attempts under way.
     pub(super) flights: TaskTracker,
@@ -93,6 +95,7 @@ impl Deps {
             sweeper: Address::vacant(),
             ingest: Arc::new(Ingest::new(&parts.settings.events, Doorbell::new())),
             recorder: Arc::new(Recorder::new(&parts.settings.engine, Doorbell::new())),
+            progress: Progress::new(),
             pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
             flights: TaskTracker::new(),
             renewals: TaskTracker::new(),

@@ -156,6 +156,9 @@ impl Relay {
             (_, None) => "stands by: another process delivers".to_owned(),
         };
         let unrecorded = deps.recorder.waiting();
+        let lag = deps.recorder.lag(clock::instant());
+        let bounds = &deps.settings.health;
+        let (deliveries_ok, overdue) = self.overdue();
         let lanes = deps.lanes.len();
         let live = failure.is_none();
         let component = |name, ok, detail| Component { name, ok, detail };
@@ -183,13 +186,19 @@ impl Relay {
                 ),
                 component(
                     "recorder",
-                    true,
-                    format!("{unrecorded} outcomes wait to be recorded"),
+                    lag <= bounds.max_record_lag,
+                    format!(
+                        "{unrecorded} outcomes wait to be recorded, the oldest for {} ms",
+                        lag.as_millis()
+                    ),
                 ),
                 component(
                     "deliveries",
-                    true,
-                    format!("{slots} of {all_slots} slots in flight, {lanes} subscriptions busy"),
+                    deliveries_ok,
+                    format!(
+                        "{slots} of {all_slots} slots in flight, {lanes} subscriptions busy, \
+                         {overdue}"
+                    ),
                 ),
                 component(
                     "tree",
@@ -204,6 +213,24 @@ impl Relay {
             _ => true,
         });
         health
+    }
+}
+
+impl Relay {
+    /// Whether what is due goes out, and in a few words how late it is.
+    fn overdue(&self) -> (bool, String) {
+        let deps = &self.deps;
+        match deps.progress.overdue(deps) {
+            Ok(None) => (true, "nothing is overdue".to_owned()),
+            Ok(Some(overdue)) => {
+                let late = clock::now().since(overdue.since);
+                let ok = late <= deps.settings.health.max_overdue;
+                let (subscription, millis) = (overdue.subscription, late.as_millis());
+                let words = format!("{subscription} could have been sent to for {millis} ms");
+                (ok, words)
+            }
+            Err(age) => (false, format!("no sweep for {} s", age.as_secs())),
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod breaking;
 mod call;
+mod showing;
 mod streak;
 
 use std::collections::HashMap;
@@ -17,14 +18,17 @@ use ractor::ActorRef;
 
 use self::breaking::Keeping;
 pub use self::call::Call;
+use self::showing::Showing;
+pub use self::showing::{Shown, Snapshot};
 use self::streak::Failures;
 use super::address::Address;
 use super::dispatcher::DispatcherMessage;
 use super::subscription::SubscriptionMessage;
+use crate::clock;
 use crate::delivery::payload::LoadedEvent;
 use crate::domain::Timestamp;
 use crate::domain::breaker::{Breaker, BreakerPolicy};
-use crate::domain::delivery::{PendingDelivery, Verdict};
+use crate::domain::delivery::{PendingDelivery, Settlement, Verdict};
 use crate::domain::id::{AttemptId, DeliveryId, SubscriptionId};
 use crate::domain::window::{Waiting, Window};
 
@@ -65,6 +69,10 @@ pub struct Lane {
     breaker: Mutex<Breaker>,
     /// How far the breaker is kept in the store.
     keeping: Mutex<Keeping>,
+    /// What people and the node's health are shown.
+    showing: Mutex<Showing>,
+    /// Lives that its actor has begun after a death.
+    restarts: AtomicU32,
     /// What failed since the last success.
     failures: Mutex<Failures>,
     /// HTTP calls under way, their recording not counted.
@@ -97,6 +105,8 @@ impl Lane {
             // Its rules come with the actor, before it lets anything through.
             breaker: Mutex::new(Breaker::new(BreakerPolicy::STANDARD, 1)),
             keeping: Mutex::default(),
+            showing: Mutex::default(),
+            restarts: AtomicU32::new(0),
             failures: Mutex::default(),
             calls: AtomicU32::new(0),
             actor: Mutex::default(),
@@ -263,6 +273,10 @@ impl Ticket {
 
     /// The outcome is committed and moved the delivery.
     pub fn settled(mut self, verdict: Verdict) {
+        self.lane.note_move(clock::now());
+        if !matches!(verdict.settlement, Settlement::RetryAt(_)) {
+            self.lane.note_end(clock::instant());
+        }
         locked(&self.lane.verdicts).push(verdict);
         self.end(false);
     }

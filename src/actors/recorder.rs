@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
@@ -34,6 +34,8 @@ pub struct Finished {
     pub record: Arc<AttemptRecord>,
     /// Ends with the commit.
     pub ticket: Ticket,
+    /// Since when it waits.
+    since: Instant,
     /// Whether it speaks for the receiver that the subscription has, and has not been counted.
     pub speaks: bool,
     /// It was in a group whose task was lost, perhaps after its commit.
@@ -46,6 +48,7 @@ impl Finished {
         Self {
             record: Arc::new(record),
             ticket,
+            since: clock::instant(),
             speaks,
             rerun: false,
         }
@@ -58,12 +61,19 @@ pub struct Recorder {
     queue: Mutex<VecDeque<Finished>>,
     bell: Doorbell,
     emptied: Notify,
-    in_hand: Mutex<usize>,
+    in_hand: Mutex<InHand>,
     /// Held by whoever commits: a task may outlive its actor and meet the next one's, and what
     /// two commit of one streak at once would not be what both told.
     committing: tokio::sync::Mutex<()>,
     linger: Duration,
     max_group: usize,
+}
+
+/// What groups under way have taken from the queue.
+#[derive(Clone, Copy, Debug, Default)]
+struct InHand {
+    count: usize,
+    oldest: Option<Instant>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -77,7 +87,7 @@ impl Recorder {
             queue: Mutex::default(),
             bell,
             emptied: Notify::new(),
-            in_hand: Mutex::new(0),
+            in_hand: Mutex::default(),
             committing: tokio::sync::Mutex::new(()),
             linger: settings.record_linger,
             max_group: settings.record_max_group,
@@ -92,7 +102,15 @@ impl Recorder {
 
     /// Outcomes not yet recorded.
     pub fn waiting(&self) -> usize {
-        locked(&self.queue).len() + *locked(&self.in_hand)
+        locked(&self.queue).len() + locked(&self.in_hand).count
+    }
+
+    /// How long the oldest of them has waited.
+    pub fn lag(&self, now: Instant) -> Duration {
+        let queued = locked(&self.queue).front().map(|finished| finished.since);
+        let oldest = [queued, locked(&self.in_hand).oldest];
+        let oldest = oldest.into_iter().flatten().min();
+        oldest.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 
     /// Waits until everything is recorded.
@@ -115,7 +133,12 @@ impl Recorder {
             return None;
         }
         let mut finished: Vec<Finished> = queue.drain(..count).collect();
-        *locked(&self.in_hand) += count;
+        let oldest = finished.iter().map(|finished| finished.since).min();
+        {
+            let mut in_hand = locked(&self.in_hand);
+            in_hand.count += count;
+            in_hand.oldest = [in_hand.oldest, oldest].into_iter().flatten().min();
+        }
         // Sorted, so that two groups never lock rows in opposite orders.
         finished.sort_unstable_by_key(|finished| finished.record.delivery.id);
         Some(Group {
@@ -140,7 +163,13 @@ impl Drop for Group {
             finished.rerun = true;
             queue.push_front(finished);
         }
-        *locked(&self.recorder.in_hand) -= self.count;
+        {
+            let mut in_hand = locked(&self.recorder.in_hand);
+            in_hand.count -= self.count;
+            if in_hand.count == 0 {
+                in_hand.oldest = None;
+            }
+        }
         let empty = queue.is_empty();
         drop(queue);
         if empty {

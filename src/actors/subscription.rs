@@ -16,7 +16,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 pub use self::breaking::Wanted;
 use super::deps::Deps;
 use super::flight::{self, Leave};
-use super::lane::Lane;
+use super::lane::{Lane, Shown};
 use super::operate::Why;
 use super::page::PageAnswer;
 use super::timer::Timer;
@@ -104,6 +104,9 @@ impl Actor for SubscriptionActor {
             restarted,
         } = arguments;
         let epoch = deps.ownership.epoch();
+        if restarted {
+            lane.note_restart();
+        }
         lane.adopt(myself);
         Ok(State {
             id: lane.subscription(),
@@ -139,6 +142,7 @@ impl Actor for SubscriptionActor {
         state.deps.faults.panic_for(Point::Subscription, state.id);
         state.queued = false;
         let next = state.advance(&myself);
+        state.show();
         if !state.queued {
             state.deps.slots.pass_on();
         }
@@ -151,6 +155,18 @@ impl Actor for SubscriptionActor {
 }
 
 impl State {
+    /// Lets people and the node's health see what only this actor knows.
+    fn show(&self) {
+        self.lane.show(Shown {
+            hold_until: self.hold_until,
+            bucket: self.bucket.clone(),
+            bound: self
+                .ready
+                .as_ref()
+                .map_or(0, |(subscription, _)| self.bound(subscription)),
+        });
+    }
+
     /// Does all that can be done now.
     fn advance(&mut self, myself: &ActorRef<SubscriptionMessage>) -> Next {
         let now = clock::now();
@@ -307,6 +323,9 @@ impl State {
             if !cut && self.lane.window().waiting() == 0 {
                 return None;
             }
+            if self.deps.faults.muted(Point::Launch) {
+                return None;
+            }
             let instant = clock::instant();
             let situation = Situation {
                 state: subscription.state,
@@ -343,6 +362,7 @@ impl State {
                 // The next probe takes what is the oldest then.
                 self.lane.window().flush();
             }
+            self.lane.note_move(now);
             let receiver = Arc::clone(receiver);
             let leave = Leave::Pass(pass);
             flight::launch(&self.deps, &self.lane, slot, item, receiver, leave);

@@ -108,6 +108,8 @@ impl State {
                     Ok(()) => deps.events.tell(|| EngineEvent::Swept),
                     Err(problem) => warn!(%problem, "a sweep failed; the next one makes good"),
                 }
+            } else {
+                deps.progress.stands_by();
             }
             drop(done);
         });
@@ -132,13 +134,18 @@ async fn sweep(deps: &Deps) -> Result<()> {
     if deps.store.directory_version().await? != deps.directory.version() {
         deps.refresh_directory().await?;
     }
+    let now = clock::now();
+    let mut measure = deps.progress.measure(deps, now);
     let mut after = None;
     // Beyond the next sweep, the next sweep tells.
-    let horizon = clock::now().plus(deps.settings.engine.sweep_interval + Duration::from_secs(30));
+    let horizon = now.plus(deps.settings.engine.sweep_interval + Duration::from_secs(30));
     loop {
         let pending = deps.store.pending_subscriptions(after, PROBES).await?;
         let full = pending.len() == PROBES as usize;
         after = pending.last().map(|(id, _)| *id);
+        for (id, due) in &pending {
+            measure.look(deps, *id, *due);
+        }
         let soon: Vec<_> = pending
             .into_iter()
             .filter(|(_, due)| *due <= horizon)
@@ -147,6 +154,7 @@ async fn sweep(deps: &Deps) -> Result<()> {
             deps.dispatcher.cast(DispatcherMessage::Due(soon));
         }
         if !full {
+            deps.progress.measured(measure);
             return Ok(());
         }
     }

@@ -33,6 +33,7 @@ mod json_fields;
 mod own_headers;
 mod paging;
 mod path;
+mod runtime;
 pub mod server;
 mod subscription_input;
 mod subscription_view;
@@ -93,6 +94,7 @@ fn guarded_routes() -> Vec<Route<HttpState>> {
             "/subscriptions/{id}/cancel-pending",
             subscriptions::cancel_pending,
         ),
+        Route::get("/subscriptions/{id}/runtime", runtime::show),
         Route::get("/subscriptions/{id}/history", history::list),
         Route::get("/subscriptions/{id}/secret", subscriptions::secret),
         Route::get(

@@ -190,6 +190,8 @@ pub(super) struct Learnt<'a> {
     pub(super) streak: Option<&'a Streak>,
     /// That streak's evidence.
     pub(super) evidence: Option<String>,
+    /// The failed attempt that began last.
+    pub(super) failure: Option<&'a AttemptRecord>,
 }
 
 impl<'a> Learnt<'a> {
@@ -199,8 +201,14 @@ impl<'a> Learnt<'a> {
         for record in &group.records {
             let tried_at = (record.trigger == Trigger::Trial).then_some(record.outcome.started_at);
             let hold_until = record.verdict.hold_until;
-            if tried_at.is_some() || hold_until.is_some() {
+            let failed = !record.outcome.is_success();
+            if failed || tried_at.is_some() || hold_until.is_some() {
                 let one = Self::entry(&mut all, record.delivery.subscription_id);
+                let later =
+                    |known: &AttemptRecord| known.outcome.started_at <= record.outcome.started_at;
+                if failed && one.failure.is_none_or(later) {
+                    one.failure = Some(record);
+                }
                 one.hold_until = one.hold_until.max(hold_until);
                 one.tried_at = one.tried_at.max(tried_at);
             }
@@ -220,7 +228,19 @@ impl<'a> Learnt<'a> {
             tried_at: None,
             streak: None,
             evidence: None,
+            failure: None,
         })
+    }
+
+    /// When that attempt began.
+    pub(super) fn error_at(&self) -> Option<Timestamp> {
+        self.failure.map(|record| record.outcome.started_at)
+    }
+
+    /// The status that it was answered with.
+    pub(super) fn error_status(&self) -> Option<i16> {
+        let status = self.failure.and_then(|record| record.outcome.status());
+        status.and_then(|status| i16::try_from(status).ok())
     }
 }
 

@@ -16,7 +16,7 @@ use crate::domain::breaker::StoredBreaker;
 use crate::domain::deactivation::Streak;
 use crate::domain::delivery::{AttemptRecord, PendingDelivery};
 use crate::domain::event::Event;
-use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
+use crate::domain::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::subscription::{HistoryEntry, Subscription};
 
@@ -138,6 +138,32 @@ pub enum Ending {
     /// It stands up to this place in the order of acceptance: it is skipped. Only while the
     /// subscription is being reactivated without it.
     Skipped(i64),
+}
+
+/// How a subscription stands, as far as the store knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Pending deliveries, counted up to a bound.
+    pub pending: u64,
+    /// When the oldest of them was made.
+    pub oldest: Option<Timestamp>,
+    /// The failed attempt that was recorded last.
+    pub last_failure: Option<LastFailure>,
+}
+
+/// A failed attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastFailure {
+    /// When the call began.
+    pub at: Timestamp,
+    /// The answer's status, where there was one.
+    pub status: Option<u16>,
+    /// The class of error.
+    pub kind: Option<String>,
+    /// Of this delivery.
+    pub delivery: DeliveryId,
+    /// The attempt itself.
+    pub attempt: AttemptId,
 }
 
 /// Attempts to be recorded as one.
@@ -305,10 +331,13 @@ pub trait Store: Send + Sync + 'static {
     /// What was learnt about the receiver.
     async fn runtime(&self, id: SubscriptionId) -> Result<Runtime>;
 
+    /// How it stands; pending deliveries are counted up to `most`, along an index.
+    async fn standing(&self, id: SubscriptionId, most: u32) -> Result<Standing>;
+
     // --- Record ---
 
     /// Inserts the attempts and moves the deliveries in one commit, and notes the holds that
-    /// the receivers asked for, what failed since the last success and when a deactivated one was
+    /// the receivers asked for, what failed last and since the last success, and when a deactivated one was
     /// tried. Answers for each record, in order. `Fenced` where the epoch is
     /// not the lease's any more: then the attempts are stored as stale and nothing moved. A
     /// takeover of the lease waits for groups that are being recorded.

@@ -90,7 +90,9 @@ macro_rules! row_readers {
         use crate::domain::subscription::{HistoryEntry, StateChange, Subscription};
         use crate::store::codec::{self, SubscriptionColumns};
         use crate::store::rows::At;
-        use crate::store::{AttemptRow, DeliveryRow, DueRow, Result, Runtime};
+        use crate::store::{
+            AttemptRow, DeliveryRow, DueRow, LastFailure, Result, Runtime, Standing,
+        };
 
         fn at(row: &$row, column: &str) -> Result<Timestamp> {
             Ok(row.try_get::<At, _>(column)?.0)
@@ -190,6 +192,29 @@ macro_rules! row_readers {
             })
         }
 
+        pub(super) fn standing(row: &$row) -> Result<Standing> {
+            let last_failure = match at_or_none(row, "error_at")? {
+                Some(at) => Some(LastFailure {
+                    at,
+                    status: status(row, "error_status")?,
+                    kind: row.try_get("error_kind")?,
+                    delivery: DeliveryId(row.try_get("error_delivery")?),
+                    attempt: AttemptId(row.try_get("error_attempt")?),
+                }),
+                None => None,
+            };
+            Ok(Standing {
+                pending: row.try_get::<i64, _>("pending")?.unsigned_abs(),
+                oldest: at_or_none(row, "oldest")?,
+                last_failure,
+            })
+        }
+
+        fn status(row: &$row, column: &str) -> Result<Option<u16>> {
+            let status = row.try_get::<Option<i16>, _>(column)?;
+            Ok(status.and_then(|status| u16::try_from(status).ok()))
+        }
+
         pub(super) fn delivery(row: &$row) -> Result<DeliveryRow> {
             Ok(DeliveryRow {
                 id: DeliveryId(row.try_get("id")?),
@@ -224,9 +249,7 @@ macro_rules! row_readers {
                     body: part("body_us")?,
                 },
                 request_headers: codec::headers(row.try_get("request_headers")?),
-                status: row
-                    .try_get::<Option<i16>, _>("status")?
-                    .and_then(|status| u16::try_from(status).ok()),
+                status: status(row, "status")?,
                 error_kind: row.try_get("error_kind")?,
                 error_message: row.try_get("error_message")?,
                 answer_headers: codec::headers(row.try_get("answer_headers")?),

@@ -9,7 +9,7 @@ use crate::domain::Timestamp;
 use crate::domain::event::Event;
 use crate::domain::id::{EventId, SubscriptionId};
 use crate::store::rows::{At, EVENT_COLUMNS};
-use crate::store::{DuePage, DueRow, Result, Runtime};
+use crate::store::{DuePage, DueRow, Result, Runtime, Standing};
 
 /// One range of the pending index, and one probe behind it. The left joins answer a row with
 /// `next_due` even where nothing is due.
@@ -97,4 +97,25 @@ pub(super) async fn runtime(pool: &PgPool, id: SubscriptionId) -> Result<Runtime
         .fetch_optional(pool)
         .await?;
     found.as_ref().map_or(Ok(Runtime::default()), rows::runtime)
+}
+
+/// A bounded count, the head of the index by age, and one row.
+const STANDING: &str = "
+SELECT
+    (SELECT count(*) FROM (
+        SELECT FROM deliveries WHERE subscription_id = $1 AND state = 'pending' LIMIT $2
+    ) AS counted) AS pending,
+    (SELECT created_at FROM deliveries WHERE subscription_id = $1 AND state = 'pending'
+        ORDER BY seq LIMIT 1) AS oldest,
+    r.error_at, r.error_status, r.error_kind, r.error_delivery, r.error_attempt
+FROM (SELECT) AS always LEFT JOIN subscription_runtime r ON r.subscription_id = $1";
+
+/// How a subscription stands.
+pub(super) async fn standing(pool: &PgPool, id: SubscriptionId, most: u32) -> Result<Standing> {
+    let row = sqlx::query(STANDING)
+        .bind(id.0)
+        .bind(i64::from(most))
+        .fetch_one(pool)
+        .await?;
+    rows::standing(&row)
 }

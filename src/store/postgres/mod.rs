@@ -25,7 +25,7 @@ use self::connect::{Pools, answered};
 use super::{
     AcceptGroup, Accepted, AttemptRow, Changed, DeliveryFilter, DeliveryRow, DirectoryChanges,
     DuePage, DueRow, Ending, EventFilter, EventRow, Forgotten, ForgottenAnswers, LeaseState, Moved,
-    Page, PageRequest, RecordGroup, Recorded, Result, Runtime, Store,
+    Page, PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
@@ -144,6 +144,10 @@ impl Store for PostgresStore {
 
     async fn runtime(&self, id: SubscriptionId) -> Result<Runtime> {
         answered(deliver::runtime(&self.pools.work, id)).await
+    }
+
+    async fn standing(&self, id: SubscriptionId, most: u32) -> Result<Standing> {
+        answered(deliver::standing(&self.pools.reads, id, most)).await
     }
 
     async fn record(&self, group: &RecordGroup) -> Result<Vec<Recorded>> {

@@ -54,10 +54,12 @@ logged AS (
 ),
 learnt AS (
     INSERT INTO subscription_runtime AS old (subscription_id, hold_until, tried_at, streak_from,
-        failing_since, failed_at, exhausted, evidence)
+        failing_since, failed_at, exhausted, evidence, error_at, error_status, error_kind,
+        error_delivery, error_attempt)
     SELECT h.*
     FROM unnest($28::uuid[], $29::timestamptz[], $30::timestamptz[], $31::timestamptz[],
-            $32::timestamptz[], $33::timestamptz[], $34::int[], $35::text[]) AS h
+            $32::timestamptz[], $33::timestamptz[], $34::int[], $35::text[],
+            $38::timestamptz[], $39::smallint[], $40::text[], $41::uuid[], $42::uuid[]) AS h
     WHERE (SELECT epoch FROM lease) = $1
     ON CONFLICT (subscription_id) DO UPDATE
         SET hold_until = greatest(old.hold_until, excluded.hold_until),
@@ -68,7 +70,14 @@ learnt AS (
             failed_at = CASE WHEN excluded.streak_from IS NULL THEN old.failed_at
                 ELSE excluded.failed_at END,
             exhausted = coalesce(excluded.exhausted, old.exhausted),
-            evidence = coalesce(excluded.evidence, old.evidence)
+            evidence = coalesce(excluded.evidence, old.evidence),
+            error_status = CASE WHEN excluded.error_at IS NULL THEN old.error_status
+                ELSE excluded.error_status END,
+            error_kind = CASE WHEN excluded.error_at IS NULL THEN old.error_kind
+                ELSE excluded.error_kind END,
+            error_delivery = coalesce(excluded.error_delivery, old.error_delivery),
+            error_attempt = coalesce(excluded.error_attempt, old.error_attempt),
+            error_at = coalesce(excluded.error_at, old.error_at)
 )
 SELECT (SELECT epoch FROM lease) AS epoch, array(SELECT id FROM moved) AS moved";
 
@@ -165,6 +174,12 @@ pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Rec
         .bind(column!(learnt, one => one.evidence.as_deref()))
         .bind(first.map(|record| record.delivery.id.0))
         .bind(last.map(|record| record.delivery.id.0))
+        .bind(column!(learnt, one => one.error_at().map(At)))
+        .bind(column!(learnt, one => one.error_status()))
+        .bind(column!(learnt, one =>
+            one.failure.and_then(|record| record.outcome.error_kind())))
+        .bind(column!(learnt, one => one.failure.map(|record| record.delivery.id.0)))
+        .bind(column!(learnt, one => one.failure.map(|record| record.id.0)))
         .fetch_one(pool)
         .await?;
     if row.try_get::<Option<i64>, _>("epoch")? != Some(group.epoch) {

@@ -8,7 +8,7 @@ use crate::domain::Timestamp;
 use crate::domain::event::Event;
 use crate::domain::id::{EventId, SubscriptionId};
 use crate::store::rows::{At, EVENT_COLUMNS};
-use crate::store::{DuePage, DueRow, Result, Runtime};
+use crate::store::{DuePage, DueRow, Result, Runtime, Standing};
 
 /// One range of the pending index.
 const DUE: &str = "
@@ -90,4 +90,26 @@ pub(super) async fn runtime(pools: &Pools, id: SubscriptionId) -> Result<Runtime
         .fetch_optional(&pools.readers)
         .await?;
     found.as_ref().map_or(Ok(Runtime::default()), rows::runtime)
+}
+
+/// A bounded count, the head of the index by age, and one row.
+const STANDING: &str = "
+SELECT
+    (SELECT count(*) FROM (
+        SELECT 1 FROM deliveries INDEXED BY deliveries_pending
+        WHERE subscription_id = $1 AND state = 'pending' LIMIT $2
+    )) AS pending,
+    (SELECT created_at FROM deliveries INDEXED BY deliveries_pending_age
+        WHERE subscription_id = $1 AND state = 'pending' ORDER BY seq LIMIT 1) AS oldest,
+    r.error_at, r.error_status, r.error_kind, r.error_delivery, r.error_attempt
+FROM (SELECT 1) AS always LEFT JOIN subscription_runtime r ON r.subscription_id = $1";
+
+/// How a subscription stands.
+pub(super) async fn standing(pools: &Pools, id: SubscriptionId, most: u32) -> Result<Standing> {
+    let row = sqlx::query(STANDING)
+        .bind(id.0)
+        .bind(most)
+        .fetch_one(&pools.readers)
+        .await?;
+    rows::standing(&row)
 }

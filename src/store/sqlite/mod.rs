@@ -26,7 +26,7 @@ use self::connect::Pools;
 use super::{
     AcceptGroup, Accepted, AttemptRow, Changed, DeliveryFilter, DeliveryRow, DirectoryChanges,
     DuePage, DueRow, Ending, EventFilter, EventRow, Forgotten, ForgottenAnswers, LeaseState, Moved,
-    Page, PageRequest, RecordGroup, Recorded, Result, Runtime, Store,
+    Page, PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
@@ -147,6 +147,10 @@ impl Store for SqliteStore {
 
     async fn runtime(&self, id: SubscriptionId) -> Result<Runtime> {
         deliver::runtime(&self.pools, id).await
+    }
+
+    async fn standing(&self, id: SubscriptionId, most: u32) -> Result<Standing> {
+        deliver::standing(&self.pools, id, most).await
     }
 
     async fn record(&self, group: &RecordGroup) -> Result<Vec<Recorded>> {

@@ -57,6 +57,12 @@ ON CONFLICT (subscription_id) DO UPDATE
         exhausted = coalesce(excluded.exhausted, exhausted),
         evidence = coalesce(excluded.evidence, evidence)";
 
+/// After the one above, which makes the row.
+const LEARN_FAILURE: &str = "
+UPDATE subscription_runtime
+SET error_at = ?, error_status = ?, error_kind = ?, error_delivery = ?, error_attempt = ?
+WHERE subscription_id = ?";
+
 const KEEP_BREAKER: &str = "
 INSERT INTO subscription_runtime (subscription_id, breaker_state, breaker_until, breaker_opened)
 SELECT $2, $3, $4, $5 FROM leases WHERE partition = 0 AND epoch = $1
@@ -98,9 +104,20 @@ pub(super) async fn record(pools: &Pools, group: &RecordGroup) -> Result<Vec<Rec
                 .bind(streak.and_then(|streak| streak.failing_since).map(At))
                 .bind(streak.and_then(|streak| streak.failed_at).map(At))
                 .bind(streak.map(|streak| codec::count(streak.exhausted)))
-                .bind(one.evidence)
+                .bind(one.evidence.as_deref())
                 .execute(&mut *transaction)
                 .await?;
+            if let Some(failure) = one.failure {
+                sqlx::query(LEARN_FAILURE)
+                    .bind(one.error_at().map(At))
+                    .bind(one.error_status())
+                    .bind(failure.outcome.error_kind())
+                    .bind(failure.delivery.id.0)
+                    .bind(failure.id.0)
+                    .bind(one.subscription.0)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
         }
     }
     transaction.commit().await?;

@@ -1,0 +1,224 @@
+//! `GET /subscriptions/{id}/runtime`: how a subscription is doing at this moment.
+//!
+//! What the process that owns the deliveries knows live, and what every process can read from
+//! the store: index probes and a bounded count. Where another process owns them, what only
+//! that one knows is null, and `owner` says so.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::HttpState;
+use super::error::Result;
+use super::path::PathId;
+use super::subscriptions;
+use crate::actors::{Live, LiveBreaker, Owner};
+use crate::clock;
+use crate::domain::Timestamp;
+use crate::domain::breaker::BreakerState;
+use crate::domain::id::{AttemptId, DeliveryId, SubscriptionId};
+use crate::domain::subscription::Subscription;
+use crate::settings::Settings;
+use crate::store::{LastFailure, Runtime, Standing};
+
+/// Pending deliveries counted at most.
+const MOST_COUNTED: u32 = 10_000;
+
+/// All of it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RuntimeView {
+    id: SubscriptionId,
+    state: &'static str,
+    state_reason: Option<String>,
+    owner: &'static str,
+    breaker: BreakerView,
+    hold_until: Option<Timestamp>,
+    tokens_left: Option<u32>,
+    in_flight: InFlightView,
+    window: Option<WindowView>,
+    backlog: BacklogView,
+    drain: DrainView,
+    last_error: Option<ErrorView>,
+    restarts: Option<u32>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BreakerView {
+    state: &'static str,
+    next_probe_at: Option<Timestamp>,
+    opened_in_a_row: u32,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InFlightView {
+    count: Option<u32>,
+    most: u32,
+    /// What is allowed at first, after a recovery.
+    ramp: Option<u32>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WindowView {
+    held: usize,
+    waiting: usize,
+    most: usize,
+    caught_up: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BacklogView {
+    count: u64,
+    /// There are more: the count ended there.
+    at_least: bool,
+    oldest_at: Option<Timestamp>,
+    oldest_age_ms: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DrainView {
+    per_second: Option<f64>,
+    estimate_ms: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ErrorView {
+    at: Timestamp,
+    kind: Option<String>,
+    status: Option<u16>,
+    delivery_id: DeliveryId,
+    attempt_id: AttemptId,
+}
+
+impl From<LastFailure> for ErrorView {
+    fn from(failure: LastFailure) -> Self {
+        Self {
+            at: failure.at,
+            kind: failure.kind,
+            status: failure.status,
+            delivery_id: failure.delivery,
+            attempt_id: failure.attempt,
+        }
+    }
+}
+
+/// `GET /subscriptions/{id}/runtime`.
+pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+    let found = subscriptions::find(&app, SubscriptionId(id)).await?;
+    let stored = app.store.runtime(found.id).await?;
+    let standing = app.store.standing(found.id, MOST_COUNTED + 1).await?;
+    let (owner, live) = (app.relay.owner(), app.relay.live(found.id));
+    let now = clock::now();
+    let view = view(&found, &app.settings, stored, standing, owner, live, now);
+    Ok(Json(view).into_response())
+}
+
+fn view(
+    subscription: &Subscription,
+    settings: &Settings,
+    stored: Runtime,
+    standing: Standing,
+    owner: Owner,
+    live: Option<Live>,
+    now: Timestamp,
+) -> RuntimeView {
+    let breaker = breaker_of(&stored, live.as_ref());
+    let most = subscription.max_in_flight;
+    let hold_until = live
+        .as_ref()
+        .and_then(|live| live.hold_until)
+        .max(stored.hold_until.filter(|until| *until > now));
+    let flows = subscription.state.delivers()
+        && breaker.state == BreakerState::Closed.as_str()
+        && hold_until.is_none();
+    let drain = drain(subscription, &standing, live.as_ref(), flows);
+    let full = subscription.rate_limit.map(|limit| limit.burst());
+    RuntimeView {
+        id: subscription.id,
+        state: subscription.state.as_str(),
+        state_reason: subscription.state_change.reason.clone(),
+        owner: match owner {
+            Owner::This => "this",
+            Owner::Another => "another",
+        },
+        breaker,
+        hold_until,
+        tokens_left: live.as_ref().and_then(|live| live.tokens.or(full)),
+        in_flight: InFlightView {
+            count: live.as_ref().map(|live| live.in_flight),
+            most: most.unwrap_or(settings.delivery.max_in_flight),
+            ramp: live.as_ref().and_then(|live| live.ramp),
+        },
+        window: live.as_ref().map(|live| WindowView {
+            held: live.window.held,
+            waiting: live.window.waiting,
+            most: settings.delivery.window,
+            caught_up: live.window.caught_up,
+        }),
+        backlog: BacklogView {
+            count: standing.pending.min(MOST_COUNTED.into()),
+            at_least: standing.pending > MOST_COUNTED.into(),
+            oldest_at: standing.oldest,
+            oldest_age_ms: standing.oldest.map(|oldest| millis(now.since(oldest))),
+        },
+        drain,
+        last_error: standing.last_failure.map(ErrorView::from),
+        restarts: live.map(|live| live.restarts),
+    }
+}
+
+/// Live where there is an actor, as last kept otherwise.
+fn breaker_of(stored: &Runtime, live: Option<&Live>) -> BreakerView {
+    let kept = stored.breaker.map(|kept| LiveBreaker {
+        state: kept.state,
+        until: kept.until,
+        opened_in_a_row: kept.opened_in_a_row,
+    });
+    let known = live.and_then(|live| live.breaker).or(kept);
+    BreakerView {
+        state: known
+            .map_or(BreakerState::Closed, |known| known.state)
+            .as_str(),
+        next_probe_at: known.and_then(|known| known.until),
+        opened_in_a_row: known.map_or(0, |known| known.opened_in_a_row),
+    }
+}
+
+/// At the pace of late, or else at the rate that is allowed. Unknown while something holds the
+/// subscription back, and where more is pending than was counted.
+fn drain(
+    subscription: &Subscription,
+    standing: &Standing,
+    live: Option<&Live>,
+    flows: bool,
+) -> DrainView {
+    let allowed = subscription
+        .rate_limit
+        .map(|limit| f64::from(limit.limit) * 1_000.0 / limit.period_ms as f64);
+    let per_second = live
+        .filter(|_| flows)
+        .and_then(|live| live.per_second.or(allowed));
+    let counted = standing.pending <= MOST_COUNTED.into();
+    let estimate = match (standing.pending, per_second) {
+        (0, _) => Some(0),
+        (pending, Some(per_second)) if counted => {
+            Some((pending as f64 * 1_000.0 / per_second) as u64)
+        }
+        _ => None,
+    };
+    DrainView {
+        per_second,
+        estimate_ms: estimate,
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
