@@ -31,6 +31,12 @@ pub enum Point {
     AfterSend,
     /// The hand-over of committed deliveries: muted rather than panicking.
     Handover,
+    /// The outbox, as it handles a message.
+    Outbox,
+    /// The outbox's task, after it has read what waits and before that is accepted.
+    OutboxRead,
+    /// A look into the outbox: muted rather than panicking.
+    OutboxMuted,
 }
 
 #[cfg(not(feature = "faults"))]

@@ -1,8 +1,9 @@
 //! What follows from a step of a breaker: it is told, logged and kept.
 //!
 //! Keeping is a task of its own, since a breaker steps where an answer is heard, and nobody waits
-//! for a database there. A process that dies in between forgets the step, and learns it anew from
-//! as many failures as the first time.
+//! for a database there. What a step raises (`domain/operational.rs`) is stored in the same
+//! transaction: a process that dies in between forgets both, and the next one learns the step
+//! anew from as many failures as the first time, and tells it then.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,11 @@ use tracing::{info, warn};
 
 use super::deps::Deps;
 use super::lane::Lane;
+use crate::clock;
+use crate::domain::Timestamp;
 use crate::domain::breaker::Change;
+use crate::domain::id::{EventId, SubscriptionId};
+use crate::domain::operational::OperationalEvent;
 use crate::events::EngineEvent;
 use crate::store::StoreError;
 
@@ -52,11 +57,20 @@ async fn keep(deps: Arc<Deps>, lane: Arc<Lane>) {
     let mut pause = Duration::from_millis(50);
     let mut warned = false;
     let mut kept = None;
-    while let Some((revision, breaker)) = lane.to_keep(kept) {
+    // Made once, so that a keeping of unknown fate tells nothing twice.
+    let mut raises = Vec::new();
+    while let Some(to_keep) = lane.to_keep(kept) {
+        raises.extend(raised(&deps, id, &to_keep.steps));
         let epoch = deps.ownership.epoch().unwrap_or_default();
-        match deps.store.keep_breaker(epoch, id, &breaker).await {
+        let breaker = &to_keep.breaker;
+        match deps.store.keep_breaker(epoch, id, breaker, &raises).await {
             // Fenced: it is the new owner's now.
-            Ok(()) | Err(StoreError::Fenced) => kept = Some(revision),
+            Ok(()) | Err(StoreError::Fenced) => {
+                kept = Some(to_keep.revision);
+                if !std::mem::take(&mut raises).is_empty() {
+                    deps.outbox.look();
+                }
+            }
             Err(problem) => {
                 if !std::mem::replace(&mut warned, true) {
                     warn!(subscription = %id, %problem, "a breaker cannot be kept; trying on");
@@ -68,4 +82,19 @@ async fn keep(deps: Arc<Deps>, lane: Arc<Lane>) {
     }
     // It may have stayed for this.
     lane.wake();
+}
+
+fn raised(
+    deps: &Deps,
+    id: SubscriptionId,
+    steps: &[(Change, Timestamp)],
+) -> Vec<Arc<OperationalEvent>> {
+    let Some(subscription) = deps.directory.get(id) else {
+        return Vec::new();
+    };
+    let raised = |(change, at): &(Change, Timestamp)| {
+        let event = EventId(clock::uuid());
+        OperationalEvent::of_breaker_step(event, &subscription, change, *at).map(Arc::new)
+    };
+    steps.iter().filter_map(raised).collect()
 }

@@ -11,6 +11,7 @@ use super::address::Address;
 use super::dispatcher::DispatcherMessage;
 use super::ingest::Ingest;
 use super::lane::Lanes;
+use super::outbox::Outbox;
 use super::pump::Doorbell;
 use super::recorder::Recorder;
 use super::slots::Slots;
@@ -60,6 +61,7 @@ pub struct Deps {
     pub(super) sweeper: Address<SweeperMessage>,
     pub(super) ingest: Arc<Ingest>,
     pub(super) recorder: Arc<Recorder>,
+    pub(super) outbox: Arc<Outbox>,
     pub(super) pages: Arc<Semaphore>,
     /// Attempts under way.
     pub(super) flights: TaskTracker,
@@ -90,6 +92,7 @@ impl Deps {
             sweeper: Address::vacant(),
             ingest: Arc::new(Ingest::new(&parts.settings.events, Doorbell::new())),
             recorder: Arc::new(Recorder::new(&parts.settings.engine, Doorbell::new())),
+            outbox: Arc::new(Outbox::new(Doorbell::new())),
             pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
             flights: TaskTracker::new(),
             renewals: TaskTracker::new(),

@@ -9,7 +9,8 @@ use url::Url;
 use super::deps::Deps;
 use super::dispatcher::DispatcherMessage;
 use crate::clock;
-use crate::domain::id::SubscriptionId;
+use crate::domain::id::{EventId, SubscriptionId};
+use crate::domain::operational::OperationalEvent;
 use crate::domain::subscription::{REASON_GONE, SubscriptionState};
 use crate::events::EngineEvent;
 use crate::feed::Notice;
@@ -103,7 +104,12 @@ impl Deps {
         if held == subscription {
             return Ok(true);
         }
-        if self.store.update_subscription(&held).await? == Changed::Overtaken {
+        let event = EventId(clock::uuid());
+        let raises = OperationalEvent::of_state_change(event, &subscription, &held);
+        let changed = self.store.update_subscription(&held, raises.as_ref()).await;
+        // Told even where nobody knows whether it was stored.
+        self.outbox.look();
+        if changed? == Changed::Overtaken {
             return Ok(false);
         }
         warn!(subscription = %id, name = held.name, state = state.as_str(), reason, "subscription.held");

@@ -121,6 +121,7 @@ impl Drop for Done {
 }
 
 async fn sweep(deps: &Deps) -> Result<()> {
+    deps.outbox.look();
     // Changes made elsewhere, in case their notice was lost.
     if deps.store.directory_version().await? != deps.directory.version() {
         deps.refresh_directory().await?;

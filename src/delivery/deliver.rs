@@ -130,6 +130,7 @@ impl Courier {
             trigger: assignment.trigger,
             outcome,
             verdict,
+            raises: None,
         }
     }
 

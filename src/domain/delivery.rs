@@ -5,10 +5,12 @@
 //! by a retry, which raises its round. Every move raises `version`, and is made only where the
 //! version still is the one that was read. `docs/delivery-states.md` has the picture.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Timestamp;
 use super::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
+use super::operational::OperationalEvent;
 use super::outcome::Outcome;
 use super::retry::RetryPolicy;
 
@@ -255,6 +257,8 @@ pub struct AttemptRecord {
     pub outcome: Outcome,
     /// What follows.
     pub verdict: Verdict,
+    /// What is told where this moves its delivery.
+    pub raises: Option<Arc<OperationalEvent>>,
 }
 
 impl AttemptRecord {

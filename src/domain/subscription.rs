@@ -156,16 +156,26 @@ impl Subscription {
     /// is held as a pending delivery, never forgotten. Only a deleted one gets nothing.
     pub fn wants(&self, event: &Event) -> bool {
         self.state != SubscriptionState::Deleted
-            && self.is_reached_by(event.tenant.as_deref())
+            && self.is_reached_by(event)
             && self
                 .event_types
                 .iter()
                 .any(|pattern| pattern.matches(&event.event_type))
     }
 
-    /// An event with a tenant reaches that tenant's subscriptions, one without reaches all.
-    pub fn is_reached_by(&self, tenant: Option<&str>) -> bool {
-        tenant.is_none() || tenant == self.tenant.as_deref()
+    /// An event with a tenant reaches that tenant's subscriptions, one without reaches all. What
+    /// Posthaste itself tells reaches subscriptions without a tenant, and never the one that it
+    /// is about.
+    fn is_reached_by(&self, event: &Event) -> bool {
+        if event.event_type.is_own() {
+            return self.tenant.is_none() && event.subject() != Some(self.id);
+        }
+        event.tenant.is_none() || event.tenant == self.tenant
+    }
+
+    /// Whether it names events that Posthaste itself raises.
+    pub fn names_operational_events(&self) -> bool {
+        self.event_types.iter().any(EventPattern::names_own)
     }
 
     /// The retry policy in force. A stored policy was checked against the default of its day;

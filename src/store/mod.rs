@@ -17,6 +17,7 @@ use crate::domain::delivery::{AttemptRecord, PendingDelivery};
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
+use crate::domain::operational::OperationalEvent;
 use crate::domain::subscription::Subscription;
 
 mod codec;
@@ -83,6 +84,14 @@ pub struct AcceptGroup {
     pub keys_expired_before: Timestamp,
 }
 
+impl AcceptGroup {
+    /// The first event that a sender sent: unlike an operational one it is in one group only.
+    fn first_of_senders(&self) -> Option<&Event> {
+        let mut events = self.events.iter().map(AsRef::as_ref);
+        events.find(|event| !event.event_type.is_own())
+    }
+}
+
 /// What became of a group. Anything but `Committed` left nothing behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepted {
@@ -145,6 +154,15 @@ pub enum Recorded {
     Stale,
 }
 
+/// An operational event that waits for its acceptance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WaitingEvent {
+    /// Its place in the order in which they were raised.
+    pub seq: i64,
+    /// What it tells.
+    pub event: OperationalEvent,
+}
+
 /// The directory's changes after some version.
 #[derive(Clone, Debug, Default)]
 pub struct DirectoryChanges {
@@ -204,7 +222,8 @@ pub trait Store: Send + Sync + 'static {
     /// keys count as taken by it, and where the first run was committed the answer is
     /// `Committed` even if the directory has moved since. Once a change of a subscription has
     /// been answered, no group matched against an older version is committed any more. A
-    /// delivery begins with `Progress::new()`; its time of making is the group's `now`.
+    /// delivery begins with `Progress::new()`; its time of making is the group's `now`. An
+    /// operational event waits no more once it is accepted, and may be so by several at a time.
     async fn accept(&self, group: &AcceptGroup) -> Result<Accepted>;
 
     // --- Subscribe ---
@@ -219,8 +238,13 @@ pub trait Store: Send + Sync + 'static {
     async fn create_subscription(&self, subscription: &Subscription) -> Result<i64>;
 
     /// Replaces a subscription where its stored version still is `subscription.version`, and
-    /// draws it a new one. `Overtaken` also where there is no such subscription.
-    async fn update_subscription(&self, subscription: &Subscription) -> Result<Changed>;
+    /// draws it a new one. `Overtaken` also where there is no such subscription. What the change
+    /// raises waits from then on.
+    async fn update_subscription(
+        &self,
+        subscription: &Subscription,
+        raises: Option<&OperationalEvent>,
+    ) -> Result<Changed>;
 
     /// One subscription as it stands, deleted ones included.
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>>;
@@ -256,19 +280,27 @@ pub trait Store: Send + Sync + 'static {
     // --- Record ---
 
     /// Inserts the attempts and moves the deliveries in one commit, and notes the holds that
-    /// the receivers asked for. Answers for each record, in order. `Fenced` where the epoch is
+    /// the receivers asked for. What a record raises waits where it moved its delivery. Answers for each record, in order. `Fenced` where the epoch is
     /// not the lease's any more: then the attempts are stored as stale and nothing moved. A
     /// takeover of the lease waits for groups that are being recorded.
     async fn record(&self, group: &RecordGroup) -> Result<Vec<Recorded>>;
 
-    /// Keeps where a subscription's breaker is. `Fenced` where the epoch is not the lease's any
-    /// more: then nothing is kept.
+    /// Keeps where a subscription's breaker is, and what its steps raise. `Fenced` where the
+    /// epoch is not the lease's any more: then nothing is kept.
     async fn keep_breaker(
         &self,
         epoch: i64,
         id: SubscriptionId,
         breaker: &StoredBreaker,
+        raises: &[Arc<OperationalEvent>],
     ) -> Result<()>;
+
+    // --- Tell ---
+
+    /// Operational events that wait for their acceptance, in the order they were raised, after
+    /// `after`, at most `limit`. One waits only where, as it was raised, a subscription without a
+    /// tenant named its kind: the second segment of its type, or any.
+    async fn waiting_events(&self, after: i64, limit: u32) -> Result<Vec<WaitingEvent>>;
 
     // --- Recover ---
 

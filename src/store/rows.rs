@@ -85,11 +85,12 @@ macro_rules! row_readers {
         use crate::domain::event_type::EventType;
         use crate::domain::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
         use crate::domain::idempotency::{KeyName, KnownKey};
+        use crate::domain::operational::OperationalEvent;
         use crate::domain::outcome::Timing;
         use crate::domain::subscription::Subscription;
         use crate::store::codec::{self, SubscriptionColumns};
         use crate::store::rows::At;
-        use crate::store::{AttemptRow, DeliveryRow, DueRow, Result, Runtime};
+        use crate::store::{AttemptRow, DeliveryRow, DueRow, Result, Runtime, WaitingEvent};
 
         fn at(row: &$row, column: &str) -> Result<Timestamp> {
             Ok(row.try_get::<At, _>(column)?.0)
@@ -227,6 +228,20 @@ macro_rules! row_readers {
                 version: row.try_get("version")?,
             }
             .into_subscription()
+        }
+
+        pub(super) fn waiting_event(row: &$row) -> Result<WaitingEvent> {
+            let event_type: String = row.try_get("event_type")?;
+            Ok(WaitingEvent {
+                seq: row.try_get("seq")?,
+                event: OperationalEvent {
+                    id: EventId(row.try_get("id")?),
+                    event_type: EventType::from_stored(&event_type),
+                    subscription_id: SubscriptionId(row.try_get("subscription_id")?),
+                    occurred_at: at(row, "occurred_at")?,
+                    payload: row.try_get::<Vec<u8>, _>("payload")?.into(),
+                },
+            })
         }
 
         pub(super) fn known_key(row: &$row) -> Result<KnownKey> {

@@ -103,6 +103,11 @@ impl Matched {
             return;
         }
         for one in &mut self.deliveries {
+            // An operational event may stand already, its deliveries under other ids: another
+            // owner may have accepted it. These are paged.
+            if one.event.event_type.is_own() {
+                continue;
+            }
             if one.subscription.state.delivers() {
                 one.reservation = deps
                     .lanes

@@ -1,12 +1,15 @@
 //! Subscriptions. Every change raises the directory's version in its own statement.
 
+use std::sync::LazyLock;
+
 use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgPool, Postgres};
 use sqlx::query::Query;
 use uuid::Uuid;
 
-use super::rows;
+use super::{operational, rows};
 use crate::domain::id::SubscriptionId;
+use crate::domain::operational::OperationalEvent;
 use crate::domain::subscription::Subscription;
 use crate::store::codec::SubscriptionColumns;
 use crate::store::rows::At;
@@ -28,21 +31,30 @@ RETURNING version";
 
 /// Where the guard fails only after the version was raised, the version is raised for nothing:
 /// readers of the directory then find no change behind it.
-const UPDATE: &str = "
+static UPDATE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "
 WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock(1886352244, 1)),
 raised AS (
     UPDATE directory SET version = directory.version + 1 FROM gate
     WHERE one AND EXISTS (SELECT FROM subscriptions WHERE id = $1 AND version = $18)
     RETURNING directory.version
-)
-UPDATE subscriptions
-SET tenant = $2, name = $3, url = $4, event_types = $5, headers = $6, retry_policy = $7,
-    timeout_us = $8, max_in_flight = $9, rate_limit = $10, state = $11, state_at = $12,
-    state_reason = $13, secret = $14, created_at = $15, updated_at = $16,
-    breaker = $17, version = raised.version
-FROM raised
-WHERE id = $1 AND subscriptions.version = $18
-RETURNING subscriptions.version";
+),
+changed AS (
+    UPDATE subscriptions
+    SET tenant = $2, name = $3, url = $4, event_types = $5, headers = $6, retry_policy = $7,
+        timeout_us = $8, max_in_flight = $9, rate_limit = $10, state = $11, state_at = $12,
+        state_reason = $13, secret = $14, created_at = $15, updated_at = $16,
+        breaker = $17, version = raised.version
+    FROM raised
+    WHERE id = $1 AND subscriptions.version = $18
+    RETURNING subscriptions.id, subscriptions.version
+),
+{}
+SELECT version FROM changed",
+        operational::waits(19, "changed")
+    )
+});
 
 fn bound(sql: &'static str, columns: SubscriptionColumns) -> Query<'static, Postgres, PgArguments> {
     sqlx::query(sql)
@@ -74,9 +86,17 @@ pub(super) async fn create(pool: &PgPool, subscription: &Subscription) -> Result
 }
 
 /// Replaces a subscription that is still as it was read.
-pub(super) async fn update(pool: &PgPool, subscription: &Subscription) -> Result<Changed> {
-    let row = bound(UPDATE, SubscriptionColumns::of(subscription)?)
-        .bind(subscription.version)
+pub(super) async fn update(
+    pool: &PgPool,
+    subscription: &Subscription,
+    raises: Option<&OperationalEvent>,
+) -> Result<Changed> {
+    let raised: Vec<_> = raises
+        .map(|event| (subscription.id.0, event))
+        .into_iter()
+        .collect();
+    let query = bound(&UPDATE, SubscriptionColumns::of(subscription)?).bind(subscription.version);
+    let row = operational::bind(query, &raised)
         .fetch_optional(pool)
         .await?;
     Ok(match row {

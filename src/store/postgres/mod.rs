@@ -7,11 +7,13 @@ mod accept;
 mod connect;
 mod deliver;
 mod directory;
+mod operational;
 mod read;
 mod record;
 mod recover;
 mod rows;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,13 +24,14 @@ use self::connect::{Pools, answered};
 use super::{
     AcceptGroup, Accepted, AttemptRow, Changed, DeliveryFilter, DeliveryRow, DirectoryChanges,
     DuePage, DueRow, EventFilter, EventRow, LeaseState, Moved, Page, PageRequest, RecordGroup,
-    Recorded, Result, Runtime, Store,
+    Recorded, Result, Runtime, Store, WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
+use crate::domain::operational::OperationalEvent;
 use crate::domain::subscription::Subscription;
 use crate::settings::StoreSettings;
 
@@ -104,8 +107,12 @@ impl Store for PostgresStore {
         answered(directory::create(&self.pools.work, subscription)).await
     }
 
-    async fn update_subscription(&self, subscription: &Subscription) -> Result<Changed> {
-        answered(directory::update(&self.pools.work, subscription)).await
+    async fn update_subscription(
+        &self,
+        subscription: &Subscription,
+        raises: Option<&OperationalEvent>,
+    ) -> Result<Changed> {
+        answered(directory::update(&self.pools.work, subscription, raises)).await
     }
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>> {
@@ -152,8 +159,14 @@ impl Store for PostgresStore {
         epoch: i64,
         id: SubscriptionId,
         breaker: &StoredBreaker,
+        raises: &[Arc<OperationalEvent>],
     ) -> Result<()> {
-        answered(record::keep_breaker(&self.pools.work, epoch, id, breaker)).await
+        let kept = record::keep_breaker(&self.pools.work, epoch, id, breaker, raises);
+        answered(kept).await
+    }
+
+    async fn waiting_events(&self, after: i64, limit: u32) -> Result<Vec<WaitingEvent>> {
+        answered(operational::waiting(&self.pools.work, after, limit)).await
     }
 
     async fn pending_subscriptions(

@@ -1,14 +1,17 @@
 //! Attempts in, deliveries moved: one statement a group.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, LazyLock};
 
 use sqlx::Row;
 use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
+use super::operational;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::delivery::AttemptRecord;
 use crate::domain::id::SubscriptionId;
+use crate::domain::operational::OperationalEvent;
 use crate::store::codec::{self, OutcomeColumns};
 use crate::store::rows::At;
 use crate::store::{RecordGroup, Recorded, Result, StoreError};
@@ -20,7 +23,9 @@ use crate::store::{RecordGroup, Recorded, Result, StoreError};
 /// The rows are asked for by `id = ANY`, and `finished_at IS NULL` stands for pending, so that
 /// the primary key is the only index that any plan can use: "pending" would let a plan made in
 /// quiet times walk the whole backlog later.
-const RECORD: &str = "
+static RECORD: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "
 WITH lease AS MATERIALIZED (SELECT epoch FROM leases WHERE partition = 0 FOR KEY SHARE),
 moved AS (
     UPDATE deliveries d
@@ -59,17 +64,32 @@ held AS (
     ON CONFLICT (subscription_id) DO UPDATE
         SET hold_until = excluded.hold_until
         WHERE old.hold_until IS NULL OR old.hold_until < excluded.hold_until
-)
-SELECT (SELECT epoch FROM lease) AS epoch, array(SELECT id FROM moved) AS moved";
+),
+{}
+SELECT (SELECT epoch FROM lease) AS epoch, array(SELECT id FROM moved) AS moved",
+        operational::waits(30, "moved")
+    )
+});
 
 /// Fenced as a record is.
-const KEEP_BREAKER: &str = "
-WITH lease AS MATERIALIZED (SELECT epoch FROM leases WHERE partition = 0 FOR KEY SHARE)
-INSERT INTO subscription_runtime (subscription_id, breaker_state, breaker_until, breaker_opened)
-SELECT $2, $3, $4, $5 FROM lease WHERE epoch = $1
-ON CONFLICT (subscription_id) DO UPDATE
-    SET breaker_state = excluded.breaker_state, breaker_until = excluded.breaker_until,
-        breaker_opened = excluded.breaker_opened";
+static KEEP_BREAKER: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "
+WITH lease AS MATERIALIZED (SELECT epoch FROM leases WHERE partition = 0 FOR KEY SHARE),
+kept AS (
+    INSERT INTO subscription_runtime (subscription_id, breaker_state, breaker_until,
+        breaker_opened)
+    SELECT $2, $3, $4, $5 FROM lease WHERE epoch = $1
+    ON CONFLICT (subscription_id) DO UPDATE
+        SET breaker_state = excluded.breaker_state, breaker_until = excluded.breaker_until,
+            breaker_opened = excluded.breaker_opened
+    RETURNING subscription_id AS id
+),
+{}
+SELECT count(*) FROM kept",
+        operational::waits(6, "kept")
+    )
+});
 
 /// Keeps where a breaker is.
 pub(super) async fn keep_breaker(
@@ -77,16 +97,17 @@ pub(super) async fn keep_breaker(
     epoch: i64,
     id: SubscriptionId,
     breaker: &StoredBreaker,
+    raises: &[Arc<OperationalEvent>],
 ) -> Result<()> {
-    let done = sqlx::query(KEEP_BREAKER)
+    let raised: Vec<_> = raises.iter().map(|event| (id.0, event.as_ref())).collect();
+    let query = sqlx::query(KEEP_BREAKER.as_str())
         .bind(epoch)
         .bind(id.0)
         .bind(breaker.state.as_str())
         .bind(breaker.until.map(At))
-        .bind(codec::count(breaker.opened_in_a_row))
-        .execute(pool)
-        .await?;
-    if done.rows_affected() == 0 {
+        .bind(codec::count(breaker.opened_in_a_row));
+    let row = operational::bind(query, &raised).fetch_one(pool).await?;
+    if row.try_get::<i64, _>(0)? == 0 {
         return Err(StoreError::Fenced);
     }
     Ok(())
@@ -102,6 +123,10 @@ pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Rec
             let settlement = record.verdict.settlement;
             settlement.state_and_due(record.delivery.due_at)
         })
+        .collect();
+    let raised: Vec<_> = records
+        .iter()
+        .filter_map(|record| Some((record.delivery.id.0, record.raises.as_deref()?)))
         .collect();
     let outcomes: Vec<_> = records.iter().copied().map(OutcomeColumns::of).collect();
     let mut holds = BTreeMap::new();
@@ -124,7 +149,7 @@ pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Rec
             column!(records, record => record.outcome.timing.$name.map(codec::micros))
         };
     }
-    let row = sqlx::query(RECORD)
+    let query = sqlx::query(RECORD.as_str())
         .bind(group.epoch)
         .bind(column!(records, record => record.id.0))
         .bind(column!(records, record => record.delivery.id.0))
@@ -153,9 +178,8 @@ pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Rec
         .bind(column!(outcomes, outcome => outcome.answer_body))
         .bind(column!(outcomes, outcome => outcome.answer_cut))
         .bind(column!(holds, (subscription, _) => subscription.0))
-        .bind(column!(holds, (_, until) => At(*until)))
-        .fetch_one(pool)
-        .await?;
+        .bind(column!(holds, (_, until) => At(*until)));
+    let row = operational::bind(query, &raised).fetch_one(pool).await?;
     if row.try_get::<Option<i64>, _>("epoch")? != Some(group.epoch) {
         return Err(StoreError::Fenced);
     }

@@ -9,11 +9,13 @@ mod bulk;
 mod connect;
 mod deliver;
 mod directory;
+mod operational;
 mod read;
 mod record;
 mod recover;
 mod rows;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,13 +26,14 @@ use self::connect::Pools;
 use super::{
     AcceptGroup, Accepted, AttemptRow, Changed, DeliveryFilter, DeliveryRow, DirectoryChanges,
     DuePage, DueRow, EventFilter, EventRow, LeaseState, Moved, Page, PageRequest, RecordGroup,
-    Recorded, Result, Runtime, Store,
+    Recorded, Result, Runtime, Store, WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
+use crate::domain::operational::OperationalEvent;
 use crate::domain::subscription::Subscription;
 use crate::settings::StoreSettings;
 
@@ -109,8 +112,12 @@ impl Store for SqliteStore {
         directory::create(&self.pools, subscription).await
     }
 
-    async fn update_subscription(&self, subscription: &Subscription) -> Result<Changed> {
-        directory::update(&self.pools, subscription).await
+    async fn update_subscription(
+        &self,
+        subscription: &Subscription,
+        raises: Option<&OperationalEvent>,
+    ) -> Result<Changed> {
+        directory::update(&self.pools, subscription, raises).await
     }
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>> {
@@ -156,8 +163,13 @@ impl Store for SqliteStore {
         epoch: i64,
         id: SubscriptionId,
         breaker: &StoredBreaker,
+        raises: &[Arc<OperationalEvent>],
     ) -> Result<()> {
-        record::keep_breaker(&self.pools, epoch, id, breaker).await
+        record::keep_breaker(&self.pools, epoch, id, breaker, raises).await
+    }
+
+    async fn waiting_events(&self, after: i64, limit: u32) -> Result<Vec<WaitingEvent>> {
+        operational::waiting(&self.pools, after, limit).await
     }
 
     async fn pending_subscriptions(
