@@ -31,6 +31,8 @@ pub enum Point {
     AfterSend,
     /// The hand-over of committed deliveries: muted rather than panicking.
     Handover,
+    /// The task that keeps a breaker, before its commit.
+    BreakerKeep,
     /// The outbox, as it handles a message.
     Outbox,
     /// The outbox's task, after it has read what waits and before that is accepted.

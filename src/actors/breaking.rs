@@ -11,13 +11,12 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::deps::Deps;
-use super::lane::Lane;
-use crate::clock;
-use crate::domain::Timestamp;
+use super::lane::{Lane, Step};
 use crate::domain::breaker::Change;
-use crate::domain::id::{EventId, SubscriptionId};
+use crate::domain::id::SubscriptionId;
 use crate::domain::operational::OperationalEvent;
 use crate::events::EngineEvent;
+use crate::faults::Point;
 use crate::store::StoreError;
 
 /// The longest pause between two tries while the database is away.
@@ -57,17 +56,17 @@ async fn keep(deps: Arc<Deps>, lane: Arc<Lane>) {
     let mut pause = Duration::from_millis(50);
     let mut warned = false;
     let mut kept = None;
-    // Made once, so that a keeping of unknown fate tells nothing twice.
-    let mut raises = Vec::new();
+    let lost = Lost(&lane);
     while let Some(to_keep) = lane.to_keep(kept) {
-        raises.extend(raised(&deps, id, &to_keep.steps));
+        let raises = raised(&deps, id, &to_keep.steps);
         let epoch = deps.ownership.epoch().unwrap_or_default();
         let breaker = &to_keep.breaker;
+        deps.faults.panic_at(Point::BreakerKeep);
         match deps.store.keep_breaker(epoch, id, breaker, &raises).await {
             // Fenced: it is the new owner's now.
             Ok(()) | Err(StoreError::Fenced) => {
                 kept = Some(to_keep.revision);
-                if !std::mem::take(&mut raises).is_empty() {
+                if !raises.is_empty() {
                     deps.outbox.look();
                 }
             }
@@ -80,21 +79,27 @@ async fn keep(deps: Arc<Deps>, lane: Arc<Lane>) {
             }
         }
     }
+    std::mem::forget(lost);
     // It may have stayed for this.
     lane.wake();
 }
 
-fn raised(
-    deps: &Deps,
-    id: SubscriptionId,
-    steps: &[(Change, Timestamp)],
-) -> Vec<Arc<OperationalEvent>> {
+/// Dropped, nobody keeps the breaker any more.
+struct Lost<'a>(&'a Lane);
+
+impl Drop for Lost<'_> {
+    fn drop(&mut self) {
+        self.0.lose_keeping();
+    }
+}
+
+/// What steps raise, the same however often it is asked.
+fn raised(deps: &Deps, id: SubscriptionId, steps: &[Step]) -> Vec<Arc<OperationalEvent>> {
     let Some(subscription) = deps.directory.get(id) else {
         return Vec::new();
     };
-    let raised = |(change, at): &(Change, Timestamp)| {
-        let event = EventId(clock::uuid());
-        OperationalEvent::of_breaker_step(event, &subscription, change, *at).map(Arc::new)
+    let raised = |step: &Step| {
+        OperationalEvent::of_breaker_step(step.event, &subscription, &step.change, step.at)
     };
-    steps.iter().filter_map(raised).collect()
+    steps.iter().filter_map(raised).map(Arc::new).collect()
 }

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ractor::ActorRef;
 
 use self::breaking::Keeping;
+pub use self::breaking::Step;
 pub use self::call::Call;
 use super::address::Address;
 use super::dispatcher::DispatcherMessage;

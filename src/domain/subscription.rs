@@ -156,21 +156,24 @@ impl Subscription {
     /// is held as a pending delivery, never forgotten. Only a deleted one gets nothing.
     pub fn wants(&self, event: &Event) -> bool {
         self.state != SubscriptionState::Deleted
-            && self.is_reached_by(event)
+            && self.is_reached_by(event.tenant.as_deref())
+            && self.may_hear(event)
             && self
                 .event_types
                 .iter()
                 .any(|pattern| pattern.matches(&event.event_type))
     }
 
-    /// An event with a tenant reaches that tenant's subscriptions, one without reaches all. What
-    /// Posthaste itself tells reaches subscriptions without a tenant, and never the one that it
-    /// is about.
-    fn is_reached_by(&self, event: &Event) -> bool {
-        if event.event_type.is_own() {
-            return self.tenant.is_none() && event.subject() != Some(self.id);
-        }
-        event.tenant.is_none() || event.tenant == self.tenant
+    /// An event with a tenant reaches that tenant's subscriptions, one without reaches all.
+    pub fn is_reached_by(&self, tenant: Option<&str>) -> bool {
+        tenant.is_none() || tenant == self.tenant.as_deref()
+    }
+
+    /// What Posthaste itself tells is for those without a tenant, and never for the one that it
+    /// is about. All else is for everybody.
+    pub fn may_hear(&self, event: &Event) -> bool {
+        let own = event.event_type.is_own();
+        !own || (self.tenant.is_none() && event.subject() != Some(self.id))
     }
 
     /// Whether it names events that Posthaste itself raises.

@@ -6,6 +6,7 @@ use super::{Lane, locked};
 use crate::clock;
 use crate::domain::Timestamp;
 use crate::domain::breaker::{Breaker, Change, StoredBreaker};
+use crate::domain::id::EventId;
 
 /// How far a breaker is kept.
 #[derive(Debug, Default)]
@@ -14,8 +15,20 @@ pub(super) struct Keeping {
     restored: bool,
     kept: u64,
     running: bool,
-    /// Taken since, and when: not yet on their way to the store.
-    steps: Vec<(Change, Timestamp)>,
+    /// Taken since.
+    steps: Vec<Step>,
+}
+
+/// A step that a breaker took.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// From where to where.
+    pub change: Change,
+    /// When.
+    pub at: Timestamp,
+    /// The id of what it raises, so that keeping it twice tells it once.
+    pub event: EventId,
+    revision: u64,
 }
 
 /// What is to be kept of a breaker.
@@ -24,8 +37,8 @@ pub struct ToKeep {
     pub revision: u64,
     /// Where it is.
     pub breaker: StoredBreaker,
-    /// The steps that led there since this was last asked.
-    pub steps: Vec<(Change, Timestamp)>,
+    /// The steps that led there from what is kept.
+    pub steps: Vec<Step>,
 }
 
 impl Lane {
@@ -40,10 +53,14 @@ impl Lane {
         step: impl FnOnce(&mut Breaker) -> (Option<Change>, T),
     ) -> (Option<Change>, T) {
         let mut keeping = locked(&self.keeping);
-        let (change, seen) = step(&mut self.breaker());
-        keeping
-            .steps
-            .extend(change.map(|change| (change, clock::now())));
+        let mut breaker = self.breaker();
+        let (change, seen) = step(&mut breaker);
+        keeping.steps.extend(change.map(|change| Step {
+            change,
+            at: clock::now(),
+            event: EventId(clock::uuid()),
+            revision: breaker.revision(),
+        }));
         (change, seen)
     }
 
@@ -68,14 +85,22 @@ impl Lane {
     /// What to keep after that revision is kept; nothing where that was the last.
     pub fn to_keep(&self, kept: Option<u64>) -> Option<ToKeep> {
         let mut keeping = locked(&self.keeping);
-        keeping.kept = kept.unwrap_or(keeping.kept);
+        if let Some(kept) = kept {
+            keeping.kept = kept;
+            keeping.steps.retain(|step| step.revision > kept);
+        }
         let breaker = self.breaker();
         keeping.running = breaker.revision() != keeping.kept;
         keeping.running.then(|| ToKeep {
             revision: breaker.revision(),
             breaker: breaker.stored(),
-            steps: std::mem::take(&mut keeping.steps),
+            steps: keeping.steps.clone(),
         })
+    }
+
+    /// Whoever kept the breaker is lost: the next look at it begins anew.
+    pub fn lose_keeping(&self) {
+        locked(&self.keeping).running = false;
     }
 
     /// Whether the breaker is being kept: until it is, another lane would take up an older one.
