@@ -102,8 +102,8 @@ impl Matched {
             return;
         }
         for one in &mut self.deliveries {
-            // An operational event may stand already, its deliveries under other ids: another
-            // owner may have accepted it. These are paged.
+            // An operational event may stand already, accepted by another owner who has moved
+            // its deliveries on since. These are paged.
             if one.event.event_type.is_own() {
                 continue;
             }
