@@ -83,6 +83,9 @@ fn raised(
     record: &AttemptRecord,
     event: Option<&LoadedEvent>,
 ) -> Option<Arc<OperationalEvent>> {
+    if !record.verdict.settlement.is_failure() {
+        return None;
+    }
     let event_type = &event?.event().event_type;
     let subscription = deps.directory.get(record.delivery.subscription_id)?;
     let (id, now) = (EventId(clock::uuid()), clock::now());

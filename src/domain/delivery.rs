@@ -186,6 +186,11 @@ pub struct Verdict {
 }
 
 impl Settlement {
+    /// Whether the delivery ends without having arrived.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::Failed | Self::Expired)
+    }
+
     /// The state and due time that follow. A final delivery keeps the due time it had.
     pub fn state_and_due(&self, due_at: Timestamp) -> (DeliveryState, Timestamp) {
         match *self {

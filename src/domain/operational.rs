@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::Timestamp;
 use super::breaker::{BreakerState, Change};
-use super::delivery::{AttemptRecord, Settlement};
+use super::delivery::AttemptRecord;
 use super::event::Event;
 use super::event_type::{EventPattern, EventType};
 use super::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
@@ -177,13 +177,9 @@ impl OperationalEvent {
         record: &AttemptRecord,
         now: Timestamp,
     ) -> Option<Self> {
-        if event_type.is_own() {
-            return None;
-        }
         let settlement = record.verdict.settlement;
-        match settlement {
-            Settlement::Failed | Settlement::Expired => {}
-            Settlement::Delivered | Settlement::RetryAt(_) => return None,
+        if event_type.is_own() || !settlement.is_failure() {
+            return None;
         }
         let (state, _) = settlement.state_and_due(record.delivery.due_at);
         let data = FailedData {

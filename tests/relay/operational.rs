@@ -414,6 +414,7 @@ mod failing_inside {
         a_group_is_lost_after_the_acceptance,
         a_recorder_that_panics_after_its_commit_tells_once,
         a_breaker_that_is_kept_at_the_fourth_try_tells_once,
+        a_subscription_that_keeps_crashing_is_told,
     );
 
     async fn what_was_not_accepted_before_the_end_is_told_by_the_next_process(profile: Profile) {
@@ -503,5 +504,26 @@ mod failing_inside {
         relay.api.settled(&listening.id).await;
         assert_eq!(relay.engine().faults().left(Point::BreakerKeep), 0);
         assert_eq!(stored(&relay.api).await.len(), 2);
+    }
+
+    async fn a_subscription_that_keeps_crashing_is_told(profile: Profile) {
+        let limit = ("POSTHASTE_ENGINE__RESTART_LIMIT", "2");
+        let relay = Relay::start_with(profile, &[limit]).await;
+        let (listener, _) = listen(&relay, &["posthaste.subscription.deactivated"]).await;
+        let receiver = Receiver::ok().await;
+        let subscribed = relay.api.subscribe(&receiver, json!({})).await;
+        let id = subscribed.id.parse().unwrap();
+        relay
+            .engine()
+            .faults()
+            .arm_for(Point::Subscription, id, u32::MAX);
+        relay.api.send("a.b", json!(1)).await;
+        let told = heard(&listener, 1).await.remove(0);
+        let data = &told["data"];
+        assert_eq!(data["subscriptionId"], subscribed.id);
+        assert_eq!(
+            (&data["state"], &data["reason"]),
+            (&json!("suspended"), &json!("crashing"))
+        );
     }
 }
