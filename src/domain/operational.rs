@@ -109,7 +109,9 @@ impl OperationalEvent {
         before: &Subscription,
         after: &Subscription,
     ) -> Option<Self> {
-        if before.state == after.state {
+        // Of what is held already, another reason is news: there may be no trial any more.
+        let reason = |of: &Subscription| of.state_change.reason.clone();
+        if before.state == after.state && reason(before) == reason(after) {
             return None;
         }
         use SubscriptionState::{Active, Deactivated, Suspended};
@@ -120,6 +122,7 @@ impl OperationalEvent {
                     about: About::of(after),
                     state: after.state.as_str(),
                     reason: after.state_change.reason.as_deref(),
+                    evidence: &after.state_change.evidence,
                     since,
                 };
                 let topic = Topic::SubscriptionDeactivated;
@@ -129,6 +132,7 @@ impl OperationalEvent {
                 let data = ReactivatedData {
                     about: About::of(after),
                     state: after.state.as_str(),
+                    by: after.state_change.by.as_str(),
                     since,
                     previous_state: before.state.as_str(),
                     held_reason: before.state_change.reason.as_deref(),
@@ -250,6 +254,7 @@ struct DeactivatedData<'a> {
     about: About,
     state: &'static str,
     reason: Option<&'a str>,
+    evidence: &'a [AttemptId],
     since: Timestamp,
 }
 
@@ -259,6 +264,7 @@ struct ReactivatedData<'a> {
     #[serde(flatten)]
     about: About,
     state: &'static str,
+    by: &'static str,
     since: Timestamp,
     previous_state: &'static str,
     held_reason: Option<&'a str>,

@@ -87,9 +87,13 @@ async fn a_receiver_that_is_gone_is_told_and_its_return(profile: Profile) {
     assert_eq!(body["timestamp"], body["data"]["since"]);
     let gone = body["data"].clone();
     let since = time(&gone, "since");
+    let answered = relay
+        .delivery_when(&event, |one| one["attempts"][0]["id"].is_string())
+        .await;
+    let attempt = &answered["attempts"][0]["id"];
     let expected = json!({
         "subscriptionId": subscribed.id, "subscriptionName": "orders", "tenant": "acme",
-        "state": "deactivated", "reason": "gone", "since": gone["since"],
+        "state": "deactivated", "reason": "gone", "evidence": [attempt], "since": gone["since"],
     });
     assert_eq!(gone, expected);
     // An event like another: stored, and its delivery with it.
@@ -111,7 +115,10 @@ async fn a_receiver_that_is_gone_is_told_and_its_return(profile: Profile) {
         (&back["state"], &back["tenant"]),
         (&json!("active"), &json!("acme"))
     );
-    assert_eq!(back["previousState"], "deactivated");
+    assert_eq!(
+        (&back["previousState"], &back["by"]),
+        (&json!("deactivated"), &json!("operator"))
+    );
     assert_eq!(
         (&back["heldReason"], &back["heldSince"]),
         (&json!("gone"), &gone["since"])

@@ -9,7 +9,7 @@ use crate::domain::id::AttemptId;
 use crate::domain::outcome::{Answer, CallResult, Failure, FailureKind, Outcome, Timing};
 use crate::domain::retry::{RetryPolicy, Schedule};
 use crate::domain::signature::SigningSecret;
-use crate::domain::subscription::StateChange;
+use crate::domain::subscription::{ChangedBy, Hold, StateChange};
 
 const SECRET: &str = "own-header-value";
 
@@ -40,9 +40,12 @@ fn subscription(patterns: &[&str]) -> Subscription {
         rate_limit: None,
         breaker: None,
         state: SubscriptionState::Active,
+        deactivation: None,
+        counted_from: at(0),
+        hold: Hold::default(),
         state_change: StateChange {
             at: at(0),
-            reason: None,
+            ..StateChange::default()
         },
         secret: SigningSecret::from_random([7; 32]),
         created_at: at(0),
@@ -76,22 +79,31 @@ fn change(before: &Subscription, after: &Subscription) -> Option<(&'static str, 
 #[test]
 fn what_a_rule_holds_is_told_and_what_it_releases() {
     let active = subscription(&["*"]);
-    let gone = active
-        .moved_to(SubscriptionState::Deactivated, Some("gone"), at(10))
-        .unwrap();
+    let why = |reason: &str| StateChange {
+        at: at(10),
+        reason: Some(reason.to_owned()),
+        by: ChangedBy::Rule,
+        evidence: vec![AttemptId(id(4))],
+    };
+    let deactivated = SubscriptionState::Deactivated;
+    let gone = active.moved_by(deactivated, why("gone")).unwrap();
     let expected = json!({
         "subscriptionId": id(1), "subscriptionName": "orders", "tenant": "acme",
-        "state": "deactivated", "reason": "gone", "since": "2025-10-26T10:00:10.000Z",
+        "state": "deactivated", "reason": "gone", "evidence": [id(4)],
+        "since": "2025-10-26T10:00:10.000Z",
     });
     let topic = "posthaste.subscription.deactivated";
-    assert_eq!(change(&active, &gone), Some((topic, expected)));
+    assert_eq!(change(&active, &gone), Some((topic, expected.clone())));
+    let failing = active.moved_by(deactivated, why("failing")).unwrap();
+    let gone_since = failing.moved_by(deactivated, why("gone")).unwrap();
+    assert_eq!(change(&failing, &gone_since), Some((topic, expected)));
 
     let back = gone
         .moved_to(SubscriptionState::Active, None, at(70))
         .unwrap();
     let expected = json!({
         "subscriptionId": id(1), "subscriptionName": "orders", "tenant": "acme",
-        "state": "active", "since": "2025-10-26T10:01:10.000Z",
+        "state": "active", "by": "operator", "since": "2025-10-26T10:01:10.000Z",
         "previousState": "deactivated", "heldReason": "gone",
         "heldSince": "2025-10-26T10:00:10.000Z",
     });
