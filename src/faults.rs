@@ -35,6 +35,14 @@ pub enum Point {
     Skipping,
     /// The hand-over of committed deliveries: muted rather than panicking.
     Handover,
+    /// The task that keeps a breaker, before its commit.
+    BreakerKeep,
+    /// The outbox, as it handles a message.
+    Outbox,
+    /// The outbox's task, after it has read what waits and before that is accepted.
+    OutboxRead,
+    /// A look into the outbox: muted rather than panicking.
+    OutboxMuted,
 }
 
 #[cfg(not(feature = "faults"))]

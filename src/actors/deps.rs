@@ -12,6 +12,7 @@ use super::backlog::Backlogs;
 use super::dispatcher::DispatcherMessage;
 use super::ingest::Ingest;
 use super::lane::Lanes;
+use super::outbox::Outbox;
 use super::progress::Progress;
 use super::pump::Doorbell;
 use super::recorder::Recorder;
@@ -64,6 +65,7 @@ pub struct Deps {
     pub(super) ingest: Arc<Ingest>,
     pub(super) recorder: Arc<Recorder>,
     pub(super) progress: Progress,
+    pub(super) outbox: Arc<Outbox>,
     pub(super) pages: Arc<Semaphore>,
     /// Attempts under way.
     pub(super) flights: TaskTracker,
@@ -96,6 +98,7 @@ impl Deps {
             ingest: Arc::new(Ingest::new(&parts.settings.events, Doorbell::new())),
             recorder: Arc::new(Recorder::new(&parts.settings.engine, Doorbell::new())),
             progress: Progress::new(),
+            outbox: Arc::new(Outbox::new(Doorbell::new())),
             pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
             flights: TaskTracker::new(),
             renewals: TaskTracker::new(),

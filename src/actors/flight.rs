@@ -15,8 +15,9 @@ use crate::delivery::deliver::{Assignment, Receiver};
 use crate::delivery::payload::LoadedEvent;
 use crate::domain::Timestamp;
 use crate::domain::breaker::{Pass, Signal};
-use crate::domain::delivery::Trigger;
-use crate::domain::id::{AttemptId, SubscriptionId};
+use crate::domain::delivery::{AttemptRecord, Trigger};
+use crate::domain::id::{AttemptId, EventId, SubscriptionId};
+use crate::domain::operational::OperationalEvent;
 use crate::store::Result;
 
 /// What lets an attempt through.
@@ -73,7 +74,8 @@ pub fn launch(
                     event,
                     receiver: Arc::clone(&receiver),
                 };
-                let record = deps.courier.deliver(&assignment).await;
+                let mut record = deps.courier.deliver(&assignment).await;
+                record.raises = raised(&deps, &record, assignment.event.as_deref());
                 // The event's memory is free before the outcome is recorded.
                 drop((assignment, item.event));
                 let verdict = &record.verdict;
@@ -103,6 +105,22 @@ pub fn launch(
         drop(call);
         drop(slot);
     });
+}
+
+/// What is told of an attempt that ends its delivery undelivered. Of an event that is stored no
+/// more nobody knows whether it was an operational one, whose failures are not told.
+fn raised(
+    deps: &Deps,
+    record: &AttemptRecord,
+    event: Option<&LoadedEvent>,
+) -> Option<Arc<OperationalEvent>> {
+    if !record.verdict.settlement.is_failure() {
+        return None;
+    }
+    let event_type = &event?.event().event_type;
+    let subscription = deps.directory.get(record.delivery.subscription_id)?;
+    let (id, now) = (EventId(clock::uuid()), clock::now());
+    OperationalEvent::of_failed_delivery(id, &subscription, event_type, record, now).map(Arc::new)
 }
 
 /// Whether the subscription still is at the address that was called: one that it has left

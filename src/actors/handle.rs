@@ -100,6 +100,7 @@ impl Relay {
     /// one committed that was.
     pub async fn subscription_changed(&self, id: SubscriptionId) {
         self.deps.feed.announce(Notice::Changed(id));
+        self.deps.outbox.look();
         if let Err(problem) = self.deps.refresh_directory().await {
             // The fence on the directory's version makes ingest fetch it before it commits, and
             // the janitor cancels what is pending of the deleted.

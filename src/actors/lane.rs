@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ractor::ActorRef;
 
 use self::breaking::Keeping;
+pub use self::breaking::Step;
 pub use self::call::Call;
 use self::showing::Showing;
 pub use self::showing::{Shown, Snapshot};

@@ -148,6 +148,8 @@ async fn act(deps: &Deps, notice: Notice) {
                 warn!(%problem, "the directory cannot be brought up to date");
             }
             deps.note_change(id);
+            // The change may have raised an event.
+            deps.outbox.look();
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Root                     one-for-one; restart budget spent → the engine fails, the process exits
 //! ├ Ingest                 group commit of events            (a Pump over the ingest queue)
 //! ├ Recorder               group commit of outcomes          (a Pump over the record queue)
+//! ├ Outbox                 hands operational events to Ingest (a Pump, the owner's)
 //! ├ Dispatcher             finds or spawns the subscriptions' actors, restarts or suspends them
 //! │  └ Subscription × N    admission, window, timer; spawned on demand, retired when idle
 //! ├ Sweeper · Janitor      self-timed
@@ -11,7 +12,8 @@
 //! └ Leases                 owns, renews, loses the deliveries (a formality in a single process)
 //! ```
 //!
-//! Role `ingest` starts Ingest and Listener only, role `deliver` all but Ingest.
+//! Role `ingest` starts Ingest and Listener only, the others all of them: one that only delivers
+//! accepts no sender's events, but its own.
 //!
 //! Actors hold nothing that a restart may not lose. What must survive them belongs to the
 //! engine: the queues of ingest and recorder, and the subscriptions' lanes ([`lane`]).
@@ -32,6 +34,7 @@ mod leases;
 mod listener;
 mod live;
 mod operate;
+mod outbox;
 mod page;
 mod progress;
 mod pump;

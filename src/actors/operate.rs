@@ -10,7 +10,8 @@ use super::deps::Deps;
 use super::dispatcher::DispatcherMessage;
 use crate::clock;
 use crate::domain::deactivation::Streak;
-use crate::domain::id::{AttemptId, SubscriptionId};
+use crate::domain::id::{AttemptId, EventId, SubscriptionId};
+use crate::domain::operational::OperationalEvent;
 use crate::domain::subscription::{
     ChangedBy, REASON_CRASHING, REASON_GONE, StateChange, Subscription, SubscriptionState,
 };
@@ -74,7 +75,12 @@ impl Deps {
             let Some(next) = change(&stored).filter(|next| *next != stored) else {
                 return Ok(None);
             };
-            if let Changed::At(version) = self.store.update_subscription(&next).await? {
+            let event = EventId(clock::uuid());
+            let raises = OperationalEvent::of_state_change(event, &stored, &next);
+            let changed = self.store.update_subscription(&next, raises.as_ref()).await;
+            // Told even where nobody knows whether it was stored.
+            self.outbox.look();
+            if let Changed::At(version) = changed? {
                 self.feed.announce(Notice::Changed(id));
                 self.refresh_directory().await?;
                 return Ok(Some(Subscription { version, ..next }));

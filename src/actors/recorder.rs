@@ -216,6 +216,12 @@ async fn record(deps: &Arc<Deps>, mut group: Group) {
     deps.faults.panic_at(Point::RecorderCommitted);
     let finished = std::mem::take(&mut group.finished);
     deps.slots.note_recorded(finished.len());
+    if finished
+        .iter()
+        .any(|finished| finished.record.raises.is_some())
+    {
+        deps.outbox.look();
+    }
     for (finished, fate) in finished.into_iter().zip(fates) {
         let record = &finished.record;
         tell(deps, record, finished.ticket.lane(), fate);

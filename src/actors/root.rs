@@ -18,6 +18,7 @@ use super::ingest::Ingest;
 use super::janitor::Janitor;
 use super::leases::Leases;
 use super::listener::Listener;
+use super::outbox::Outbox;
 use super::pump::Pump;
 use super::recorder::Recorder;
 use super::sweeper::Sweeper;
@@ -33,6 +34,8 @@ pub enum Singleton {
     Ingest,
     /// Group commit of outcomes.
     Recorder,
+    /// Acceptance of operational events.
+    Outbox,
     /// Finds or spawns the subscriptions' actors.
     Dispatcher,
     /// Looks over all subscriptions.
@@ -47,10 +50,11 @@ pub enum Singleton {
 
 impl Singleton {
     /// In the order of their start.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Dispatcher,
         Self::Recorder,
         Self::Ingest,
+        Self::Outbox,
         Self::Sweeper,
         Self::Janitor,
         Self::Listener,
@@ -60,11 +64,14 @@ impl Singleton {
     /// Whether a process of that role needs it.
     fn serves(self, role: Role) -> bool {
         match self {
-            Self::Ingest => role.accepts(),
-            Self::Listener => true,
-            Self::Recorder | Self::Dispatcher | Self::Sweeper | Self::Janitor | Self::Leases => {
-                role.delivers()
-            }
+            // Whoever delivers has operational events to accept.
+            Self::Ingest | Self::Listener => true,
+            Self::Recorder
+            | Self::Outbox
+            | Self::Dispatcher
+            | Self::Sweeper
+            | Self::Janitor
+            | Self::Leases => role.delivers(),
         }
     }
 
@@ -72,6 +79,7 @@ impl Singleton {
         match self {
             Self::Ingest => "ingest",
             Self::Recorder => "recorder",
+            Self::Outbox => "outbox",
             Self::Dispatcher => "dispatcher",
             Self::Sweeper => "sweeper",
             Self::Janitor => "janitor",
@@ -172,6 +180,7 @@ impl State {
         let id = match singleton {
             Singleton::Ingest => spawn(Pump::<Ingest>::new(), deps, root).await?,
             Singleton::Recorder => spawn(Pump::<Recorder>::new(), deps, root).await?,
+            Singleton::Outbox => spawn(Pump::<Outbox>::new(), deps, root).await?,
             Singleton::Dispatcher => spawn(Dispatcher, deps, root).await?,
             Singleton::Sweeper => spawn(Sweeper, deps, root).await?,
             Singleton::Janitor => spawn(Janitor, deps, root).await?,

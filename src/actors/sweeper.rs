@@ -130,6 +130,7 @@ async fn sweep_all(deps: &Arc<Deps>) -> Result<()> {
 }
 
 async fn sweep(deps: &Deps) -> Result<()> {
+    deps.outbox.look();
     // Changes made elsewhere, in case their notice was lost.
     if deps.store.directory_version().await? != deps.directory.version() {
         deps.refresh_directory().await?;

@@ -134,6 +134,7 @@ impl Courier {
             trigger: assignment.trigger,
             outcome,
             verdict,
+            raises: None,
         }
     }
 

@@ -5,10 +5,12 @@
 //! by a retry, which raises its round. Every move raises `version`, and is made only where the
 //! version still is the one that was read. `docs/delivery-states.md` has the picture.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Timestamp;
 use super::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
+use super::operational::OperationalEvent;
 use super::outcome::Outcome;
 use super::retry::RetryPolicy;
 
@@ -187,6 +189,11 @@ pub struct Verdict {
 }
 
 impl Settlement {
+    /// Whether the delivery ends without having arrived.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::Failed | Self::Expired)
+    }
+
     /// The state and due time that follow. A final delivery keeps the due time it had.
     pub fn state_and_due(&self, due_at: Timestamp) -> (DeliveryState, Timestamp) {
         match *self {
@@ -284,6 +291,8 @@ pub struct AttemptRecord {
     pub outcome: Outcome,
     /// What follows.
     pub verdict: Verdict,
+    /// What is told where this moves its delivery.
+    pub raises: Option<Arc<OperationalEvent>>,
 }
 
 impl AttemptRecord {

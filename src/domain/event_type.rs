@@ -86,6 +86,11 @@ impl EventType {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether Posthaste itself raises such events: no sender can.
+    pub fn is_own(&self) -> bool {
+        is_own(self.as_str())
+    }
 }
 
 impl fmt::Display for EventType {
@@ -102,7 +107,8 @@ impl fmt::Debug for EventType {
 
 /// Which event types a subscription wants: an exact type, or segments some of which are `*`.
 /// A `*` stands for one segment; as the last segment it stands for one or more. `*` alone
-/// matches every event type of senders.
+/// matches every event type of senders. Posthaste's own events are matched only by patterns that
+/// begin with their first segment.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct EventPattern(Arc<str>);
 
@@ -149,8 +155,15 @@ impl EventPattern {
             PatternShape::Exact(exact) => exact == text,
             PatternShape::Prefix(prefix) => text.len() > prefix.len() && text.starts_with(prefix),
             PatternShape::All => !is_own(text),
-            PatternShape::Mixed => !is_own(text) && self.matches_by_segment(text),
+            PatternShape::Mixed => {
+                is_own(text) == self.names_own() && self.matches_by_segment(text)
+            }
         }
+    }
+
+    /// Whether it begins with the first segment of Posthaste's own events.
+    pub fn names_own(&self) -> bool {
+        is_own(self.as_str())
     }
 
     fn matches_by_segment(&self, text: &str) -> bool {
@@ -234,6 +247,12 @@ mod tests {
             ("*.created.*", "job.created.v2", true),
             ("*.created.*", "job.created", false),
             ("*.breaker.opened", "posthaste.breaker.opened", false),
+            ("*.*.*", "posthaste.breaker.opened", false),
+            ("posthaste.*.opened", "posthaste.breaker.opened", true),
+            ("posthaste.*.opened", "posthaste.breaker.closed", false),
+            ("posthaste.*.opened", "other.breaker.opened", false),
+            ("posthaste.breaker.*", "posthaste.breaker.opened", true),
+            ("posthaste.breaker.*", "posthaste.delivery.failed", false),
         ];
         for (pattern, event_type, expected) in cases {
             assert_eq!(

@@ -240,6 +240,7 @@ impl Subscription {
     pub fn wants(&self, event: &Event) -> bool {
         self.state != SubscriptionState::Deleted
             && self.is_reached_by(event.tenant.as_deref())
+            && self.may_hear(event)
             && self
                 .event_types
                 .iter()
@@ -249,6 +250,18 @@ impl Subscription {
     /// An event with a tenant reaches that tenant's subscriptions, one without reaches all.
     pub fn is_reached_by(&self, tenant: Option<&str>) -> bool {
         tenant.is_none() || tenant == self.tenant.as_deref()
+    }
+
+    /// What Posthaste itself tells is for those without a tenant, and never for the one that it
+    /// is about. All else is for everybody.
+    pub fn may_hear(&self, event: &Event) -> bool {
+        let own = event.event_type.is_own();
+        !own || (self.tenant.is_none() && event.subject() != Some(self.id))
+    }
+
+    /// Whether it names events that Posthaste itself raises.
+    pub fn names_operational_events(&self) -> bool {
+        self.event_types.iter().any(EventPattern::names_own)
     }
 
     /// The retry policy in force. A stored policy was checked against the default of its day;

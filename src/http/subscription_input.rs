@@ -22,6 +22,7 @@ use crate::domain::breaker::BreakerPolicy;
 use crate::domain::deactivation::DeactivationPolicy;
 use crate::domain::event_type::EventPattern;
 use crate::domain::id::SubscriptionId;
+use crate::domain::operational::Topic;
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::retention::Retention;
 use crate::domain::retry::{RetryPolicy, RetryPolicySpec};
@@ -157,6 +158,7 @@ pub fn parse_new(body: &[u8], rules: Rules<'_>, seed: Seed) -> Result<Subscripti
             plain
                 .changed(input.change, seed.now)
                 .map_err(|problem| vec![Fault::new("isActive", problem.to_string())])
+                .and_then(checked_whole)
         }
         _ => Err(faults),
     }
@@ -194,6 +196,7 @@ impl SubscriptionInput {
         stored
             .changed(change, now)
             .map_err(|problem| vec![Fault::new("isActive", problem.to_string())])
+            .and_then(checked_whole)
     }
 
     fn read(fields: &mut Fields, rules: Rules<'_>) -> Self {
@@ -241,6 +244,16 @@ impl SubscriptionInput {
             secret,
         }
     }
+}
+
+/// What no field alone can tell.
+fn checked_whole(subscription: Subscription) -> Result<Subscription, Vec<Fault>> {
+    if subscription.tenant.is_some() && subscription.names_operational_events() {
+        let problem = "names events that Posthaste itself raises (posthaste.…): only a \
+                       subscription without a clientId gets them";
+        return Err(vec![Fault::new("eventTypes", problem)]);
+    }
+    Ok(subscription)
 }
 
 fn read_url(fields: &mut Fields, rules: Rules<'_>) -> Option<Url> {
@@ -306,6 +319,13 @@ fn read_patterns(fields: &mut Fields) -> Option<Vec<EventPattern>> {
         match value.as_str().map(EventPattern::parse) {
             None => fields.fault(&place, "must be a text"),
             Some(Err(problem)) => fields.fault(&place, problem.to_string()),
+            Some(Ok(pattern)) if pattern.names_own() && !Topic::any_matches(&pattern) => {
+                let topics = Topic::ALL.map(Topic::as_str).join(", ");
+                fields.fault(
+                    &place,
+                    format!("matches no event that Posthaste raises: {topics}"),
+                );
+            }
             Some(Ok(pattern)) => {
                 read += 1;
                 if !patterns.contains(&pattern) {

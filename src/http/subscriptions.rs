@@ -22,7 +22,8 @@ use super::subscription_input::{Rules, Seed, parse_change, parse_new};
 use super::subscription_view::{Defaults, SubscriptionView};
 use super::to_the_end::to_the_end;
 use crate::clock;
-use crate::domain::id::SubscriptionId;
+use crate::domain::id::{EventId, SubscriptionId};
+use crate::domain::operational::OperationalEvent;
 use crate::domain::signature::SigningSecret;
 use crate::domain::subscription::{Subscription, SubscriptionState};
 use crate::store::{Changed, StoreError};
@@ -321,7 +322,9 @@ async fn update(
         let changed = if next == stored {
             Ok(Changed::At(stored.version))
         } else {
-            app.store.update_subscription(&next).await
+            let event = EventId(clock::uuid());
+            let raises = OperationalEvent::of_state_change(event, &stored, &next);
+            app.store.update_subscription(&next, raises.as_ref()).await
         };
         // Told even where nothing changed or nobody knows whether it did: an earlier change
         // may have been stored and never told.

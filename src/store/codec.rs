@@ -15,9 +15,10 @@ use crate::domain::Timestamp;
 use crate::domain::breaker::BreakerState;
 use crate::domain::deactivation::Streak;
 use crate::domain::delivery::{AttemptRecord, DeliveryState, Trigger};
-use crate::domain::event_type::EventPattern;
+use crate::domain::event_type::{EventPattern, OWN_SEGMENT};
 use crate::domain::id::{AttemptId, SubscriptionId};
 use crate::domain::idempotency::ContentHash;
+use crate::domain::operational::OperationalEvent;
 use crate::domain::outcome::{CallResult, Header};
 use crate::domain::signature::SigningSecret;
 use crate::domain::subscription::{ChangedBy, Hold, StateChange, Subscription, SubscriptionState};
@@ -345,6 +346,18 @@ impl SubscriptionColumns {
             version: self.version,
         })
     }
+}
+
+/// How the patterns that name an operational event's kind begin in a subscription's list of
+/// patterns, which is JSON.
+pub(super) fn kind_named(event: &OperationalEvent) -> String {
+    let kind = event.event_type.as_str().split('.').nth(1);
+    format!("\"{OWN_SEGMENT}.{}.", kind.unwrap_or_default())
+}
+
+/// How those begin that name operational events of any kind.
+pub(super) fn any_kind_named() -> String {
+    format!("\"{OWN_SEGMENT}.*")
 }
 
 fn json<T: Serialize + ?Sized>(value: &T) -> Result<String> {

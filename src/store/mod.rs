@@ -18,6 +18,7 @@ use crate::domain::delivery::{AttemptRecord, PendingDelivery};
 use crate::domain::event::Event;
 use crate::domain::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
+use crate::domain::operational::OperationalEvent;
 use crate::domain::subscription::{HistoryEntry, Subscription};
 
 mod codec;
@@ -84,6 +85,14 @@ pub struct AcceptGroup {
     pub now: Timestamp,
     /// Keys taken before this moment are free again.
     pub keys_expired_before: Timestamp,
+}
+
+impl AcceptGroup {
+    /// The first event that a sender sent: unlike an operational one it is in one group only.
+    fn first_of_senders(&self) -> Option<&Event> {
+        let mut events = self.events.iter().map(AsRef::as_ref);
+        events.find(|event| !event.event_type.is_own())
+    }
 }
 
 /// What became of a group. Anything but `Committed` left nothing behind.
@@ -192,6 +201,15 @@ pub enum Recorded {
     Stale,
 }
 
+/// An operational event that waits for its acceptance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WaitingEvent {
+    /// Its place in the order in which they were raised.
+    pub seq: i64,
+    /// What it tells.
+    pub event: OperationalEvent,
+}
+
 /// What was removed for its age.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Forgotten {
@@ -280,7 +298,8 @@ pub trait Store: Send + Sync + 'static {
     /// keys count as taken by it, and where the first run was committed the answer is
     /// `Committed` even if the directory has moved since. Once a change of a subscription has
     /// been answered, no group matched against an older version is committed any more. A
-    /// delivery begins with `Progress::new()`; its time of making is the group's `now`.
+    /// delivery begins with `Progress::new()`; its time of making is the group's `now`. An
+    /// operational event waits no more once it is accepted, and may be so by several at a time.
     async fn accept(&self, group: &AcceptGroup) -> Result<Accepted>;
 
     // --- Subscribe ---
@@ -296,9 +315,14 @@ pub trait Store: Send + Sync + 'static {
 
     /// Replaces a subscription where its stored version still is `subscription.version`, and
     /// draws it a new one. `Overtaken` also where there is no such subscription. In the same
-    /// transaction a change of its state, or that its hold is full, goes into its history, and a
-    /// breaker that is open is let probe at once where a rule held it and does so no more.
-    async fn update_subscription(&self, subscription: &Subscription) -> Result<Changed>;
+    /// transaction a change of its state, or that its hold is full, goes into its history, a
+    /// breaker that is open is let probe at once where a rule held it and does so no more, and
+    /// what the change raises waits from then on.
+    async fn update_subscription(
+        &self,
+        subscription: &Subscription,
+        raises: Option<&OperationalEvent>,
+    ) -> Result<Changed>;
 
     /// One subscription as it stands, deleted ones included.
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>>;
@@ -337,20 +361,29 @@ pub trait Store: Send + Sync + 'static {
     // --- Record ---
 
     /// Inserts the attempts and moves the deliveries in one commit, and notes the holds that
-    /// the receivers asked for, what failed last and since the last success, and when a deactivated one was
-    /// tried. Answers for each record, in order. `Fenced` where the epoch is
+    /// the receivers asked for, what failed last and since the last success, and when a deactivated
+    /// one was tried. What a record raises waits where it moved its delivery. Answers for each
+    /// record, in order. `Fenced` where the epoch is
     /// not the lease's any more: then the attempts are stored as stale and nothing moved. A
     /// takeover of the lease waits for groups that are being recorded.
     async fn record(&self, group: &RecordGroup) -> Result<Vec<Recorded>>;
 
-    /// Keeps where a subscription's breaker is. `Fenced` where the epoch is not the lease's any
-    /// more: then nothing is kept.
+    /// Keeps where a subscription's breaker is, and what its steps raise. `Fenced` where the
+    /// epoch is not the lease's any more: then nothing is kept.
     async fn keep_breaker(
         &self,
         epoch: i64,
         id: SubscriptionId,
         breaker: &StoredBreaker,
+        raises: &[Arc<OperationalEvent>],
     ) -> Result<()>;
+
+    // --- Tell ---
+
+    /// Operational events that wait for their acceptance, in the order they were raised, after
+    /// `after`, at most `limit`. One waits only where, as it was raised, a subscription without a
+    /// tenant named its kind: the second segment of its type, or any.
+    async fn waiting_events(&self, after: i64, limit: u32) -> Result<Vec<WaitingEvent>>;
 
     // --- Recover ---
 

@@ -86,12 +86,13 @@ macro_rules! row_readers {
         use crate::domain::event_type::EventType;
         use crate::domain::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
         use crate::domain::idempotency::{KeyName, KnownKey};
+        use crate::domain::operational::OperationalEvent;
         use crate::domain::outcome::Timing;
         use crate::domain::subscription::{HistoryEntry, StateChange, Subscription};
         use crate::store::codec::{self, SubscriptionColumns};
         use crate::store::rows::At;
         use crate::store::{
-            AttemptRow, DeliveryRow, DueRow, LastFailure, Result, Runtime, Standing,
+            AttemptRow, DeliveryRow, DueRow, LastFailure, Result, Runtime, Standing, WaitingEvent,
         };
 
         fn at(row: &$row, column: &str) -> Result<Timestamp> {
@@ -286,6 +287,20 @@ macro_rules! row_readers {
                 version: row.try_get("version")?,
             }
             .into_subscription()
+        }
+
+        pub(super) fn waiting_event(row: &$row) -> Result<WaitingEvent> {
+            let event_type: String = row.try_get("event_type")?;
+            Ok(WaitingEvent {
+                seq: row.try_get("seq")?,
+                event: OperationalEvent {
+                    id: EventId(row.try_get("id")?),
+                    event_type: EventType::from_stored(&event_type),
+                    subscription_id: SubscriptionId(row.try_get("subscription_id")?),
+                    occurred_at: at(row, "occurred_at")?,
+                    payload: row.try_get::<Vec<u8>, _>("payload")?.into(),
+                },
+            })
         }
 
         pub(super) fn known_key(row: &$row) -> Result<KnownKey> {

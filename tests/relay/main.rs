@@ -20,6 +20,7 @@ mod idempotency;
 mod killing;
 mod limits;
 mod lost_notices;
+mod operational;
 mod overtaken;
 #[cfg(feature = "faults")]
 mod panics;

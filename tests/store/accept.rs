@@ -348,7 +348,8 @@ async fn nothing_is_accepted_against_a_directory_that_has_changed(bed: Bed) {
     let mut stood = Vec::new();
     for n in 0..CHANGES {
         edited.name = n.to_string();
-        let Changed::At(version) = bed.store.update_subscription(&edited).await.unwrap() else {
+        let Changed::At(version) = bed.store.update_subscription(&edited, None).await.unwrap()
+        else {
             panic!("there is one editor");
         };
         edited.version = version;

@@ -36,7 +36,10 @@ async fn where_a_breaker_is_is_kept_beside_the_hold(bed: Bed) {
         breaker(BreakerState::Open, Some(90), 2),
         breaker(BreakerState::Closed, None, 0),
     ] {
-        store.keep_breaker(bed.epoch, to, &breaker).await.unwrap();
+        store
+            .keep_breaker(bed.epoch, to, &breaker, &[])
+            .await
+            .unwrap();
         let runtime = store.runtime(to).await.unwrap();
         assert_eq!((runtime.hold_until, runtime.breaker), (None, Some(breaker)));
     }
@@ -45,7 +48,7 @@ async fn where_a_breaker_is_is_kept_beside_the_hold(bed: Bed) {
     let held = outcome(CallResult::Answer(answer(503, Some(90))));
     recorded(store, bed.epoch, record_of(delivery, held)).await;
     let open = breaker(BreakerState::Open, Some(30), 1);
-    store.keep_breaker(bed.epoch, to, &open).await.unwrap();
+    store.keep_breaker(bed.epoch, to, &open, &[]).await.unwrap();
     let expected = Runtime {
         hold_until: Some(at(92)),
         breaker: Some(open),
@@ -59,7 +62,7 @@ async fn a_breaker_is_kept_by_the_owner_alone(bed: Bed) {
     let store = &*bed.store;
     let to = subscribe(store, "a").await.id;
     let open = breaker(BreakerState::Open, Some(30), 1);
-    let fenced = store.keep_breaker(bed.epoch - 1, to, &open).await;
+    let fenced = store.keep_breaker(bed.epoch - 1, to, &open, &[]).await;
     assert!(matches!(fenced, Err(StoreError::Fenced)), "{fenced:?}");
     assert_eq!(store.runtime(to).await.unwrap(), Runtime::default());
 }
@@ -101,7 +104,7 @@ async fn a_cool_down_that_ends_first_counts_as_due(bed: Bed) {
     group.deliveries[0].due_at = at(60);
     assert_eq!(store.accept(&group).await.unwrap(), Accepted::Committed);
     let due = async |kept: StoredBreaker| {
-        store.keep_breaker(bed.epoch, to, &kept).await.unwrap();
+        store.keep_breaker(bed.epoch, to, &kept, &[]).await.unwrap();
         store.pending_subscriptions(None, 10).await.unwrap()
     };
     let open = |until| breaker(BreakerState::Open, Some(until), 1);

@@ -64,7 +64,7 @@ async fn every_field_of_a_subscription_is_kept(bed: Bed) {
     let mut bare = subscription("bare");
     bare.id = full.id;
     bare.version = full.version;
-    let Changed::At(version) = store.update_subscription(&bare).await.unwrap() else {
+    let Changed::At(version) = store.update_subscription(&bare, None).await.unwrap() else {
         panic!("it is as it was read");
     };
     bare.version = version;
@@ -103,13 +103,13 @@ async fn a_lost_update_is_refused(bed: Bed) {
     let mut late = old.clone();
     late.name = "late".to_owned();
     assert_eq!(
-        store.update_subscription(&late).await.unwrap(),
+        store.update_subscription(&late, None).await.unwrap(),
         Changed::Overtaken
     );
     assert_eq!(store.subscription(old.id).await.unwrap(), Some(new));
     let nobody = subscription("nobody");
     assert_eq!(
-        store.update_subscription(&nobody).await.unwrap(),
+        store.update_subscription(&nobody, None).await.unwrap(),
         Changed::Overtaken
     );
 }
@@ -119,7 +119,7 @@ async fn of_many_editors_one_wins(bed: Bed) {
     let runs = (0..20).map(|n| {
         let (store, mut new) = (bed.store.clone(), old.clone());
         new.name = n.to_string();
-        tokio::spawn(async move { store.update_subscription(&new).await.unwrap() })
+        tokio::spawn(async move { store.update_subscription(&new, None).await.unwrap() })
     });
     let fates: Vec<_> = join_all(runs)
         .await

@@ -32,7 +32,7 @@ on_both_stores!(
 );
 
 async fn changed(store: &dyn Store, next: &Subscription) -> Subscription {
-    match store.update_subscription(next).await.unwrap() {
+    match store.update_subscription(next, None).await.unwrap() {
         Changed::At(version) => Subscription {
             version,
             ..next.clone()
@@ -306,7 +306,7 @@ async fn every_change_of_a_state_is_kept(bed: Bed) {
         .moved_to(SubscriptionState::Deleted, None, at(6))
         .unwrap();
     assert_eq!(
-        store.update_subscription(&late).await.unwrap(),
+        store.update_subscription(&late, None).await.unwrap(),
         Changed::Overtaken
     );
     let deleted = move_to(store, &active, SubscriptionState::Deleted).await;
@@ -420,7 +420,10 @@ async fn a_reactivated_breaker_may_probe_at_once(bed: Bed) {
     let paused = subscribe(store, "paused").await;
     let held = subscribe(store, "held").await;
     for one in [&paused, &held] {
-        store.keep_breaker(bed.epoch, one.id, &open).await.unwrap();
+        store
+            .keep_breaker(bed.epoch, one.id, &open, &[])
+            .await
+            .unwrap();
     }
     let held = deactivated(store, &held, 1).await;
     let paused = move_to(store, &paused, SubscriptionState::Paused).await;

@@ -14,6 +14,7 @@ mod directory;
 mod hold;
 mod lists;
 mod migrations;
+mod operational;
 mod postgres;
 mod record;
 mod recover;

@@ -95,7 +95,7 @@ pub async fn move_to(
     state: SubscriptionState,
 ) -> Subscription {
     let mut new = old.moved_to(state, None, at(1)).unwrap();
-    match store.update_subscription(&new).await.unwrap() {
+    match store.update_subscription(&new, None).await.unwrap() {
         Changed::At(version) => new.version = version,
         Changed::Overtaken => panic!("nobody else changes it"),
     }
@@ -184,6 +184,7 @@ pub fn record_of(delivery: PendingDelivery, outcome: Outcome) -> AttemptRecord {
         trigger: Trigger::Schedule,
         outcome,
         verdict,
+        raises: None,
     }
 }
 

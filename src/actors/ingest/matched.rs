@@ -110,6 +110,11 @@ impl Matched {
             return;
         }
         for one in &mut self.deliveries {
+            // An operational event may stand already, accepted by another owner who has moved
+            // its deliveries on since. These are paged.
+            if one.event.event_type.is_own() {
+                continue;
+            }
             if one.subscription.state.delivers() {
                 one.reservation = deps
                     .lanes

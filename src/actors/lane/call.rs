@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::Lane;
 use crate::domain::Timestamp;
-use crate::domain::breaker::{Change, Pass, Signal};
+use crate::domain::breaker::{Breaker, Change, Pass, Signal};
 use crate::domain::delivery::Verdict;
 use crate::domain::id::AttemptId;
 
@@ -35,7 +35,8 @@ impl Call {
     /// Tells the breaker what the call says about the receiver.
     pub fn judge(&mut self, signal: Signal, now: Timestamp, chance: f64) -> Option<Change> {
         let pass = self.pass.take()?;
-        self.lane.breaker().note(pass, signal, now, chance)
+        let step = |breaker: &mut Breaker| (breaker.note(pass, signal, now, chance), ());
+        self.lane.step(step).0
     }
 }
 

@@ -24,21 +24,19 @@ impl State {
             let reactivated = known.is_held_by_rule() && subscription.state.delivers();
             reactivated || known.url != subscription.url
         });
-        let change = {
-            let mut breaker = self.lane.breaker();
+        let (change, ()) = self.lane.step(|breaker| {
             breaker.configure(policy, self.bound(subscription));
-            if moved { breaker.probe_now() } else { None }
-        };
+            (if moved { breaker.probe_now() } else { None }, ())
+        });
         breaking::note(&self.deps, &self.lane, change);
     }
 
     /// What the breaker allows now. Where it took a step, what was paged before it is dropped.
     pub(super) fn gate(&mut self, now: Timestamp) -> Gate {
-        let (change, gate, revision) = {
-            let mut breaker = self.lane.breaker();
+        let (change, (gate, revision)) = self.lane.step(|breaker| {
             let change = breaker.tick(now);
-            (change, breaker.gate(), breaker.revision())
-        };
+            (change, (breaker.gate(), breaker.revision()))
+        });
         if self.breaker_seen != Some(revision) {
             self.breaker_seen = Some(revision);
             self.lane.window().flush();

@@ -164,6 +164,14 @@ fn every_fault_is_named_with_its_path() {
             "eventTypes[1] must be segments",
         ),
         (json!({"eventTypes": [1]}), "eventTypes[0] must be a text"),
+        (
+            json!({"eventTypes": ["*", "posthaste.breaker.open"]}),
+            "eventTypes[1] matches no event that Posthaste raises: posthaste.subscription.deact",
+        ),
+        (
+            json!({"eventTypes": ["posthaste.*"], "clientId": "acme"}),
+            "eventTypes names events that Posthaste itself raises",
+        ),
         (json!({"headers": []}), "headers must be an object"),
         (json!({"headers": {"Host": "x"}}), "headers.Host cannot be"),
         (json!({"headers": {"a": MASK}}), "headers.a is masked"),
@@ -321,4 +329,21 @@ proptest! {
         let _ = new(body_with(json!({"timeoutMs": number, "retryPolicy": {"factor": number}})));
         let _ = new(body_with(json!({"rateLimit": {"limit": number}, text: number})));
     }
+}
+
+#[test]
+fn operational_events_are_named_only_without_a_tenant() {
+    let own = json!(["*", "posthaste.delivery.failed", "posthaste.*.closed"]);
+    let admin = stored(json!({"eventTypes": own}));
+    assert!(admin.names_operational_events());
+    let tenants = stored(json!({"clientId": "acme"}));
+    for (before, change) in [
+        (&admin, json!({"clientId": "acme"})),
+        (&tenants, json!({"eventTypes": own})),
+    ] {
+        let faults = changed(before, change).unwrap_err();
+        assert_eq!(faults[0].path, "eventTypes", "{faults:?}");
+    }
+    let both = json!({"eventTypes": own, "clientId": null});
+    assert!(changed(&tenants, both).is_ok());
 }

@@ -68,6 +68,10 @@ new_deliveries AS (
     WHERE (SELECT current AND free FROM clear)
     ORDER BY d.place
     ON CONFLICT DO NOTHING
+),
+told AS (
+    DELETE FROM operational_events
+    WHERE id = ANY($24) AND (SELECT current AND free FROM clear)
 )
 SELECT current, free FROM clear";
 
@@ -87,10 +91,11 @@ pub(super) async fn accept(pool: &PgPool, group: &AcceptGroup) -> Result<Accepte
         accepted
     };
     // Seen from here a run of unknown fate may have been committed before the directory moved:
-    // a group is committed whole, so its first event tells. A change of the directory waits
+    // a group is committed whole, so its first event tells: of a sender's, because an
+    // operational one may have been accepted by somebody else. A change of the directory waits
     // for such a run to end, so asking after it cannot be too early.
     if let (Accepted::DirectoryMoved | Accepted::KeyTaken, Some(first)) =
-        (accepted, group.events.first())
+        (accepted, group.first_of_senders())
         && event_exists(pool, first.id).await?
     {
         return Ok(Accepted::Committed);
@@ -115,6 +120,9 @@ async fn insert<'e>(
         .iter()
         .map(|key| codec::tenant_key(key.name.tenant.as_deref()))
         .collect();
+
+    let own = events.iter().filter(|event| event.event_type.is_own());
+    let told: Vec<Uuid> = own.map(|event| event.id.0).collect();
 
     macro_rules! column {
         ($rows:expr, $row:ident => $value:expr) => {
@@ -146,6 +154,7 @@ async fn insert<'e>(
         .bind(column!(deliveries, delivery =>
             bytes.get(&delivery.event_id).copied().unwrap_or(0)))
         .bind(i64::try_from(group.deliveries.len()).unwrap_or(i64::MAX))
+        .bind(told)
         .fetch_one(executor)
         .await?;
     let (current, free): (bool, bool) = (row.try_get("current")?, row.try_get("free")?);

@@ -1,12 +1,15 @@
 //! Subscriptions. Every change raises the directory's version in its own statement.
 
+use std::sync::LazyLock;
+
 use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgPool, Postgres};
 use sqlx::query::Query;
 use uuid::Uuid;
 
-use super::rows;
+use super::{operational, rows};
 use crate::domain::id::SubscriptionId;
+use crate::domain::operational::OperationalEvent;
 use crate::domain::subscription::Subscription;
 use crate::store::codec::SubscriptionColumns;
 use crate::store::rows::At;
@@ -39,7 +42,9 @@ SELECT version FROM made";
 /// Where the guard fails only after the version was raised, the version is raised for nothing:
 /// readers of the directory then find no change behind it. `old` is of the statement's snapshot,
 /// and where the guard holds the row has not changed since.
-const UPDATE: &str = "
+static UPDATE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "
 WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock(1886352244, 1)),
 raised AS (
     UPDATE directory SET version = directory.version + 1 FROM gate
@@ -90,8 +95,12 @@ probed AS (
     FROM new, old
     WHERE subscription_id = new.id AND breaker_state = 'open'
         AND old.state IN ('deactivated', 'suspended') AND new.state = 'active'
-)
-SELECT version FROM new";
+),
+{}
+SELECT version FROM new",
+        operational::waits(26, "new")
+    )
+});
 
 fn bound(sql: &'static str, columns: SubscriptionColumns) -> Query<'static, Postgres, PgArguments> {
     sqlx::query(sql)
@@ -129,11 +138,20 @@ pub(super) async fn create(pool: &PgPool, subscription: &Subscription) -> Result
 }
 
 /// Replaces a subscription that is still as it was read.
-pub(super) async fn update(pool: &PgPool, subscription: &Subscription) -> Result<Changed> {
-    let row = bound(UPDATE, SubscriptionColumns::of(subscription)?)
+pub(super) async fn update(
+    pool: &PgPool,
+    subscription: &Subscription,
+    raises: Option<&OperationalEvent>,
+) -> Result<Changed> {
+    let raised: Vec<_> = raises
+        .map(|event| (subscription.id.0, event))
+        .into_iter()
+        .collect();
+    let query = bound(&UPDATE, SubscriptionColumns::of(subscription)?)
         .bind(subscription.version)
         // Of what stood before: with this change it is one more.
-        .bind(MOST_HISTORY - 1)
+        .bind(MOST_HISTORY - 1);
+    let row = operational::bind(query, &raised)
         .fetch_optional(pool)
         .await?;
     Ok(match row {

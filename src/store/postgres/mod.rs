@@ -9,12 +9,14 @@ mod deliver;
 mod directory;
 mod forget;
 mod hold;
+mod operational;
 mod partitions;
 mod read;
 mod record;
 mod recover;
 mod rows;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,13 +27,14 @@ use self::connect::{Pools, answered};
 use super::{
     AcceptGroup, Accepted, AttemptRow, Changed, DeliveryFilter, DeliveryRow, DirectoryChanges,
     DuePage, DueRow, Ending, EventFilter, EventRow, Forgotten, ForgottenAnswers, LeaseState, Moved,
-    Page, PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store,
+    Page, PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store, WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
+use crate::domain::operational::OperationalEvent;
 use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::settings::StoreSettings;
 
@@ -107,8 +110,12 @@ impl Store for PostgresStore {
         answered(directory::create(&self.pools.work, subscription)).await
     }
 
-    async fn update_subscription(&self, subscription: &Subscription) -> Result<Changed> {
-        answered(directory::update(&self.pools.work, subscription)).await
+    async fn update_subscription(
+        &self,
+        subscription: &Subscription,
+        raises: Option<&OperationalEvent>,
+    ) -> Result<Changed> {
+        answered(directory::update(&self.pools.work, subscription, raises)).await
     }
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>> {
@@ -159,8 +166,14 @@ impl Store for PostgresStore {
         epoch: i64,
         id: SubscriptionId,
         breaker: &StoredBreaker,
+        raises: &[Arc<OperationalEvent>],
     ) -> Result<()> {
-        answered(record::keep_breaker(&self.pools.work, epoch, id, breaker)).await
+        let kept = record::keep_breaker(&self.pools.work, epoch, id, breaker, raises);
+        answered(kept).await
+    }
+
+    async fn waiting_events(&self, after: i64, limit: u32) -> Result<Vec<WaitingEvent>> {
+        answered(operational::waiting(&self.pools.work, after, limit)).await
     }
 
     async fn pending_subscriptions(

@@ -1,14 +1,17 @@
 //! Attempts in, deliveries moved: one statement a group.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, LazyLock};
 
 use sqlx::Row;
 use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
+use super::operational;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::delivery::AttemptRecord;
 use crate::domain::id::SubscriptionId;
+use crate::domain::operational::OperationalEvent;
 use crate::store::codec::{self, Learnt, OutcomeColumns};
 use crate::store::rows::At;
 use crate::store::{RecordGroup, Recorded, Result, StoreError};
@@ -21,7 +24,9 @@ use crate::store::{RecordGroup, Recorded, Result, StoreError};
 /// would not. The rows are asked for by `id = ANY`, and `finished_at IS NULL` stands for pending, so that
 /// the primary key is the only index that any plan can use: "pending" would let a plan made in
 /// quiet times walk the whole backlog later.
-const RECORD: &str = "
+static RECORD: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "
 WITH lease AS MATERIALIZED (SELECT epoch FROM leases WHERE partition = 0 FOR KEY SHARE),
 moved AS (
     UPDATE deliveries d
@@ -78,17 +83,32 @@ learnt AS (
             error_delivery = coalesce(excluded.error_delivery, old.error_delivery),
             error_attempt = coalesce(excluded.error_attempt, old.error_attempt),
             error_at = coalesce(excluded.error_at, old.error_at)
-)
-SELECT (SELECT epoch FROM lease) AS epoch, array(SELECT id FROM moved) AS moved";
+),
+{}
+SELECT (SELECT epoch FROM lease) AS epoch, array(SELECT id FROM moved) AS moved",
+        operational::waits(43, "moved")
+    )
+});
 
 /// Fenced as a record is.
-const KEEP_BREAKER: &str = "
-WITH lease AS MATERIALIZED (SELECT epoch FROM leases WHERE partition = 0 FOR KEY SHARE)
-INSERT INTO subscription_runtime (subscription_id, breaker_state, breaker_until, breaker_opened)
-SELECT $2, $3, $4, $5 FROM lease WHERE epoch = $1
-ON CONFLICT (subscription_id) DO UPDATE
-    SET breaker_state = excluded.breaker_state, breaker_until = excluded.breaker_until,
-        breaker_opened = excluded.breaker_opened";
+static KEEP_BREAKER: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "
+WITH lease AS MATERIALIZED (SELECT epoch FROM leases WHERE partition = 0 FOR KEY SHARE),
+kept AS (
+    INSERT INTO subscription_runtime (subscription_id, breaker_state, breaker_until,
+        breaker_opened)
+    SELECT $2, $3, $4, $5 FROM lease WHERE epoch = $1
+    ON CONFLICT (subscription_id) DO UPDATE
+        SET breaker_state = excluded.breaker_state, breaker_until = excluded.breaker_until,
+            breaker_opened = excluded.breaker_opened
+    RETURNING subscription_id AS id
+),
+{}
+SELECT count(*) FROM kept",
+        operational::waits(6, "kept")
+    )
+});
 
 /// Keeps where a breaker is.
 pub(super) async fn keep_breaker(
@@ -96,16 +116,17 @@ pub(super) async fn keep_breaker(
     epoch: i64,
     id: SubscriptionId,
     breaker: &StoredBreaker,
+    raises: &[Arc<OperationalEvent>],
 ) -> Result<()> {
-    let done = sqlx::query(KEEP_BREAKER)
+    let raised: Vec<_> = raises.iter().map(|event| (id.0, event.as_ref())).collect();
+    let query = sqlx::query(KEEP_BREAKER.as_str())
         .bind(epoch)
         .bind(id.0)
         .bind(breaker.state.as_str())
         .bind(breaker.until.map(At))
-        .bind(codec::count(breaker.opened_in_a_row))
-        .execute(pool)
-        .await?;
-    if done.rows_affected() == 0 {
+        .bind(codec::count(breaker.opened_in_a_row));
+    let row = operational::bind(query, &raised).fetch_one(pool).await?;
+    if row.try_get::<i64, _>(0)? == 0 {
         return Err(StoreError::Fenced);
     }
     Ok(())
@@ -123,6 +144,10 @@ pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Rec
             settlement.state_and_due(record.delivery.due_at)
         })
         .collect();
+    let raised: Vec<_> = records
+        .iter()
+        .filter_map(|record| Some((record.delivery.id.0, record.raises.as_deref()?)))
+        .collect();
     let outcomes: Vec<_> = records.iter().copied().map(OutcomeColumns::of).collect();
     let learnt = Learnt::of(group)?;
 
@@ -136,7 +161,7 @@ pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Rec
             column!(records, record => record.outcome.timing.$name.map(codec::micros))
         };
     }
-    let row = sqlx::query(RECORD)
+    let query = sqlx::query(RECORD.as_str())
         .bind(group.epoch)
         .bind(column!(records, record => record.id.0))
         .bind(column!(records, record => record.delivery.id.0))
@@ -179,9 +204,8 @@ pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Rec
         .bind(column!(learnt, one =>
             one.failure.and_then(|record| record.outcome.error_kind())))
         .bind(column!(learnt, one => one.failure.map(|record| record.delivery.id.0)))
-        .bind(column!(learnt, one => one.failure.map(|record| record.id.0)))
-        .fetch_one(pool)
-        .await?;
+        .bind(column!(learnt, one => one.failure.map(|record| record.id.0)));
+    let row = operational::bind(query, &raised).fetch_one(pool).await?;
     if row.try_get::<Option<i64>, _>("epoch")? != Some(group.epoch) {
         return Err(StoreError::Fenced);
     }

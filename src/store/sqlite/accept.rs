@@ -7,7 +7,7 @@ use sqlx::SqliteConnection;
 
 use super::bulk::Bulk;
 use super::connect::Pools;
-use super::rows;
+use super::{operational, rows};
 use crate::domain::Timestamp;
 use crate::domain::delivery::{DeliveryState, PendingDelivery};
 use crate::domain::id::EventId;
@@ -55,13 +55,19 @@ pub(super) async fn accept(pools: &Pools, group: &AcceptGroup) -> Result<Accepte
     };
     if accepted == Accepted::Committed {
         insert(&mut transaction, group).await?;
+        let own = group
+            .events
+            .iter()
+            .filter(|event| event.event_type.is_own());
+        operational::wait_no_more(&mut transaction, own.map(AsRef::as_ref)).await?;
         transaction.commit().await?;
         return Ok(accepted);
     }
     transaction.rollback().await?;
     // A run of unknown fate may have been committed before the directory moved: a group is
-    // committed whole, so its first event tells.
-    match group.events.first() {
+    // committed whole, so its first event tells: of a sender's, because an operational one may
+    // have been accepted by somebody else.
+    match group.first_of_senders() {
         Some(first) if event_exists(pools, first.id).await? => Ok(Accepted::Committed),
         _ => Ok(accepted),
     }

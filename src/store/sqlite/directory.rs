@@ -6,8 +6,9 @@ use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use super::connect::Pools;
-use super::rows;
+use super::{operational, rows};
 use crate::domain::id::SubscriptionId;
+use crate::domain::operational::OperationalEvent;
 use crate::domain::subscription::Subscription;
 use crate::store::codec::SubscriptionColumns;
 use crate::store::rows::At;
@@ -108,7 +109,11 @@ pub(super) async fn create(pools: &Pools, subscription: &Subscription) -> Result
 }
 
 /// Replaces a subscription that is still as it was read.
-pub(super) async fn update(pools: &Pools, subscription: &Subscription) -> Result<Changed> {
+pub(super) async fn update(
+    pools: &Pools,
+    subscription: &Subscription,
+    raises: Option<&OperationalEvent>,
+) -> Result<Changed> {
     let mut transaction = pools.write().await?;
     let before: Option<Before> = sqlx::query_as(BEFORE)
         .bind(subscription.id.0)
@@ -126,6 +131,9 @@ pub(super) async fn update(pools: &Pools, subscription: &Subscription) -> Result
         .execute(&mut *transaction)
         .await?;
     note(&mut transaction, subscription.id, before).await?;
+    if let Some(event) = raises {
+        operational::wait(&mut transaction, event).await?;
+    }
     transaction.commit().await?;
     Ok(Changed::At(version))
 }

@@ -11,11 +11,13 @@ mod deliver;
 mod directory;
 mod forget;
 mod hold;
+mod operational;
 mod read;
 mod record;
 mod recover;
 mod rows;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,13 +28,14 @@ use self::connect::Pools;
 use super::{
     AcceptGroup, Accepted, AttemptRow, Changed, DeliveryFilter, DeliveryRow, DirectoryChanges,
     DuePage, DueRow, Ending, EventFilter, EventRow, Forgotten, ForgottenAnswers, LeaseState, Moved,
-    Page, PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store,
+    Page, PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store, WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
+use crate::domain::operational::OperationalEvent;
 use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::settings::StoreSettings;
 
@@ -111,8 +114,12 @@ impl Store for SqliteStore {
         directory::create(&self.pools, subscription).await
     }
 
-    async fn update_subscription(&self, subscription: &Subscription) -> Result<Changed> {
-        directory::update(&self.pools, subscription).await
+    async fn update_subscription(
+        &self,
+        subscription: &Subscription,
+        raises: Option<&OperationalEvent>,
+    ) -> Result<Changed> {
+        directory::update(&self.pools, subscription, raises).await
     }
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>> {
@@ -162,8 +169,13 @@ impl Store for SqliteStore {
         epoch: i64,
         id: SubscriptionId,
         breaker: &StoredBreaker,
+        raises: &[Arc<OperationalEvent>],
     ) -> Result<()> {
-        record::keep_breaker(&self.pools, epoch, id, breaker).await
+        record::keep_breaker(&self.pools, epoch, id, breaker, raises).await
+    }
+
+    async fn waiting_events(&self, after: i64, limit: u32) -> Result<Vec<WaitingEvent>> {
+        operational::waiting(&self.pools, after, limit).await
     }
 
     async fn pending_subscriptions(

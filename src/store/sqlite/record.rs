@@ -1,16 +1,18 @@
 //! Attempts in, deliveries moved: one transaction a group.
 
 use std::collections::HashSet;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use super::bulk::Bulk;
 use super::connect::Pools;
+use super::operational;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::delivery::AttemptRecord;
 use crate::domain::id::SubscriptionId;
+use crate::domain::operational::OperationalEvent;
 use crate::store::codec::{self, Learnt, OutcomeColumns};
 use crate::store::rows::At;
 use crate::store::{RecordGroup, Recorded, Result, StoreError};
@@ -94,6 +96,12 @@ pub(super) async fn record(pools: &Pools, group: &RecordGroup) -> Result<Vec<Rec
     }
     log_attempts(&mut transaction, group, &fates).await?;
     if owned {
+        for record in &group.records {
+            let moves = moved.contains(&record.delivery.id.0);
+            if let Some(event) = record.raises.as_ref().filter(|_| moves) {
+                operational::wait(&mut transaction, event).await?;
+            }
+        }
         for one in Learnt::of(group)? {
             let streak = one.streak;
             sqlx::query(LEARN)
@@ -134,6 +142,7 @@ pub(super) async fn keep_breaker(
     epoch: i64,
     id: SubscriptionId,
     breaker: &StoredBreaker,
+    raises: &[Arc<OperationalEvent>],
 ) -> Result<()> {
     let mut transaction = pools.write().await?;
     let done = sqlx::query(KEEP_BREAKER)
@@ -144,11 +153,14 @@ pub(super) async fn keep_breaker(
         .bind(codec::count(breaker.opened_in_a_row))
         .execute(&mut *transaction)
         .await?;
-    transaction.commit().await?;
     if done.rows_affected() == 0 {
+        transaction.rollback().await?;
         return Err(StoreError::Fenced);
     }
-    Ok(())
+    for event in raises {
+        operational::wait(&mut transaction, event).await?;
+    }
+    Ok(transaction.commit().await?)
 }
 
 async fn move_deliveries(
