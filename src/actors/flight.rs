@@ -47,6 +47,7 @@ pub fn launch(
                     trigger,
                     event,
                     receiver: Arc::clone(&receiver),
+                    in_line: item.line.is_some(),
                 };
                 let record = deps.courier.deliver(&assignment).await;
                 // The event's memory is free before the outcome is recorded.

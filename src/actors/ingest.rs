@@ -124,6 +124,7 @@ async fn attempt(deps: &Deps, group: &mut Group) -> Result<Attempt, StoreError> 
         keys: new_keys(&fresh),
         events: fresh.iter().map(|new| Arc::clone(&new.event)).collect(),
         deliveries: matched.deliveries.iter().map(|one| one.delivery).collect(),
+        ordered: matched.ordered(),
         now,
         keys_expired_before,
     };

@@ -22,8 +22,9 @@ use super::subscription::SubscriptionMessage;
 use crate::delivery::payload::LoadedEvent;
 use crate::domain::Timestamp;
 use crate::domain::breaker::{Breaker, BreakerPolicy};
-use crate::domain::delivery::{PendingDelivery, Verdict};
+use crate::domain::delivery::{AttemptRecord, PendingDelivery, Verdict};
 use crate::domain::id::{DeliveryId, SubscriptionId};
+use crate::domain::ordering::Line;
 use crate::domain::window::{Waiting, Window};
 
 /// A delivery that waits for its attempt, with its event where memory allowed.
@@ -33,11 +34,17 @@ pub struct WaitingDelivery {
     pub delivery: PendingDelivery,
     /// Its event; read again where it is absent.
     pub event: Option<Arc<LoadedEvent>>,
+    /// The line it stands in.
+    pub line: Option<Line>,
 }
 
 impl Waiting for WaitingDelivery {
     fn id(&self) -> DeliveryId {
         self.delivery.id
+    }
+
+    fn line(&self) -> Option<&Line> {
+        self.line.as_ref()
     }
 }
 
@@ -257,9 +264,15 @@ impl Ticket {
     }
 
     /// The outcome is committed and moved the delivery.
-    pub fn settled(mut self, verdict: Verdict) {
-        locked(&self.lane.verdicts).push(verdict);
-        self.end(false);
+    pub fn settled(mut self, record: &AttemptRecord) {
+        locked(&self.lane.verdicts).push(record.verdict);
+        if record.passes_on() {
+            self.ended = true;
+            self.lane.window().pass_on(self.delivery);
+            self.lane.wake();
+        } else {
+            self.end(false);
+        }
     }
 
     /// The outcome is committed as stale: the delivery had moved on and may be due.

@@ -185,7 +185,7 @@ async fn record(deps: &Deps, mut group: Group) {
         let record = &finished.record;
         tell(deps, record, fate);
         match fate {
-            Recorded::Moved => finished.ticket.settled(record.verdict),
+            Recorded::Moved => finished.ticket.settled(record),
             Recorded::Stale => finished.ticket.overtaken(),
         }
     }
@@ -261,6 +261,14 @@ fn tell(deps: &Deps, record: &AttemptRecord, fate: Recorded) {
         settlement: record.verdict.settlement,
         stale: fate == Recorded::Stale,
     });
+    if record.blocks.is_some() && fate == Recorded::Moved {
+        let (subscription, delivery) = (record.delivery.subscription_id, record.delivery.id);
+        warn!(%subscription, %delivery, "a failed delivery blocks what comes after it; retry, skip or cancel it");
+        deps.events.tell(|| EngineEvent::LineBlocked {
+            subscription,
+            delivery,
+        });
+    }
     tracing::debug!(
         delivery = %record.delivery.id,
         event = %record.delivery.event_id,

@@ -65,6 +65,8 @@ pub struct State {
     hold_until: Option<Timestamp>,
     /// What earlier lives learnt about the receiver was read from the store.
     runtime_known: bool,
+    /// The rule of order that all that is pending stands in line for.
+    lined_up: Option<Timestamp>,
     /// The breaker's revision that the window was filled under.
     breaker_seen: Option<u64>,
     /// 410 was answered; nothing is sent while the directory does not know it yet.
@@ -114,6 +116,7 @@ impl Actor for SubscriptionActor {
             bucket: None,
             hold_until: None,
             runtime_known: false,
+            lined_up: None,
             breaker_seen: None,
             gone: None,
             next_due: None,
@@ -166,6 +169,10 @@ impl State {
         };
         if !self.delivers(&subscription) {
             return self.leave_if_empty();
+        }
+        if !self.lane.window().follow(subscription.ordering.name()) {
+            // What left under another rule has to end first; its record wakes this actor.
+            return self.rest(myself, None, now);
         }
         let wait = self.launch(&subscription, &receiver, now);
         self.ask(myself);

@@ -3,19 +3,21 @@
 //! Header values are bytes, so a list of headers is one block of bytes, `name: value\r\n` each.
 //! Durations are whole microseconds. A subscription's lists and policies are JSON text.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::{Result, StoreError};
+use super::{AcceptGroup, Result, StoreError};
 use crate::domain::Timestamp;
 use crate::domain::breaker::BreakerState;
-use crate::domain::delivery::{AttemptRecord, DeliveryState};
+use crate::domain::delivery::{AttemptRecord, DeliveryState, PendingDelivery};
 use crate::domain::event_type::EventPattern;
-use crate::domain::id::SubscriptionId;
+use crate::domain::id::{EventId, SubscriptionId};
 use crate::domain::idempotency::ContentHash;
+use crate::domain::ordering::{Line, Ordering, OrderingFailure, OrderingRule};
 use crate::domain::outcome::{CallResult, Header};
 use crate::domain::signature::SigningSecret;
 use crate::domain::subscription::{StateChange, Subscription, SubscriptionState};
@@ -48,6 +50,23 @@ pub(super) fn uncount(value: i32) -> u32 {
 /// Bytes of a payload as the stores keep it.
 pub(super) fn size(bytes: usize) -> i32 {
     i32::try_from(bytes).unwrap_or(i32::MAX)
+}
+
+/// Where each of a group's deliveries stands, in their order.
+pub(super) fn lines(group: &AcceptGroup) -> Vec<Option<Line>> {
+    if group.ordered.is_empty() {
+        return vec![None; group.deliveries.len()];
+    }
+    let keys: HashMap<EventId, Option<&str>> = group
+        .events
+        .iter()
+        .map(|event| (event.id, event.ordering_key.as_deref()))
+        .collect();
+    let line = |delivery: &PendingDelivery| {
+        let ordering = group.ordered.get(&delivery.subscription_id)?;
+        ordering.line(keys.get(&delivery.event_id).copied().flatten())
+    };
+    group.deliveries.iter().map(line).collect()
 }
 
 /// A tenant inside a key, where "none" must not equal any tenant's name.
@@ -169,6 +188,9 @@ pub(super) struct SubscriptionColumns {
     pub(super) max_in_flight: Option<i32>,
     pub(super) rate_limit: Option<String>,
     pub(super) breaker: Option<String>,
+    pub(super) ordering: String,
+    pub(super) ordering_failure: String,
+    pub(super) ordering_since: Timestamp,
     pub(super) state: String,
     pub(super) state_at: Timestamp,
     pub(super) state_reason: Option<String>,
@@ -198,6 +220,9 @@ impl SubscriptionColumns {
             max_in_flight: subscription.max_in_flight.map(count),
             rate_limit: subscription.rate_limit.as_ref().map(json).transpose()?,
             breaker: subscription.breaker.as_ref().map(json).transpose()?,
+            ordering: subscription.ordering.ordering.as_str().to_owned(),
+            ordering_failure: subscription.ordering.failure.as_str().to_owned(),
+            ordering_since: subscription.ordering.since,
             state: subscription.state.as_str().to_owned(),
             state_at: subscription.state_change.at,
             state_reason: subscription.state_change.reason.clone(),
@@ -226,6 +251,14 @@ impl SubscriptionColumns {
             max_in_flight: self.max_in_flight.map(uncount),
             rate_limit: self.rate_limit.as_deref().map(parsed).transpose()?,
             breaker: self.breaker.as_deref().map(parsed).transpose()?,
+            ordering: OrderingRule {
+                ordering: Ordering::parse(&self.ordering)
+                    .ok_or_else(|| damaged(format_args!("ordering {:?}", self.ordering)))?,
+                failure: OrderingFailure::parse(&self.ordering_failure).ok_or_else(|| {
+                    damaged(format_args!("ordering failure {:?}", self.ordering_failure))
+                })?,
+                since: self.ordering_since,
+            },
             state: SubscriptionState::parse(&self.state)
                 .ok_or_else(|| damaged(format_args!("subscription state {:?}", self.state)))?,
             state_change: StateChange {

@@ -1,5 +1,6 @@
 //! Events, subscriptions and outcomes to work with.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use posthaste::domain::event::Event;
 use posthaste::domain::event_type::{EventPattern, EventType};
 use posthaste::domain::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
 use posthaste::domain::idempotency::{KeyName, KnownKey};
+use posthaste::domain::ordering::OrderingRule;
 use posthaste::domain::outcome::{Answer, CallResult, Outcome, Timing};
 use posthaste::domain::retry::{RetryPolicy, Schedule};
 use posthaste::domain::signature::SigningSecret;
@@ -56,6 +58,7 @@ pub fn subscription(name: &str) -> Subscription {
         max_in_flight: None,
         rate_limit: None,
         breaker: None,
+        ordering: OrderingRule::default(),
         state: SubscriptionState::Active,
         state_change: StateChange {
             at: at(0),
@@ -107,6 +110,7 @@ pub async fn group(store: &dyn Store, events: Vec<Event>, to: &[SubscriptionId])
         directory_version: store.directory_version().await.unwrap(),
         events: events.into_iter().map(Arc::new).collect(),
         keys: Vec::new(),
+        ordered: BTreeMap::new(),
         deliveries,
         now: at(0),
         keys_expired_before: at(-3600),
@@ -170,6 +174,7 @@ pub fn record_of(delivery: PendingDelivery, outcome: Outcome) -> AttemptRecord {
         trigger: Trigger::Schedule,
         outcome,
         verdict,
+        blocks: None,
     }
 }
 

@@ -8,8 +8,9 @@ use tracing::warn;
 
 use super::{State, SubscriptionMessage};
 use crate::actors::lane::WaitingDelivery;
-use crate::actors::page::{self, PageAnswer};
+use crate::actors::page::{self, PageAnswer, Request};
 use crate::clock;
+use crate::domain::window::LinePage;
 
 /// After a page that failed, the next is asked for after this long, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -24,14 +25,21 @@ impl State {
         }
         // Over: it must not go on ringing while the next page is under way.
         self.no_page_before = None;
-        let Some(wanted) = self.wanted_page() else {
+        let (Some(wanted), Some((known, _))) = (self.wanted_page(), &self.ready) else {
             return;
         };
+        let ordering = known.ordering;
         let ask = self.lane.window().ask();
         if let Some(ask) = ask {
             let (deps, lane) = (Arc::clone(&self.deps), Arc::clone(&self.lane));
-            let first = !self.runtime_known;
-            page::load(deps, lane, ask, wanted, first, myself.clone());
+            let request = Request {
+                ask,
+                wanted,
+                first: !self.runtime_known,
+                ordering,
+                lined_up: self.lined_up,
+            };
+            page::load(deps, lane, request, myself.clone());
         }
     }
 
@@ -48,12 +56,26 @@ impl State {
                         self.hold(until);
                     }
                 }
-                if !self.wants(answer.wanted) {
+                let request = answer.request;
+                if !self.wants(request.wanted) {
                     self.lane.window().abandon_question();
                     return;
                 }
                 let items: Vec<WaitingDelivery> = page.items;
-                if !self.lane.window().answer(answer.ask, items, page.short) {
+                let answered = match page.beyond {
+                    None => self.lane.window().answer(request.ask, items, page.short),
+                    Some(beyond) => {
+                        self.lined_up = request.ordering.name();
+                        let lines = LinePage {
+                            items,
+                            cut: beyond.cut,
+                            to: beyond.to,
+                            more_free: beyond.more_free,
+                        };
+                        self.lane.window().answer_lines(request.ask, lines)
+                    }
+                };
+                if !answered {
                     return;
                 }
                 if let Some(due) = page.next_due {

@@ -1,6 +1,6 @@
 //! Events, keys and deliveries in one statement.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use sqlx::postgres::{PgPool, Postgres};
 use sqlx::{Executor, Row};
@@ -10,6 +10,7 @@ use super::rows;
 use crate::domain::Timestamp;
 use crate::domain::id::EventId;
 use crate::domain::idempotency::{KeyName, KnownKey};
+use crate::domain::ordering::Line;
 use crate::store::rows::At;
 use crate::store::{AcceptGroup, Accepted, Result, codec};
 
@@ -21,11 +22,19 @@ use crate::store::{AcceptGroup, Accepted, Result, codec};
 /// The advisory lock in front of it is there for its queue: holders of a shared row lock
 /// would otherwise pass a waiting change by for as long as they overlap.
 ///
+/// Groups that bring deliveries of one subscription with an order take turns from before their
+/// places are drawn: places become visible in their order, so that whoever sees one in a
+/// line sees all before it. `$23` is sorted.
+///
 /// `taken` also returns keys that this very group took in an earlier run of unknown fate.
 const ACCEPT: &str = "
 WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(1886352244, 1)),
+turns AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock(1886352245, turn.of) FROM gate, unnest($23::int[]) AS turn (of)
+),
 known AS MATERIALIZED (
-    SELECT directory.version FROM gate, directory WHERE directory.one FOR SHARE OF directory
+    SELECT directory.version FROM gate, (SELECT count(*) FROM turns) AS turned, directory
+    WHERE directory.one FOR SHARE OF directory
 ),
 taken AS (
     INSERT INTO idempotency_keys AS old (tenant, key, event_id, content, taken_at)
@@ -56,10 +65,11 @@ new_events AS (
     ON CONFLICT (id) DO NOTHING
 ),
 new_deliveries AS (
-    INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, payload_bytes)
-    SELECT d.id, d.event_id, d.subscription_id, d.due_at, $2, d.payload_bytes
-    FROM unnest($18::uuid[], $19::uuid[], $20::uuid[], $21::timestamptz[], $22::int[])
-        WITH ORDINALITY AS d (id, event_id, subscription_id, due_at, payload_bytes, place)
+    INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, payload_bytes, line)
+    SELECT d.id, d.event_id, d.subscription_id, d.due_at, $2, d.payload_bytes, d.line
+    FROM unnest($18::uuid[], $19::uuid[], $20::uuid[], $21::timestamptz[], $22::int[],
+            $24::text[])
+        WITH ORDINALITY AS d (id, event_id, subscription_id, due_at, payload_bytes, line, place)
     WHERE (SELECT current AND free FROM clear)
     ORDER BY d.place
     ON CONFLICT DO NOTHING
@@ -111,6 +121,14 @@ async fn insert<'e>(
         .map(|key| codec::tenant_key(key.name.tenant.as_deref()))
         .collect();
 
+    let lines = codec::lines(group);
+    // The last bytes of an id are chance. Where two subscriptions share them, they share turns.
+    let turns = group.ordered.keys().map(|id| {
+        let [.., a, b, c, d] = *id.0.as_bytes();
+        i32::from_be_bytes([a, b, c, d])
+    });
+    let turns: Vec<i32> = turns.collect::<BTreeSet<_>>().into_iter().collect();
+
     macro_rules! column {
         ($rows:expr, $row:ident => $value:expr) => {
             $rows.iter().map(|$row| $value).collect::<Vec<_>>()
@@ -140,6 +158,8 @@ async fn insert<'e>(
         .bind(column!(deliveries, delivery => At(delivery.due_at)))
         .bind(column!(deliveries, delivery =>
             bytes.get(&delivery.event_id).copied().unwrap_or(0)))
+        .bind(turns)
+        .bind(column!(lines, line => line.as_ref().map(Line::as_str)))
         .fetch_one(executor)
         .await?;
     let (current, free): (bool, bool) = (row.try_get("current")?, row.try_get("free")?);

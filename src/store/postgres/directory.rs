@@ -21,8 +21,9 @@ raised AS (
 )
 INSERT INTO subscriptions (id, tenant, name, url, event_types, headers, retry_policy, timeout_us,
     max_in_flight, rate_limit, state, state_at, state_reason, secret, created_at, updated_at,
-    breaker, version)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, raised.version
+    breaker, ordering, ordering_failure, ordering_since, version)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+    raised.version
 FROM raised
 RETURNING version";
 
@@ -32,16 +33,17 @@ const UPDATE: &str = "
 WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock(1886352244, 1)),
 raised AS (
     UPDATE directory SET version = directory.version + 1 FROM gate
-    WHERE one AND EXISTS (SELECT FROM subscriptions WHERE id = $1 AND version = $18)
+    WHERE one AND EXISTS (SELECT FROM subscriptions WHERE id = $1 AND version = $21)
     RETURNING directory.version
 )
 UPDATE subscriptions
 SET tenant = $2, name = $3, url = $4, event_types = $5, headers = $6, retry_policy = $7,
     timeout_us = $8, max_in_flight = $9, rate_limit = $10, state = $11, state_at = $12,
     state_reason = $13, secret = $14, created_at = $15, updated_at = $16,
-    breaker = $17, version = raised.version
+    breaker = $17, ordering = $18, ordering_failure = $19, ordering_since = $20,
+    version = raised.version
 FROM raised
-WHERE id = $1 AND subscriptions.version = $18
+WHERE id = $1 AND subscriptions.version = $21
 RETURNING subscriptions.version";
 
 fn bound(sql: &'static str, columns: SubscriptionColumns) -> Query<'static, Postgres, PgArguments> {
@@ -63,6 +65,9 @@ fn bound(sql: &'static str, columns: SubscriptionColumns) -> Query<'static, Post
         .bind(At(columns.created_at))
         .bind(At(columns.updated_at))
         .bind(columns.breaker)
+        .bind(columns.ordering)
+        .bind(columns.ordering_failure)
+        .bind(At(columns.ordering_since))
 }
 
 /// Stores a new subscription and answers the version it drew.

@@ -26,11 +26,11 @@ moved AS (
     UPDATE deliveries d
     SET state = r.state, due_at = r.due_at, finished_at = r.finished_at, attempts = r.number,
         round = r.round, round_attempts = r.round_attempts, aged_us = r.aged_us,
-        version = r.version
+        version = r.version, blocks = r.blocks
     FROM unnest($3::uuid[], $4::bigint[], $5::text[], $6::timestamptz[], $7::timestamptz[],
-            $8::int[], $9::int[], $10::int[], $11::bigint[], $12::bigint[])
+            $8::int[], $9::int[], $10::int[], $11::bigint[], $12::bigint[], $30::timestamptz[])
         AS r (delivery_id, guard, state, due_at, finished_at, number, round, round_attempts,
-            aged_us, version)
+            aged_us, version, blocks)
     WHERE d.id = ANY($3) AND d.id = r.delivery_id AND d.version = r.guard
         AND d.finished_at IS NULL
         AND (SELECT epoch FROM lease) = $1
@@ -154,6 +154,7 @@ pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Rec
         .bind(column!(outcomes, outcome => outcome.answer_cut))
         .bind(column!(holds, (subscription, _) => subscription.0))
         .bind(column!(holds, (_, until) => At(*until)))
+        .bind(column!(records, record => record.blocks.map(At)))
         .fetch_one(pool)
         .await?;
     if row.try_get::<Option<i64>, _>("epoch")? != Some(group.epoch) {

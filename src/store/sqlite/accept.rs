@@ -11,6 +11,7 @@ use super::rows;
 use crate::domain::Timestamp;
 use crate::domain::id::EventId;
 use crate::domain::idempotency::{KeyName, KnownKey};
+use crate::domain::ordering::Line;
 use crate::store::rows::At;
 use crate::store::{AcceptGroup, Accepted, Result, codec};
 
@@ -26,8 +27,8 @@ static INSERT_EVENTS: LazyLock<Bulk> = LazyLock::new(|| {
 static INSERT_DELIVERIES: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, \
-         payload_bytes) VALUES",
-        6,
+         payload_bytes, line) VALUES",
+        7,
         "ON CONFLICT DO NOTHING",
     )
 });
@@ -107,16 +108,18 @@ async fn insert(connection: &mut SqliteConnection, group: &AcceptGroup) -> Resul
         .iter()
         .map(|event| (event.id, codec::size(event.payload.len())))
         .collect();
-    for (sql, deliveries) in INSERT_DELIVERIES.chunks(&group.deliveries) {
+    let rows: Vec<_> = group.deliveries.iter().zip(codec::lines(group)).collect();
+    for (sql, rows) in INSERT_DELIVERIES.chunks(&rows) {
         let mut query = sqlx::query(sql);
-        for delivery in deliveries {
+        for (delivery, line) in rows {
             query = query
                 .bind(delivery.id.0)
                 .bind(delivery.event_id.0)
                 .bind(delivery.subscription_id.0)
                 .bind(At(delivery.due_at))
                 .bind(At(group.now))
-                .bind(bytes.get(&delivery.event_id).copied().unwrap_or(0));
+                .bind(bytes.get(&delivery.event_id).copied().unwrap_or(0))
+                .bind(line.as_ref().map(Line::as_str));
         }
         query.execute(&mut *connection).await?;
     }

@@ -16,16 +16,17 @@ use crate::store::{Changed, DirectoryChanges, Result};
 const CREATE: &str = "
 INSERT INTO subscriptions (id, tenant, name, url, event_types, headers, retry_policy, timeout_us,
     max_in_flight, rate_limit, state, state_at, state_reason, secret, created_at, updated_at,
-    breaker, version)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+    breaker, ordering, ordering_failure, ordering_since, version)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+    $21)";
 
 const UPDATE: &str = "
 UPDATE subscriptions
 SET tenant = $2, name = $3, url = $4, event_types = $5, headers = $6, retry_policy = $7,
     timeout_us = $8, max_in_flight = $9, rate_limit = $10, state = $11, state_at = $12,
     state_reason = $13, secret = $14, created_at = $15, updated_at = $16,
-    breaker = $17, version = $18
-WHERE id = $1 AND version = $19";
+    breaker = $17, ordering = $18, ordering_failure = $19, ordering_since = $20, version = $21
+WHERE id = $1 AND version = $22";
 
 fn bound(
     sql: &'static str,
@@ -49,6 +50,9 @@ fn bound(
         .bind(At(columns.created_at))
         .bind(At(columns.updated_at))
         .bind(columns.breaker)
+        .bind(columns.ordering)
+        .bind(columns.ordering_failure)
+        .bind(At(columns.ordering_since))
 }
 
 async fn raise_version(connection: &mut SqliteConnection) -> Result<i64> {
