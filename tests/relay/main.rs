@@ -18,6 +18,7 @@ mod idempotency;
 mod killing;
 mod limits;
 mod lost_notices;
+mod ordering;
 mod overtaken;
 #[cfg(feature = "faults")]
 mod panics;

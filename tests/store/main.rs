@@ -13,6 +13,7 @@ mod breaker;
 mod directory;
 mod lists;
 mod migrations;
+mod ordering;
 mod postgres;
 mod record;
 mod recover;

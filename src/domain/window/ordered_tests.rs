@@ -373,6 +373,17 @@ impl Model {
                 }
                 self.window.reopen();
             }
+            18 => {
+                // The process dies, and another one begins with what is stored.
+                self.window = Window::new(self.window.bound);
+                assert!(self.window.follow(Some(moment(1))));
+                (self.asked, self.seen, self.chosen) = (None, None, None);
+                self.committing.clear();
+                self.committed.clear();
+                self.flying.clear();
+                self.sent.clear();
+                self.recorded.clear();
+            }
             _ => {}
         }
         let (held, bound) = (self.window.held(), self.window.bound);
@@ -392,12 +403,22 @@ proptest! {
     fn first_successes_of_a_key_never_go_back_and_nothing_is_lost(
         bound in 1usize..12,
         block in any::<bool>(),
-        steps in prop::collection::vec((0u8..24, 0usize..64), 0..500),
+        steps in prop::collection::vec((0u8..31, 0usize..64), 0..500),
     ) {
         let mut model = Model::new(bound, block);
         for (kind, pick) in steps {
             // Kinds past the last make what moves things along more likely.
-            let kind = match kind { 18 => 7, 19 => 8, 20 => 0, 21 => 1, 22 => 3, 23 => 11, kind => kind };
+            let kind = match kind {
+                19 | 25 => 7,
+                20 | 26 => 8,
+                21 => 0,
+                22 => 1,
+                23 | 27 => 3,
+                24 | 28 => 11,
+                29 => 4,
+                30 => 6,
+                kind => kind,
+            };
             model.step(kind, pick);
         }
         // From here on nothing fails, and an operator lets every blocked line go on.

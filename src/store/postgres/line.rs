@@ -12,8 +12,9 @@ use crate::domain::ordering::{Line, Ordering};
 use crate::store::rows::At;
 use crate::store::{BlockingRow, DuePage, DueRow, HeadRow, Moved, Result};
 
-/// From line to line by one step into the index each, never along a line.
-const HEADS: &str = "
+/// From line to line by one step into the index each, never along a line. Public for the test
+/// that reads its plan.
+pub const HEADS: &str = "
 WITH RECURSIVE walk (line, step) AS (
     (SELECT line, 1 FROM deliveries
      WHERE subscription_id = $1 AND state = 'pending' AND line > '' AND line > $3

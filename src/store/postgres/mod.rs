@@ -13,6 +13,8 @@ mod record;
 mod recover;
 mod rows;
 
+pub use self::line::HEADS as LINE_HEADS;
+
 use std::time::Duration;
 
 use async_trait::async_trait;

@@ -11,8 +11,9 @@ use crate::domain::ordering::{Line, Ordering};
 use crate::store::rows::At;
 use crate::store::{BlockingRow, DuePage, DueRow, HeadRow, Moved, Result};
 
-/// From line to line by one step into the index each, never along a line.
-const HEADS: &str = "
+/// From line to line by one step into the index each, never along a line. Public for the test
+/// that reads its plan.
+pub const HEADS: &str = "
 WITH RECURSIVE walk (line, step) AS (
     SELECT * FROM (
         SELECT line, 1 FROM deliveries INDEXED BY deliveries_in_line
@@ -43,7 +44,7 @@ JOIN deliveries head ON head.seq = (
 ORDER BY walk.step";
 
 /// One range of the same index for each line.
-const AFTER: &str = "
+pub const AFTER: &str = "
 SELECT run.line, run.id, run.event_id, run.due_at, run.attempts, run.round, run.round_attempts,
     run.aged_us, run.version, run.payload_bytes
 FROM json_each($2) AS head
@@ -147,10 +148,14 @@ pub(super) async fn line_up(
         return Ok(None);
     };
     sqlx::query(
-        "UPDATE deliveries SET line = CASE WHEN $2 THEN $3 ELSE coalesce($4 || (
-             SELECT ordering_key FROM events WHERE events.id = deliveries.event_id
-         ), '') END
-         WHERE seq IN (SELECT value FROM json_each($1))",
+        "UPDATE deliveries SET line = placed.line
+         FROM (
+             SELECT d.seq, CASE WHEN $2 THEN $3 ELSE coalesce($4 || (
+                 SELECT ordering_key FROM events WHERE events.id = d.event_id
+             ), '') END AS line
+             FROM json_each($1) AS picked JOIN deliveries d ON d.seq = picked.value
+         ) AS placed
+         WHERE deliveries.seq = placed.seq AND deliveries.line IS NOT placed.line",
     )
     .bind(json!(picked).to_string())
     .bind(ordering == Ordering::All)

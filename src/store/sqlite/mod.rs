@@ -15,6 +15,8 @@ mod record;
 mod recover;
 mod rows;
 
+pub use self::line::{AFTER as LINES_AFTER, HEADS as LINE_HEADS};
+
 use std::time::Duration;
 
 use async_trait::async_trait;
