@@ -85,10 +85,12 @@ impl Drop for Answering {
         let lost = || Err(StoreError::Broken("the page's task was lost".to_owned()));
         let result = self.result.take().unwrap_or_else(lost);
         // An actor that is gone has left its question to the next one.
-        let _ = self.actor.cast(SubscriptionMessage::Page(PageAnswer {
-            request: self.request,
-            result,
-        }));
+        let _ = self
+            .actor
+            .cast(SubscriptionMessage::Page(Box::new(PageAnswer {
+                request: self.request,
+                result,
+            })));
     }
 }
 

@@ -37,7 +37,7 @@ pub enum SubscriptionMessage {
     /// Look at the lane: there is something new, or time has passed.
     Wake,
     /// The store answered.
-    Page(PageAnswer),
+    Page(Box<PageAnswer>),
 }
 
 /// What the actor of a subscription starts with.
@@ -136,7 +136,7 @@ impl Actor for SubscriptionActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             SubscriptionMessage::Wake => state.lane.looked(),
-            SubscriptionMessage::Page(answer) => state.take_page(answer),
+            SubscriptionMessage::Page(answer) => state.take_page(*answer),
         }
         state.deps.faults.panic_for(Point::Subscription, state.id);
         state.queued = false;

@@ -10,7 +10,7 @@ use posthaste::store::{AcceptGroup, Accepted, Moved, Recorded, Store};
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
 use crate::bed::Bed;
-use crate::sample::{answered, at, event, events, group, recorded, subscription};
+use crate::sample::{answered, at, event, group, recorded, subscription};
 
 on_both_stores!(
     a_rule_of_order_is_kept_with_its_subscription,
@@ -340,13 +340,12 @@ async fn a_page_reads_no_followers(bed: Bed) {
     let found = heads(store, to, &rule).await;
     let blocked: Vec<_> = found.iter().map(|head| head.2).collect();
     assert_eq!(blocked, [false, true, false]);
-    let read = if bed.is_postgres() {
-        rows_read(&bed, to, &rule).await
+    if bed.is_postgres() {
+        let read = rows_read(&bed, to, &rule).await;
+        assert!((6..20).contains(&read), "{read} rows read for three lines");
     } else {
         walks_by_index(&bed).await;
-        0
-    };
-    assert!(read < 40, "{read} rows were read for three lines");
+    }
 }
 
 /// What the statement's plan says it read, with the figures of a table that was never analysed.

@@ -296,7 +296,7 @@ impl Model {
                 let (item, succeeded) = self.sent.remove(pick % self.sent.len());
                 let tries = self.failures.entry(item.id).or_default();
                 *tries += u32::from(!succeeded);
-                let fate = match (succeeded, *tries % 2 == 0) {
+                let fate = match (succeeded, tries.is_multiple_of(2)) {
                     (true, _) => Fate::Delivered,
                     (false, false) => Fate::Later,
                     (false, true) if self.block && item.line.is_some() => Fate::Blocks,
