@@ -265,24 +265,27 @@ impl Ticket {
 
     /// The outcome is committed and moved the delivery.
     pub fn settled(mut self, record: &AttemptRecord) {
-        locked(&self.lane.verdicts).push(record.verdict);
-        if record.passes_on() {
-            self.ended = true;
-            self.lane.window().pass_on(self.delivery);
-            self.lane.wake();
-        } else {
-            self.end(false);
+        self.ended = true;
+        {
+            // Under the window's lock: whoever hears when the retry is due finds the id released.
+            let mut window = self.lane.window();
+            locked(&self.lane.verdicts).push(record.verdict);
+            match record.passes_on() {
+                true => window.pass_on(self.delivery),
+                false => window.release(self.delivery, false),
+            }
         }
+        self.lane.wake();
     }
 
     /// The outcome is committed as stale: the delivery had moved on and may be due.
     pub fn overtaken(mut self) {
-        self.end(true);
+        self.end();
     }
 
-    fn end(&mut self, missed: bool) {
+    fn end(&mut self) {
         self.ended = true;
-        self.lane.window().release(self.delivery, missed);
+        self.lane.window().release(self.delivery, true);
         self.lane.wake();
     }
 }
@@ -290,7 +293,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.ended {
-            self.end(true);
+            self.end();
         }
     }
 }
