@@ -17,7 +17,7 @@ use crate::domain::Timestamp;
 use crate::domain::breaker::{BreakerState, StoredBreaker};
 use crate::domain::id::EventId;
 use crate::domain::ordering::{Line, Ordering, OrderingRule};
-use crate::domain::window::Ask;
+use crate::domain::window::{Ask, LinePage, Window};
 use crate::store::{DueRow, Result, Runtime, StoreError};
 
 /// What is asked for.
@@ -57,6 +57,26 @@ pub struct LoadedPage {
     pub runtime: Option<Runtime>,
     /// Where it has an order: how it goes on.
     pub beyond: Option<Beyond>,
+    /// The epoch in which it was asked.
+    pub epoch: Option<i64>,
+}
+
+impl LoadedPage {
+    /// Puts it into the window. True where the answer was to the question that is open.
+    pub fn take_in(self, window: &mut Window<WaitingDelivery>, ask: Ask) -> bool {
+        match self.beyond {
+            None => window.answer(ask, self.items, self.short),
+            Some(beyond) => {
+                let lines = LinePage {
+                    items: self.items,
+                    cut: beyond.cut,
+                    to: beyond.to,
+                    more_free: beyond.more_free,
+                };
+                window.answer_lines(ask, lines)
+            }
+        }
+    }
 }
 
 /// Rows of a page, with the lines they stand in.
@@ -118,8 +138,29 @@ pub fn load(
     });
 }
 
+/// The oldest delivery that may go, due or not, and no more: for a trial.
+pub async fn oldest(
+    deps: &Deps,
+    lane: &Lane,
+    ask: Ask,
+    ordering: OrderingRule,
+) -> Result<LoadedPage> {
+    let request = Request {
+        ask,
+        wanted: Wanted::Oldest,
+        first: false,
+        ordering,
+        lined_up: None,
+    };
+    lines::line_up(deps, lane.subscription(), &request).await?;
+    let mut page = read(deps, lane, &request).await?;
+    page.short = false;
+    Ok(page)
+}
+
 async fn read(deps: &Deps, lane: &Lane, request: &Request) -> Result<LoadedPage> {
     let id = lane.subscription();
+    let epoch = deps.ownership.epoch();
     let mut runtime = None;
     if request.first {
         let known = runtime.insert(deps.store.runtime(id).await?);
@@ -132,6 +173,7 @@ async fn read(deps: &Deps, lane: &Lane, request: &Request) -> Result<LoadedPage>
                 next_due: None,
                 runtime,
                 beyond: None,
+                epoch,
             });
         }
     }
@@ -157,6 +199,7 @@ async fn read(deps: &Deps, lane: &Lane, request: &Request) -> Result<LoadedPage>
         next_due: page.next_due,
         runtime,
         beyond: page.beyond,
+        epoch,
     })
 }
 

@@ -15,7 +15,7 @@ use posthaste::domain::ordering::OrderingRule;
 use posthaste::domain::outcome::{Answer, CallResult, Outcome, Timing};
 use posthaste::domain::retry::{RetryPolicy, Schedule};
 use posthaste::domain::signature::SigningSecret;
-use posthaste::domain::subscription::{StateChange, Subscription, SubscriptionState};
+use posthaste::domain::subscription::{Hold, StateChange, Subscription, SubscriptionState};
 use posthaste::store::{AcceptGroup, Accepted, Changed, RecordGroup, Recorded, Store};
 
 /// The moment at which cases begin.
@@ -69,11 +69,14 @@ pub fn subscription(name: &str) -> Subscription {
         rate_limit: None,
         breaker: None,
         ordering: OrderingRule::default(),
+        deactivation: None,
         state: SubscriptionState::Active,
         state_change: StateChange {
             at: at(0),
-            reason: None,
+            ..StateChange::default()
         },
+        counted_from: at(0),
+        hold: Hold::default(),
         secret: SigningSecret::from_random([7; 32]),
         created_at: at(0),
         updated_at: at(0),
@@ -122,6 +125,7 @@ pub async fn group(store: &dyn Store, events: Vec<Event>, to: &[SubscriptionId])
         keys: Vec::new(),
         ordered: BTreeMap::new(),
         deliveries,
+        skipped: Vec::new(),
         now: at(0),
         keys_expired_before: at(-3600),
     }
@@ -196,6 +200,7 @@ pub fn record_group(epoch: i64, records: Vec<AttemptRecord>) -> RecordGroup {
     RecordGroup {
         epoch,
         records: records.into_iter().map(Arc::new).collect(),
+        streaks: Vec::new(),
         rerun: false,
         now: at(3),
     }

@@ -1,6 +1,6 @@
 //! Whom a group's events reach, and the hand-over of what was committed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::queue::Group;
@@ -27,6 +27,8 @@ pub struct Matched {
     pub version: i64,
     /// In the order of the events.
     pub deliveries: Vec<MatchedDelivery>,
+    /// Those of subscriptions for which as much is held as may be.
+    pub skipped: Vec<PendingDelivery>,
     /// Deliveries of each event; of those behind the bound, nothing.
     counts: Vec<usize>,
 }
@@ -51,7 +53,7 @@ impl Matched {
         let events = fresh.iter().map(|new| new.event.as_ref());
         let (version, matches) = deps.directory.match_events(events, enough);
         let counts = matches.iter().map(Vec::len).collect();
-        let mut deliveries = Vec::new();
+        let (mut deliveries, mut skipped) = (Vec::new(), Vec::new());
         for (new, subscriptions) in fresh.iter().zip(matches) {
             for subscription in subscriptions {
                 let delivery = PendingDelivery {
@@ -61,6 +63,10 @@ impl Matched {
                     due_at: new.event.received_at,
                     progress: Progress::new(),
                 };
+                if subscription.skips() {
+                    skipped.push(delivery);
+                    continue;
+                }
                 let event = Arc::clone(&new.event);
                 deliveries.push(MatchedDelivery {
                     delivery,
@@ -73,6 +79,7 @@ impl Matched {
         Self {
             version,
             deliveries,
+            skipped,
             counts,
         }
     }
@@ -133,13 +140,17 @@ impl Matched {
     }
 
     /// Offers what is reserved, and wakes whoever has to page the rest.
-    pub fn hand_over(self, deps: &Deps) {
+    pub fn hand_over(self, deps: &Arc<Deps>) {
         let mut declined: Vec<SubscriptionId> = Vec::new();
+        let mut held: HashMap<SubscriptionId, (Arc<Subscription>, u64)> = HashMap::new();
         let mut loaded: Option<Arc<LoadedEvent>> = None;
         for one in self.deliveries {
             let Some(reservation) = one.reservation else {
                 if one.subscription.state.delivers() {
                     declined.push(one.subscription.id);
+                } else if one.subscription.is_held_by_rule() {
+                    let id = one.subscription.id;
+                    held.entry(id).or_insert((one.subscription, 0)).1 += 1;
                 }
                 continue;
             };
@@ -156,6 +167,9 @@ impl Matched {
                 // Where there is an order, nothing is reserved.
                 line: None,
             });
+        }
+        for (subscription, count) in held.into_values() {
+            deps.note_held(&subscription, count);
         }
         declined.sort_unstable();
         declined.dedup();

@@ -7,10 +7,9 @@ use ractor::ActorRef;
 use tracing::warn;
 
 use super::{State, SubscriptionMessage};
-use crate::actors::lane::WaitingDelivery;
 use crate::actors::page::{self, PageAnswer, Request};
+use crate::actors::streaks;
 use crate::clock;
-use crate::domain::window::LinePage;
 
 /// After a page that failed, the next is asked for after this long, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -46,12 +45,16 @@ impl State {
     /// Takes in what the store answered, where it still is wanted.
     pub(super) fn take_page(&mut self, answer: PageAnswer) {
         match answer.result {
-            Ok(page) => {
+            Ok(mut page) => {
                 self.pages_failed = 0;
                 self.no_page_before = None;
-                if let Some(runtime) = page.runtime {
+                if let Some(runtime) = page.runtime.take() {
                     self.runtime_known = true;
                     self.lane.restore_breaker(runtime.breaker);
+                    if let Some(epoch) = page.epoch {
+                        streaks::judge(&self.deps, &self.lane, &runtime.streak);
+                        self.lane.know_streak(epoch, runtime.streak);
+                    }
                     if let Some(until) = runtime.hold_until {
                         self.hold(until);
                     }
@@ -61,24 +64,14 @@ impl State {
                     self.lane.window().abandon_question();
                     return;
                 }
-                let items: Vec<WaitingDelivery> = page.items;
-                let answered = match page.beyond {
-                    None => self.lane.window().answer(request.ask, items, page.short),
-                    Some(beyond) => {
-                        self.lined_up = request.ordering.name();
-                        let lines = LinePage {
-                            items,
-                            cut: beyond.cut,
-                            to: beyond.to,
-                            more_free: beyond.more_free,
-                        };
-                        self.lane.window().answer_lines(request.ask, lines)
-                    }
-                };
-                if !answered {
+                let next_due = page.next_due;
+                if page.beyond.is_some() {
+                    self.lined_up = request.ordering.name();
+                }
+                if !page.take_in(&mut self.lane.window(), request.ask) {
                     return;
                 }
-                if let Some(due) = page.next_due {
+                if let Some(due) = next_due {
                     self.next_due = Some(self.next_due.map_or(due, |known| known.min(due)));
                 }
             }

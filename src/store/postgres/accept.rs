@@ -24,13 +24,15 @@ use crate::store::{AcceptGroup, Accepted, Result, codec};
 ///
 /// Groups that bring deliveries of one subscription with an order take turns from before their
 /// places are drawn: places become visible in their order, so that whoever sees one in a
-/// line sees all before it. `$23` is sorted.
+/// line sees all before it. `$24` is sorted.
+///
+/// Of the deliveries, those from place `$23` on are skipped.
 ///
 /// `taken` also returns keys that this very group took in an earlier run of unknown fate.
 const ACCEPT: &str = "
 WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(1886352244, 1)),
 turns AS MATERIALIZED (
-    SELECT pg_advisory_xact_lock(1886352245, turn.of) FROM gate, unnest($23::int[]) AS turn (of)
+    SELECT pg_advisory_xact_lock(1886352245, turn.of) FROM gate, unnest($24::int[]) AS turn (of)
 ),
 known AS MATERIALIZED (
     SELECT directory.version FROM gate, (SELECT count(*) FROM turns) AS turned, directory
@@ -65,10 +67,13 @@ new_events AS (
     ON CONFLICT (id) DO NOTHING
 ),
 new_deliveries AS (
-    INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, payload_bytes, line)
-    SELECT d.id, d.event_id, d.subscription_id, d.due_at, $2, d.payload_bytes, d.line
+    INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, payload_bytes,
+        line, state, finished_at)
+    SELECT d.id, d.event_id, d.subscription_id, d.due_at, $2, d.payload_bytes, d.line,
+        CASE WHEN d.place > $23 THEN 'skipped' ELSE 'pending' END,
+        CASE WHEN d.place > $23 THEN $2 END
     FROM unnest($18::uuid[], $19::uuid[], $20::uuid[], $21::timestamptz[], $22::int[],
-            $24::text[])
+            $25::text[])
         WITH ORDINALITY AS d (id, event_id, subscription_id, due_at, payload_bytes, line, place)
     WHERE (SELECT current AND free FROM clear)
     ORDER BY d.place
@@ -108,7 +113,7 @@ async fn insert<'e>(
     group: &AcceptGroup,
 ) -> Result<Accepted> {
     let events = &group.events;
-    let deliveries = &group.deliveries;
+    let deliveries: Vec<_> = group.deliveries.iter().chain(&group.skipped).collect();
     let bytes: HashMap<EventId, i32> = events
         .iter()
         .map(|event| (event.id, codec::size(event.payload.len())))
@@ -158,6 +163,7 @@ async fn insert<'e>(
         .bind(column!(deliveries, delivery => At(delivery.due_at)))
         .bind(column!(deliveries, delivery =>
             bytes.get(&delivery.event_id).copied().unwrap_or(0)))
+        .bind(i64::try_from(group.deliveries.len()).unwrap_or(i64::MAX))
         .bind(turns)
         .bind(column!(lines, line => line.as_ref().map(Line::as_str)))
         .fetch_one(executor)
