@@ -45,6 +45,18 @@ pub enum EngineEvent {
         /// Until when.
         until: Timestamp,
     },
+    /// All that a subscription has pending stands in line for its rule of order.
+    LinedUp {
+        /// Whose.
+        subscription: SubscriptionId,
+    },
+    /// A delivery has failed for good, and keeps those behind it in its line.
+    LineBlocked {
+        /// Whose.
+        subscription: SubscriptionId,
+        /// Which failed.
+        delivery: DeliveryId,
+    },
     /// A subscription's breaker took a step.
     BreakerChanged {
         /// Which.

@@ -169,6 +169,7 @@ mod tests {
             max_in_flight: None,
             rate_limit: None,
             breaker: None,
+            ordering: crate::domain::ordering::OrderingRule::default(),
             deactivation: None,
             state: SubscriptionState::Deactivated,
             state_change: StateChange {

@@ -73,6 +73,7 @@ pub fn launch(
                     trigger,
                     event,
                     receiver: Arc::clone(&receiver),
+                    in_line: item.line.is_some(),
                 };
                 let mut record = deps.courier.deliver(&assignment).await;
                 record.raises = raised(&deps, &record, assignment.event.as_deref());

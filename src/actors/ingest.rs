@@ -124,6 +124,7 @@ async fn attempt(deps: &Arc<Deps>, group: &mut Group) -> Result<Attempt, StoreEr
         keys: new_keys(&fresh),
         events: fresh.iter().map(|new| Arc::clone(&new.event)).collect(),
         deliveries: matched.deliveries.iter().map(|one| one.delivery).collect(),
+        ordered: matched.ordered(),
         skipped: matched.skipped.clone(),
         now,
         keys_expired_before,

@@ -29,8 +29,9 @@ use crate::clock;
 use crate::delivery::payload::LoadedEvent;
 use crate::domain::Timestamp;
 use crate::domain::breaker::{Breaker, BreakerPolicy};
-use crate::domain::delivery::{PendingDelivery, Settlement, Verdict};
+use crate::domain::delivery::{AttemptRecord, PendingDelivery, Settlement, Verdict};
 use crate::domain::id::{AttemptId, DeliveryId, SubscriptionId};
+use crate::domain::ordering::Line;
 use crate::domain::window::{Waiting, Window};
 
 /// A delivery that waits for its attempt, with its event where memory allowed.
@@ -40,11 +41,17 @@ pub struct WaitingDelivery {
     pub delivery: PendingDelivery,
     /// Its event; read again where it is absent.
     pub event: Option<Arc<LoadedEvent>>,
+    /// The line it stands in.
+    pub line: Option<Line>,
 }
 
 impl Waiting for WaitingDelivery {
     fn id(&self) -> DeliveryId {
         self.delivery.id
+    }
+
+    fn line(&self) -> Option<&Line> {
+        self.line.as_ref()
     }
 }
 
@@ -273,18 +280,27 @@ impl Ticket {
     }
 
     /// The outcome is committed and moved the delivery.
-    pub fn settled(mut self, verdict: Verdict) {
+    pub fn settled(mut self, record: &AttemptRecord) {
+        self.ended = true;
         self.lane.note_move(clock::now());
-        if !matches!(verdict.settlement, Settlement::RetryAt(_)) {
+        if !matches!(record.verdict.settlement, Settlement::RetryAt(_)) {
             self.lane.note_end(clock::instant());
         }
-        locked(&self.lane.verdicts).push(verdict);
-        self.end(false);
+        {
+            // Under the window's lock: whoever hears when the retry is due finds the id released.
+            let mut window = self.lane.window();
+            locked(&self.lane.verdicts).push(record.verdict);
+            match record.passes_on() {
+                true => window.pass_on(self.delivery),
+                false => window.release(self.delivery, false),
+            }
+        }
+        self.lane.wake();
     }
 
     /// The outcome is committed as stale: the delivery had moved on and may be due.
     pub fn overtaken(mut self) {
-        self.end(true);
+        self.end();
     }
 
     /// The lane of its subscription.
@@ -292,9 +308,9 @@ impl Ticket {
         &self.lane
     }
 
-    fn end(&mut self, missed: bool) {
+    fn end(&mut self) {
         self.ended = true;
-        self.lane.window().release(self.delivery, missed);
+        self.lane.window().release(self.delivery, true);
         self.lane.wake();
     }
 }
@@ -302,7 +318,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.ended {
-            self.end(true);
+            self.end();
         }
     }
 }

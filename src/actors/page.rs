@@ -1,10 +1,13 @@
 //! Reads a page of what a subscription has due, as a task.
 
+mod lines;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use ractor::ActorRef;
 
+pub use self::lines::Beyond;
 use super::deps::Deps;
 use super::lane::{Lane, WaitingDelivery};
 use super::subscription::{SubscriptionMessage, Wanted};
@@ -13,16 +16,30 @@ use crate::delivery::payload::{LoadedEvent, weight};
 use crate::domain::Timestamp;
 use crate::domain::breaker::{BreakerState, StoredBreaker};
 use crate::domain::id::EventId;
-use crate::domain::window::Ask;
-use crate::store::{DuePage, DueRow, Result, Runtime, StoreError};
+use crate::domain::ordering::{Line, Ordering, OrderingRule};
+use crate::domain::window::{Ask, LinePage, Window};
+use crate::store::{DueRow, Result, Runtime, StoreError};
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// The window's question.
+    pub ask: Ask,
+    /// What to bring.
+    pub wanted: Wanted,
+    /// Also read what earlier lives learnt about the receiver.
+    pub first: bool,
+    /// In which order it is to go.
+    pub ordering: OrderingRule,
+    /// The rule of order that all that is pending is known to stand in line for.
+    pub lined_up: Option<Timestamp>,
+}
 
 /// What came back, and for which question.
 #[derive(Debug)]
 pub struct PageAnswer {
     /// The question.
-    pub ask: Ask,
-    /// What was asked for.
-    pub wanted: Wanted,
+    pub request: Request,
     /// The page, or why there is none.
     pub result: Result<LoadedPage>,
 }
@@ -38,15 +55,42 @@ pub struct LoadedPage {
     pub next_due: Option<Timestamp>,
     /// What earlier lives learnt, where that was asked for.
     pub runtime: Option<Box<Runtime>>,
+    /// Where it has an order: how it goes on.
+    pub beyond: Option<Beyond>,
     /// The epoch in which it was asked.
     pub epoch: Option<i64>,
+}
+
+impl LoadedPage {
+    /// Puts it into the window. True where the answer was to the question that is open.
+    pub fn take_in(self, window: &mut Window<WaitingDelivery>, ask: Ask) -> bool {
+        match self.beyond {
+            None => window.answer(ask, self.items, self.short),
+            Some(beyond) => {
+                let lines = LinePage {
+                    items: self.items,
+                    cut: beyond.cut,
+                    to: beyond.to,
+                    more_free: beyond.more_free,
+                };
+                window.answer_lines(ask, lines)
+            }
+        }
+    }
+}
+
+/// Rows of a page, with the lines they stand in.
+struct Paged {
+    rows: Vec<(DueRow, Option<Line>)>,
+    next_due: Option<Timestamp>,
+    short: bool,
+    beyond: Option<Beyond>,
 }
 
 /// Answers the question, whatever happens: a question that is lost would never be asked again.
 struct Answering {
     actor: ActorRef<SubscriptionMessage>,
-    ask: Ask,
-    wanted: Wanted,
+    request: Request,
     result: Option<Result<LoadedPage>>,
 }
 
@@ -61,47 +105,64 @@ impl Drop for Answering {
         let lost = || Err(StoreError::Broken("the page's task was lost".to_owned()));
         let result = self.result.take().unwrap_or_else(lost);
         // An actor that is gone has left its question to the next one.
-        let _ = self.actor.cast(SubscriptionMessage::Page(PageAnswer {
-            ask: self.ask,
-            wanted: self.wanted,
-            result,
-        }));
+        let _ = self
+            .actor
+            .cast(SubscriptionMessage::Page(Box::new(PageAnswer {
+                request: self.request,
+                result,
+            })));
     }
 }
 
-/// Starts reading. `first`: also read what earlier lives learnt about the receiver.
+/// Starts reading.
 pub fn load(
     deps: Arc<Deps>,
     lane: Arc<Lane>,
-    ask: Ask,
-    wanted: Wanted,
-    first: bool,
+    request: Request,
     actor: ActorRef<SubscriptionMessage>,
 ) {
     let answering = Answering {
         actor,
-        ask,
-        wanted,
+        request,
         result: None,
     };
     tokio::spawn(async move {
+        let id = lane.subscription();
+        if let Err(problem) = lines::line_up(&deps, id, &request).await {
+            answering.answer(Err(problem));
+            return;
+        }
         // The semaphore is never closed.
         let _turn = deps.pages.acquire().await;
-        answering.answer(read(&deps, &lane, ask, wanted, first).await);
+        answering.answer(read(&deps, &lane, &request).await);
     });
 }
 
-async fn read(
+/// The oldest delivery that may go, due or not, and no more: for a trial.
+pub async fn oldest(
     deps: &Deps,
     lane: &Lane,
     ask: Ask,
-    wanted: Wanted,
-    first: bool,
+    ordering: OrderingRule,
 ) -> Result<LoadedPage> {
+    let request = Request {
+        ask,
+        wanted: Wanted::Oldest,
+        first: false,
+        ordering,
+        lined_up: None,
+    };
+    lines::line_up(deps, lane.subscription(), &request).await?;
+    let mut page = read(deps, lane, &request).await?;
+    page.short = false;
+    Ok(page)
+}
+
+async fn read(deps: &Deps, lane: &Lane, request: &Request) -> Result<LoadedPage> {
     let id = lane.subscription();
     let epoch = deps.ownership.epoch();
     let mut runtime = None;
-    if first {
+    if request.first {
         let known = runtime.insert(Box::new(deps.store.runtime(id).await?));
         let flows = |breaker: StoredBreaker| breaker.state == BreakerState::Closed;
         if !known.breaker.is_none_or(flows) {
@@ -111,57 +172,76 @@ async fn read(
                 short: false,
                 next_due: None,
                 runtime,
+                beyond: None,
                 epoch,
             });
         }
     }
-    let (page, mut short) = match wanted {
+    let rule = &request.ordering;
+    let page = if rule.ordering == Ordering::None {
+        without_order(deps, lane, request).await?
+    } else {
+        lines::read(deps, lane, request, rule).await?
+    };
+    let events = events_within_budget(deps, &page.rows).await?;
+    let items = page
+        .rows
+        .into_iter()
+        .map(|(row, line)| WaitingDelivery {
+            delivery: row.delivery,
+            event: events.get(&row.delivery.event_id).cloned(),
+            line,
+        })
+        .collect();
+    Ok(LoadedPage {
+        items,
+        short: page.short,
+        next_due: page.next_due,
+        runtime,
+        beyond: page.beyond,
+        epoch,
+    })
+}
+
+async fn without_order(deps: &Deps, lane: &Lane, request: &Request) -> Result<Paged> {
+    let (id, ask) = (lane.subscription(), request.ask);
+    let (due, next_due, mut short) = match request.wanted {
         Wanted::Due => {
             let page = deps.store.due_page(id, clock::now(), ask.limit).await?;
             let short = page.due.len() < ask.limit;
-            (page, short)
+            (page.due, page.next_due, short)
         }
         Wanted::Oldest => {
             // One more than is held already: one of them is news, if there is any.
             let limit = lane.window().held() + 1;
             let due = deps.store.oldest_pending(id, limit).await?;
             let short = due.len() < limit;
-            let next_due = None;
-            (DuePage { due, next_due }, short)
+            (due, None, short)
         }
     };
-    let mut news: Vec<DueRow> = {
+    let mut rows: Vec<(DueRow, Option<Line>)> = {
         let window = lane.window();
-        page.due
-            .into_iter()
+        due.into_iter()
             .filter(|row| window.is_news(ask, row.delivery.id))
+            .map(|row| (row, None))
             .collect()
     };
-    if wanted == Wanted::Oldest && news.len() > 1 {
-        news.truncate(1);
+    if request.wanted == Wanted::Oldest && rows.len() > 1 {
+        rows.truncate(1);
         short = false;
     }
-    let events = events_within_budget(deps, &news).await?;
-    let items = news
-        .into_iter()
-        .map(|row| WaitingDelivery {
-            delivery: row.delivery,
-            event: events.get(&row.delivery.event_id).cloned(),
-        })
-        .collect();
-    Ok(LoadedPage {
-        items,
+    Ok(Paged {
+        rows,
+        next_due,
         short,
-        next_due: page.next_due,
-        runtime,
-        epoch,
+        beyond: None,
     })
 }
 
 /// Loads the events, first come first served, as far as the budget goes.
 async fn events_within_budget(
     deps: &Deps,
-    rows: &[DueRow],
+    rows: &[(DueRow, Option<Line>)],
 ) -> Result<HashMap<EventId, Arc<LoadedEvent>>> {
     let mut room = deps
         .settings
@@ -169,7 +249,7 @@ async fn events_within_budget(
         .window_bytes
         .saturating_sub(deps.budget.used());
     let mut wanted = Vec::new();
-    for row in rows {
+    for (row, _) in rows {
         let Some(rest) = room.checked_sub(weight(row.payload_bytes)) else {
             break;
         };

@@ -226,7 +226,7 @@ async fn record(deps: &Arc<Deps>, mut group: Group) {
         let record = &finished.record;
         tell(deps, record, finished.ticket.lane(), fate);
         match fate {
-            Recorded::Moved => finished.ticket.settled(record.verdict),
+            Recorded::Moved => finished.ticket.settled(record),
             Recorded::Stale => finished.ticket.overtaken(),
         }
     }
@@ -329,6 +329,14 @@ fn tell(deps: &Deps, record: &AttemptRecord, lane: &Lane, fate: Recorded) {
         settlement: record.verdict.settlement,
         stale: fate == Recorded::Stale,
     });
+    if record.blocks.is_some() && fate == Recorded::Moved {
+        let (subscription, delivery) = (record.delivery.subscription_id, record.delivery.id);
+        warn!(%subscription, %delivery, "a failed delivery blocks what comes after it; retry, skip or cancel it");
+        deps.events.tell(|| EngineEvent::LineBlocked {
+            subscription,
+            delivery,
+        });
+    }
     tracing::debug!(
         delivery = %record.delivery.id,
         event = %record.delivery.event_id,

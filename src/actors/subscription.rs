@@ -38,7 +38,7 @@ pub enum SubscriptionMessage {
     /// Look at the lane: there is something new, or time has passed.
     Wake,
     /// The store answered.
-    Page(PageAnswer),
+    Page(Box<PageAnswer>),
 }
 
 /// What the actor of a subscription starts with.
@@ -66,6 +66,8 @@ pub struct State {
     hold_until: Option<Timestamp>,
     /// What earlier lives learnt about the receiver was read from the store.
     runtime_known: bool,
+    /// The rule of order that all that is pending stands in line for.
+    lined_up: Option<Timestamp>,
     /// The breaker's revision that the window was filled under.
     breaker_seen: Option<u64>,
     /// 410 was answered; nothing is sent while the directory does not know it yet.
@@ -118,6 +120,7 @@ impl Actor for SubscriptionActor {
             bucket: None,
             hold_until: None,
             runtime_known: false,
+            lined_up: None,
             breaker_seen: None,
             gone: None,
             next_due: None,
@@ -137,7 +140,7 @@ impl Actor for SubscriptionActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             SubscriptionMessage::Wake => state.lane.looked(),
-            SubscriptionMessage::Page(answer) => state.take_page(answer),
+            SubscriptionMessage::Page(answer) => state.take_page(*answer),
         }
         state.deps.faults.panic_for(Point::Subscription, state.id);
         state.queued = false;
@@ -183,6 +186,10 @@ impl State {
         };
         if !self.delivers(&subscription) {
             return self.leave_if_empty();
+        }
+        if !self.lane.window().follow(subscription.ordering.name()) {
+            // What left under another rule has to end first; its record wakes this actor.
+            return self.rest(myself, None, now);
         }
         let wait = self.launch(&subscription, &receiver, now);
         self.ask(myself);

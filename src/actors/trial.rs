@@ -15,7 +15,8 @@ use super::address::Address;
 use super::deps::Deps;
 use super::dispatcher::DispatcherMessage;
 use super::flight::{self, Leave};
-use super::lane::{Lane, WaitingDelivery};
+use super::lane::Lane;
+use super::page;
 use crate::clock;
 use crate::delivery::deliver::Receiver;
 use crate::domain::Timestamp;
@@ -69,29 +70,28 @@ async fn begin(deps: &Arc<Deps>, id: SubscriptionId) -> Result<()> {
     let ask = {
         let mut window = lane.window();
         match window.held() {
-            0 => window.ask(),
+            0 if window.follow(known.ordering.name()) => window.ask(),
             _ => None,
         }
     };
     let Some(ask) = ask else { return Ok(()) };
-    let oldest = deps.store.oldest_pending(id, 1).await;
+    let oldest = page::oldest(deps, lane, ask, known.ordering).await;
     let slot = deps.slots.take(lane);
-    let (Ok([row]), Some(slot)) = (oldest.as_deref(), slot) else {
-        lane.window().abandon_question();
-        return oldest.map(drop);
+    let (page, slot) = match (oldest, slot) {
+        (Ok(page), Some(slot)) if !page.items.is_empty() => (page, slot),
+        (oldest, _) => {
+            lane.window().abandon_question();
+            return oldest.map(drop);
+        }
     };
     if !deps.ownership.may_deliver() || deps.is_draining() {
         lane.window().abandon_question();
         return Ok(());
     }
-    let item = WaitingDelivery {
-        delivery: row.delivery,
-        event: None,
-    };
     let taken = {
         let mut window = lane.window();
         // False where an actor has come to live in the lane meanwhile: it was reactivated.
-        let answered = window.answer(ask, vec![item], false);
+        let answered = page.take_in(&mut window, ask);
         answered.then(|| window.take_next()).flatten()
     };
     if let Some(item) = taken {

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::domain::Timestamp;
 use crate::domain::delivery::{self, AttemptRecord, PendingDelivery, Trigger};
 use crate::domain::id::AttemptId;
+use crate::domain::ordering::OrderingRule;
 use crate::domain::outcome::{CallResult, Failure, FailureKind, Outcome, Timing};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::signature::SigningSecret;
@@ -45,6 +46,7 @@ pub struct Receiver {
     secret: SigningSecret,
     timeout: Duration,
     policy: RetryPolicy,
+    ordering: OrderingRule,
 }
 
 impl Receiver {
@@ -68,6 +70,7 @@ impl Receiver {
             secret: subscription.secret.clone(),
             timeout: subscription.timeout.unwrap_or(delivery.timeout),
             policy: subscription.policy(default_policy),
+            ordering: subscription.ordering,
         }
     }
 
@@ -90,6 +93,8 @@ pub struct Assignment {
     pub event: Option<Arc<LoadedEvent>>,
     /// Whom to call.
     pub receiver: Arc<Receiver>,
+    /// Whether others wait for what becomes of it.
+    pub in_line: bool,
 }
 
 /// Makes attempts.
@@ -135,6 +140,10 @@ impl Courier {
             outcome,
             verdict,
             raises: None,
+            blocks: assignment
+                .in_line
+                .then(|| assignment.receiver.ordering.blocks(verdict.settlement))
+                .flatten(),
         }
     }
 

@@ -293,12 +293,20 @@ pub struct AttemptRecord {
     pub verdict: Verdict,
     /// What is told where this moves its delivery.
     pub raises: Option<Arc<OperationalEvent>>,
+    /// The rule of order by which it keeps its line from going on.
+    pub blocks: Option<Timestamp>,
 }
 
 impl AttemptRecord {
     /// The attempt's number, from 1, over all rounds.
     pub fn number(&self) -> u32 {
         self.verdict.progress.attempts
+    }
+
+    /// Whether what stands behind it in its line is next.
+    pub fn passes_on(&self) -> bool {
+        let again = matches!(self.verdict.settlement, Settlement::RetryAt(_));
+        !again && self.blocks.is_none()
     }
 }
 

@@ -13,6 +13,7 @@ pub mod event_type;
 pub mod id;
 pub mod idempotency;
 pub mod operational;
+pub mod ordering;
 pub mod outcome;
 pub mod pace;
 pub mod rate_limit;

@@ -11,6 +11,7 @@ use super::deactivation::{DeactivationPolicy, DeactivationSpec, Rule};
 use super::event::Event;
 use super::event_type::EventPattern;
 use super::id::{AttemptId, SubscriptionId};
+use super::ordering::{Ordering, OrderingFailure, OrderingRule};
 use super::rate_limit::RateLimit;
 use super::retry::{RetryPolicy, RetryPolicySpec};
 use super::signature::SigningSecret;
@@ -40,6 +41,8 @@ pub struct Subscription {
     pub rate_limit: Option<RateLimit>,
     /// Own breaker, as given: open fields follow the default.
     pub breaker: Option<BreakerSpec>,
+    /// In which order it gets what.
+    pub ordering: OrderingRule,
     /// Own rules of deactivation, as given: open fields follow the default.
     pub deactivation: Option<DeactivationSpec>,
     /// Whether and why it is delivered to.
@@ -216,6 +219,10 @@ pub struct SubscriptionChange {
     pub rate_limit: Option<Option<RateLimit>>,
     /// New breaker; `Some(None)` returns to the default.
     pub breaker: Option<Option<BreakerSpec>>,
+    /// What goes one after the other.
+    pub ordering: Option<Ordering>,
+    /// What becomes of a line whose head has failed.
+    pub ordering_failure: Option<OrderingFailure>,
     /// New rules of deactivation; `Some(None)` returns to the default.
     pub deactivation: Option<Option<DeactivationSpec>>,
     /// New tenant; `Some(None)` takes it away.
@@ -335,6 +342,8 @@ impl Subscription {
         next.max_in_flight = change.max_in_flight.unwrap_or(next.max_in_flight);
         next.rate_limit = change.rate_limit.unwrap_or(next.rate_limit);
         next.breaker = change.breaker.unwrap_or(next.breaker);
+        let failure = change.ordering_failure;
+        next.ordering = next.ordering.changed(change.ordering, failure, now);
         next.deactivation = change.deactivation.unwrap_or(next.deactivation);
         next.tenant = change.tenant.unwrap_or(next.tenant);
         next.updated_at = now;

@@ -18,14 +18,28 @@
 //! Whoever takes deliveries back in the store *closes* the window meanwhile: it holds only what
 //! flies then, and takes nothing up. So what does not fly is not sent once it is taken back.
 
+//!
+//! Where a subscription has an order, nothing is offered: all comes by pages, and what stands in a
+//! line leaves one by one (`lines.rs`).
+
+mod lines;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use self::lines::Lines;
+pub use self::lines::{Head, LinePage, Picked, Walk};
 use super::id::DeliveryId;
+use super::ordering::Line;
 
 /// Something that waits in a window for its attempt.
 pub trait Waiting {
     /// The delivery it is about.
     fn id(&self) -> DeliveryId;
+
+    /// The line it stands in.
+    fn line(&self) -> Option<&Line> {
+        None
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +60,8 @@ struct Question {
     number: u64,
     /// Ids let go since it was asked.
     released: HashSet<DeliveryId>,
+    /// Lines of which something was let go since.
+    touched: HashSet<Line>,
 }
 
 /// The right to answer one question.
@@ -63,6 +79,7 @@ pub struct Window<T> {
     held: HashMap<DeliveryId, Stage>,
     flying: usize,
     waiting: VecDeque<T>,
+    lines: Lines<T>,
     caught_up: bool,
     missed: bool,
     question: Option<Question>,
@@ -80,6 +97,7 @@ impl<T: Waiting> Window<T> {
             held: HashMap::new(),
             flying: 0,
             waiting: VecDeque::new(),
+            lines: Lines::none(),
             caught_up: false,
             missed: true,
             question: None,
@@ -94,6 +112,10 @@ impl<T: Waiting> Window<T> {
     pub fn reserve(&mut self, id: DeliveryId) -> bool {
         if self.held.contains_key(&id) {
             // A commit of unknown fate is run again, and a page saw its first run.
+            return false;
+        }
+        if self.lines.exist() {
+            // What is before it in its line the store alone knows.
             return false;
         }
         let takes =
@@ -140,11 +162,14 @@ impl<T: Waiting> Window<T> {
         {
             return None;
         }
-        self.missed = false;
+        // A walk over lines may take several pages: what is missed after its first one is
+        // perhaps in a line that it has passed.
+        self.missed &= self.lines.exist() && !self.lines.at_start();
         self.questions += 1;
         self.question = Some(Question {
             number: self.questions,
             released: HashSet::new(),
+            touched: HashSet::new(),
         });
         Some(Ask {
             number: self.questions,
@@ -222,6 +247,7 @@ impl<T: Waiting> Window<T> {
             question.released.insert(id);
         }
         self.missed |= missed;
+        self.break_line(id);
     }
 
     /// The subscription or many of its deliveries changed: drops what was not sent yet and pages
@@ -230,6 +256,7 @@ impl<T: Waiting> Window<T> {
         for item in std::mem::take(&mut self.waiting) {
             self.release(item.id(), true);
         }
+        self.drop_all_behind();
         for stage in self.held.values_mut() {
             if *stage == Stage::Reserved {
                 *stage = Stage::Revoked;
@@ -310,5 +337,7 @@ impl<T: Waiting> Window<T> {
     }
 }
 
+#[cfg(test)]
+mod ordered_tests;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::HttpState;
 use super::error::{ApiError, Result};
+use super::ordering;
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use super::subscriptions;
@@ -142,6 +143,12 @@ async fn cancel_now(app: &HttpState, id: DeliveryId) -> Result<DeliveryView> {
     for _ in 0..=MAX_REREADS {
         let row = app.store.delivery(id).await?;
         let row = row.ok_or_else(|| ApiError::not_found("delivery"))?;
+        if ordering::is_blocking(app, &row).await? {
+            match ordering::release(app, &row, DeliveryState::Cancelled).await? {
+                Some(view) => return Ok(view),
+                None => continue,
+            }
+        }
         if row.state.is_final() {
             return Err(ApiError::conflict(format!(
                 "This delivery is {} already; only a pending one can be cancelled",

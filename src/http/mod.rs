@@ -30,6 +30,7 @@ mod frame;
 mod health;
 mod history;
 mod json_fields;
+mod ordering;
 mod own_headers;
 mod paging;
 mod path;
@@ -101,10 +102,12 @@ fn guarded_routes() -> Vec<Route<HttpState>> {
             "/subscriptions/{id}/deliveries",
             deliveries::list_of_subscription,
         ),
+        Route::get("/subscriptions/{id}/blocked-keys", ordering::blocked_keys),
         Route::get("/deliveries", deliveries::list),
         Route::get("/deliveries/{id}", deliveries::show),
         Route::post("/deliveries/{id}/retry", deliveries::retry),
         Route::post("/deliveries/{id}/cancel", deliveries::cancel),
+        Route::post("/deliveries/{id}/skip", ordering::skip),
     ]
 }
 

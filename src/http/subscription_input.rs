@@ -23,6 +23,7 @@ use crate::domain::deactivation::DeactivationPolicy;
 use crate::domain::event_type::EventPattern;
 use crate::domain::id::SubscriptionId;
 use crate::domain::operational::Topic;
+use crate::domain::ordering::{Ordering, OrderingFailure, OrderingRule};
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::retention::Retention;
 use crate::domain::retry::{RetryPolicy, RetryPolicySpec};
@@ -142,6 +143,7 @@ pub fn parse_new(body: &[u8], rules: Rules<'_>, seed: Seed) -> Result<Subscripti
                 max_in_flight: None,
                 rate_limit: None,
                 breaker: None,
+                ordering: OrderingRule::default(),
                 deactivation: None,
                 state: SubscriptionState::Active,
                 state_change: StateChange {
@@ -217,6 +219,13 @@ impl SubscriptionInput {
             }),
             rate_limit: fields.nullable("rateLimit", read_rate_limit),
             breaker: fields.nullable("breaker", |fields, name| breaker::read(fields, name, rules)),
+            ordering: read_word(fields, "ordering", &Ordering::ALL, Ordering::as_str),
+            ordering_failure: read_word(
+                fields,
+                "orderingFailure",
+                &OrderingFailure::ALL,
+                OrderingFailure::as_str,
+            ),
             deactivation: fields.nullable("deactivation", |fields, name| {
                 deactivation::read(fields, name, rules)
             }),
@@ -414,6 +423,25 @@ fn read_rate_limit(fields: &mut Fields, name: &'static str) -> Option<RateLimit>
     } else {
         None
     }
+}
+
+/// One of a few words; null returns to the default.
+fn read_word<T: Copy + Default>(
+    fields: &mut Fields,
+    name: &'static str,
+    all: &[T],
+    word: fn(T) -> &'static str,
+) -> Option<T> {
+    let given = fields.nullable(name, |fields, name| {
+        let given = fields.take(name)?;
+        let known = all.iter().find(|one| given == word(**one)).copied();
+        if known.is_none() {
+            let words: Vec<&str> = all.iter().map(|one| word(*one)).collect();
+            fields.fault(name, format!("must be one of {}", words.join(", ")));
+        }
+        known
+    });
+    given.map(Option::unwrap_or_default)
 }
 
 fn read_tenant(fields: &mut Fields) -> Option<Option<Arc<str>>> {

@@ -29,6 +29,8 @@ pub struct SubscriptionView<'a> {
     max_in_flight: Option<u32>,
     rate_limit: Option<RateLimit>,
     breaker: Option<BreakerSpec>,
+    ordering: &'static str,
+    ordering_failure: &'static str,
     deactivation: Option<DeactivationSpec>,
     effective: EffectiveView,
     is_active: bool,
@@ -132,6 +134,8 @@ impl<'a> SubscriptionView<'a> {
             max_in_flight: subscription.max_in_flight,
             rate_limit: subscription.rate_limit,
             breaker: subscription.breaker,
+            ordering: subscription.ordering.ordering.as_str(),
+            ordering_failure: subscription.ordering.failure.as_str(),
             deactivation: subscription.deactivation,
             effective: EffectiveView {
                 retry_policy: subscription.policy(defaults.retry).to_spec(),

@@ -3,22 +3,23 @@
 //! Header values are bytes, so a list of headers is one block of bytes, `name: value\r\n` each.
 //! Durations are whole microseconds. A subscription's lists and policies are JSON text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::{RecordGroup, Result, StoreError};
+use super::{AcceptGroup, RecordGroup, Result, StoreError};
 use crate::domain::Timestamp;
 use crate::domain::breaker::BreakerState;
 use crate::domain::deactivation::Streak;
-use crate::domain::delivery::{AttemptRecord, DeliveryState, Trigger};
+use crate::domain::delivery::{AttemptRecord, DeliveryState, PendingDelivery, Trigger};
 use crate::domain::event_type::{EventPattern, OWN_SEGMENT};
-use crate::domain::id::{AttemptId, SubscriptionId};
+use crate::domain::id::{AttemptId, EventId, SubscriptionId};
 use crate::domain::idempotency::ContentHash;
 use crate::domain::operational::OperationalEvent;
+use crate::domain::ordering::{Line, Ordering, OrderingFailure, OrderingRule};
 use crate::domain::outcome::{CallResult, Header};
 use crate::domain::signature::SigningSecret;
 use crate::domain::subscription::{ChangedBy, Hold, StateChange, Subscription, SubscriptionState};
@@ -51,6 +52,24 @@ pub(super) fn uncount(value: i32) -> u32 {
 /// Bytes of a payload as the stores keep it.
 pub(super) fn size(bytes: usize) -> i32 {
     i32::try_from(bytes).unwrap_or(i32::MAX)
+}
+
+/// Where each of a group's deliveries stands, in their order, and then those skipped.
+pub(super) fn lines(group: &AcceptGroup) -> Vec<Option<Line>> {
+    if group.ordered.is_empty() {
+        return vec![None; group.deliveries.len() + group.skipped.len()];
+    }
+    let keys: HashMap<EventId, Option<&str>> = group
+        .events
+        .iter()
+        .map(|event| (event.id, event.ordering_key.as_deref()))
+        .collect();
+    let line = |delivery: &PendingDelivery| {
+        let ordering = group.ordered.get(&delivery.subscription_id)?;
+        ordering.line(keys.get(&delivery.event_id).copied().flatten())
+    };
+    let all = group.deliveries.iter().chain(&group.skipped);
+    all.map(line).collect()
 }
 
 /// A tenant inside a key, where "none" must not equal any tenant's name.
@@ -258,6 +277,9 @@ pub(super) struct SubscriptionColumns {
     pub(super) max_in_flight: Option<i32>,
     pub(super) rate_limit: Option<String>,
     pub(super) breaker: Option<String>,
+    pub(super) ordering: String,
+    pub(super) ordering_failure: String,
+    pub(super) ordering_since: Timestamp,
     pub(super) deactivation: Option<String>,
     pub(super) state: String,
     pub(super) state_at: Timestamp,
@@ -293,6 +315,9 @@ impl SubscriptionColumns {
             max_in_flight: subscription.max_in_flight.map(count),
             rate_limit: subscription.rate_limit.as_ref().map(json).transpose()?,
             breaker: subscription.breaker.as_ref().map(json).transpose()?,
+            ordering: subscription.ordering.ordering.as_str().to_owned(),
+            ordering_failure: subscription.ordering.failure.as_str().to_owned(),
+            ordering_since: subscription.ordering.since,
             deactivation: subscription.deactivation.as_ref().map(json).transpose()?,
             state: subscription.state.as_str().to_owned(),
             state_at: subscription.state_change.at,
@@ -327,6 +352,14 @@ impl SubscriptionColumns {
             max_in_flight: self.max_in_flight.map(uncount),
             rate_limit: self.rate_limit.as_deref().map(parsed).transpose()?,
             breaker: self.breaker.as_deref().map(parsed).transpose()?,
+            ordering: OrderingRule {
+                ordering: Ordering::parse(&self.ordering)
+                    .ok_or_else(|| damaged(format_args!("ordering {:?}", self.ordering)))?,
+                failure: OrderingFailure::parse(&self.ordering_failure).ok_or_else(|| {
+                    damaged(format_args!("ordering failure {:?}", self.ordering_failure))
+                })?,
+                since: self.ordering_since,
+            },
             deactivation: self.deactivation.as_deref().map(parsed).transpose()?,
             state: subscription_state(&self.state)?,
             state_change: StateChange {

@@ -5,6 +5,7 @@
 //! an outcome means, whom an event reaches and what a conflict is are settled in `domain`.
 //! One contract suite (`tests/store/`) runs over both implementations.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +15,12 @@ use sqlx::migrate::{AppliedMigration, Migrator};
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::deactivation::Streak;
-use crate::domain::delivery::{AttemptRecord, PendingDelivery};
+use crate::domain::delivery::{AttemptRecord, DeliveryState, PendingDelivery};
 use crate::domain::event::Event;
 use crate::domain::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::operational::OperationalEvent;
+use crate::domain::ordering::{Line, Ordering};
 use crate::domain::subscription::{HistoryEntry, Subscription};
 
 mod codec;
@@ -79,6 +81,8 @@ pub struct AcceptGroup {
     pub keys: Vec<KnownKey>,
     /// One row for each match, in the events' order.
     pub deliveries: Vec<PendingDelivery>,
+    /// The subscriptions among theirs that have an order, which their deliveries are lined up in.
+    pub ordered: BTreeMap<SubscriptionId, Ordering>,
     /// One row for each match that nothing more is held for: stored final, as `skipped`.
     pub skipped: Vec<PendingDelivery>,
     /// When the group was formed.
@@ -125,6 +129,34 @@ pub struct DueRow {
     pub payload_bytes: usize,
 }
 
+/// The head of a line: the first of it that is pending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeadRow {
+    /// Its line.
+    pub line: Line,
+    /// Its place in the order of acceptance.
+    pub seq: i64,
+    /// A delivery of that line has failed and blocks it.
+    pub blocked: bool,
+    /// The delivery itself.
+    pub row: DueRow,
+}
+
+/// A failed delivery that blocks its line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockingRow {
+    /// Its line.
+    pub line: Line,
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// What it would have delivered.
+    pub event: EventId,
+    /// How it ended.
+    pub state: DeliveryState,
+    /// Since when.
+    pub since: Timestamp,
+}
+
 /// What the relay has learnt about a subscription's receiver.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Runtime {
@@ -132,6 +164,8 @@ pub struct Runtime {
     pub hold_until: Option<Timestamp>,
     /// Its breaker, where that ever opened.
     pub breaker: Option<StoredBreaker>,
+    /// The rule of order that all that is pending stands in line for.
+    pub lined_up: Option<Timestamp>,
     /// What failed since its last success; may belong to what is counted no more.
     pub streak: Streak,
     /// When it was last tried while deactivated.
@@ -352,6 +386,41 @@ pub trait Store: Send + Sync + 'static {
     /// range of `limit` rows.
     async fn oldest_pending(&self, id: SubscriptionId, limit: usize) -> Result<Vec<DueRow>>;
 
+    /// Up to `limit` heads of a subscription's lines, due or not, in the order of the lines'
+    /// names, after `after`. Costs a few steps into an index for each, however long the lines.
+    async fn line_heads(
+        &self,
+        id: SubscriptionId,
+        rule: Timestamp,
+        after: Option<&Line>,
+        limit: usize,
+    ) -> Result<Vec<HeadRow>>;
+
+    /// Of each line, up to `limit` pending deliveries after that place, in order; the lines in
+    /// the order given. Costs an index range each.
+    async fn lines_after(
+        &self,
+        id: SubscriptionId,
+        heads: &[(Line, i64)],
+        limit: usize,
+    ) -> Result<Vec<(Line, DueRow)>>;
+
+    /// As [`Store::due_page`], of what stands in no line in a subscription that has an order.
+    async fn free_page(&self, id: SubscriptionId, now: Timestamp, limit: usize) -> Result<DuePage>;
+
+    /// Lines up to `limit` pending deliveries after that place up, anew. Answers the last place
+    /// looked at, and nothing where there was none. Costs an index range of `limit` rows.
+    async fn line_up(
+        &self,
+        id: SubscriptionId,
+        ordering: Ordering,
+        after: i64,
+        limit: u32,
+    ) -> Result<Option<i64>>;
+
+    /// Notes that all that was pending stands in line for that rule.
+    async fn note_lined_up(&self, id: SubscriptionId, rule: Timestamp) -> Result<()>;
+
     /// What was learnt about the receiver.
     async fn runtime(&self, id: SubscriptionId) -> Result<Runtime>;
 
@@ -460,8 +529,22 @@ pub trait Store: Send + Sync + 'static {
     // --- Operate ---
 
     /// A final or waiting delivery becomes due at `now` in its next round, where its version
-    /// still is `version`.
+    /// still is `version`. It keeps its place in a line that waits for it; otherwise it goes free.
     async fn retry_delivery(&self, id: DeliveryId, version: i64, now: Timestamp) -> Result<Moved>;
+
+    /// A failed delivery blocks its line no more and is `to` now, where its version still is
+    /// `version`.
+    async fn release_line(&self, id: DeliveryId, version: i64, to: DeliveryState) -> Result<Moved>;
+
+    /// Up to `limit` deliveries that block a line by that rule, in the order of the lines' names,
+    /// after `after`.
+    async fn blocking(
+        &self,
+        id: SubscriptionId,
+        rule: Timestamp,
+        after: Option<&Line>,
+        limit: u32,
+    ) -> Result<Vec<BlockingRow>>;
 
     /// A pending delivery is cancelled, where its version still is `version`.
     async fn cancel_delivery(&self, id: DeliveryId, version: i64, now: Timestamp) -> Result<Moved>;

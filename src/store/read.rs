@@ -141,6 +141,8 @@ pub struct DeliveryRow {
     pub created_at: Timestamp,
     /// When it became final.
     pub finished_at: Option<Timestamp>,
+    /// The rule of order by which it blocks its line, where that rule is in force.
+    pub blocks: Option<Timestamp>,
     /// The last attempt, where there was one.
     pub last_attempt: Option<AttemptRow>,
 }

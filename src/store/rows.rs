@@ -87,12 +87,14 @@ macro_rules! row_readers {
         use crate::domain::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
         use crate::domain::idempotency::{KeyName, KnownKey};
         use crate::domain::operational::OperationalEvent;
+        use crate::domain::ordering::Line;
         use crate::domain::outcome::Timing;
         use crate::domain::subscription::{HistoryEntry, StateChange, Subscription};
         use crate::store::codec::{self, SubscriptionColumns};
         use crate::store::rows::At;
         use crate::store::{
-            AttemptRow, DeliveryRow, DueRow, LastFailure, Result, Runtime, Standing, WaitingEvent,
+            AttemptRow, BlockingRow, DeliveryRow, DueRow, HeadRow, LastFailure, Result, Runtime,
+            Standing, WaitingEvent,
         };
 
         fn at(row: &$row, column: &str) -> Result<Timestamp> {
@@ -147,6 +149,29 @@ macro_rules! row_readers {
             })
         }
 
+        pub(super) fn line(row: &$row) -> Result<Line> {
+            Ok(Line::from_stored(row.try_get("line")?))
+        }
+
+        pub(super) fn head(row: &$row, subscription_id: SubscriptionId) -> Result<HeadRow> {
+            Ok(HeadRow {
+                line: line(row)?,
+                seq: row.try_get("seq")?,
+                blocked: row.try_get("blocked")?,
+                row: due(row, subscription_id)?,
+            })
+        }
+
+        pub(super) fn blocking(row: &$row) -> Result<BlockingRow> {
+            Ok(BlockingRow {
+                line: line(row)?,
+                delivery: DeliveryId(row.try_get("id")?),
+                event: EventId(row.try_get("event_id")?),
+                state: codec::delivery_state(row.try_get("state")?)?,
+                since: at(row, "finished_at")?,
+            })
+        }
+
         pub(super) fn runtime(row: &$row) -> Result<Runtime> {
             let state: Option<String> = row.try_get("breaker_state")?;
             let opened: Option<i32> = row.try_get("breaker_opened")?;
@@ -161,6 +186,7 @@ macro_rules! row_readers {
             Ok(Runtime {
                 hold_until: at_or_none(row, "hold_until")?,
                 breaker,
+                lined_up: at_or_none(row, "lined_up")?,
                 streak: streak(row)?,
                 tried_at: at_or_none(row, "tried_at")?,
             })
@@ -227,6 +253,7 @@ macro_rules! row_readers {
                 progress: progress(row)?,
                 created_at: at(row, "created_at")?,
                 finished_at: at_or_none(row, "finished_at")?,
+                blocks: at_or_none(row, "blocks")?,
                 last_attempt: None,
             })
         }
@@ -272,6 +299,9 @@ macro_rules! row_readers {
                 max_in_flight: row.try_get("max_in_flight")?,
                 rate_limit: row.try_get("rate_limit")?,
                 breaker: row.try_get("breaker")?,
+                ordering: row.try_get("ordering")?,
+                ordering_failure: row.try_get("ordering_failure")?,
+                ordering_since: at(row, "ordering_since")?,
                 deactivation: row.try_get("deactivation")?,
                 state: row.try_get("state")?,
                 state_at: at(row, "state_at")?,

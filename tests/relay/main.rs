@@ -21,6 +21,7 @@ mod killing;
 mod limits;
 mod lost_notices;
 mod operational;
+mod ordering;
 mod overtaken;
 #[cfg(feature = "faults")]
 mod panics;

@@ -15,6 +15,7 @@ mod hold;
 mod lists;
 mod migrations;
 mod operational;
+mod ordering;
 mod postgres;
 mod record;
 mod recover;

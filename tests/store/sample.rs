@@ -1,5 +1,6 @@
 //! Events, subscriptions and outcomes to work with.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use posthaste::domain::event::Event;
 use posthaste::domain::event_type::{EventPattern, EventType};
 use posthaste::domain::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
 use posthaste::domain::idempotency::{KeyName, KnownKey};
+use posthaste::domain::ordering::OrderingRule;
 use posthaste::domain::outcome::{Answer, CallResult, Outcome, Timing};
 use posthaste::domain::retry::{RetryPolicy, Schedule};
 use posthaste::domain::signature::SigningSecret;
@@ -66,6 +68,7 @@ pub fn subscription(name: &str) -> Subscription {
         max_in_flight: None,
         rate_limit: None,
         breaker: None,
+        ordering: OrderingRule::default(),
         deactivation: None,
         state: SubscriptionState::Active,
         state_change: StateChange {
@@ -120,6 +123,7 @@ pub async fn group(store: &dyn Store, events: Vec<Event>, to: &[SubscriptionId])
         directory_version: store.directory_version().await.unwrap(),
         events: events.into_iter().map(Arc::new).collect(),
         keys: Vec::new(),
+        ordered: BTreeMap::new(),
         deliveries,
         skipped: Vec::new(),
         now: at(0),
@@ -185,6 +189,7 @@ pub fn record_of(delivery: PendingDelivery, outcome: Outcome) -> AttemptRecord {
         outcome,
         verdict,
         raises: None,
+        blocks: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whom a group's events reach, and the hand-over of what was committed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::queue::Group;
@@ -12,6 +12,7 @@ use crate::domain::delivery::{PendingDelivery, Progress};
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::domain::idempotency::{ItemFate, UnitFate};
+use crate::domain::ordering::Ordering;
 use crate::domain::subscription::Subscription;
 use crate::faults::Point;
 use crate::feed::Notice;
@@ -104,6 +105,14 @@ impl Matched {
         None
     }
 
+    /// The subscriptions among them whose deliveries stand in lines.
+    pub fn ordered(&self) -> BTreeMap<SubscriptionId, Ordering> {
+        let all = self.deliveries.iter().map(|one| &one.subscription);
+        all.filter(|subscription| subscription.ordering.ordering != Ordering::None)
+            .map(|subscription| (subscription.id, subscription.ordering.ordering))
+            .collect()
+    }
+
     /// Holds the deliveries' ids in the windows that take them.
     pub fn reserve(&mut self, deps: &Deps) {
         if !deps.ownership.may_deliver() {
@@ -160,6 +169,8 @@ impl Matched {
             reservation.offer(WaitingDelivery {
                 delivery: one.delivery,
                 event: loaded.clone(),
+                // Where there is an order, nothing is reserved.
+                line: None,
             });
         }
         for (subscription, count) in held.into_values() {

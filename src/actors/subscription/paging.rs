@@ -7,8 +7,7 @@ use ractor::ActorRef;
 use tracing::warn;
 
 use super::{State, SubscriptionMessage};
-use crate::actors::lane::WaitingDelivery;
-use crate::actors::page::{self, PageAnswer};
+use crate::actors::page::{self, PageAnswer, Request};
 use crate::actors::streaks;
 use crate::clock;
 
@@ -25,24 +24,31 @@ impl State {
         }
         // Over: it must not go on ringing while the next page is under way.
         self.no_page_before = None;
-        let Some(wanted) = self.wanted_page() else {
+        let (Some(wanted), Some((known, _))) = (self.wanted_page(), &self.ready) else {
             return;
         };
+        let ordering = known.ordering;
         let ask = self.lane.window().ask();
         if let Some(ask) = ask {
             let (deps, lane) = (Arc::clone(&self.deps), Arc::clone(&self.lane));
-            let first = !self.runtime_known;
-            page::load(deps, lane, ask, wanted, first, myself.clone());
+            let request = Request {
+                ask,
+                wanted,
+                first: !self.runtime_known,
+                ordering,
+                lined_up: self.lined_up,
+            };
+            page::load(deps, lane, request, myself.clone());
         }
     }
 
     /// Takes in what the store answered, where it still is wanted.
     pub(super) fn take_page(&mut self, answer: PageAnswer) {
         match answer.result {
-            Ok(page) => {
+            Ok(mut page) => {
                 self.pages_failed = 0;
                 self.no_page_before = None;
-                if let Some(runtime) = page.runtime {
+                if let Some(runtime) = page.runtime.take() {
                     self.runtime_known = true;
                     self.lane.restore_breaker(runtime.breaker);
                     if let Some(epoch) = page.epoch {
@@ -53,15 +59,19 @@ impl State {
                         self.hold(until);
                     }
                 }
-                if !self.wants(answer.wanted) {
+                let request = answer.request;
+                if !self.wants(request.wanted) {
                     self.lane.window().abandon_question();
                     return;
                 }
-                let items: Vec<WaitingDelivery> = page.items;
-                if !self.lane.window().answer(answer.ask, items, page.short) {
+                let next_due = page.next_due;
+                if page.beyond.is_some() {
+                    self.lined_up = request.ordering.name();
+                }
+                if !page.take_in(&mut self.lane.window(), request.ask) {
                     return;
                 }
-                if let Some(due) = page.next_due {
+                if let Some(due) = next_due {
                     self.next_due = Some(self.next_due.map_or(due, |known| known.min(due)));
                 }
             }

@@ -39,6 +39,7 @@ fn subscription(patterns: &[&str]) -> Subscription {
         max_in_flight: None,
         rate_limit: None,
         breaker: None,
+        ordering: OrderingRule::default(),
         state: SubscriptionState::Active,
         deactivation: None,
         counted_from: at(0),
@@ -230,6 +231,7 @@ fn failed(result: CallResult, max_age: Option<Duration>) -> AttemptRecord {
         outcome,
         verdict,
         raises: None,
+        blocks: None,
     }
 }
 

@@ -2,6 +2,7 @@ use uuid::Uuid;
 
 use super::SubscriptionState::{Active, Deactivated, Deleted, Paused, Suspended};
 use super::*;
+use crate::domain::ordering::OrderingRule;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_micros(seconds * 1_000_000)
@@ -20,6 +21,7 @@ fn subscription() -> Subscription {
         max_in_flight: None,
         rate_limit: None,
         breaker: None,
+        ordering: OrderingRule::default(),
         deactivation: None,
         state: Active,
         state_change: StateChange::default(),

@@ -1,6 +1,6 @@
 //! Events, keys and deliveries in one statement.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use sqlx::postgres::{PgPool, Postgres};
 use sqlx::{Executor, Row};
@@ -10,6 +10,7 @@ use super::rows;
 use crate::domain::Timestamp;
 use crate::domain::id::EventId;
 use crate::domain::idempotency::{KeyName, KnownKey};
+use crate::domain::ordering::Line;
 use crate::store::rows::At;
 use crate::store::{AcceptGroup, Accepted, Result, codec};
 
@@ -21,13 +22,21 @@ use crate::store::{AcceptGroup, Accepted, Result, codec};
 /// The advisory lock in front of it is there for its queue: holders of a shared row lock
 /// would otherwise pass a waiting change by for as long as they overlap.
 ///
+/// Groups that bring deliveries of one subscription with an order take turns from before their
+/// places are drawn: places become visible in their order, so that whoever sees one in a
+/// line sees all before it. `$24` is sorted.
+///
 /// Of the deliveries, those from place `$23` on are skipped.
 ///
 /// `taken` also returns keys that this very group took in an earlier run of unknown fate.
 const ACCEPT: &str = "
 WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(1886352244, 1)),
+turns AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock(1886352245, turn.of) FROM gate, unnest($24::int[]) AS turn (of)
+),
 known AS MATERIALIZED (
-    SELECT directory.version FROM gate, directory WHERE directory.one FOR SHARE OF directory
+    SELECT directory.version FROM gate, (SELECT count(*) FROM turns) AS turned, directory
+    WHERE directory.one FOR SHARE OF directory
 ),
 taken AS (
     INSERT INTO idempotency_keys AS old (tenant, key, event_id, content, taken_at)
@@ -59,19 +68,20 @@ new_events AS (
 ),
 new_deliveries AS (
     INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, payload_bytes,
-        state, finished_at)
-    SELECT d.id, d.event_id, d.subscription_id, d.due_at, $2, d.payload_bytes,
+        line, state, finished_at)
+    SELECT d.id, d.event_id, d.subscription_id, d.due_at, $2, d.payload_bytes, d.line,
         CASE WHEN d.place > $23 THEN 'skipped' ELSE 'pending' END,
         CASE WHEN d.place > $23 THEN $2 END
-    FROM unnest($18::uuid[], $19::uuid[], $20::uuid[], $21::timestamptz[], $22::int[])
-        WITH ORDINALITY AS d (id, event_id, subscription_id, due_at, payload_bytes, place)
+    FROM unnest($18::uuid[], $19::uuid[], $20::uuid[], $21::timestamptz[], $22::int[],
+            $25::text[])
+        WITH ORDINALITY AS d (id, event_id, subscription_id, due_at, payload_bytes, line, place)
     WHERE (SELECT current AND free FROM clear)
     ORDER BY d.place
     ON CONFLICT DO NOTHING
 ),
 told AS (
     DELETE FROM operational_events
-    WHERE id = ANY($24) AND (SELECT current AND free FROM clear)
+    WHERE id = ANY($26) AND (SELECT current AND free FROM clear)
 )
 SELECT current, free FROM clear";
 
@@ -123,6 +133,13 @@ async fn insert<'e>(
 
     let own = events.iter().filter(|event| event.event_type.is_own());
     let told: Vec<Uuid> = own.map(|event| event.id.0).collect();
+    let lines = codec::lines(group);
+    // The last bytes of an id are chance. Where two subscriptions share them, they share turns.
+    let turns = group.ordered.keys().map(|id| {
+        let [.., a, b, c, d] = *id.0.as_bytes();
+        i32::from_be_bytes([a, b, c, d])
+    });
+    let turns: Vec<i32> = turns.collect::<BTreeSet<_>>().into_iter().collect();
 
     macro_rules! column {
         ($rows:expr, $row:ident => $value:expr) => {
@@ -154,6 +171,8 @@ async fn insert<'e>(
         .bind(column!(deliveries, delivery =>
             bytes.get(&delivery.event_id).copied().unwrap_or(0)))
         .bind(i64::try_from(group.deliveries.len()).unwrap_or(i64::MAX))
+        .bind(turns)
+        .bind(column!(lines, line => line.as_ref().map(Line::as_str)))
         .bind(told)
         .fetch_one(executor)
         .await?;

@@ -41,7 +41,18 @@ pub(super) async fn due_page(
     now: Timestamp,
     limit: usize,
 ) -> Result<DuePage> {
-    let found = sqlx::query(DUE_PAGE)
+    page(pool, DUE_PAGE, id, now, limit).await
+}
+
+/// What a query in the form of [`DUE_PAGE`] answers.
+pub(super) async fn page(
+    pool: &PgPool,
+    sql: &'static str,
+    id: SubscriptionId,
+    now: Timestamp,
+    limit: usize,
+) -> Result<DuePage> {
+    let found = sqlx::query(sql)
         .bind(id.0)
         .bind(At(now))
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))

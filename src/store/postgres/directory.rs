@@ -26,9 +26,9 @@ made AS (
     INSERT INTO subscriptions (id, tenant, name, url, event_types, headers, retry_policy,
         timeout_us, max_in_flight, rate_limit, state, state_at, state_reason, secret, created_at,
         updated_at, breaker, deactivation, state_by, state_evidence, counted_from,
-        hold_full_since, skip_through, version)
+        hold_full_since, skip_through, ordering, ordering_failure, ordering_since, version)
     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-        $20, $21, $22, $23, raised.version
+        $20, $21, $22, $23, $24, $25, $26, raised.version
     FROM raised
     RETURNING *
 ),
@@ -48,11 +48,11 @@ static UPDATE: LazyLock<String> = LazyLock::new(|| {
 WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock(1886352244, 1)),
 raised AS (
     UPDATE directory SET version = directory.version + 1 FROM gate
-    WHERE one AND EXISTS (SELECT FROM subscriptions WHERE id = $1 AND version = $24)
+    WHERE one AND EXISTS (SELECT FROM subscriptions WHERE id = $1 AND version = $27)
     RETURNING directory.version
 ),
 old AS MATERIALIZED (
-    SELECT state, state_at, hold_full_since FROM subscriptions WHERE id = $1 AND version = $24
+    SELECT state, state_at, hold_full_since FROM subscriptions WHERE id = $1 AND version = $27
 ),
 new AS (
     UPDATE subscriptions
@@ -60,9 +60,10 @@ new AS (
         timeout_us = $8, max_in_flight = $9, rate_limit = $10, state = $11, state_at = $12,
         state_reason = $13, secret = $14, created_at = $15, updated_at = $16, breaker = $17,
         deactivation = $18, state_by = $19, state_evidence = $20, counted_from = $21,
-        hold_full_since = $22, skip_through = $23, version = raised.version
+        hold_full_since = $22, skip_through = $23, ordering = $24, ordering_failure = $25,
+        ordering_since = $26, version = raised.version
     FROM raised
-    WHERE id = $1 AND subscriptions.version = $24
+    WHERE id = $1 AND subscriptions.version = $27
     RETURNING subscriptions.*
 ),
 moved AS (
@@ -87,7 +88,7 @@ forgotten AS (
     DELETE FROM subscription_history
     WHERE subscription_id = $1 AND version <= (
         SELECT version FROM subscription_history WHERE subscription_id = $1
-        ORDER BY version DESC OFFSET $25 LIMIT 1
+        ORDER BY version DESC OFFSET $28 LIMIT 1
     ) AND EXISTS (SELECT FROM moved UNION ALL SELECT FROM filled)
 ),
 probed AS (
@@ -98,7 +99,7 @@ probed AS (
 ),
 {}
 SELECT version FROM new",
-        operational::waits(26, "new")
+        operational::waits(29, "new")
     )
 });
 
@@ -127,6 +128,9 @@ fn bound(sql: &'static str, columns: SubscriptionColumns) -> Query<'static, Post
         .bind(At(columns.counted_from))
         .bind(columns.hold_full_since.map(At))
         .bind(columns.skip_through)
+        .bind(columns.ordering)
+        .bind(columns.ordering_failure)
+        .bind(At(columns.ordering_since))
 }
 
 /// Stores a new subscription and answers the version it drew.

@@ -9,12 +9,15 @@ mod deliver;
 mod directory;
 mod forget;
 mod hold;
+mod line;
 mod operational;
 mod partitions;
 mod read;
 mod record;
 mod recover;
 mod rows;
+
+pub use self::line::HEADS as LINE_HEADS;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,16 +28,19 @@ use sqlx::{Connection, Executor};
 
 use self::connect::{Pools, answered};
 use super::{
-    AcceptGroup, Accepted, AttemptRow, Changed, DeliveryFilter, DeliveryRow, DirectoryChanges,
-    DuePage, DueRow, Ending, EventFilter, EventRow, Forgotten, ForgottenAnswers, LeaseState, Moved,
-    Page, PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store, WaitingEvent,
+    AcceptGroup, Accepted, AttemptRow, BlockingRow, Changed, DeliveryFilter, DeliveryRow,
+    DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow, Forgotten, ForgottenAnswers,
+    HeadRow, LeaseState, Moved, Page, PageRequest, RecordGroup, Recorded, Result, Runtime,
+    Standing, Store, WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
+use crate::domain::delivery::DeliveryState;
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::operational::OperationalEvent;
+use crate::domain::ordering::{Line, Ordering};
 use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::settings::StoreSettings;
 
@@ -147,6 +153,57 @@ impl Store for PostgresStore {
 
     async fn oldest_pending(&self, id: SubscriptionId, limit: usize) -> Result<Vec<DueRow>> {
         answered(deliver::oldest_pending(&self.pools.work, id, limit)).await
+    }
+
+    async fn line_heads(
+        &self,
+        id: SubscriptionId,
+        rule: Timestamp,
+        after: Option<&Line>,
+        limit: usize,
+    ) -> Result<Vec<HeadRow>> {
+        answered(line::heads(&self.pools.work, id, rule, after, limit)).await
+    }
+
+    async fn lines_after(
+        &self,
+        id: SubscriptionId,
+        heads: &[(Line, i64)],
+        limit: usize,
+    ) -> Result<Vec<(Line, DueRow)>> {
+        answered(line::after(&self.pools.work, id, heads, limit)).await
+    }
+
+    async fn free_page(&self, id: SubscriptionId, now: Timestamp, limit: usize) -> Result<DuePage> {
+        answered(line::free_page(&self.pools.work, id, now, limit)).await
+    }
+
+    async fn line_up(
+        &self,
+        id: SubscriptionId,
+        ordering: Ordering,
+        after: i64,
+        limit: u32,
+    ) -> Result<Option<i64>> {
+        answered(line::line_up(&self.pools.work, id, ordering, after, limit)).await
+    }
+
+    async fn note_lined_up(&self, id: SubscriptionId, rule: Timestamp) -> Result<()> {
+        answered(line::note_lined_up(&self.pools.work, id, rule)).await
+    }
+
+    async fn release_line(&self, id: DeliveryId, version: i64, to: DeliveryState) -> Result<Moved> {
+        answered(line::release(&self.pools.work, id, version, to)).await
+    }
+
+    async fn blocking(
+        &self,
+        id: SubscriptionId,
+        rule: Timestamp,
+        after: Option<&Line>,
+        limit: u32,
+    ) -> Result<Vec<BlockingRow>> {
+        answered(line::blocking(&self.pools.work, id, rule, after, limit)).await
     }
 
     async fn runtime(&self, id: SubscriptionId) -> Result<Runtime> {

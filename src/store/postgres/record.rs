@@ -32,11 +32,11 @@ moved AS (
     UPDATE deliveries d
     SET state = r.state, due_at = r.due_at, finished_at = r.finished_at, attempts = r.number,
         round = r.round, round_attempts = r.round_attempts, aged_us = r.aged_us,
-        version = r.version
+        version = r.version, blocks = r.blocks
     FROM unnest($3::uuid[], $4::bigint[], $5::text[], $6::timestamptz[], $7::timestamptz[],
-            $8::int[], $9::int[], $10::int[], $11::bigint[], $12::bigint[])
+            $8::int[], $9::int[], $10::int[], $11::bigint[], $12::bigint[], $43::timestamptz[])
         AS r (delivery_id, guard, state, due_at, finished_at, number, round, round_attempts,
-            aged_us, version)
+            aged_us, version, blocks)
     WHERE d.id BETWEEN $36 AND $37 AND d.id = ANY($3) AND d.id = r.delivery_id AND d.version = r.guard
         AND d.finished_at IS NULL
         AND (SELECT epoch FROM lease) = $1
@@ -86,7 +86,7 @@ learnt AS (
 ),
 {}
 SELECT (SELECT epoch FROM lease) AS epoch, array(SELECT id FROM moved) AS moved",
-        operational::waits(43, "moved")
+        operational::waits(44, "moved")
     )
 });
 
@@ -204,7 +204,8 @@ pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Rec
         .bind(column!(learnt, one =>
             one.failure.and_then(|record| record.outcome.error_kind())))
         .bind(column!(learnt, one => one.failure.map(|record| record.delivery.id.0)))
-        .bind(column!(learnt, one => one.failure.map(|record| record.id.0)));
+        .bind(column!(learnt, one => one.failure.map(|record| record.id.0)))
+        .bind(column!(records, record => record.blocks.map(At)));
     let row = operational::bind(query, &raised).fetch_one(pool).await?;
     if row.try_get::<Option<i64>, _>("epoch")? != Some(group.epoch) {
         return Err(StoreError::Fenced);

@@ -112,7 +112,12 @@ pub(super) async fn retry_delivery(
     let done = sqlx::query(
         "UPDATE deliveries
          SET state = 'pending', due_at = $3, finished_at = NULL, round = round + 1,
-             round_attempts = 0, aged_us = 0, version = version + 1
+             round_attempts = 0, aged_us = 0, version = version + 1,
+             line = CASE WHEN finished_at IS NULL OR blocks = (
+                 SELECT ordering_since FROM subscriptions
+                 WHERE subscriptions.id = deliveries.subscription_id
+             ) THEN line ELSE '' END,
+             blocks = NULL
          WHERE id = $1 AND version = $2",
     )
     .bind(id.0)

@@ -12,6 +12,7 @@ use crate::domain::Timestamp;
 use crate::domain::delivery::{DeliveryState, PendingDelivery};
 use crate::domain::id::EventId;
 use crate::domain::idempotency::{KeyName, KnownKey};
+use crate::domain::ordering::Line;
 use crate::store::rows::At;
 use crate::store::{AcceptGroup, Accepted, Result, codec};
 
@@ -27,8 +28,8 @@ static INSERT_EVENTS: LazyLock<Bulk> = LazyLock::new(|| {
 static INSERT_DELIVERIES: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, \
-         payload_bytes, state, finished_at) VALUES",
-        8,
+         payload_bytes, state, finished_at, line) VALUES",
+        9,
         "ON CONFLICT DO NOTHING",
     )
 });
@@ -121,9 +122,10 @@ async fn insert(connection: &mut SqliteConnection, group: &AcceptGroup) -> Resul
         .map(state_of(DeliveryState::Pending));
     let skipped = group.skipped.iter().map(state_of(DeliveryState::Skipped));
     let deliveries: Vec<(&PendingDelivery, DeliveryState)> = pending.chain(skipped).collect();
-    for (sql, deliveries) in INSERT_DELIVERIES.chunks(&deliveries) {
+    let rows: Vec<_> = deliveries.into_iter().zip(codec::lines(group)).collect();
+    for (sql, rows) in INSERT_DELIVERIES.chunks(&rows) {
         let mut query = sqlx::query(sql);
-        for (delivery, state) in deliveries {
+        for ((delivery, state), line) in rows {
             query = query
                 .bind(delivery.id.0)
                 .bind(delivery.event_id.0)
@@ -132,7 +134,8 @@ async fn insert(connection: &mut SqliteConnection, group: &AcceptGroup) -> Resul
                 .bind(At(group.now))
                 .bind(bytes.get(&delivery.event_id).copied().unwrap_or(0))
                 .bind(state.as_str())
-                .bind(state.is_final().then_some(At(group.now)));
+                .bind(state.is_final().then_some(At(group.now)))
+                .bind(line.as_ref().map(Line::as_str));
         }
         query.execute(&mut *connection).await?;
     }

@@ -36,14 +36,25 @@ pub(super) async fn due_page(
     now: Timestamp,
     limit: usize,
 ) -> Result<DuePage> {
+    page(pools, (DUE, NEXT_DUE), id, now, limit).await
+}
+
+/// What queries in the form of [`DUE`] and [`NEXT_DUE`] answer.
+pub(super) async fn page(
+    pools: &Pools,
+    (due, next_due): (&'static str, &'static str),
+    id: SubscriptionId,
+    now: Timestamp,
+    limit: usize,
+) -> Result<DuePage> {
     let mut snapshot = pools.read().await?;
-    let found = sqlx::query(DUE)
+    let found = sqlx::query(due)
         .bind(id.0)
         .bind(At(now))
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(&mut *snapshot)
         .await?;
-    let next: Option<At> = sqlx::query_scalar(NEXT_DUE)
+    let next: Option<At> = sqlx::query_scalar(next_due)
         .bind(id.0)
         .bind(At(now))
         .fetch_optional(&mut *snapshot)

@@ -18,9 +18,9 @@ const CREATE: &str = "
 INSERT INTO subscriptions (id, tenant, name, url, event_types, headers, retry_policy, timeout_us,
     max_in_flight, rate_limit, state, state_at, state_reason, secret, created_at, updated_at,
     breaker, deactivation, state_by, state_evidence, counted_from, hold_full_since, skip_through,
-    version)
+    ordering, ordering_failure, ordering_since, version)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-    $21, $22, $23, $24)";
+    $21, $22, $23, $24, $25, $26, $27)";
 
 const UPDATE: &str = "
 UPDATE subscriptions
@@ -28,8 +28,9 @@ SET tenant = $2, name = $3, url = $4, event_types = $5, headers = $6, retry_poli
     timeout_us = $8, max_in_flight = $9, rate_limit = $10, state = $11, state_at = $12,
     state_reason = $13, secret = $14, created_at = $15, updated_at = $16,
     breaker = $17, deactivation = $18, state_by = $19, state_evidence = $20, counted_from = $21,
-    hold_full_since = $22, skip_through = $23, version = $24
-WHERE id = $1 AND version = $25";
+    hold_full_since = $22, skip_through = $23, ordering = $24, ordering_failure = $25,
+    ordering_since = $26, version = $27
+WHERE id = $1 AND version = $28";
 
 /// What is compared to tell whether the state changed.
 const BEFORE: &str =
@@ -85,6 +86,9 @@ fn bound(
         .bind(At(columns.counted_from))
         .bind(columns.hold_full_since.map(At))
         .bind(columns.skip_through)
+        .bind(columns.ordering)
+        .bind(columns.ordering_failure)
+        .bind(At(columns.ordering_since))
 }
 
 async fn raise_version(connection: &mut SqliteConnection) -> Result<i64> {

@@ -11,11 +11,14 @@ mod deliver;
 mod directory;
 mod forget;
 mod hold;
+mod line;
 mod operational;
 mod read;
 mod record;
 mod recover;
 mod rows;
+
+pub use self::line::{AFTER as LINES_AFTER, HEADS as LINE_HEADS};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,16 +29,19 @@ use uuid::Uuid;
 
 use self::connect::Pools;
 use super::{
-    AcceptGroup, Accepted, AttemptRow, Changed, DeliveryFilter, DeliveryRow, DirectoryChanges,
-    DuePage, DueRow, Ending, EventFilter, EventRow, Forgotten, ForgottenAnswers, LeaseState, Moved,
-    Page, PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store, WaitingEvent,
+    AcceptGroup, Accepted, AttemptRow, BlockingRow, Changed, DeliveryFilter, DeliveryRow,
+    DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow, Forgotten, ForgottenAnswers,
+    HeadRow, LeaseState, Moved, Page, PageRequest, RecordGroup, Recorded, Result, Runtime,
+    Standing, Store, WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
+use crate::domain::delivery::DeliveryState;
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::operational::OperationalEvent;
+use crate::domain::ordering::{Line, Ordering};
 use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::settings::StoreSettings;
 
@@ -150,6 +156,57 @@ impl Store for SqliteStore {
 
     async fn oldest_pending(&self, id: SubscriptionId, limit: usize) -> Result<Vec<DueRow>> {
         deliver::oldest_pending(&self.pools, id, limit).await
+    }
+
+    async fn line_heads(
+        &self,
+        id: SubscriptionId,
+        rule: Timestamp,
+        after: Option<&Line>,
+        limit: usize,
+    ) -> Result<Vec<HeadRow>> {
+        line::heads(&self.pools, id, rule, after, limit).await
+    }
+
+    async fn lines_after(
+        &self,
+        id: SubscriptionId,
+        heads: &[(Line, i64)],
+        limit: usize,
+    ) -> Result<Vec<(Line, DueRow)>> {
+        line::after(&self.pools, id, heads, limit).await
+    }
+
+    async fn free_page(&self, id: SubscriptionId, now: Timestamp, limit: usize) -> Result<DuePage> {
+        line::free_page(&self.pools, id, now, limit).await
+    }
+
+    async fn line_up(
+        &self,
+        id: SubscriptionId,
+        ordering: Ordering,
+        after: i64,
+        limit: u32,
+    ) -> Result<Option<i64>> {
+        line::line_up(&self.pools, id, ordering, after, limit).await
+    }
+
+    async fn note_lined_up(&self, id: SubscriptionId, rule: Timestamp) -> Result<()> {
+        line::note_lined_up(&self.pools, id, rule).await
+    }
+
+    async fn release_line(&self, id: DeliveryId, version: i64, to: DeliveryState) -> Result<Moved> {
+        line::release(&self.pools, id, version, to).await
+    }
+
+    async fn blocking(
+        &self,
+        id: SubscriptionId,
+        rule: Timestamp,
+        after: Option<&Line>,
+        limit: u32,
+    ) -> Result<Vec<BlockingRow>> {
+        line::blocking(&self.pools, id, rule, after, limit).await
     }
 
     async fn runtime(&self, id: SubscriptionId) -> Result<Runtime> {

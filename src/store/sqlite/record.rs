@@ -23,9 +23,9 @@ static MOVE: LazyLock<Bulk> = LazyLock::new(|| {
         "UPDATE deliveries
          SET state = r.column3, due_at = r.column4, finished_at = r.column5,
              attempts = r.column6, round = r.column7, round_attempts = r.column8,
-             aged_us = r.column9, version = r.column10
+             aged_us = r.column9, version = r.column10, blocks = r.column11
          FROM (VALUES",
-        10,
+        11,
         ") AS r
          WHERE deliveries.id = r.column1 AND deliveries.version = r.column2
              AND deliveries.state = 'pending'
@@ -184,7 +184,8 @@ async fn move_deliveries(
                 .bind(codec::count(progress.round))
                 .bind(codec::count(progress.round_attempts))
                 .bind(codec::micros(progress.aged))
-                .bind(progress.version);
+                .bind(progress.version)
+                .bind(record.blocks.map(At));
         }
         for row in query.fetch_all(&mut *connection).await? {
             moved.insert(row.try_get::<Uuid, _>(0)?);

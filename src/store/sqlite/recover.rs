@@ -80,7 +80,12 @@ pub(super) async fn retry_delivery(
     let done = sqlx::query(
         "UPDATE deliveries
          SET state = 'pending', due_at = ?, finished_at = NULL, round = round + 1,
-             round_attempts = 0, aged_us = 0, version = version + 1
+             round_attempts = 0, aged_us = 0, version = version + 1,
+             line = CASE WHEN finished_at IS NULL OR blocks = (
+                 SELECT ordering_since FROM subscriptions
+                 WHERE subscriptions.id = deliveries.subscription_id
+             ) THEN line ELSE '' END,
+             blocks = NULL
          WHERE id = ? AND version = ?",
     )
     .bind(At(now))

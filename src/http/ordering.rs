@@ -1,0 +1,153 @@
+//! Lines that do not go on: which they are, and what an operator does about them.
+//!
+//! A delivery that failed for good keeps its line where the subscription says so. A retry lets
+//! it try again in its place; skipping or cancelling it lets the line go on without it.
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+
+use super::HttpState;
+use super::error::{ApiError, Result};
+use super::paging::Query;
+use super::path::PathId;
+use super::subscriptions;
+use super::to_the_end::to_the_end;
+use super::view::DeliveryView;
+use crate::domain::Timestamp;
+use crate::domain::delivery::DeliveryState;
+use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
+use crate::domain::ordering::Line;
+use crate::store::read::MAX_PAGE;
+use crate::store::{BlockingRow, DeliveryRow, Moved};
+
+/// How often a step is tried again after somebody else moved the delivery.
+const MAX_REREADS: usize = 5;
+
+/// A line that does not go on.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BlockedKeyView<'a> {
+    /// Null where all deliveries of the subscription go one after the other.
+    ordering_key: Option<&'a str>,
+    delivery_id: DeliveryId,
+    event_id: EventId,
+    /// How that delivery ended: the reason.
+    reason: &'static str,
+    since: Timestamp,
+}
+
+/// A page of them.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BlockedKeysView<'a> {
+    data: Vec<BlockedKeyView<'a>>,
+    next_cursor: Option<String>,
+    limit: u32,
+}
+
+/// `GET /subscriptions/{id}/blocked-keys`: in the order of the keys.
+pub async fn blocked_keys(
+    State(app): State<HttpState>,
+    PathId(id): PathId,
+    RawQuery(raw): RawQuery,
+) -> Result<Response> {
+    let mut query = Query::of(raw.as_deref(), &["limit", "cursor"]);
+    let limit = query.parsed(&["limit"], &format!("1 to {MAX_PAGE}"), |value| {
+        let number = value.parse().ok();
+        number.filter(|limit| (1..=MAX_PAGE).contains(limit))
+    });
+    let limit = limit.unwrap_or(MAX_PAGE);
+    let after = query.parsed(&["cursor"], "a nextCursor of this list", read_cursor);
+    query.done()?;
+    let subscription = subscriptions::find(&app, SubscriptionId(id)).await?;
+    let mut rows = match subscription.ordering.name() {
+        None => Vec::new(),
+        Some(rule) => {
+            let (id, after) = (subscription.id, after.as_ref());
+            app.store.blocking(id, rule, after, limit + 1).await?
+        }
+    };
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let last = rows.last().filter(|_| more);
+    let view = BlockedKeysView {
+        next_cursor: last.map(|row| URL_SAFE_NO_PAD.encode(row.line.as_str())),
+        data: rows.iter().map(BlockedKeyView::new).collect(),
+        limit,
+    };
+    Ok(Json(view).into_response())
+}
+
+fn read_cursor(text: &str) -> Option<Line> {
+    let name = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+    (!name.contains('\0')).then(|| Line::from_stored(&name))
+}
+
+impl<'a> BlockedKeyView<'a> {
+    fn new(row: &'a BlockingRow) -> Self {
+        Self {
+            ordering_key: row.line.key(),
+            delivery_id: row.delivery,
+            event_id: row.event,
+            reason: row.state.as_str(),
+            since: row.since,
+        }
+    }
+}
+
+/// `POST /deliveries/{id}/skip`: what failed and blocks its line does so no more.
+pub async fn skip(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+    let view = to_the_end(async move { skip_now(&app, DeliveryId(id)).await }).await?;
+    Ok(Json(view).into_response())
+}
+
+async fn skip_now(app: &HttpState, id: DeliveryId) -> Result<DeliveryView> {
+    for _ in 0..=MAX_REREADS {
+        let row = app.store.delivery(id).await?;
+        let row = row.ok_or_else(|| ApiError::not_found("delivery"))?;
+        if !is_blocking(app, &row).await? {
+            let what_to_do = match row.state {
+                DeliveryState::Pending => "; one that is still pending can be cancelled",
+                _ => "",
+            };
+            return Err(ApiError::conflict(format!(
+                "This delivery is {} and keeps no other from being sent{what_to_do}",
+                row.state.as_str()
+            )));
+        }
+        if let Some(view) = release(app, &row, DeliveryState::Skipped).await? {
+            return Ok(view);
+        }
+    }
+    Err(ApiError::conflict(
+        "This delivery keeps moving; look at it and try again",
+    ))
+}
+
+/// Whether a delivery keeps its line from going on, by the rule in force.
+pub async fn is_blocking(app: &HttpState, row: &DeliveryRow) -> Result<bool> {
+    if row.blocks.is_none() || !row.state.is_final() {
+        return Ok(false);
+    }
+    let subscription = app.store.subscription(row.subscription_id).await?;
+    Ok(subscription.is_some_and(|found| found.ordering.name() == row.blocks))
+}
+
+/// Lets the line of a delivery go on without it. `None` where it moved since it was read.
+pub async fn release(
+    app: &HttpState,
+    row: &DeliveryRow,
+    to: DeliveryState,
+) -> Result<Option<DeliveryView>> {
+    let version = row.progress.version;
+    if app.store.release_line(row.id, version, to).await? == Moved::Overtaken {
+        return Ok(None);
+    }
+    app.relay.deliveries_changed(row.subscription_id).await;
+    let moved = app.store.delivery(row.id).await?;
+    Ok(Some(DeliveryView::new(moved.as_ref().unwrap_or(row))))
+}

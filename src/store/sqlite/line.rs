@@ -1,0 +1,235 @@
+//! Lines: deliveries of a subscription that go one after the other.
+
+use serde_json::json;
+
+use super::connect::Pools;
+use super::{deliver, rows};
+use crate::domain::Timestamp;
+use crate::domain::delivery::DeliveryState;
+use crate::domain::id::{DeliveryId, SubscriptionId};
+use crate::domain::ordering::{Line, Ordering};
+use crate::store::rows::At;
+use crate::store::{BlockingRow, DuePage, DueRow, HeadRow, Moved, Result};
+
+/// From line to line by one step into the index each, never along a line. Public for the test
+/// that reads its plan.
+pub const HEADS: &str = "
+WITH RECURSIVE walk (line, step) AS (
+    SELECT * FROM (
+        SELECT line, 1 FROM deliveries INDEXED BY deliveries_in_line
+        WHERE subscription_id = $1 AND state = 'pending' AND line > '' AND line > $3
+        ORDER BY line LIMIT 1
+    )
+    UNION ALL
+    SELECT (
+        SELECT d.line FROM deliveries d INDEXED BY deliveries_in_line
+        WHERE d.subscription_id = $1 AND d.state = 'pending' AND d.line > ''
+            AND d.line > walk.line
+        ORDER BY d.line LIMIT 1
+    ), walk.step + 1
+    FROM walk WHERE walk.line IS NOT NULL AND walk.step < $4
+)
+SELECT head.line, head.seq, head.id, head.event_id, head.due_at, head.attempts, head.round,
+    head.round_attempts, head.aged_us, head.version, head.payload_bytes, EXISTS (
+        SELECT 1 FROM deliveries b INDEXED BY deliveries_blocking
+        WHERE b.subscription_id = $1 AND b.line = walk.line AND b.blocks IS NOT NULL
+            AND b.finished_at IS NOT NULL AND b.blocks = $2
+    ) AS blocked
+FROM walk
+JOIN deliveries head ON head.seq = (
+    SELECT d.seq FROM deliveries d INDEXED BY deliveries_in_line
+    WHERE d.subscription_id = $1 AND d.state = 'pending' AND d.line > '' AND d.line = walk.line
+    ORDER BY d.seq LIMIT 1
+)
+ORDER BY walk.step";
+
+/// One range of the same index for each line.
+pub const AFTER: &str = "
+SELECT run.line, run.id, run.event_id, run.due_at, run.attempts, run.round, run.round_attempts,
+    run.aged_us, run.version, run.payload_bytes
+FROM json_each($2) AS head
+JOIN deliveries run ON run.seq IN (
+    SELECT d.seq FROM deliveries d INDEXED BY deliveries_in_line
+    WHERE d.subscription_id = $1 AND d.state = 'pending' AND d.line > ''
+        AND d.line = head.value ->> 0 AND d.seq > head.value ->> 1
+    ORDER BY d.seq LIMIT $3
+)
+ORDER BY head.key, run.seq";
+
+/// One range of the index of what is free.
+const FREE: &str = "
+SELECT id, event_id, due_at, attempts, round, round_attempts, aged_us, version, payload_bytes
+FROM deliveries INDEXED BY deliveries_free
+WHERE subscription_id = ? AND state = 'pending'
+    AND (line = '' OR (line IS NULL AND round > 1)) AND due_at <= ?
+ORDER BY due_at, seq LIMIT ?";
+
+/// One probe behind it.
+const NEXT_FREE: &str = "
+SELECT due_at FROM deliveries INDEXED BY deliveries_free
+WHERE subscription_id = ? AND state = 'pending'
+    AND (line = '' OR (line IS NULL AND round > 1)) AND due_at > ?
+ORDER BY due_at LIMIT 1";
+
+/// Along the index by age.
+const PICKED: &str = "
+SELECT seq FROM deliveries INDEXED BY deliveries_pending_age
+WHERE subscription_id = $1 AND state = 'pending' AND seq > $2 ORDER BY seq LIMIT $3";
+
+/// The heads of lines.
+pub(super) async fn heads(
+    pools: &Pools,
+    id: SubscriptionId,
+    rule: Timestamp,
+    after: Option<&Line>,
+    limit: usize,
+) -> Result<Vec<HeadRow>> {
+    let found = sqlx::query(HEADS)
+        .bind(id.0)
+        .bind(At(rule))
+        .bind(after.map_or("", Line::as_str))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&pools.readers)
+        .await?;
+    found.iter().map(|row| rows::head(row, id)).collect()
+}
+
+/// What follows these heads.
+pub(super) async fn after(
+    pools: &Pools,
+    id: SubscriptionId,
+    heads: &[(Line, i64)],
+    limit: usize,
+) -> Result<Vec<(Line, DueRow)>> {
+    let list: Vec<_> = heads
+        .iter()
+        .map(|(line, seq)| json!([line.as_str(), seq]))
+        .collect();
+    let found = sqlx::query(AFTER)
+        .bind(id.0)
+        .bind(json!(list).to_string())
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&pools.readers)
+        .await?;
+    found
+        .iter()
+        .map(|row| Ok((rows::line(row)?, rows::due(row, id)?)))
+        .collect()
+}
+
+/// What is due and stands in no line.
+pub(super) async fn free_page(
+    pools: &Pools,
+    id: SubscriptionId,
+    now: Timestamp,
+    limit: usize,
+) -> Result<DuePage> {
+    deliver::page(pools, (FREE, NEXT_FREE), id, now, limit).await
+}
+
+/// Lines a batch up.
+pub(super) async fn line_up(
+    pools: &Pools,
+    id: SubscriptionId,
+    ordering: Ordering,
+    after: i64,
+    limit: u32,
+) -> Result<Option<i64>> {
+    let all = Ordering::All.line(None);
+    let prefix = Ordering::Key.line(Some(""));
+    let mut transaction = pools.write().await?;
+    let picked: Vec<i64> = sqlx::query_scalar(PICKED)
+        .bind(id.0)
+        .bind(after)
+        .bind(i64::from(limit))
+        .fetch_all(&mut *transaction)
+        .await?;
+    let Some(last) = picked.last().copied() else {
+        return Ok(None);
+    };
+    sqlx::query(
+        "UPDATE deliveries SET line = placed.line
+         FROM (
+             SELECT d.seq, CASE WHEN $2 THEN $3 ELSE coalesce($4 || (
+                 SELECT ordering_key FROM events WHERE events.id = d.event_id
+             ), '') END AS line
+             FROM json_each($1) AS picked JOIN deliveries d ON d.seq = picked.value
+         ) AS placed
+         WHERE deliveries.seq = placed.seq AND deliveries.line IS NOT placed.line",
+    )
+    .bind(json!(picked).to_string())
+    .bind(ordering == Ordering::All)
+    .bind(all.as_ref().map(Line::as_str))
+    .bind(prefix.as_ref().map(Line::as_str))
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(Some(last))
+}
+
+/// All is lined up.
+pub(super) async fn note_lined_up(
+    pools: &Pools,
+    id: SubscriptionId,
+    rule: Timestamp,
+) -> Result<()> {
+    let mut transaction = pools.write().await?;
+    sqlx::query(
+        "INSERT INTO subscription_runtime (subscription_id, lined_up) VALUES (?, ?)
+         ON CONFLICT (subscription_id) DO UPDATE SET lined_up = excluded.lined_up",
+    )
+    .bind(id.0)
+    .bind(At(rule))
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// A failed delivery blocks no more.
+pub(super) async fn release(
+    pools: &Pools,
+    id: DeliveryId,
+    version: i64,
+    to: DeliveryState,
+) -> Result<Moved> {
+    let mut transaction = pools.write().await?;
+    let done = sqlx::query(
+        "UPDATE deliveries SET state = ?, blocks = NULL, version = version + 1
+         WHERE id = ? AND version = ? AND finished_at IS NOT NULL AND blocks IS NOT NULL",
+    )
+    .bind(to.as_str())
+    .bind(id.0)
+    .bind(version)
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(match done.rows_affected() {
+        0 => Moved::Overtaken,
+        _ => Moved::Done,
+    })
+}
+
+/// What blocks a line.
+pub(super) async fn blocking(
+    pools: &Pools,
+    id: SubscriptionId,
+    rule: Timestamp,
+    after: Option<&Line>,
+    limit: u32,
+) -> Result<Vec<BlockingRow>> {
+    let found = sqlx::query(
+        "SELECT line, id, event_id, state, finished_at
+         FROM deliveries INDEXED BY deliveries_blocking
+         WHERE subscription_id = ? AND blocks IS NOT NULL AND finished_at IS NOT NULL
+             AND blocks = ? AND line > ?
+         ORDER BY line, seq LIMIT ?",
+    )
+    .bind(id.0)
+    .bind(At(rule))
+    .bind(after.map_or("", Line::as_str))
+    .bind(i64::from(limit))
+    .fetch_all(&pools.readers)
+    .await?;
+    found.iter().map(rows::blocking).collect()
+}
