@@ -57,6 +57,7 @@ async fn accept_at(store: &dyn Store, at: Timestamp, to: &Subscribed) -> String 
         }],
         events: vec![Arc::new(event.clone())],
         keys: Vec::new(),
+        skipped: Default::default(),
         now: at,
         keys_expired_before: at,
     };
