@@ -1,0 +1,94 @@
+//! A disk that can be filled: a small tmpfs where mounting is allowed. Where it is not, a limit
+//! on the size of the relay's files stands for it, set from outside on the running process.
+
+use std::fs::File;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+/// What the relay's data may take in all.
+const SIZE: &str = "64m";
+
+pub struct SmallDisk {
+    path: PathBuf,
+    mounted: bool,
+}
+
+impl SmallDisk {
+    pub fn at(path: PathBuf) -> Self {
+        std::fs::create_dir_all(&path).unwrap();
+        let options = format!("size={SIZE},mode=0755");
+        let mounting = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(&path)
+            .stderr(Stdio::null())
+            .status();
+        let mounted = mounting.is_ok_and(|status| status.success());
+        Self { path, mounted }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn kind(&self) -> &'static str {
+        match self.mounted {
+            true => "tmpfs",
+            false => "file size limit",
+        }
+    }
+
+    /// Not a byte more.
+    pub fn fill(&self, relay: u32) {
+        if !self.mounted {
+            // No file may grow any more. What is shorter than the longest still could, so the
+            // limit is the shortest length a write needs.
+            return limit_files_of(relay, Some(0));
+        }
+        let mut ballast = File::create(self.ballast()).unwrap();
+        let block = [0u8; 64 * 1024];
+        // Whole blocks first, then what is left of the last one.
+        for length in [block.len(), 4096, 1] {
+            loop {
+                match ballast.write_all(&block[..length]) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == ErrorKind::StorageFull => break,
+                    Err(error) => panic!("the disk cannot be filled: {error}"),
+                }
+            }
+        }
+    }
+
+    /// Space again.
+    pub fn give_back(&self, relay: Option<u32>) {
+        if self.mounted {
+            std::fs::remove_file(self.ballast()).unwrap();
+        } else if let Some(relay) = relay {
+            limit_files_of(relay, None);
+        }
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.path.join("ballast")
+    }
+}
+
+fn limit_files_of(process: u32, bytes: Option<u64>) {
+    let process = Pid::from_raw(process.try_into().unwrap());
+    let limit = Rlimit {
+        current: bytes,
+        maximum: None,
+    };
+    prlimit(process, Resource::Fsize, limit).unwrap();
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        if self.mounted {
+            // Lazily: whoever still holds a file open is being killed.
+            let _ = Command::new("umount").arg("-l").arg(&self.path).status();
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What can happen, where it makes sense, and what it may cost.
+
+use crate::world::Shape;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// kill -9 of the process that delivers, and a new start.
+    KillRelay,
+    /// kill -9 of the process that only accepts, and a new start.
+    KillIngest,
+    /// kill -9 of Postgres with all its children, and a new start on the same files.
+    KillPostgres,
+    /// kill -9 of Redis, which forgets everything, and a new start.
+    KillRedis,
+    /// FLUSHALL, three times.
+    FlushRedis,
+    /// SIGSTOP of the process that delivers, then SIGCONT.
+    StopRelay,
+    /// SIGSTOP of the process that only accepts, then SIGCONT.
+    StopIngest,
+    /// SIGSTOP of Postgres with all its children, then SIGCONT.
+    StopPostgres,
+    /// SIGSTOP of Redis, then SIGCONT.
+    StopRedis,
+    /// The disk is full, then there is space again.
+    FillDisk,
+    /// The disk is full, the relay is killed, there is space again, it is started.
+    FillDiskAndKill,
+    /// SIGTERM of the process that delivers, and a new start.
+    RestartRelay,
+    /// Actors and tasks of every relay process panic at random.
+    Panics,
+}
+
+impl Fault {
+    pub const ALL: [Self; 13] = [
+        Self::KillRelay,
+        Self::KillIngest,
+        Self::KillPostgres,
+        Self::KillRedis,
+        Self::FlushRedis,
+        Self::StopRelay,
+        Self::StopIngest,
+        Self::StopPostgres,
+        Self::StopRedis,
+        Self::FillDisk,
+        Self::FillDiskAndKill,
+        Self::RestartRelay,
+        Self::Panics,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::KillRelay => "kill-relay",
+            Self::KillIngest => "kill-ingest",
+            Self::KillPostgres => "kill-postgres",
+            Self::KillRedis => "kill-redis",
+            Self::FlushRedis => "flush-redis",
+            Self::StopRelay => "stop-relay",
+            Self::StopIngest => "stop-ingest",
+            Self::StopPostgres => "stop-postgres",
+            Self::StopRedis => "stop-redis",
+            Self::FillDisk => "fill-disk",
+            Self::FillDiskAndKill => "fill-disk-and-kill",
+            Self::RestartRelay => "restart-relay",
+            Self::Panics => "panics",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|fault| fault.name() == name)
+    }
+
+    /// Whether there is something for it to hit.
+    pub fn befalls(self, shape: Shape) -> bool {
+        match self {
+            Self::FillDisk | Self::FillDiskAndKill => shape == Shape::SmallDisk,
+            // The small disk is there for its own faults; the rest is the embedded profile's.
+            _ if shape == Shape::SmallDisk => false,
+            Self::KillRelay | Self::StopRelay | Self::RestartRelay | Self::Panics => true,
+            Self::KillIngest | Self::StopIngest => shape == Shape::Split,
+            Self::KillPostgres
+            | Self::KillRedis
+            | Self::FlushRedis
+            | Self::StopPostgres
+            | Self::StopRedis => shape.is_distributed(),
+        }
+    }
+
+    /// Whether it may part sending from recording: the process that sends dies, or sleeps
+    /// through the deadline of what it sent, or loses its lease to the one that stands by. Then
+    /// what one subscription had sent and not recorded may be sent once more. Nothing else may
+    /// repeat anything.
+    pub fn may_repeat(self, shape: Shape) -> bool {
+        match self {
+            Self::KillRelay | Self::FillDiskAndKill | Self::StopRelay => true,
+            // Both who could own the lease lose sight of it, and either may have it next.
+            Self::KillPostgres | Self::StopPostgres => shape == Shape::Split,
+            _ => false,
+        }
+    }
+}
