@@ -8,18 +8,16 @@ use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-/// What the relay's data may take in all.
-const SIZE: &str = "64m";
-
 pub struct SmallDisk {
     path: PathBuf,
     mounted: bool,
 }
 
 impl SmallDisk {
-    pub fn at(path: PathBuf) -> Self {
+    /// Of so many MiB, which are memory.
+    pub fn at(path: PathBuf, size_mib: u32) -> Self {
         std::fs::create_dir_all(&path).unwrap();
-        let options = format!("size={SIZE},mode=0755");
+        let options = format!("size={size_mib}m,mode=0755");
         let mounting = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
             .arg(&path)

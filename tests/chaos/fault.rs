@@ -30,10 +30,12 @@ pub enum Fault {
     RestartRelay,
     /// Actors and tasks of every relay process panic at random.
     Panics,
+    /// kill -9 of everything at once, as if the power had failed, and a new start of all.
+    KillAll,
 }
 
 impl Fault {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::KillRelay,
         Self::KillIngest,
         Self::KillPostgres,
@@ -47,6 +49,7 @@ impl Fault {
         Self::FillDiskAndKill,
         Self::RestartRelay,
         Self::Panics,
+        Self::KillAll,
     ];
 
     pub fn name(self) -> &'static str {
@@ -64,6 +67,7 @@ impl Fault {
             Self::FillDiskAndKill => "fill-disk-and-kill",
             Self::RestartRelay => "restart-relay",
             Self::Panics => "panics",
+            Self::KillAll => "kill-all",
         }
     }
 
@@ -83,7 +87,8 @@ impl Fault {
             | Self::KillRedis
             | Self::FlushRedis
             | Self::StopPostgres
-            | Self::StopRedis => shape.is_distributed(),
+            | Self::StopRedis
+            | Self::KillAll => shape.is_distributed(),
         }
     }
 
@@ -93,7 +98,7 @@ impl Fault {
     /// repeat anything.
     pub fn may_repeat(self, shape: Shape) -> bool {
         match self {
-            Self::KillRelay | Self::FillDiskAndKill | Self::StopRelay => true,
+            Self::KillRelay | Self::KillAll | Self::FillDiskAndKill | Self::StopRelay => true,
             // Both who could own the lease lose sight of it, and either may have it next.
             Self::KillPostgres | Self::StopPostgres => shape == Shape::Split,
             _ => false,

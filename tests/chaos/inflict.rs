@@ -79,6 +79,7 @@ impl World {
                 self.start_relay(owner, &[]).await;
             }
             Fault::Panics => self.panics(chance).await,
+            Fault::KillAll => self.kill_all().await,
         }
         let recovery = self.ledger.flows(fault.name()).await;
         self.restart_the_dead().await;
@@ -89,6 +90,19 @@ impl World {
         self.kill_relay(which).await;
         lasting(chance, 0, 1_000).await;
         self.start_relay(which, &[]).await;
+    }
+
+    async fn kill_all(&mut self) {
+        self.postgres.as_mut().unwrap().kill();
+        self.redis.as_mut().unwrap().kill();
+        for which in 0..self.relays.len() {
+            self.kill_relay(which).await;
+        }
+        self.postgres.as_mut().unwrap().start_again().await;
+        self.redis.as_mut().unwrap().start_again().await;
+        for which in 0..self.relays.len() {
+            self.start_relay(which, &[]).await;
+        }
     }
 
     async fn stop_for_a_while(&self, which: usize, chance: &mut Chance) {

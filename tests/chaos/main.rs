@@ -37,7 +37,7 @@ mod verdict;
 mod world;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chance::Chance;
 use load::Load;
@@ -45,10 +45,6 @@ use plan::{Length, Plan};
 use report::say;
 use verdict::Verdict;
 use world::{Shape, World};
-
-/// Between two requests of each sender, on average: a load that two cores carry with everything
-/// on them, so that what is measured is recovery and not the drain of a backlog.
-const PAUSE: Duration = Duration::from_millis(100);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn embedded() {
@@ -77,8 +73,8 @@ async fn chaos(shape: Shape) {
         return;
     }
     say(&format!("{}: seed {}", shape.name(), plan.seed));
-    let mut world = World::start(shape, plan.seed).await;
-    let load = Load::begin(&world.door, &world.ledger, plan.seed, PAUSE);
+    let mut world = World::start(shape, &plan).await;
+    let load = Load::begin(&world.door, &world.ledger, plan.seed, plan.length.pause());
     world.ledger.flows("the start").await;
     let start = Instant::now();
     let mut inflicted = Vec::new();

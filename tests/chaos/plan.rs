@@ -27,6 +27,26 @@ pub enum Length {
 /// The seed where none is given: `make test` is to do the same each time.
 const SEED: u64 = 1;
 
+impl Length {
+    /// Between two requests of each sender, on average: a load that two cores carry with
+    /// everything on them, so that what is measured is recovery and not the drain of a backlog.
+    /// Less in a long run: every delivery is read in the end.
+    pub fn pause(self) -> Duration {
+        match self {
+            Self::Rounds(_) => Duration::from_millis(100),
+            Self::Time(_) => Duration::from_millis(200),
+        }
+    }
+
+    /// What the small disk holds: more than the run leaves on it.
+    pub fn disk_mib(self) -> u32 {
+        match self {
+            Self::Rounds(_) => 64,
+            Self::Time(_) => 512,
+        }
+    }
+}
+
 impl Plan {
     /// From `CHAOS_SEED`, `CHAOS_ROUNDS`, `CHAOS_MINUTES` and `CHAOS_FAULT` (names of faults,
     /// parted by commas), each of which may be missing or empty.

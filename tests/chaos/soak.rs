@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use crate::PAUSE;
 use crate::load::Load;
 use crate::plan::{Plan, number};
 use crate::report::say;
 use crate::verdict::Verdict;
 use crate::world::{Shape, World};
 
+/// Between two requests of each sender, on average.
+const PAUSE: Duration = Duration::from_millis(100);
 /// Lines of the table.
 const LINES: u32 = 20;
 /// How far the last third's median may lie above that of the first: a share of it, and MiB for
@@ -36,10 +37,10 @@ struct Sample {
 }
 
 async fn soak(shape: Shape) {
-    let seed = Plan::from_environment().seed;
+    let plan = Plan::from_environment();
     let minutes = number("CHAOS_MINUTES").unwrap_or(10);
-    let world = World::start(shape, seed).await;
-    let load = Load::begin(&world.door, &world.ledger, seed, PAUSE / 2);
+    let world = World::start(shape, &plan).await;
+    let load = Load::begin(&world.door, &world.ledger, plan.seed, PAUSE);
     world.ledger.flows("the start").await;
     let start = Instant::now();
     let length = Duration::from_secs(minutes * 60);

@@ -14,6 +14,7 @@ use crate::disk::SmallDisk;
 use crate::ledger::Ledger;
 use crate::load::Door;
 use crate::patience::{in_time, look_again};
+use crate::plan::Plan;
 use crate::receiver::{KINDS, Receiver};
 use crate::report::say;
 use crate::servers::{Postgres, Redis, open_to_all};
@@ -91,7 +92,7 @@ pub struct Relay {
 }
 
 impl World {
-    pub async fn start(shape: Shape, seed: u64) -> Self {
+    pub async fn start(shape: Shape, plan: &Plan) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("posthaste-chaos-")
             .tempdir()
@@ -105,7 +106,9 @@ impl World {
             ),
             false => (None, None),
         };
-        let disk = (shape == Shape::SmallDisk).then(|| SmallDisk::at(inside("disk")));
+        let disk = (shape == Shape::SmallDisk).then(|| {
+            SmallDisk::at(inside("disk"), plan.length.disk_mib())
+        });
         let relays = shape.parts().iter().map(|(name, role)| Relay {
             name,
             role,
@@ -129,7 +132,7 @@ impl World {
             let api = world.api();
             let subscribe =
                 async |body: Value| api.post(201, "/api/v1/subscriptions", &body).await;
-            let receiver = Receiver::start(index, seed, &world.ledger, subscribe).await;
+            let receiver = Receiver::start(index, plan.seed, &world.ledger, subscribe).await;
             world.receivers.push(receiver);
         }
         world
