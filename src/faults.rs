@@ -95,9 +95,7 @@ mod armed {
 
         /// The next `times` visits of this point on behalf of one subscription fail.
         pub fn arm_for(&self, point: Point, subscription: SubscriptionId, times: u32) {
-            self.lock()
-                .times
-                .insert((point, Some(subscription)), times);
+            self.lock().times.insert((point, Some(subscription)), times);
         }
 
         /// Visits that still fail.

@@ -19,7 +19,11 @@ pub fn read(delivery: &Value) -> Result<LogFacts, String> {
         .partition(|attempt| attempt["stale"] == true);
     let mut numbers: Vec<u64> = moving
         .iter()
-        .map(|attempt| attempt["number"].as_u64().ok_or("an attempt without number"))
+        .map(|attempt| {
+            attempt["number"]
+                .as_u64()
+                .ok_or("an attempt without number")
+        })
         .collect::<Result<_, _>>()?;
     numbers.sort_unstable();
     if numbers.iter().copied().ne(1..=moving.len() as u64) {
@@ -29,7 +33,9 @@ pub fn read(delivery: &Value) -> Result<LogFacts, String> {
         let count = &delivery["attemptCount"];
         return Err(format!("attemptCount {count} of {}", moving.len()));
     }
-    let last = moving.iter().max_by_key(|attempt| attempt["number"].as_u64());
+    let last = moving
+        .iter()
+        .max_by_key(|attempt| attempt["number"].as_u64());
     let state = delivery["status"].as_str().unwrap_or_default();
     for attempt in &moving {
         let is_last = last.is_some_and(|last| last["number"] == attempt["number"]);
@@ -91,7 +97,10 @@ mod tests {
         let delivered = delivery("delivered", 2, vec![bad(), late.clone(), good]);
         assert_eq!(read(&delivered), facts(2, 1));
         assert_eq!(read(&delivery("pending", 0, vec![])), facts(0, 0));
-        assert_eq!(read(&delivery("pending", 1, vec![bad(), late])), facts(1, 1));
+        assert_eq!(
+            read(&delivery("pending", 1, vec![bad(), late])),
+            facts(1, 1)
+        );
         assert_eq!(read(&delivery("failed", 1, vec![bad()])), facts(0, 0));
     }
 

@@ -4,9 +4,10 @@
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use tokio::process::Command;
 
 pub struct SmallDisk {
     path: PathBuf,
@@ -18,7 +19,7 @@ impl SmallDisk {
     pub fn at(path: PathBuf, size_mib: u32) -> Self {
         std::fs::create_dir_all(&path).unwrap();
         let options = format!("size={size_mib}m,mode=0755");
-        let mounting = Command::new("mount")
+        let mounting = std::process::Command::new("mount")
             .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
             .arg(&path)
             .stderr(Stdio::null())
@@ -38,11 +39,33 @@ impl SmallDisk {
         }
     }
 
+    /// A command that starts the relay so that this disk can be full: a write beyond the limit
+    /// is to fail, as on a full disk, rather than end the process by a signal.
+    pub fn prepared(&self, command: Command) -> Command {
+        if self.mounted {
+            return command;
+        }
+        let command = command.as_std();
+        let mut prepared = Command::new("/bin/sh");
+        prepared
+            .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .env_clear()
+            .envs(
+                command
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        prepared
+    }
+
     /// Not a byte more.
     pub fn fill(&self, relay: u32) {
         if !self.mounted {
-            // No file may grow any more. What is shorter than the longest still could, so the
-            // limit is the shortest length a write needs.
             return limit_files_of(relay, Some(0));
         }
         let mut ballast = File::create(self.ballast()).unwrap();
@@ -86,7 +109,10 @@ impl Drop for SmallDisk {
     fn drop(&mut self) {
         if self.mounted {
             // Lazily: whoever still holds a file open is being killed.
-            let _ = Command::new("umount").arg("-l").arg(&self.path).status();
+            let _ = std::process::Command::new("umount")
+                .arg("-l")
+                .arg(&self.path)
+                .status();
         }
     }
 }

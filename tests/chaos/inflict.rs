@@ -127,14 +127,19 @@ impl World {
     /// Every process is started anew with points that panic, works like that for a while, and is
     /// started anew without.
     async fn panics(&mut self, chance: &mut Chance) {
+        let before = self.panicked();
         for which in 0..self.relays.len() {
             let panics = format!("{}:{PANIC_ONE_IN}", chance.next());
             self.end_relay(which).await;
-            self.start_relay(which, &[("POSTHASTE_FAULTS", &panics)]).await;
+            self.start_relay(which, &[("POSTHASTE_FAULTS", &panics)])
+                .await;
         }
         self.ledger.flows("the start of panics").await;
         lasting(chance, 2_000, 4_000).await;
         self.ledger.flows("panics, in their midst").await;
+        if self.panicked() == before {
+            self.ledger.complain("nothing panicked".to_owned());
+        }
         for which in 0..self.relays.len() {
             self.end_relay(which).await;
             self.start_relay(which, &[]).await;

@@ -1,6 +1,6 @@
 //! What senders were told and what receivers got, as it happened.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -52,6 +52,19 @@ pub struct Notes {
 pub struct Ledger {
     notes: Mutex<Notes>,
     changed: watch::Sender<()>,
+}
+
+impl Notes {
+    /// Receipts answered 2xx of events that this receiver had answered 2xx before.
+    pub fn duplicates(&self, receiver: usize) -> usize {
+        let successes = self.receipts[receiver]
+            .iter()
+            .filter(|receipt| receipt.answer.is_success());
+        let mut seen = HashSet::new();
+        successes
+            .filter(|receipt| !seen.insert(&receipt.event))
+            .count()
+    }
 }
 
 impl Ledger {

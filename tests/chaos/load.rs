@@ -60,7 +60,10 @@ impl Load {
                     pause,
                     count: 0,
                     places: [0; KEYS as usize],
-                    client: reqwest::Client::builder().timeout(DEADLINE).build().unwrap(),
+                    client: reqwest::Client::builder()
+                        .timeout(DEADLINE)
+                        .build()
+                        .unwrap(),
                     door: Arc::clone(door),
                     ledger: Arc::clone(ledger),
                     stopped: stopped.clone(),
@@ -217,8 +220,14 @@ impl Sender {
             self.places[drawn.key] += 1;
             self.ledger.note(|notes| {
                 notes.known_keys += usize::from(known);
-                if notes.acknowledged.insert(id.clone(), acknowledged).is_some() {
-                    notes.complaints.push(format!("{id} was acknowledged twice"));
+                if notes
+                    .acknowledged
+                    .insert(id.clone(), acknowledged)
+                    .is_some()
+                {
+                    notes
+                        .complaints
+                        .push(format!("{id} was acknowledged twice"));
                 }
             });
         }

@@ -69,7 +69,10 @@ async fn distributed_and_split() {
 async fn chaos(shape: Shape) {
     let plan = Plan::from_environment();
     if plan.round(shape, 0).is_empty() {
-        say(&format!("{}: none of these faults befalls it", shape.name()));
+        say(&format!(
+            "{}: none of these faults befalls it",
+            shape.name()
+        ));
         return;
     }
     say(&format!("{}: seed {}", shape.name(), plan.seed));
@@ -89,6 +92,9 @@ async fn chaos(shape: Shape) {
         let mut chance = Chance::of(plan.seed, &format!("faults {number} {shape:?}"));
         for fault in plan.round(shape, number) {
             inflicted.push(world.suffer(fault, &mut chance).await);
+            if !inflicted.iter().any(|one| one.fault.may_repeat(shape)) {
+                nothing_came_twice(&world, fault.name());
+            }
         }
     }
     let under_fire = start.elapsed();
@@ -110,4 +116,16 @@ async fn chaos(shape: Shape) {
     }
     let late = Arc::clone(&world.ledger);
     assert_eq!(late.notes().complaints, Vec::<String>::new());
+}
+
+/// As long as nothing has happened that may repeat anything.
+fn nothing_came_twice(world: &World, after: &str) {
+    for (index, receiver) in world.receivers.iter().enumerate() {
+        let duplicates = world.ledger.notes().duplicates(index);
+        if duplicates > 0 {
+            let name = receiver.kind.name;
+            let complaint = format!("{name}: {duplicates} duplicates up to {after}, none allowed");
+            world.ledger.complain(complaint);
+        }
+    }
 }

@@ -73,7 +73,8 @@ impl Plan {
         }
     }
 
-    /// The faults that this shape meets in one round, in the order of that round.
+    /// The faults that this shape meets in one round, in the order of that round. In the first
+    /// one those that may repeat nothing come first, so that nothing hides what they repeat.
     pub fn round(&self, shape: Shape, number: u64) -> Vec<Fault> {
         let asked = |fault: &Fault| self.only.is_empty() || self.only.contains(fault);
         let mut faults: Vec<Fault> = Fault::ALL
@@ -81,6 +82,9 @@ impl Plan {
             .filter(|fault| fault.befalls(shape) && asked(fault))
             .collect();
         Chance::of(self.seed, &format!("round {number} {shape:?}")).shuffle(&mut faults);
+        if number == 0 {
+            faults.sort_by_key(|fault| fault.may_repeat(shape));
+        }
         faults
     }
 }

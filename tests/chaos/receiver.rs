@@ -185,9 +185,7 @@ impl Shared {
                     tokio::time::sleep(after).await;
                     "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
                 }
-                Answer::Broken => {
-                    "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n"
-                }
+                Answer::Broken => "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n",
                 Answer::TooMany => {
                     "HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n"
                 }

@@ -44,7 +44,7 @@ pub fn tables(
         notes.unanswered,
         notes.known_keys,
         verdict.unacknowledged,
-        world.logged("injected fault at"),
+        world.panicked(),
     );
     out.push_str(
         "| receiver | due | delivered | lost | duplicates | bound | stale attempts | requests | answered not 2xx |\n|:--|--:|--:|--:|--:|--:|--:|--:|--:|\n",
@@ -64,7 +64,9 @@ pub fn tables(
             row.asked_again
         );
     }
-    out.push_str("\n| fault | times | flowing again after, median | longest |\n|:--|--:|--:|--:|\n");
+    out.push_str(
+        "\n| fault | times | flowing again after, median | longest |\n|:--|--:|--:|--:|\n",
+    );
     let mut by_fault: BTreeMap<_, Vec<Duration>> = BTreeMap::new();
     for one in inflicted {
         by_fault.entry(one.fault).or_default().push(one.recovery);

@@ -265,4 +265,3 @@ pub fn open_to_all(directory: &Path) {
     let mode = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(directory, mode).unwrap();
 }
-

@@ -131,10 +131,13 @@ impl Verdict {
             delivered: delivered.len(),
             receipts: receipts.len(),
             asked_again: receipts.len() - successes,
-            duplicates: successes - delivered.len(),
+            duplicates: notes.duplicates(index),
             bound,
             stale,
-            lost: due.iter().filter(|event| !delivered.contains(*event)).count(),
+            lost: due
+                .iter()
+                .filter(|event| !delivered.contains(*event))
+                .count(),
         };
         if row.lost > 0 {
             complaints.push(format!("{} lost", row.lost));

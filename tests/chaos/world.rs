@@ -106,9 +106,8 @@ impl World {
             ),
             false => (None, None),
         };
-        let disk = (shape == Shape::SmallDisk).then(|| {
-            SmallDisk::at(inside("disk"), plan.length.disk_mib())
-        });
+        let disk = (shape == Shape::SmallDisk)
+            .then(|| SmallDisk::at(inside("disk"), plan.length.disk_mib()));
         let relays = shape.parts().iter().map(|(name, role)| Relay {
             name,
             role,
@@ -130,8 +129,7 @@ impl World {
         }
         for index in 0..KINDS.len() {
             let api = world.api();
-            let subscribe =
-                async |body: Value| api.post(201, "/api/v1/subscriptions", &body).await;
+            let subscribe = async |body: Value| api.post(201, "/api/v1/subscriptions", &body).await;
             let receiver = Receiver::start(index, plan.seed, &world.ledger, subscribe).await;
             world.receivers.push(receiver);
         }
@@ -147,6 +145,9 @@ impl World {
             .open(self.log_of(which))
             .unwrap();
         let mut command = serve(environment);
+        if let Some(disk) = &self.disk {
+            command = disk.prepared(command);
+        }
         command.stderr(Stdio::from(log));
         let process = Process::serving(command).await;
         if which == 0 {
@@ -222,7 +223,9 @@ impl World {
         };
         let health: Value = answer.json().await.unwrap();
         let detail = &health["components"]["ownership"]["detail"];
-        detail.as_str().is_some_and(|text| text.starts_with("delivers"))
+        detail
+            .as_str()
+            .is_some_and(|text| text.starts_with("delivers"))
     }
 
     /// Waits until nothing is pending any more.
@@ -242,11 +245,11 @@ impl World {
         }
     }
 
-    /// How often a text stands in the relay's logs.
-    pub fn logged(&self, text: &str) -> usize {
+    /// Panics that were injected so far, as the relay's logs tell.
+    pub fn panicked(&self) -> usize {
         (0..self.relays.len())
             .map(|which| std::fs::read_to_string(self.log_of(which)).unwrap_or_default())
-            .map(|log| log.matches(text).count())
+            .map(|log| log.matches("injected fault at").count())
             .sum()
     }
 
@@ -315,7 +318,10 @@ impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let (shape, files) = (self.shape.name(), self.keep_files());
-            say(&format!("{shape}: logs and data stay in {}", files.display()));
+            say(&format!(
+                "{shape}: logs and data stay in {}",
+                files.display()
+            ));
         }
         for relay in &mut self.relays {
             // Stopped ones too: only a kill reaches those.
