@@ -93,15 +93,22 @@ impl Fault {
     }
 
     /// Whether it may part sending from recording: the process that sends dies, or sleeps
-    /// through the deadline of what it sent, or loses its lease to the one that stands by. Then
-    /// what one subscription had sent and not recorded may be sent once more. Nothing else may
-    /// repeat anything.
-    pub fn may_repeat(self, shape: Shape) -> bool {
+    /// through the deadline of what it sent. Then what one subscription had sent and not
+    /// recorded may be sent once more, and so it may where a lease is lost to the process that
+    /// stands by, which is counted as it happens. Nothing else may repeat anything.
+    pub fn may_repeat(self) -> bool {
         match self {
             Self::KillRelay | Self::KillAll | Self::FillDiskAndKill | Self::StopRelay => true,
-            // Both who could own the lease lose sight of it, and either may have it next.
-            Self::KillPostgres | Self::StopPostgres => shape == Shape::Split,
-            _ => false,
+            Self::KillIngest
+            | Self::KillPostgres
+            | Self::KillRedis
+            | Self::FlushRedis
+            | Self::StopIngest
+            | Self::StopPostgres
+            | Self::StopRedis
+            | Self::FillDisk
+            | Self::RestartRelay
+            | Self::Panics => false,
         }
     }
 }

@@ -18,11 +18,14 @@ pub struct Inflicted {
     /// From its end (the new start, SIGCONT, space given back) until an event that was sent
     /// after it was delivered.
     pub recovery: Duration,
+    /// How often it may have parted sending from recording.
+    pub upsets: usize,
 }
 
 impl World {
     /// Inflicts a fault, ends it, and waits until events flow again.
     pub async fn suffer(&mut self, fault: Fault, chance: &mut Chance) -> Inflicted {
+        let lost_before = self.lost_leases();
         // Faults come at moments that the seed chooses, not right after what was waited for.
         tokio::time::sleep(chance.millis(100, 700)).await;
         match fault {
@@ -83,7 +86,12 @@ impl World {
         }
         let recovery = self.ledger.flows(fault.name()).await;
         self.restart_the_dead().await;
-        Inflicted { fault, recovery }
+        let lost = self.lost_leases() - lost_before;
+        Inflicted {
+            fault,
+            recovery,
+            upsets: lost.max(usize::from(fault.may_repeat())),
+        }
     }
 
     async fn kill_and_start(&mut self, which: usize, chance: &mut Chance) {

@@ -83,7 +83,7 @@ impl Plan {
             .collect();
         Chance::of(self.seed, &format!("round {number} {shape:?}")).shuffle(&mut faults);
         if number == 0 {
-            faults.sort_by_key(|fault| fault.may_repeat(shape));
+            faults.sort_by_key(|fault| fault.may_repeat());
         }
         faults
     }

@@ -247,9 +247,18 @@ impl World {
 
     /// Panics that were injected so far, as the relay's logs tell.
     pub fn panicked(&self) -> usize {
+        self.logged("injected fault at")
+    }
+
+    /// How often a living process found that another one delivers in its place.
+    pub fn lost_leases(&self) -> usize {
+        self.logged("ownership.lost")
+    }
+
+    fn logged(&self, text: &str) -> usize {
         (0..self.relays.len())
             .map(|which| std::fs::read_to_string(self.log_of(which)).unwrap_or_default())
-            .map(|log| log.matches("injected fault at").count())
+            .map(|log| log.matches(text).count())
             .sum()
     }
 
@@ -319,13 +328,15 @@ impl Drop for World {
         if std::thread::panicking() {
             let (shape, files) = (self.shape.name(), self.keep_files());
             say(&format!(
-                "{shape}: logs and data stay in {}",
+                "{shape}: what is left to look at stays in {}",
                 files.display()
             ));
         }
         for relay in &mut self.relays {
             // Stopped ones too: only a kill reaches those.
-            if let Some(process) = &relay.process {
+            if let Some(process) = &mut relay.process
+                && process.ended().is_none()
+            {
                 process.signal(Signal::KILL);
             }
         }
