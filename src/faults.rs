@@ -38,6 +38,22 @@ pub enum Point {
     Handover,
 }
 
+#[cfg(feature = "faults")]
+impl Point {
+    /// Whether an actor fails here as it handles a message, rather than a task at its work.
+    fn is_of_an_actor(self) -> bool {
+        match self {
+            Self::Subscription | Self::Dispatcher | Self::Ingest | Self::Recorder => true,
+            Self::IngestCommitted
+            | Self::RecorderCommit
+            | Self::RecorderCommitted
+            | Self::BeforeSend
+            | Self::AfterSend
+            | Self::Handover => false,
+        }
+    }
+}
+
 #[cfg(not(feature = "faults"))]
 mod unarmed {
     use crate::domain::id::SubscriptionId;
@@ -83,7 +99,7 @@ mod armed {
     }
 
     impl Faults {
-        /// From now on every visit of every point may fail.
+        /// From now on every visit of these points may fail.
         pub fn leave_to(&self, chance: Chance) {
             self.lock().chance = Some(chance);
         }
@@ -134,7 +150,7 @@ mod armed {
             }
             // A visit on behalf of a subscription asks for all as well: it takes one chance.
             let chance = armed.chance.as_mut().filter(|_| subscription.is_none());
-            chance.is_some_and(Chance::strikes)
+            chance.is_some_and(|chance| chance.strikes(point))
         }
 
         fn lock(&self) -> std::sync::MutexGuard<'_, Armed> {
@@ -147,26 +163,45 @@ mod armed {
 
 #[cfg(feature = "faults")]
 mod chance {
+    use super::Point;
+
     /// Lets one visit in so many fail, drawn from a seed: the same seed gives the same run of
-    /// draws. Which point takes which draw is up to the order in which actors work.
+    /// draws. Which visit takes which draw is up to the order in which actors work.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Chance {
         state: u64,
         one_in: u64,
+        of_actors: bool,
     }
 
     impl Chance {
-        /// Written as `SEED:ONE_IN`, both whole numbers, the second at least 1.
+        /// Written as `SEED:ONE_IN:WHERE`: two whole numbers, the second at least 1, and
+        /// `actors` (as they handle messages) or `tasks` (around commits, calls and hand-overs).
+        /// Apart, because messages are so many that the others would hardly have their turn.
         pub fn parse(text: &str) -> Result<Self, String> {
-            let parsed = text.split_once(':').and_then(|(seed, one_in)| {
-                let (state, one_in) = (seed.parse().ok()?, one_in.parse().ok()?);
-                (one_in > 0).then_some(Self { state, one_in })
-            });
-            parsed.ok_or_else(|| format!("{text:?} is not SEED:ONE_IN, as in 42:500"))
+            let parts: Vec<&str> = text.split(':').collect();
+            let parsed = match parts[..] {
+                [seed, one_in, place @ ("actors" | "tasks")] => seed
+                    .parse()
+                    .ok()
+                    .zip(one_in.parse().ok())
+                    .map(|(state, one_in)| Self {
+                        state,
+                        one_in,
+                        of_actors: place == "actors",
+                    }),
+                _ => None,
+            };
+            parsed
+                .filter(|chance| chance.one_in > 0)
+                .ok_or_else(|| format!("{text:?} is not SEED:ONE_IN:WHERE, as in 42:500:actors"))
         }
 
-        /// Draws once (SplitMix64).
-        pub(super) fn strikes(&mut self) -> bool {
+        /// Whether this visit of a point fails. Draws (SplitMix64) only where it could.
+        pub(super) fn strikes(&mut self, point: Point) -> bool {
+            if point.is_of_an_actor() != self.of_actors {
+                return false;
+            }
             self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
             let mut drawn = self.state;
             drawn = (drawn ^ (drawn >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -179,24 +214,34 @@ mod chance {
     mod tests {
         use super::*;
 
+        fn draw(text: &str, point: Point) -> Vec<u32> {
+            let mut chance = Chance::parse(text).unwrap();
+            (0..100_000).filter(|_| chance.strikes(point)).collect()
+        }
+
         #[test]
         fn one_visit_in_so_many_fails_and_the_seed_says_which() {
-            let draw = |text: &str| {
-                let mut chance = Chance::parse(text).unwrap();
-                (0..100_000)
-                    .filter(|_| chance.strikes())
-                    .collect::<Vec<u32>>()
-            };
-            let struck = draw("42:100");
+            let struck = draw("42:100:tasks", Point::BeforeSend);
             assert!((800..1_200).contains(&struck.len()), "{}", struck.len());
-            assert_eq!(struck, draw("42:100"));
-            assert_ne!(struck, draw("43:100"));
-            assert_eq!(draw("7:1").len(), 100_000);
+            assert_eq!(struck, draw("42:100:tasks", Point::RecorderCommit));
+            assert_ne!(struck, draw("43:100:tasks", Point::BeforeSend));
+            assert_eq!(struck, draw("42:100:actors", Point::Dispatcher));
+            assert_eq!(draw("7:1:actors", Point::Ingest).len(), 100_000);
+            assert!(draw("7:1:actors", Point::AfterSend).is_empty());
+            assert!(draw("7:1:tasks", Point::Subscription).is_empty());
         }
 
         #[test]
         fn anything_else_is_refused() {
-            for text in ["", "42", "42:", ":5", "42:0", "a:5", "42:5:1", "-1:5"] {
+            for text in [
+                "",
+                "42",
+                "42:5",
+                ":5:tasks",
+                "42:0:tasks",
+                "a:5:tasks",
+                "42:5:all",
+            ] {
                 assert!(Chance::parse(text).is_err(), "{text}");
             }
         }

@@ -81,7 +81,7 @@ fn leave_to_chance(engine: &Engine) -> anyhow::Result<()> {
     };
     let chance = crate::faults::Chance::parse(&text)
         .map_err(|problem| anyhow::anyhow!("{NAME}: {problem}"))?;
-    tracing::warn!("{NAME}={text}: actors panic at random");
+    tracing::warn!("{NAME}={text}: panics are injected at random");
     engine.faults().leave_to(chance);
     Ok(())
 }

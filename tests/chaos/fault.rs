@@ -28,14 +28,16 @@ pub enum Fault {
     FillDiskAndKill,
     /// SIGTERM of the process that delivers, and a new start.
     RestartRelay,
-    /// Actors and tasks of every relay process panic at random.
-    Panics,
+    /// Actors of every relay process panic at random.
+    PanicActors,
+    /// Tasks of every relay process panic at random, around commits and calls.
+    PanicTasks,
     /// kill -9 of everything at once, as if the power had failed, and a new start of all.
     KillAll,
 }
 
 impl Fault {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::KillRelay,
         Self::KillIngest,
         Self::KillPostgres,
@@ -48,7 +50,8 @@ impl Fault {
         Self::FillDisk,
         Self::FillDiskAndKill,
         Self::RestartRelay,
-        Self::Panics,
+        Self::PanicActors,
+        Self::PanicTasks,
         Self::KillAll,
     ];
 
@@ -66,7 +69,8 @@ impl Fault {
             Self::FillDisk => "fill-disk",
             Self::FillDiskAndKill => "fill-disk-and-kill",
             Self::RestartRelay => "restart-relay",
-            Self::Panics => "panics",
+            Self::PanicActors => "panic-actors",
+            Self::PanicTasks => "panic-tasks",
             Self::KillAll => "kill-all",
         }
     }
@@ -81,7 +85,11 @@ impl Fault {
             Self::FillDisk | Self::FillDiskAndKill => shape == Shape::SmallDisk,
             // The small disk is there for its own faults; the rest is the embedded profile's.
             _ if shape == Shape::SmallDisk => false,
-            Self::KillRelay | Self::StopRelay | Self::RestartRelay | Self::Panics => true,
+            Self::KillRelay
+            | Self::StopRelay
+            | Self::RestartRelay
+            | Self::PanicActors
+            | Self::PanicTasks => true,
             Self::KillIngest | Self::StopIngest => shape == Shape::Split,
             Self::KillPostgres
             | Self::KillRedis
@@ -108,7 +116,8 @@ impl Fault {
             | Self::StopRedis
             | Self::FillDisk
             | Self::RestartRelay
-            | Self::Panics => false,
+            | Self::PanicActors
+            | Self::PanicTasks => false,
         }
     }
 }

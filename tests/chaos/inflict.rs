@@ -8,8 +8,10 @@ use crate::chance::Chance;
 use crate::fault::Fault;
 use crate::world::World;
 
-/// One visit of a fault point in so many panics.
-const PANIC_ONE_IN: u64 = 150;
+/// One message of an actor in so many makes it panic.
+const ACTORS_ONE_IN: u64 = 150;
+/// One of the points around commits and calls in so many makes its task panic.
+const TASKS_ONE_IN: u64 = 20;
 
 /// A fault that happened.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +83,8 @@ impl World {
                 self.end_relay(owner).await;
                 self.start_relay(owner, &[]).await;
             }
-            Fault::Panics => self.panics(chance).await,
+            Fault::PanicActors => self.panics(chance, ACTORS_ONE_IN, "actors").await,
+            Fault::PanicTasks => self.panics(chance, TASKS_ONE_IN, "tasks").await,
             Fault::KillAll => self.kill_all().await,
         }
         let recovery = self.ledger.flows(fault.name()).await;
@@ -134,10 +137,10 @@ impl World {
 
     /// Every process is started anew with points that panic, works like that for a while, and is
     /// started anew without.
-    async fn panics(&mut self, chance: &mut Chance) {
+    async fn panics(&mut self, chance: &mut Chance, one_in: u64, place: &str) {
         let before = self.panicked();
         for which in 0..self.relays.len() {
-            let panics = format!("{}:{PANIC_ONE_IN}", chance.next());
+            let panics = format!("{}:{one_in}:{place}", chance.next());
             self.end_relay(which).await;
             self.start_relay(which, &[("POSTHASTE_FAULTS", &panics)])
                 .await;
