@@ -3,6 +3,9 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
+use crate::ledger::Notes;
 use crate::load::Load;
 use crate::plan::{Plan, number};
 use crate::report::say;
@@ -11,6 +14,9 @@ use crate::world::{Shape, World};
 
 /// Between two requests of each sender, on average.
 const PAUSE: Duration = Duration::from_millis(100);
+/// More than the 64 MiB of pages that SQLite's writer keeps.
+const WARM_UP_EVENTS: usize = 700;
+const WARM_UP_BYTES: usize = 128 * 1024;
 /// Lines of the table.
 const LINES: u32 = 20;
 /// How far the last third's median may lie above that of the first: a share of it, and MiB for
@@ -42,6 +48,7 @@ async fn soak(shape: Shape) {
     let world = World::start(shape, &plan).await;
     let load = Load::begin(&world.door, &world.ledger, plan.seed, PAUSE);
     world.ledger.flows("the start").await;
+    warm_up(&world).await;
     let start = Instant::now();
     let length = Duration::from_secs(minutes * 60);
     let mut samples = Vec::new();
@@ -67,6 +74,20 @@ async fn soak(shape: Shape) {
         last <= first * SHARE + ALLOWANCE_MIB,
         "resident memory grew from {first:.1} MiB to {last:.1} MiB"
     );
+}
+
+/// Fills what is bounded, so that nothing but a leak grows afterwards: SQLite's writer keeps up to
+/// 64 MiB of pages, which a small load takes an hour to fill.
+async fn warm_up(world: &World) {
+    let api = world.api();
+    let payload = json!({"name": "warm-up", "padding": "x".repeat(WARM_UP_BYTES)});
+    for _ in 0..WARM_UP_EVENTS {
+        // Of a type that only the healthy receiver wants.
+        api.send("chaos.warm-up", payload.clone()).await;
+    }
+    let receipts = |notes: &Notes| notes.receipts[0].len();
+    let enough = |notes: &Notes| (receipts(notes) > WARM_UP_EVENTS).then_some(());
+    world.ledger.until("the end of the warm-up", enough).await;
 }
 
 fn table(shape: Shape, samples: &[Sample], first: f64, last: f64) -> String {
