@@ -44,15 +44,10 @@ pub enum Point {
 impl Point {
     /// Whether an actor fails here as it handles a message, rather than a task at its work.
     fn is_of_an_actor(self) -> bool {
-        match self {
-            Self::Subscription | Self::Dispatcher | Self::Ingest | Self::Recorder => true,
-            Self::IngestCommitted
-            | Self::RecorderCommit
-            | Self::RecorderCommitted
-            | Self::BeforeSend
-            | Self::AfterSend
-            | Self::Handover => false,
-        }
+        matches!(
+            self,
+            Self::Subscription | Self::Dispatcher | Self::Ingest | Self::Recorder
+        )
     }
 }
 
