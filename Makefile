@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint fmt clean
+.PHONY: help run test chaos soak bench lint fmt clean
 
 help: ## Print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */\1\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
@@ -12,6 +12,12 @@ run: ## Build and run the relay for development: SQLite in ./data, local receive
 
 test: ## Run all tests on throw-away Postgres and Redis servers (ARGS="..." goes to cargo test)
 	@scripts/test.sh $(ARGS)
+
+chaos: ## Break everything around the relay for a while (SEED=, MINUTES= or ROUNDS=, FAULT=)
+	@scripts/chaos.sh
+
+soak: ## Watch the relay's memory under a steady load (MINUTES=10)
+	@FAULT=soak scripts/chaos.sh
 
 bench: ## Measure the release: rate and CPU time per delivery (EVENTS=, SENDERS=)
 	@scripts/bench.sh

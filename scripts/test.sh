@@ -19,6 +19,8 @@ finish() {
 }
 
 stop_tests() {
+    # What the chaos suite has stopped hears nothing else before this.
+    kill -CONT -- "-$tests" 2>/dev/null || true
     kill -TERM -- "-$tests" 2>/dev/null || true
     wait "$tests" 2>/dev/null || true
 }

@@ -7,13 +7,17 @@ use tracing_subscriber::EnvFilter;
 
 use crate::settings::LogSettings;
 
-/// Sends logs to stderr from now on, panics included: they would break JSON lines otherwise.
+/// Sends logs to stderr from now on, panics included: they would break JSON lines otherwise. A
+/// line that cannot be written (the disk that the log is on is full) is gone; nothing else is.
 pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
     let filter = EnvFilter::builder()
         .parse(&settings.filter)
         .context("log.filter")?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Else the failure to write is itself printed to stderr, where it panics, and so does
+        // the hook that logs panics: the process would abort.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     let started = if settings.json {
         builder.json().flatten_event(true).try_init()

@@ -46,6 +46,8 @@ async fn serve(settings: Arc<Settings>, key: AdminKey) -> anyhow::Result<ExitCod
             return Ok(ExitCode::SUCCESS);
         }
     };
+    #[cfg(feature = "faults")]
+    leave_to_chance(&engine)?;
     welcome(&settings, &key, &engine);
     tokio::select! {
         reason = engine.failed() => {
@@ -67,6 +69,21 @@ async fn serve(settings: Arc<Settings>, key: AdminKey) -> anyhow::Result<ExitCod
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// Lets actors panic at random where the environment asks for it: for the chaos suite, and only
+/// in builds made for tests.
+#[cfg(feature = "faults")]
+fn leave_to_chance(engine: &Engine) -> anyhow::Result<()> {
+    const NAME: &str = "POSTHASTE_FAULTS";
+    let Ok(text) = std::env::var(NAME) else {
+        return Ok(());
+    };
+    let chance = crate::faults::Chance::parse(&text)
+        .map_err(|problem| anyhow::anyhow!("{NAME}: {problem}"))?;
+    tracing::warn!("{NAME}={text}: panics are injected at random");
+    engine.faults().leave_to(chance);
+    Ok(())
 }
 
 fn welcome(settings: &Settings, key: &AdminKey, engine: &Engine) {

@@ -19,6 +19,8 @@ mod hostile;
 mod idempotency;
 mod killing;
 mod limits;
+#[cfg(target_os = "linux")]
+mod logging;
 mod lost_notices;
 mod operational;
 mod ordering;

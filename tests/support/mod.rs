@@ -15,12 +15,14 @@ pub mod relay;
 use std::future::Future;
 use std::time::Duration;
 
+#[allow(unused_imports, reason = "not every binary tells stories")]
 pub use backend::Profile;
 #[allow(unused_imports, reason = "not every binary starts processes")]
 pub use process::Process;
 #[allow(unused_imports, reason = "not every binary cuts connections")]
 pub use proxy::Proxy;
 pub use receiver::Receiver;
+#[allow(unused_imports, reason = "not every binary tells stories")]
 pub use relay::Relay;
 
 /// Reached only where something is lost.

@@ -1,6 +1,7 @@
 //! The real binary as a process of its own, to be killed and started again.
 
-use std::process::Stdio;
+use std::collections::BTreeMap;
+use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -19,7 +20,12 @@ pub struct Process {
 impl Process {
     /// Starts `posthaste serve --dev` and waits until it says where it listens.
     pub async fn start(backend: &Arc<Backend>, more: &[(&str, &str)]) -> Self {
-        let mut child = command(backend, more).spawn().unwrap();
+        Self::serving(command(backend, more)).await
+    }
+
+    /// Runs a command that serves, and waits until it says where it listens.
+    pub async fn serving(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let output = child.stdout.take().unwrap();
         let mut lines = BufReader::new(output).lines();
         let base = soon("the relay to say where it listens", async {
@@ -69,6 +75,11 @@ impl Process {
         self.exit_code().await
     }
 
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Waits until it has ended.
     pub async fn exit_code(&mut self) -> Option<i32> {
         soon("the relay to stop", self.child.wait())
@@ -80,11 +91,16 @@ impl Process {
 
 /// The command, for starts that are to fail.
 pub fn command(backend: &Arc<Backend>, more: &[(&str, &str)]) -> Command {
+    serve(environment(backend, more))
+}
+
+/// `posthaste serve --dev` with nothing but this environment.
+pub fn serve(environment: BTreeMap<String, String>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_posthaste"));
     command
         .args(["serve", "--dev"])
         .env_clear()
-        .envs(environment(backend, more))
+        .envs(environment)
         .env("POSTHASTE_ADMIN_KEY", KEY)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
