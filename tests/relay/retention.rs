@@ -56,10 +56,9 @@ async fn accept_at(store: &dyn Store, at: Timestamp, to: &Subscribed) -> String 
             progress: Progress::new(),
         }],
         events: vec![Arc::new(event.clone())],
-        keys: Vec::new(),
-        skipped: Default::default(),
         now: at,
         keys_expired_before: at,
+        ..AcceptGroup::default()
     };
     assert_eq!(store.accept(&group).await.unwrap(), Accepted::Committed);
     event.id.to_string()

@@ -81,7 +81,7 @@ async fn a_rule_of_order_is_kept_with_its_subscription(bed: Bed) {
     let mut stored = store.subscription(id).await.unwrap().unwrap();
     assert_eq!(stored.ordering, rule);
     stored.ordering = rule.changed(Some(Ordering::All), Some(OrderingFailure::Skip), at(9));
-    store.update_subscription(&stored).await.unwrap();
+    store.update_subscription(&stored, None).await.unwrap();
     let read = store.subscription(id).await.unwrap().unwrap();
     assert_eq!(read.ordering, stored.ordering);
     assert_eq!(store.runtime(id).await.unwrap().lined_up, None);

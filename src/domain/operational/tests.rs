@@ -6,6 +6,7 @@ use super::*;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::delivery::{PendingDelivery, Progress, Trigger, settle};
 use crate::domain::id::AttemptId;
+use crate::domain::ordering::OrderingRule;
 use crate::domain::outcome::{Answer, CallResult, Failure, FailureKind, Outcome, Timing};
 use crate::domain::retry::{RetryPolicy, Schedule};
 use crate::domain::signature::SigningSecret;
