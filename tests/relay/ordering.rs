@@ -142,7 +142,12 @@ async fn send_all(api: &Api, keys: &[&str], each: u64) -> BTreeMap<(String, u64)
 }
 
 fn ordered(more: Value) -> Value {
-    let mut fields = json!({"ordering": "key", "breaker": {"enabled": false}});
+    // What fails here says something of single deliveries, not of the receiver.
+    let mut fields = json!({
+        "ordering": "key",
+        "breaker": {"enabled": false},
+        "deactivation": {"exhaustedDeliveries": 0, "failingForMs": 0},
+    });
     let more = more.as_object().unwrap().clone();
     fields.as_object_mut().unwrap().extend(more);
     fields

@@ -370,7 +370,8 @@ async fn rows_read(bed: &Bed, to: SubscriptionId, rule: &OrderingRule) -> u64 {
             .as_str()
             .unwrap_or_default()
             .contains("Scan");
-        let real = scan && node["Relation Name"] == "deliveries";
+        let name = node["Relation Name"].as_str().unwrap_or_default();
+        let real = scan && name.starts_with("deliveries");
         let own =
             number("Actual Loops") * (number("Actual Rows") + number("Rows Removed by Filter"));
         let below: u64 = node["Plans"]
