@@ -8,7 +8,8 @@ use tokio::sync::broadcast;
 use crate::domain::Timestamp;
 use crate::domain::breaker::BreakerState;
 use crate::domain::delivery::Settlement;
-use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
+use crate::domain::id::{DeliveryId, EventId, JobId, SubscriptionId};
+use crate::domain::job::JobState;
 use crate::domain::subscription::SubscriptionState;
 
 /// One fact.
@@ -60,6 +61,17 @@ pub enum EngineEvent {
         subscription: SubscriptionId,
         /// How many.
         count: u64,
+    },
+    /// A job took a step: a batch of it is committed, or it ended.
+    JobMoved {
+        /// Which.
+        job: JobId,
+        /// Its state now.
+        state: JobState,
+        /// Deliveries made or brought into their next round so far.
+        done: u64,
+        /// Left alone so far.
+        skipped: u64,
     },
     /// An actor died and was started again.
     ActorRestarted(&'static str),

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::address::Address;
 use super::dispatcher::DispatcherMessage;
 use super::ingest::Ingest;
+use super::jobs::Jobs;
 use super::lane::Lanes;
 use super::pump::Doorbell;
 use super::recorder::Recorder;
@@ -60,6 +61,7 @@ pub struct Deps {
     pub(super) sweeper: Address<SweeperMessage>,
     pub(super) ingest: Arc<Ingest>,
     pub(super) recorder: Arc<Recorder>,
+    pub(super) jobs: Arc<Jobs>,
     pub(super) pages: Arc<Semaphore>,
     /// Attempts under way.
     pub(super) flights: TaskTracker,
@@ -90,6 +92,7 @@ impl Deps {
             sweeper: Address::vacant(),
             ingest: Arc::new(Ingest::new(&parts.settings.events, Doorbell::new())),
             recorder: Arc::new(Recorder::new(&parts.settings.engine, Doorbell::new())),
+            jobs: Arc::new(Jobs::new(Doorbell::new())),
             pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
             flights: TaskTracker::new(),
             renewals: TaskTracker::new(),

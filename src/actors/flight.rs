@@ -6,13 +6,13 @@ use tracing::warn;
 
 use super::breaking;
 use super::deps::Deps;
-use super::lane::{Call, Lane, Ticket, WaitingDelivery};
+use super::lane::{Call, Ticket, WaitingDelivery};
 use super::recorder::Finished;
 use super::slots::Slot;
 use crate::clock;
 use crate::delivery::deliver::{Assignment, Receiver};
 use crate::delivery::payload::LoadedEvent;
-use crate::domain::breaker::{Pass, Signal};
+use crate::domain::breaker::Signal;
 use crate::domain::delivery::Trigger;
 use crate::domain::id::{AttemptId, SubscriptionId};
 use crate::store::Result;
@@ -21,18 +21,16 @@ use crate::store::Result;
 /// it, so whatever becomes of the task, the delivery is either recorded or free again.
 pub fn launch(
     deps: &Arc<Deps>,
-    lane: &Arc<Lane>,
+    ticket: Ticket,
+    mut call: Call,
     slot: Slot,
     item: WaitingDelivery,
     receiver: Arc<Receiver>,
-    pass: Pass,
 ) {
-    let ticket = Ticket::new(lane, item.delivery.id);
-    let mut call = Call::start(lane, pass);
-    let lane = Arc::clone(lane);
+    let lane = Arc::clone(call.lane());
     let delivery = item.delivery;
     let trigger = match delivery.progress.next_trigger() {
-        Trigger::Schedule if pass.is_probe() => Trigger::Probe,
+        Trigger::Schedule if call.is_probe() => Trigger::Probe,
         trigger => trigger,
     };
     let attempt = AttemptId(clock::uuid());

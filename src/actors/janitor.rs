@@ -1,4 +1,4 @@
-//! Tidies up: keys past their time, and what still points at deleted subscriptions.
+//! Tidies up: keys and jobs past their time, and what still points at deleted subscriptions.
 //!
 //! Bulk changes go in small batches between commits, so that nobody waits behind them.
 
@@ -98,13 +98,15 @@ impl Drop for Done {
 
 async fn round(deps: &Deps) -> Result<()> {
     let forgotten = forget_keys(deps).await?;
+    let forgotten_jobs = forget_jobs(deps).await?;
     let mut cancelled = 0;
     for id in deps.store.deleted_with_pending(BATCH).await? {
         cancelled += deps.cancel_all_pending(id).await?;
     }
-    if forgotten + cancelled > 0 {
+    if forgotten + forgotten_jobs + cancelled > 0 {
         info!(
             forgotten_keys = forgotten,
+            forgotten_jobs,
             cancelled_deliveries = cancelled,
             "janitor.round"
         );
@@ -117,6 +119,15 @@ async fn forget_keys(deps: &Deps) -> Result<u64> {
     let mut batches = Batches::default();
     while batches.go_on(deps) {
         batches.count(deps.store.forget_keys(before, BATCH).await?);
+    }
+    Ok(batches.sum)
+}
+
+async fn forget_jobs(deps: &Deps) -> Result<u64> {
+    let before = clock::now().minus(deps.settings.jobs.retention);
+    let mut batches = Batches::default();
+    while batches.go_on(deps) {
+        batches.count(deps.store.forget_jobs(before, BATCH).await?);
     }
     Ok(batches.sum)
 }

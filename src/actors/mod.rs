@@ -7,6 +7,7 @@
 //! ├ Dispatcher             finds or spawns the subscriptions' actors, restarts or suspends them
 //! │  └ Subscription × N    admission, window, timer; spawned on demand, retired when idle
 //! ├ Sweeper · Janitor      self-timed
+//! ├ Jobs                   bulk work, batch by batch         (a Pump over the open jobs)
 //! ├ Listener               hears other nodes                 (silent in a single process)
 //! └ Leases                 owns, renews, loses the deliveries (a formality in a single process)
 //! ```
@@ -26,6 +27,7 @@ mod flight;
 pub mod handle;
 mod ingest;
 mod janitor;
+mod jobs;
 mod lane;
 mod leases;
 mod listener;
@@ -33,6 +35,7 @@ mod operate;
 mod page;
 mod pump;
 mod recorder;
+mod retry;
 pub mod root;
 mod slots;
 mod subscription;
@@ -42,4 +45,6 @@ mod timer;
 pub use cancel::{CancelAnswer, CancelledPending};
 pub use deps::Deps;
 pub use handle::{AcceptAnswer, Component, Health, NewEvent, Relay};
+pub use jobs::{JobAnswer, Preview};
+pub use retry::RetryAnswer;
 pub use root::Root;

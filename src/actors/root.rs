@@ -16,6 +16,7 @@ use super::deps::Deps;
 use super::dispatcher::Dispatcher;
 use super::ingest::Ingest;
 use super::janitor::Janitor;
+use super::jobs::Jobs;
 use super::leases::Leases;
 use super::listener::Listener;
 use super::pump::Pump;
@@ -39,6 +40,8 @@ pub enum Singleton {
     Sweeper,
     /// Tidies up.
     Janitor,
+    /// Bulk work.
+    Jobs,
     /// Hears other nodes.
     Listener,
     /// Owns the deliveries.
@@ -47,12 +50,13 @@ pub enum Singleton {
 
 impl Singleton {
     /// In the order of their start.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Dispatcher,
         Self::Recorder,
         Self::Ingest,
         Self::Sweeper,
         Self::Janitor,
+        Self::Jobs,
         Self::Listener,
         Self::Leases,
     ];
@@ -62,9 +66,12 @@ impl Singleton {
         match self {
             Self::Ingest => role.accepts(),
             Self::Listener => true,
-            Self::Recorder | Self::Dispatcher | Self::Sweeper | Self::Janitor | Self::Leases => {
-                role.delivers()
-            }
+            Self::Recorder
+            | Self::Dispatcher
+            | Self::Sweeper
+            | Self::Janitor
+            | Self::Jobs
+            | Self::Leases => role.delivers(),
         }
     }
 
@@ -75,6 +82,7 @@ impl Singleton {
             Self::Dispatcher => "dispatcher",
             Self::Sweeper => "sweeper",
             Self::Janitor => "janitor",
+            Self::Jobs => "jobs",
             Self::Listener => "listener",
             Self::Leases => "leases",
         }
@@ -175,6 +183,7 @@ impl State {
             Singleton::Dispatcher => spawn(Dispatcher, deps, root).await?,
             Singleton::Sweeper => spawn(Sweeper, deps, root).await?,
             Singleton::Janitor => spawn(Janitor, deps, root).await?,
+            Singleton::Jobs => spawn(Pump::<Jobs>::new(), deps, root).await?,
             Singleton::Listener => spawn(Listener, deps, root).await?,
             Singleton::Leases => spawn(Leases, deps, root).await?,
         };

@@ -16,7 +16,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 pub use self::breaking::Wanted;
 use super::deps::Deps;
 use super::flight;
-use super::lane::Lane;
+use super::lane::{Lane, Ticket};
 use super::page::PageAnswer;
 use super::timer::Timer;
 use crate::clock;
@@ -274,6 +274,14 @@ impl State {
         tokio::spawn(held);
     }
 
+    /// Calls made past the rate limit count against it.
+    fn pay_owed(&mut self) {
+        let owed = self.lane.take_owed();
+        if let Some(bucket) = &mut self.bucket {
+            (0..owed).for_each(|_| bucket.owe(clock::instant()));
+        }
+    }
+
     /// A retry has fallen due: it is in the store and has to be paged.
     fn note_due(&mut self, now: Timestamp) {
         if self.next_due.is_some_and(|due| due <= now) {
@@ -291,6 +299,7 @@ impl State {
         now: Timestamp,
     ) -> Option<Duration> {
         let bound = self.bound(subscription);
+        self.pay_owed();
         loop {
             if !self.runtime_known {
                 return None;
@@ -330,9 +339,7 @@ impl State {
             let pass = self.lane.breaker().start();
             // It opened just now.
             let Some(pass) = pass else { continue };
-            let item = self.lane.window().take_next();
-            let Some(item) = item else {
-                self.lane.breaker().abandon(pass);
+            let Some((item, call)) = self.lane.take_next(bound, pass) else {
                 return None;
             };
             if let Some(bucket) = &mut self.bucket {
@@ -343,7 +350,8 @@ impl State {
                 self.lane.window().flush();
             }
             let receiver = Arc::clone(receiver);
-            flight::launch(&self.deps, &self.lane, slot, item, receiver, pass);
+            let ticket = Ticket::new(&self.lane, item.delivery.id);
+            flight::launch(&self.deps, ticket, call, slot, item, receiver);
         }
     }
 }

@@ -86,6 +86,11 @@ impl EventType {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it is one of Posthaste's own.
+    pub fn is_own(&self) -> bool {
+        is_own(self.as_str())
+    }
 }
 
 impl fmt::Display for EventType {

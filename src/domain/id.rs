@@ -56,3 +56,7 @@ id!(
     /// recording it once.
     AttemptId
 );
+id!(
+    /// Bulk work that an operator asked for.
+    JobId
+);

@@ -11,6 +11,7 @@ pub mod event;
 pub mod event_type;
 pub mod id;
 pub mod idempotency;
+pub mod job;
 pub mod outcome;
 pub mod rate_limit;
 pub mod restart;

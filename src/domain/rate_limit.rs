@@ -115,6 +115,11 @@ impl TokenBucket {
         true
     }
 
+    /// Takes one token whether there is one or not: what comes next waits for it.
+    pub fn owe(&mut self, now: Instant) {
+        self.full_at = self.full_at.max(self.units(now)) + self.token();
+    }
+
     /// How long until there is a token; zero where there is one.
     pub fn wait(&self, now: Instant) -> Duration {
         let missing = self.full_at.saturating_sub(self.units(now));

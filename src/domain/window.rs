@@ -56,6 +56,21 @@ pub struct Ask {
     pub limit: usize,
 }
 
+/// What became of taking one delivery out of its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taking {
+    /// It flies.
+    Taken,
+    /// It flew before.
+    Flying,
+    /// It, or all that is pending, is being moved just now.
+    Busy,
+    /// All that the window may hold flies.
+    Full,
+    /// The window has ended.
+    Retired,
+}
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Window<T> {
@@ -207,6 +222,31 @@ impl<T: Waiting> Window<T> {
         self.held.insert(item.id(), Stage::Flying);
         self.flying += 1;
         Some(item)
+    }
+
+    /// Takes one delivery out of its turn, whether it waits here or not; from here it flies until
+    /// it is released. Where the window is full, what waits last makes room and is paged again.
+    pub fn take(&mut self, id: DeliveryId) -> Taking {
+        let held = self.held.get(&id).copied();
+        match held {
+            _ if self.retired => return Taking::Retired,
+            Some(Stage::Flying) => return Taking::Flying,
+            // Its commit has not been told yet, or what is pending is being taken back.
+            Some(Stage::Reserved | Stage::Revoked) => return Taking::Busy,
+            _ if self.closed > 0 => return Taking::Busy,
+            Some(Stage::Waiting) => self.waiting.retain(|item| item.id() != id),
+            None => {
+                if self.held.len() >= self.bound {
+                    let Some(last) = self.waiting.pop_back() else {
+                        return Taking::Full;
+                    };
+                    self.release(last.id(), true);
+                }
+            }
+        }
+        self.held.insert(id, Stage::Flying);
+        self.flying += 1;
+        Taking::Taken
     }
 
     /// Lets an id go. `missed` where the delivery may be due and nobody holds it then: its

@@ -28,6 +28,9 @@ mod event_input;
 mod events;
 mod frame;
 mod health;
+mod job_input;
+mod job_view;
+mod jobs;
 mod json_fields;
 mod own_headers;
 mod paging;
@@ -90,6 +93,8 @@ fn guarded_routes() -> Vec<Route<HttpState>> {
             "/subscriptions/{id}/cancel-pending",
             subscriptions::cancel_pending,
         ),
+        Route::post("/subscriptions/{id}/retry-failed", jobs::retry_failed),
+        Route::post("/subscriptions/{id}/replay", jobs::replay),
         Route::get("/subscriptions/{id}/secret", subscriptions::secret),
         Route::get(
             "/subscriptions/{id}/deliveries",
@@ -99,6 +104,9 @@ fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::get("/deliveries/{id}", deliveries::show),
         Route::post("/deliveries/{id}/retry", deliveries::retry),
         Route::post("/deliveries/{id}/cancel", deliveries::cancel),
+        Route::get("/jobs", jobs::list),
+        Route::get("/jobs/{id}", jobs::show),
+        Route::post("/jobs/{id}/cancel", jobs::cancel),
     ]
 }
 

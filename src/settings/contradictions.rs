@@ -13,9 +13,10 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
         events,
         delivery,
         engine,
+        jobs,
         ..
     } = settings;
-    let rules: [(bool, &[&'static str], &str, &str); 13] = [
+    let rules: [(bool, &[&'static str], &str, &str); 14] = [
         (
             events.accept_timeout >= server.request_timeout,
             &["events.accept_timeout_ms", "server.request_timeout_ms"],
@@ -69,6 +70,12 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
             &["delivery.answer_keep_bytes", "delivery.answer_read_bytes"],
             "more of an answer would be kept than is read",
             "lower delivery.answer_keep_bytes or raise delivery.answer_read_bytes",
+        ),
+        (
+            jobs.rate > jobs.max_rate,
+            &["jobs.rate", "jobs.max_rate"],
+            "a job that names no rate would be faster than any may be",
+            "raise jobs.max_rate or lower jobs.rate",
         ),
         (
             engine.lease_renew >= engine.lease_ttl / 2,

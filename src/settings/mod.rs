@@ -62,6 +62,8 @@ pub struct Settings {
     pub retry: crate::domain::retry::RetryPolicy,
     /// `[breaker]`: the default rules of a breaker.
     pub breaker: crate::domain::breaker::BreakerPolicy,
+    /// `[jobs]`
+    pub jobs: JobSettings,
     /// `[address_guard]`
     pub address_guard: AddressGuardSettings,
     /// `[engine]`
@@ -204,6 +206,19 @@ pub struct DeliverySettings {
     pub ca_file: Option<PathBuf>,
     /// Name look-ups are cached at most this long.
     pub dns_cache: Duration,
+}
+
+/// Bulk work.
+#[derive(Clone, Debug)]
+pub struct JobSettings {
+    /// Deliveries per second of a job that names no rate.
+    pub rate: u32,
+    /// The highest rate that a job may name.
+    pub max_rate: u32,
+    /// Jobs that have not ended, at most.
+    pub max_open: u32,
+    /// A job that has ended is kept this long.
+    pub retention: Duration,
 }
 
 /// Which receivers may be called.

@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 use super::reader::Reader;
 use super::{
     AddressGuardSettings, AuthSettings, DeliverySettings, EngineSettings, EventSettings, Fault,
-    Faults, FeedSettings, Layers, LogSettings, Role, Secret, ServerSettings, Settings,
+    Faults, FeedSettings, JobSettings, Layers, LogSettings, Role, Secret, ServerSettings, Settings,
     StoreSettings, contradictions,
 };
 use crate::domain::breaker::{BreakerPolicy, BreakerSpec};
@@ -55,6 +55,7 @@ pub(super) fn read_all(reader: &mut Reader<'_>) -> Settings {
         delivery: delivery(reader),
         retry: retry(reader),
         breaker: breaker(reader),
+        jobs: jobs(reader),
         address_guard: AddressGuardSettings {
             allow_networks: networks(reader),
             allow_http: reader.flag("address_guard.allow_http"),
@@ -272,6 +273,16 @@ fn breaker(reader: &mut Reader<'_>) -> BreakerPolicy {
         );
         standard
     })
+}
+
+fn jobs(reader: &mut Reader<'_>) -> JobSettings {
+    let retention_days = reader.number("jobs.retention_days", 1, 3_650);
+    JobSettings {
+        rate: reader.count("jobs.rate", 1, 100_000),
+        max_rate: reader.count("jobs.max_rate", 1, 100_000),
+        max_open: reader.count("jobs.max_open", 1, 1_000),
+        retention: Duration::from_millis(retention_days * DAY_MS),
+    }
 }
 
 fn networks(reader: &mut Reader<'_>) -> Vec<IpNet> {

@@ -12,13 +12,13 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::read::{MAX_OFFSET, MAX_PAGE, MAX_WALK};
-use super::{DeliveryFilter, EventFilter, Page, PageRequest, Position};
+use super::{DeliveryFilter, EventFilter, JobFilter, Page, PageRequest, Position};
 use crate::domain::Timestamp;
 
 /// How much older than its row an id may be: events wait for their commit.
-const OLDER: Duration = Duration::from_secs(60);
+pub(super) const OLDER: Duration = Duration::from_secs(60);
 /// How much younger: nothing but clocks that were set.
-const YOUNGER: Duration = Duration::from_secs(1);
+pub(super) const YOUNGER: Duration = Duration::from_secs(1);
 
 /// A value to bind.
 #[derive(Clone, Debug)]
@@ -125,6 +125,18 @@ impl Listing {
         listing
     }
 
+    /// Jobs; `jobs_of_subscription` serves the subscription.
+    pub(super) fn jobs(filter: &JobFilter, page: &PageRequest) -> Self {
+        let mut listing = Self::new("jobs", "state", page);
+        if let Some(subscription) = filter.subscription {
+            listing.serve("subscription_id = ", Value::Id(subscription.0));
+        }
+        if let Some(state) = filter.state {
+            listing.filter("state = ", Value::Text(state.as_str().to_owned()));
+        }
+        listing
+    }
+
     /// The ids of the page's rows and of one more, newest first; and what to bind.
     pub(super) fn ids_sql(&self) -> (String, Vec<Value>) {
         let Self { table, offset, .. } = self;
@@ -207,7 +219,7 @@ impl PageOfIds {
 }
 
 /// The smallest id of version 7 made at `at`.
-fn first_id(at: Timestamp) -> Uuid {
+pub(super) fn first_id(at: Timestamp) -> Uuid {
     let millis = u64::try_from(at.as_micros().div_euclid(1_000)).unwrap_or(0);
     Uuid::from_u128(u128::from(millis & 0xffff_ffff_ffff) << 80)
 }

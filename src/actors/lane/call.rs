@@ -17,13 +17,23 @@ pub struct Call {
 }
 
 impl Call {
-    /// Counts one more call.
-    pub fn start(lane: &Arc<Lane>, pass: Pass) -> Self {
+    /// Counts one more call. The caller holds the window's lock.
+    pub(super) fn start(lane: &Arc<Lane>, pass: Pass) -> Self {
         lane.calls.fetch_add(1, Ordering::AcqRel);
         Self {
             lane: Arc::clone(lane),
             pass: Some(pass),
         }
+    }
+
+    /// Whose call it is.
+    pub fn lane(&self) -> &Arc<Lane> {
+        &self.lane
+    }
+
+    /// Whether it probes a receiver whose breaker is half open.
+    pub fn is_probe(&self) -> bool {
+        self.pass.as_ref().is_some_and(Pass::is_probe)
     }
 
     /// See [`Lane::hear`].
