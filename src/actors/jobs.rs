@@ -183,7 +183,7 @@ async fn step(deps: &Deps, job: &Job) -> Result<usize> {
     };
     deps.faults.panic_at(Point::JobCommitted);
     if moved > 0 {
-        deps.wake_for_more(&[subscription.id]);
+        deps.note_moved(subscription.id);
     }
     let state = match batch.complete {
         true => JobState::Completed,

@@ -171,6 +171,12 @@ impl Lane {
         self.changed.swap(false, Ordering::AcqRel)
     }
 
+    /// Deliveries were moved in the store by somebody else, and are due.
+    pub fn unsettle(&self) {
+        self.window().unsettle();
+        self.wake();
+    }
+
     /// Something due was committed that the window does not hold.
     pub fn decline(&self) {
         let news = self.window().decline();

@@ -57,6 +57,16 @@ impl Deps {
         }
     }
 
+    /// Final deliveries of a subscription were brought back, or new ones made, and are due.
+    pub(super) fn note_moved(&self, id: SubscriptionId) {
+        match self.lanes.get(id) {
+            Some(lane) => lane.unsettle(),
+            None => {
+                self.dispatcher.cast(DispatcherMessage::Wake(vec![id]));
+            }
+        }
+    }
+
     /// Holds a subscription for a reason, however long the database takes to hear of it.
     pub(super) async fn hold_subscription(
         self: Arc<Self>,

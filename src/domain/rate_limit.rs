@@ -208,4 +208,15 @@ mod tests {
             prop_assert!(elapsed.as_nanos() <= exact + 1 + takes as u128);
         }
     }
+
+    #[test]
+    fn a_token_that_is_owed_is_waited_for() {
+        let now = Instant::now();
+        let mut bucket = TokenBucket::full(limit(1, 1_000, 1), now);
+        assert!(bucket.take(now));
+        bucket.owe(now);
+        assert_eq!(bucket.available(now), 0);
+        assert_eq!(bucket.wait(now), Duration::from_secs(2));
+        assert!(bucket.take(now + Duration::from_secs(2)));
+    }
 }

@@ -38,6 +38,14 @@ enum Stage {
     Waiting,
     /// Its attempt is being made or recorded.
     Flying,
+    /// As `Flying`, but it may have been moved from outside since: page it when it ends.
+    Unsettled,
+}
+
+impl Stage {
+    fn flies(self) -> bool {
+        matches!(self, Self::Flying | Self::Unsettled)
+    }
 }
 
 /// A question to the store that is not answered yet.
@@ -230,11 +238,11 @@ impl<T: Waiting> Window<T> {
         let held = self.held.get(&id).copied();
         match held {
             _ if self.retired => return Taking::Retired,
-            Some(Stage::Flying) => return Taking::Flying,
+            Some(stage) if stage.flies() => return Taking::Flying,
             // Its commit has not been told yet, or what is pending is being taken back.
             Some(Stage::Reserved | Stage::Revoked) => return Taking::Busy,
             _ if self.closed > 0 => return Taking::Busy,
-            Some(Stage::Waiting) => self.waiting.retain(|item| item.id() != id),
+            Some(_) => self.waiting.retain(|item| item.id() != id),
             None => {
                 if self.held.len() >= self.bound {
                     let Some(last) = self.waiting.pop_back() else {
@@ -254,6 +262,10 @@ impl<T: Waiting> Window<T> {
     pub fn release(&mut self, id: DeliveryId, missed: bool) {
         match self.held.remove(&id) {
             Some(Stage::Flying) => self.flying -= 1,
+            Some(Stage::Unsettled) => {
+                self.flying -= 1;
+                self.missed = true;
+            }
             Some(Stage::Waiting) => self.waiting.retain(|item| item.id() != id),
             Some(Stage::Reserved | Stage::Revoked) | None => {}
         }
@@ -263,9 +275,19 @@ impl<T: Waiting> Window<T> {
         self.missed |= missed;
     }
 
+    /// Deliveries were moved in the store from outside. A page that follows leaves out what still
+    /// is held, and its outcome may be recorded already: so that is paged when it ends.
+    pub fn unsettle(&mut self) {
+        for stage in self.held.values_mut().filter(|stage| stage.flies()) {
+            *stage = Stage::Unsettled;
+        }
+        self.missed = true;
+    }
+
     /// The subscription or many of its deliveries changed: drops what was not sent yet and pages
     /// anew. What flies goes on flying.
     pub fn flush(&mut self) {
+        self.unsettle();
         for item in std::mem::take(&mut self.waiting) {
             self.release(item.id(), true);
         }
@@ -274,7 +296,6 @@ impl<T: Waiting> Window<T> {
                 *stage = Stage::Revoked;
             }
         }
-        self.missed = true;
         self.caught_up = false;
     }
 
@@ -334,12 +355,12 @@ impl<T: Waiting> Window<T> {
 
     /// Whether an attempt of that delivery is being made or recorded.
     pub fn is_flying(&self, id: DeliveryId) -> bool {
-        self.held.get(&id) == Some(&Stage::Flying)
+        self.held.get(&id).is_some_and(|stage| stage.flies())
     }
 
     /// The deliveries of which an attempt is being made or recorded.
     pub fn all_flying(&self) -> Vec<DeliveryId> {
-        let flying = self.held.iter().filter(|(_, at)| **at == Stage::Flying);
+        let flying = self.held.iter().filter(|(_, stage)| stage.flies());
         flying.map(|(id, _)| *id).collect()
     }
 

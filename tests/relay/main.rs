@@ -9,6 +9,7 @@ mod raw;
 
 mod batches;
 mod breaker;
+mod by_hand;
 mod cancelling;
 mod changing;
 mod delivering;
@@ -26,10 +27,12 @@ mod reactivating;
 mod reading;
 mod refusing;
 mod replacing;
+mod replaying;
 mod retrying;
 mod second_process;
 mod split_roles;
 mod stopping;
 mod store_away;
+mod surviving_jobs;
 #[cfg(feature = "faults")]
 mod suspending;

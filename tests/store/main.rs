@@ -11,6 +11,7 @@ mod sample;
 mod accept;
 mod breaker;
 mod directory;
+mod jobs;
 mod lists;
 mod migrations;
 mod postgres;
