@@ -13,8 +13,7 @@ CREATE TABLE jobs (
     at_least        INTEGER NOT NULL,
     done            INTEGER NOT NULL DEFAULT 0,
     skipped         INTEGER NOT NULL DEFAULT 0,
-    cursor_at       INTEGER,
-    cursor_id       BLOB,
+    cursor          BLOB,
     state           TEXT    NOT NULL DEFAULT 'queued'
         CHECK (state IN ('queued', 'running', 'completed', 'cancelled', 'failed')),
     error           TEXT,
@@ -27,5 +26,5 @@ CREATE INDEX jobs_of_subscription ON jobs (subscription_id, id);
 CREATE INDEX jobs_open ON jobs (id) WHERE finished_at IS NULL;
 CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
 
-CREATE INDEX deliveries_unarrived ON deliveries (subscription_id, created_at, id)
+CREATE INDEX deliveries_unarrived ON deliveries (subscription_id, id)
     WHERE state IN ('failed', 'expired', 'cancelled', 'skipped');

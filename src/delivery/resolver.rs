@@ -6,12 +6,13 @@
 //! once, at start.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hickory_resolver::config::{
-    LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
+    ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig,
+    ResolverOpts,
 };
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -50,17 +51,12 @@ struct Lookup {
 }
 
 impl Resolver {
-    /// Reads the system's configuration. Where there is none, the name server is looked for on
-    /// this machine, which is what the C library does too (resolv.conf(5)).
-    pub(super) fn new(cache_for: Duration) -> Result<Self, NetError> {
-        let (config, mut options) = system_conf::read_system_conf().unwrap_or_else(|error| {
-            tracing::warn!(%error, "no usable resolver configuration; asking 127.0.0.1 for names");
-            let local = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
-            (
-                ResolverConfig::from_name_servers(vec![local]),
-                ResolverOpts::default(),
-            )
-        });
+    /// Asks these servers, or where there are none those of the system.
+    pub(super) fn new(cache_for: Duration, servers: &[SocketAddr]) -> Result<Self, NetError> {
+        let (config, mut options) = match servers {
+            [] => system_configuration(),
+            servers => (asking(servers), ResolverOpts::default()),
+        };
         // A receiver's name is meant as it stands: search domains come second. (Kubernetes
         // sets ndots to 5, which would cost every public name four failing questions.)
         options.ndots = 1;
@@ -140,6 +136,28 @@ impl Resolver {
     }
 }
 
+/// Where there is none, the name server is looked for on this machine, which is what the C
+/// library does too (resolv.conf(5)).
+fn system_configuration() -> (ResolverConfig, ResolverOpts) {
+    system_conf::read_system_conf().unwrap_or_else(|error| {
+        tracing::warn!(%error, "no usable resolver configuration; asking 127.0.0.1 for names");
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 53));
+        (asking(&[local]), ResolverOpts::default())
+    })
+}
+
+fn asking(servers: &[SocketAddr]) -> ResolverConfig {
+    let server = |at: &SocketAddr| {
+        let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
+        let connections = connections.map(|mut connection| {
+            connection.port = at.port();
+            connection
+        });
+        NameServerConfig::new(at.ip(), true, connections.into())
+    };
+    ResolverConfig::from_name_servers(servers.iter().map(server).collect())
+}
+
 fn failed(message: &str, now: Instant) -> Lookup {
     Lookup {
         addresses: Err(failure(FailureKind::Name, message)),
@@ -162,7 +180,7 @@ mod tests {
 
     #[tokio::test]
     async fn localhost_needs_no_name_server() {
-        let resolver = Resolver::new(Duration::from_secs(30)).unwrap();
+        let resolver = Resolver::new(Duration::from_secs(30), &[]).unwrap();
         for name in ["localhost", "a.localhost"] {
             let addresses = resolver.resolve(name).await.unwrap();
             assert_eq!(addresses[0], IpAddr::from(Ipv4Addr::LOCALHOST), "{name}");
@@ -171,7 +189,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_cannot_exist_is_a_failure_and_is_remembered() {
-        let resolver = Resolver::new(Duration::from_secs(30)).unwrap();
+        let resolver = Resolver::new(Duration::from_secs(30), &[]).unwrap();
         let failure = resolver.resolve("no-such.invalid").await.unwrap_err();
         assert_eq!(failure.kind, FailureKind::Name);
         assert!(resolver.cell("no-such.invalid").initialized());
@@ -179,7 +197,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_names_remembered_are_bounded() {
-        let resolver = Resolver::new(Duration::from_secs(30)).unwrap();
+        let resolver = Resolver::new(Duration::from_secs(30), &[]).unwrap();
         for number in 0..MAX_NAMES * 2 {
             resolver.cell(&format!("{number}.example"));
         }

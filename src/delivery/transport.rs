@@ -103,7 +103,7 @@ impl Transport {
         delivery: &DeliverySettings,
         guard: &AddressGuardSettings,
     ) -> Result<Self, TransportError> {
-        let resolver = Resolver::new(delivery.dns_cache)
+        let resolver = Resolver::new(delivery.dns_cache, &delivery.dns_servers)
             .map_err(|error| TransportError::Resolver(error.to_string()))?;
         let tls = tls::connector(delivery.ca_file.as_deref())?;
         Ok(Self {

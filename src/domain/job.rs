@@ -96,15 +96,6 @@ pub const RETRIABLE: [DeliveryState; 4] = [
     DeliveryState::Cancelled,
 ];
 
-/// Where a job's walk has come to: behind the row with this time and id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cursor {
-    /// When the delivery was made, or the event accepted.
-    pub at: Timestamp,
-    /// The delivery's or the event's id.
-    pub id: Uuid,
-}
-
 /// How many there are, as counted when the job was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Total {
@@ -123,9 +114,9 @@ pub struct Job {
     pub subscription_id: SubscriptionId,
     /// What.
     pub selection: Selection,
-    /// Made, or accepted, at or after.
+    /// Of events accepted at or after.
     pub since: Timestamp,
-    /// Made, or accepted, before.
+    /// Of events accepted before.
     pub until: Timestamp,
     /// Deliveries per second at most.
     pub rate: u32,
@@ -139,8 +130,8 @@ pub struct Job {
     pub done: u64,
     /// Left alone, because they were pending already.
     pub skipped: u64,
-    /// Where it has come to; absent before its first batch.
-    pub cursor: Option<Cursor>,
+    /// The delivery or event that its walk has come to; absent before its first batch.
+    pub cursor: Option<Uuid>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When its first batch was done.
@@ -169,8 +160,6 @@ impl Job {
 pub struct FinalDelivery {
     /// Which.
     pub id: DeliveryId,
-    /// When it was made.
-    pub created_at: Timestamp,
     /// Its state.
     pub state: DeliveryState,
 }
@@ -217,8 +206,8 @@ impl EventHead {
 pub struct Taken<T> {
     /// In order.
     pub rows: Vec<T>,
-    /// Where the walk has come to.
-    pub cursor: Option<Cursor>,
+    /// The row that the walk has come to.
+    pub cursor: Option<Uuid>,
     /// There is nothing behind it.
     pub complete: bool,
 }
@@ -229,7 +218,7 @@ pub fn take<T>(
     walked: Vec<T>,
     short: bool,
     most: usize,
-    cursor_of: impl Fn(&T) -> Cursor,
+    id_of: impl Fn(&T) -> Uuid,
     wanted: impl Fn(&T) -> bool,
 ) -> Taken<T> {
     let mut taken = Taken {
@@ -243,7 +232,7 @@ pub fn take<T>(
             taken.complete = false;
             break;
         }
-        taken.cursor = Some(cursor_of(&row));
+        taken.cursor = Some(id_of(&row));
         if wanted(&row) {
             taken.rows.push(row);
         }

@@ -127,6 +127,8 @@ pub struct ServerSettings {
     pub request_timeout: Duration,
     /// Open client connections at most.
     pub max_connections: usize,
+    /// Bytes of request bodies held at once at most.
+    pub max_request_bytes: usize,
     /// How long a stop waits for attempts in flight.
     pub shutdown_grace: Duration,
 }
@@ -206,6 +208,8 @@ pub struct DeliverySettings {
     pub ca_file: Option<PathBuf>,
     /// Name look-ups are cached at most this long.
     pub dns_cache: Duration,
+    /// Name servers to ask; none: those of the system.
+    pub dns_servers: Vec<SocketAddr>,
 }
 
 /// Bulk work.

@@ -83,6 +83,7 @@ fn server(reader: &mut Reader<'_>) -> ServerSettings {
         listen,
         request_timeout: reader.millis("server.request_timeout_ms", 100, 10 * MINUTE_MS),
         max_connections: reader.size("server.max_connections", 1, 1_000_000),
+        max_request_bytes: reader.size("server.max_request_bytes", MIB, 64 * GIB),
         shutdown_grace: reader.millis("server.shutdown_grace_ms", 0, HOUR_MS),
     }
 }
@@ -180,6 +181,10 @@ fn delivery(reader: &mut Reader<'_>) -> DeliverySettings {
         retry_after_max: reader.millis("delivery.retry_after_max_ms", 0, DAY_MS),
         ca_file: ca_file(reader),
         dns_cache: reader.millis("delivery.dns_cache_ms", 0, HOUR_MS),
+        dns_servers: reader.list(
+            "delivery.dns_servers",
+            "an address with its port, for example 10.0.0.2:53 or [fd00::2]:53",
+        ),
     }
 }
 

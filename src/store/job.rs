@@ -2,7 +2,8 @@
 
 use crate::domain::Timestamp;
 use crate::domain::id::{DeliveryId, EventId, JobId, SubscriptionId};
-use crate::domain::job::{Cursor, JobState};
+use crate::domain::job::JobState;
+use uuid::Uuid;
 
 /// Which jobs. Fields that are set must all match.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,14 +14,16 @@ pub struct JobFilter {
     pub state: Option<JobState>,
 }
 
-/// A stretch of a walk over what did not arrive, in the order of making.
+/// A stretch of a walk over what did not arrive, in the order of its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnarrivedWalk {
     /// Of this subscription.
     pub subscription: SubscriptionId,
-    /// Behind this row.
-    pub after: Cursor,
-    /// Made before.
+    /// Behind this delivery; from `since` on where absent.
+    pub after: Option<DeliveryId>,
+    /// Of events that came at or after, by their ids: to the millisecond.
+    pub since: Timestamp,
+    /// Of events that came before.
     pub until: Timestamp,
     /// Rows at most.
     pub limit: u32,
@@ -90,7 +93,7 @@ pub struct JobBatch {
     /// What moves.
     pub work: JobWork,
     /// Where the walk has come to.
-    pub cursor: Option<Cursor>,
+    pub cursor: Option<Uuid>,
     /// Nothing is left.
     pub complete: bool,
     /// When.

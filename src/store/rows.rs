@@ -109,7 +109,7 @@ macro_rules! row_readers {
         use crate::domain::event_type::EventType;
         use crate::domain::id::{AttemptId, DeliveryId, EventId, JobId, SubscriptionId};
         use crate::domain::idempotency::{KeyName, KnownKey};
-        use crate::domain::job::{Cursor, EventHead, FinalDelivery, Job, Total};
+        use crate::domain::job::{EventHead, FinalDelivery, Job, Total};
         use crate::domain::outcome::Timing;
         use crate::domain::subscription::Subscription;
         use crate::store::codec::{self, SubscriptionColumns};
@@ -257,8 +257,6 @@ macro_rules! row_readers {
         pub(super) fn job(row: &$row) -> Result<Job> {
             let total: i64 = row.try_get("total")?;
             let unsigned = |count: i64| u64::try_from(count).unwrap_or(0);
-            let cursor_id: Option<uuid::Uuid> = row.try_get("cursor_id")?;
-            let cursor_at = at_or_none(row, "cursor_at")?;
             Ok(Job {
                 id: JobId(row.try_get("id")?),
                 subscription_id: SubscriptionId(row.try_get("subscription_id")?),
@@ -274,7 +272,7 @@ macro_rules! row_readers {
                 },
                 done: unsigned(row.try_get("done")?),
                 skipped: unsigned(row.try_get("skipped")?),
-                cursor: cursor_at.zip(cursor_id).map(|(at, id)| Cursor { at, id }),
+                cursor: row.try_get("cursor")?,
                 created_at: at(row, "created_at")?,
                 started_at: at_or_none(row, "started_at")?,
                 finished_at: at_or_none(row, "finished_at")?,
@@ -285,7 +283,6 @@ macro_rules! row_readers {
         pub(super) fn final_delivery(row: &$row) -> Result<FinalDelivery> {
             Ok(FinalDelivery {
                 id: DeliveryId(row.try_get("id")?),
-                created_at: at(row, "created_at")?,
                 state: codec::delivery_state(row.try_get("state")?)?,
             })
         }

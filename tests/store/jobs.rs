@@ -4,7 +4,7 @@ use posthaste::clock;
 use posthaste::domain::delivery::{DeliveryState, Trigger};
 use posthaste::domain::event_type::EventPattern;
 use posthaste::domain::id::{DeliveryId, EventId, JobId, SubscriptionId};
-use posthaste::domain::job::{Cursor, Job, JobState, Selection, Total};
+use posthaste::domain::job::{Job, JobState, Selection, Total};
 use posthaste::domain::subscription::Subscription;
 use posthaste::store::{
     Accepted, EventWalk, JobBatch, JobCreated, JobFilter, JobMoved, JobWork, Moved, PageRequest,
@@ -13,7 +13,9 @@ use posthaste::store::{
 use uuid::Uuid;
 
 use crate::bed::Bed;
-use crate::sample::{accepted, answered, at, event, events, group, move_to, recorded, subscribe};
+use crate::sample::{
+    accepted, answered, at, event, event_at, events, group, move_to, recorded, subscribe,
+};
 
 on_both_stores!(
     a_job_is_stored_once_and_read_back,
@@ -23,7 +25,7 @@ on_both_stores!(
     a_batch_is_moved_once,
     a_batch_of_another_epoch_or_subscription_moves_nothing,
     a_job_that_has_ended_moves_nothing_and_is_forgotten,
-    what_did_not_arrive_is_walked_in_the_order_of_making,
+    what_did_not_arrive_is_walked_in_the_order_of_its_events,
     events_are_walked_in_the_order_of_their_ids,
 );
 
@@ -76,10 +78,7 @@ fn batch(bed: &Bed, job: &Job, subscription: &Subscription, work: JobWork) -> Jo
         subscription: subscription.id,
         subscription_version: subscription.version,
         work,
-        cursor: Some(Cursor {
-            at: at(3),
-            id: Uuid::from_u128(17),
-        }),
+        cursor: Some(Uuid::from_u128(17)),
         complete: false,
         now: at(50),
     }
@@ -89,9 +88,9 @@ async fn read(store: &dyn Store, job: &Job) -> Job {
     store.job(job.id).await.unwrap().unwrap()
 }
 
-fn replayed(events: &[EventId]) -> JobWork {
+fn replayed(events: &[EventId], to: SubscriptionId) -> JobWork {
     let one = |event: &EventId| Replayed {
-        delivery: DeliveryId(clock::uuid()),
+        delivery: DeliveryId::of(*event, to),
         event: *event,
         payload_bytes: 3,
     };
@@ -238,7 +237,7 @@ async fn a_replay_makes_what_is_missing_and_brings_back_what_is_final(bed: Bed) 
     let all = [&both.events[..], &early.events[..]].concat();
     let ids: Vec<_> = all.iter().map(|event| event.id).collect();
     let job = create(store, to, Selection::EventIds(ids.clone())).await;
-    let mut batch = batch(&bed, &job, &subscription, replayed(&ids));
+    let mut batch = batch(&bed, &job, &subscription, replayed(&ids, to));
     batch.complete = true;
     let moved = store.move_job(&batch).await.unwrap();
     let expected = JobMoved::Done {
@@ -361,7 +360,7 @@ async fn a_job_that_has_ended_moves_nothing_and_is_forgotten(bed: Bed) {
     assert_eq!(read(store, &open).await, open);
 }
 
-async fn what_did_not_arrive_is_walked_in_the_order_of_making(bed: Bed) {
+async fn what_did_not_arrive_is_walked_in_the_order_of_its_events(bed: Bed) {
     let store = &*bed.store;
     let (to, other) = (
         subscribe(store, "a").await.id,
@@ -369,8 +368,8 @@ async fn what_did_not_arrive_is_walked_in_the_order_of_making(bed: Bed) {
     );
     let mut made = Vec::new();
     for second in 0..6 {
-        let mut group = group(store, events(2), &[to, other]).await;
-        group.now = at(second);
+        let events = vec![event_at(at(second)), event_at(at(second))];
+        let group = group(store, events, &[to, other]).await;
         assert_eq!(store.accept(&group).await.unwrap(), Accepted::Committed);
         for delivery in &group.deliveries {
             if second % 2 == 0 {
@@ -379,35 +378,28 @@ async fn what_did_not_arrive_is_walked_in_the_order_of_making(bed: Bed) {
                 recorded(store, bed.epoch, answered(*delivery, 200)).await;
             }
             if delivery.subscription_id == to && second % 2 == 0 {
-                made.push((at(second), delivery.id));
+                made.push(delivery.id);
             }
         }
     }
     made.sort_unstable();
-    let walk = async |after: Cursor, until, limit| -> Vec<_> {
+    let walk = async |after, since, until, limit| -> Vec<DeliveryId> {
         let walk = UnarrivedWalk {
             subscription: to,
             after,
-            until,
+            since: at(since),
+            until: at(until),
             limit,
         };
         let rows = store.walk_unarrived(&walk).await.unwrap();
         let cancelled = DeliveryState::Cancelled;
         assert!(rows.iter().all(|row| row.state == cancelled));
-        rows.iter().map(|row| (row.created_at, row.id)).collect()
+        rows.iter().map(|row| row.id).collect()
     };
-    let begin = |second| Cursor {
-        at: at(second),
-        id: Uuid::nil(),
-    };
-    assert_eq!(walk(begin(0), at(99), 100).await, made);
-    assert_eq!(walk(begin(1), at(4), 100).await, made[2..4]);
-    assert_eq!(walk(begin(2), at(99), 3).await, made[2..5]);
-    let behind = Cursor {
-        at: made[2].0,
-        id: made[2].1.0,
-    };
-    assert_eq!(walk(behind, at(99), 100).await, made[3..]);
+    assert_eq!(walk(None, 0, 99, 100).await, made);
+    assert_eq!(walk(None, 1, 4, 100).await, made[2..4]);
+    assert_eq!(walk(None, 2, 99, 3).await, made[2..5]);
+    assert_eq!(walk(Some(made[2]), 0, 99, 100).await, made[3..]);
 }
 
 async fn events_are_walked_in_the_order_of_their_ids(bed: Bed) {

@@ -104,6 +104,21 @@ async fn an_endless_body_after_2xx_is_a_success_read_to_a_bound() {
     );
 }
 
+/// Whoever unpacks what he is sent can be sent more than he has memory for.
+#[tokio::test]
+async fn a_compressed_body_is_kept_as_it_came() {
+    let packed: Vec<u8> = [0x1f, 0x8b, 8, 0].into_iter().cycle().take(4_000).collect();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
+        packed.len()
+    );
+    let receiver = Receiver::answering([head.as_bytes(), &packed].concat()).await;
+    let outcome = transport().send(request(&receiver.url)).await;
+    assert_eq!(answer(&outcome).body, packed);
+    let mut sent = outcome.request_headers.iter();
+    assert!(sent.all(|header| header.name != "accept-encoding"));
+}
+
 #[tokio::test]
 async fn a_body_that_hangs_is_a_success_after_2xx_and_a_timeout_otherwise() {
     for (status, success) in [(200, true), (500, false), (302, false)] {

@@ -3,6 +3,7 @@
 mod answers;
 mod connections;
 mod hostile;
+mod names;
 mod receiver;
 mod tls;
 
@@ -64,6 +65,7 @@ fn settings() -> DeliverySettings {
         retry_after_max: Duration::from_secs(3600),
         ca_file: None,
         dns_cache: Duration::from_secs(30),
+        dns_servers: Vec::new(),
     }
 }
 

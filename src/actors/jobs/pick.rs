@@ -4,9 +4,8 @@
 
 use uuid::Uuid;
 
-use crate::clock;
 use crate::domain::id::{DeliveryId, EventId};
-use crate::domain::job::{self, Cursor, EventHead, Job, Selection, Total};
+use crate::domain::job::{self, EventHead, FinalDelivery, Job, Selection, Total};
 use crate::domain::subscription::Subscription;
 use crate::store::{EventWalk, JobWork, Replayed, Result, Store, UnarrivedWalk};
 
@@ -24,8 +23,8 @@ const SAMPLES: usize = 5;
 pub struct Picked {
     /// What to move.
     pub work: JobWork,
-    /// Where the walk has come to; as before where absent.
-    pub cursor: Option<Cursor>,
+    /// What the walk has come to; as before where absent.
+    pub cursor: Option<Uuid>,
     /// Nothing is left.
     pub complete: bool,
 }
@@ -50,24 +49,17 @@ pub async fn pick(
     let rows = u32::try_from(limit).unwrap_or(u32::MAX);
     match &job.selection {
         Selection::States(states) => {
-            let start = Cursor {
-                at: job.since,
-                id: Uuid::nil(),
-            };
             let walk = UnarrivedWalk {
                 subscription: subscription.id,
-                after: job.cursor.unwrap_or(start),
+                after: job.cursor.map(DeliveryId),
+                since: job.since,
                 until: job.until,
                 limit: rows,
             };
             let walked = store.walk_unarrived(&walk).await?;
             let short = walked.len() < limit;
-            let cursor_of = |row: &job::FinalDelivery| Cursor {
-                at: row.created_at,
-                id: row.id.0,
-            };
-            let wanted = |row: &job::FinalDelivery| states.contains(&row.state);
-            let taken = job::take(walked, short, most, cursor_of, wanted);
+            let wanted = |row: &FinalDelivery| states.contains(&row.state);
+            let taken = job::take(walked, short, most, |row| row.id.0, wanted);
             let ids = taken.rows.iter().map(|row| row.id).collect();
             Ok(Picked {
                 work: JobWork::Retry(ids),
@@ -76,39 +68,31 @@ pub async fn pick(
             })
         }
         Selection::EventIds(ids) => {
-            let begin = job.cursor.map_or(0, |cursor| {
-                ids.partition_point(|id| *id <= EventId(cursor.id))
-            });
+            let behind = |cursor| ids.partition_point(|id| *id <= EventId(cursor));
+            let begin = job.cursor.map_or(0, behind);
             let rest = &ids[begin..];
             let chunk = &rest[..rest.len().min(most)];
             let mut heads = store.event_heads(chunk).await?;
             heads.retain(|head| head.may_reach(subscription));
             Ok(Picked {
-                work: replayed(&heads),
-                cursor: chunk.last().map(|id| Cursor {
-                    at: job.created_at,
-                    id: id.0,
-                }),
+                work: replayed(&heads, subscription),
+                cursor: chunk.last().map(|id| id.0),
                 complete: chunk.len() == rest.len(),
             })
         }
         Selection::EventTypes(_) => {
             let walk = EventWalk {
-                after: job.cursor.map(|cursor| EventId(cursor.id)),
+                after: job.cursor.map(EventId),
                 since: job.since,
                 until: job.until,
                 limit: rows,
             };
             let walked = store.walk_events(&walk).await?;
             let short = walked.len() < limit;
-            let cursor_of = |head: &EventHead| Cursor {
-                at: head.received_at,
-                id: head.id.0,
-            };
             let wanted = |head: &EventHead| head.is_wanted_by(job) && head.may_reach(subscription);
-            let taken = job::take(walked, short, most, cursor_of, wanted);
+            let taken = job::take(walked, short, most, |head| head.id.0, wanted);
             Ok(Picked {
-                work: replayed(&taken.rows),
+                work: replayed(&taken.rows, subscription),
                 cursor: taken.cursor,
                 complete: taken.complete,
             })
@@ -116,10 +100,9 @@ pub async fn pick(
     }
 }
 
-/// The one place where a replay gives a new delivery its id.
-fn replayed(heads: &[EventHead]) -> JobWork {
+fn replayed(heads: &[EventHead], subscription: &Subscription) -> JobWork {
     let one = |head: &EventHead| Replayed {
-        delivery: DeliveryId(clock::uuid()),
+        delivery: DeliveryId::of(head.id, subscription.id),
         event: head.id,
         payload_bytes: head.payload_bytes,
     };

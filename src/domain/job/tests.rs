@@ -142,17 +142,14 @@ proptest! {
         most in 1usize..40,
     ) {
         let rows: Vec<(usize, bool)> = rows.into_iter().enumerate().collect();
-        let cursor_of = |row: &(usize, bool)| Cursor {
-            at: at(0),
-            id: Uuid::from_u128(row.0 as u128 + 1),
-        };
-        let mut cursor: Option<Cursor> = None;
+        let id_of = |row: &(usize, bool)| Uuid::from_u128(row.0 as u128 + 1);
+        let mut cursor: Option<Uuid> = None;
         let mut all = Vec::new();
         loop {
-            let behind = |row: &&(usize, bool)| cursor.is_none_or(|at| cursor_of(row) > at);
+            let behind = |row: &&(usize, bool)| cursor.is_none_or(|at| id_of(row) > at);
             let walked: Vec<_> = rows.iter().filter(behind).take(stretch).copied().collect();
             let short = walked.len() < stretch;
-            let taken = take(walked, short, most, cursor_of, |row| row.1);
+            let taken = take(walked, short, most, id_of, |row| row.1);
             prop_assert!(taken.rows.len() <= most);
             all.extend(taken.rows);
             if taken.complete {

@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::rows;
 use crate::domain::Timestamp;
-use crate::domain::id::{DeliveryId, EventId, JobId};
+use crate::domain::id::{DeliveryId, EventId, JobId, first_id};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
-use crate::store::paging::{self, OLDER, YOUNGER};
+use crate::store::paging::{OLDER, YOUNGER};
 use crate::store::rows::{At, NEW_JOB_COLUMNS, bind_new_job};
 use crate::store::{
     EventWalk, JobBatch, JobCreated, JobMoved, JobWork, Moved, Replayed, Result, StoreError,
@@ -17,10 +17,10 @@ use crate::store::{
 
 /// The words of the partial index, so that it serves.
 const UNARRIVED: &str = "
-SELECT id, created_at, state FROM deliveries
+SELECT id, state FROM deliveries
 WHERE subscription_id = $1 AND state IN ('failed', 'expired', 'cancelled', 'skipped')
-    AND (created_at, id) > ($2, $3) AND created_at < $4
-ORDER BY created_at, id LIMIT $5";
+    AND id > $2 AND id < $3
+ORDER BY id LIMIT $4";
 
 const HEAD_COLUMNS: &str =
     "id, event_type, tenant, received_at, octet_length(payload) AS payload_bytes";
@@ -45,7 +45,7 @@ FROM unnest($3::uuid[], $4::uuid[], $5::int[])
     WITH ORDINALITY AS r (id, event_id, payload_bytes, place)
 ORDER BY r.place
 ON CONFLICT DO NOTHING
-RETURNING event_id";
+RETURNING id";
 
 /// Stores a new job, unless too many are open.
 pub(super) async fn create(pool: &PgPool, job: &Job, most: u32) -> Result<JobCreated> {
@@ -118,16 +118,15 @@ pub(super) async fn move_batch(pool: &PgPool, batch: &JobBatch) -> Result<JobMov
     };
     sqlx::query(
         "UPDATE jobs
-         SET done = done + $2, skipped = skipped + $3, cursor_at = coalesce($4, cursor_at),
-             cursor_id = coalesce($5, cursor_id), state = $6, version = version + 1,
-             started_at = coalesce(started_at, $7), finished_at = $8
+         SET done = done + $2, skipped = skipped + $3, cursor = coalesce($4, cursor),
+             state = $5, version = version + 1, started_at = coalesce(started_at, $6),
+             finished_at = $7
          WHERE id = $1",
     )
     .bind(batch.job.0)
     .bind(codec::large(moved))
     .bind(codec::large(skipped))
-    .bind(batch.cursor.map(|cursor| At(cursor.at)))
-    .bind(batch.cursor.map(|cursor| cursor.id))
+    .bind(batch.cursor)
     .bind(state.as_str())
     .bind(At(batch.now))
     .bind(batch.complete.then_some(At(batch.now)))
@@ -169,20 +168,12 @@ async fn replay(
         )
         .fetch_all(&mut *connection)
         .await?;
-    let there: Vec<Uuid> = events
+    let there: Vec<DeliveryId> = events
         .iter()
-        .map(|one| one.event.0)
-        .filter(|event| !made.contains(event))
+        .filter(|one| !made.contains(&one.delivery.0))
+        .map(|one| one.delivery)
         .collect();
-    let deliveries: Vec<Uuid> = sqlx::query_scalar(
-        "SELECT id FROM deliveries WHERE event_id = ANY($1) AND subscription_id = $2",
-    )
-    .bind(there)
-    .bind(batch.subscription.0)
-    .fetch_all(&mut *connection)
-    .await?;
-    let deliveries: Vec<DeliveryId> = deliveries.into_iter().map(DeliveryId).collect();
-    let again = retry(connection, &deliveries, batch.now).await?;
+    let again = retry(connection, &there, batch.now).await?;
     Ok(made.len() as u64 + again)
 }
 
@@ -229,11 +220,11 @@ pub(super) async fn walk_unarrived(
     pool: &PgPool,
     walk: &UnarrivedWalk,
 ) -> Result<Vec<FinalDelivery>> {
+    let since = first_id(walk.since);
     let found = sqlx::query(UNARRIVED)
         .bind(walk.subscription.0)
-        .bind(At(walk.after.at))
-        .bind(walk.after.id)
-        .bind(At(walk.until))
+        .bind(walk.after.map_or(since, |id| id.0.max(since)))
+        .bind(first_id(walk.until))
         .bind(i64::from(walk.limit))
         .fetch_all(pool)
         .await?;
@@ -242,13 +233,13 @@ pub(super) async fn walk_unarrived(
 
 /// One range of the events' ids, which begin with the time they were made.
 pub(super) async fn walk_events(pool: &PgPool, walk: &EventWalk) -> Result<Vec<EventHead>> {
-    let since = paging::first_id(walk.since.minus(OLDER));
+    let since = first_id(walk.since.minus(OLDER));
     let after = walk.after.map_or(since, |id| id.0.max(since));
     let sql =
         format!("SELECT {HEAD_COLUMNS} FROM events WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3");
     let found = sqlx::query(AssertSqlSafe(sql))
         .bind(after)
-        .bind(paging::first_id(walk.until.plus(YOUNGER)))
+        .bind(first_id(walk.until.plus(YOUNGER)))
         .bind(i64::from(walk.limit))
         .fetch_all(pool)
         .await?;

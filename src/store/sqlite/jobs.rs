@@ -9,9 +9,9 @@ use super::bulk::Bulk;
 use super::connect::Pools;
 use super::{id_list, rows};
 use crate::domain::Timestamp;
-use crate::domain::id::{EventId, JobId};
+use crate::domain::id::{DeliveryId, EventId, JobId, first_id};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
-use crate::store::paging::{self, OLDER, YOUNGER};
+use crate::store::paging::{OLDER, YOUNGER};
 use crate::store::rows::{At, NEW_JOB_COLUMNS, bind_new_job};
 use crate::store::{
     EventWalk, JobBatch, JobCreated, JobMoved, JobWork, Moved, Replayed, Result, StoreError,
@@ -19,10 +19,10 @@ use crate::store::{
 };
 
 const UNARRIVED: &str = "
-SELECT id, created_at, state FROM deliveries INDEXED BY deliveries_unarrived
+SELECT id, state FROM deliveries INDEXED BY deliveries_unarrived
 WHERE subscription_id = ? AND state IN ('failed', 'expired', 'cancelled', 'skipped')
-    AND (created_at, id) > (?, ?) AND created_at < ?
-ORDER BY created_at, id LIMIT ?";
+    AND id > ? AND id < ?
+ORDER BY id LIMIT ?";
 
 const HEAD_COLUMNS: &str = "id, event_type, tenant, received_at, length(payload) AS payload_bytes";
 
@@ -33,27 +33,16 @@ static MAKE: LazyLock<Bulk> = LazyLock::new(|| {
         "INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, \
          payload_bytes, round) VALUES",
         7,
-        "ON CONFLICT DO NOTHING RETURNING event_id",
+        "ON CONFLICT DO NOTHING RETURNING id",
     )
 });
 
-/// Begins the next round of final deliveries, those that a condition names.
-fn retry_sql(condition: &str) -> String {
-    format!(
-        "UPDATE deliveries
-         SET state = 'pending', due_at = $1, finished_at = NULL, round = round + 1,
-             round_attempts = 0, aged_us = 0, version = version + 1
-         WHERE {condition} AND finished_at IS NOT NULL"
-    )
-}
-
-static RETRY_BY_ID: LazyLock<String> =
-    LazyLock::new(|| retry_sql("id IN (SELECT unhex(value) FROM json_each($2))"));
-
-/// The plus keeps the planner from walking all that the subscription ever had.
-static RETRY_BY_EVENT: LazyLock<String> = LazyLock::new(|| {
-    retry_sql("event_id IN (SELECT unhex(value) FROM json_each($2)) AND +subscription_id = $3")
-});
+/// Begins the next round of final deliveries.
+const RETRY: &str = "
+UPDATE deliveries
+SET state = 'pending', due_at = $1, finished_at = NULL, round = round + 1, round_attempts = 0,
+    aged_us = 0, version = version + 1
+WHERE id IN (SELECT unhex(value) FROM json_each($2)) AND finished_at IS NOT NULL";
 
 /// Stores a new job, unless too many are open.
 pub(super) async fn create(pools: &Pools, job: &Job, most: u32) -> Result<JobCreated> {
@@ -121,12 +110,9 @@ pub(super) async fn move_batch(pools: &Pools, batch: &JobBatch) -> Result<JobMov
         return Ok(JobMoved::Overtaken);
     }
     let moved = match &batch.work {
-        JobWork::Retry(deliveries) => sqlx::query(RETRY_BY_ID.as_str())
-            .bind(At(batch.now))
-            .bind(id_list(deliveries.iter().map(|id| id.0)))
-            .execute(&mut *transaction)
-            .await?
-            .rows_affected(),
+        JobWork::Retry(deliveries) => {
+            retry(&mut transaction, deliveries.iter().copied(), batch.now).await?
+        }
         JobWork::Replay(events) => replay(&mut transaction, batch, events).await?,
     };
     let skipped = (batch.work.len() as u64).saturating_sub(moved);
@@ -136,16 +122,15 @@ pub(super) async fn move_batch(pools: &Pools, batch: &JobBatch) -> Result<JobMov
     };
     sqlx::query(
         "UPDATE jobs
-         SET done = done + $2, skipped = skipped + $3, cursor_at = coalesce($4, cursor_at),
-             cursor_id = coalesce($5, cursor_id), state = $6, version = version + 1,
-             started_at = coalesce(started_at, $7), finished_at = $8
+         SET done = done + $2, skipped = skipped + $3, cursor = coalesce($4, cursor),
+             state = $5, version = version + 1, started_at = coalesce(started_at, $6),
+             finished_at = $7
          WHERE id = $1",
     )
     .bind(batch.job.0)
     .bind(codec::large(moved))
     .bind(codec::large(skipped))
-    .bind(batch.cursor.map(|cursor| At(cursor.at)))
-    .bind(batch.cursor.map(|cursor| cursor.id))
+    .bind(batch.cursor)
     .bind(state.as_str())
     .bind(At(batch.now))
     .bind(batch.complete.then_some(At(batch.now)))
@@ -177,15 +162,23 @@ async fn replay(
     }
     let there = events
         .iter()
-        .map(|one| one.event.0)
-        .filter(|event| !made.contains(event));
-    let again = sqlx::query(RETRY_BY_EVENT.as_str())
-        .bind(At(batch.now))
-        .bind(id_list(there))
-        .bind(batch.subscription.0)
+        .map(|one| one.delivery)
+        .filter(|delivery| !made.contains(&delivery.0));
+    let again = retry(connection, there, batch.now).await?;
+    Ok(made.len() as u64 + again)
+}
+
+async fn retry(
+    connection: &mut SqliteConnection,
+    deliveries: impl Iterator<Item = DeliveryId>,
+    now: Timestamp,
+) -> Result<u64> {
+    let done = sqlx::query(RETRY)
+        .bind(At(now))
+        .bind(id_list(deliveries.map(|id| id.0)))
         .execute(connection)
         .await?;
-    Ok(made.len() as u64 + again.rows_affected())
+    Ok(done.rows_affected())
 }
 
 /// Ends a job that is not final.
@@ -236,11 +229,11 @@ pub(super) async fn walk_unarrived(
     pools: &Pools,
     walk: &UnarrivedWalk,
 ) -> Result<Vec<FinalDelivery>> {
+    let since = first_id(walk.since);
     let found = sqlx::query(UNARRIVED)
         .bind(walk.subscription.0)
-        .bind(At(walk.after.at))
-        .bind(walk.after.id)
-        .bind(At(walk.until))
+        .bind(walk.after.map_or(since, |id| id.0.max(since)))
+        .bind(first_id(walk.until))
         .bind(i64::from(walk.limit))
         .fetch_all(&pools.readers)
         .await?;
@@ -249,13 +242,13 @@ pub(super) async fn walk_unarrived(
 
 /// One range of the events' ids, which begin with the time they were made.
 pub(super) async fn walk_events(pools: &Pools, walk: &EventWalk) -> Result<Vec<EventHead>> {
-    let since = paging::first_id(walk.since.minus(OLDER));
+    let since = first_id(walk.since.minus(OLDER));
     let after = walk.after.map_or(since, |id| id.0.max(since));
     let sql =
         format!("SELECT {HEAD_COLUMNS} FROM events WHERE id > ? AND id < ? ORDER BY id LIMIT ?");
     let found = sqlx::query(AssertSqlSafe(sql))
         .bind(after)
-        .bind(paging::first_id(walk.until.plus(YOUNGER)))
+        .bind(first_id(walk.until.plus(YOUNGER)))
         .bind(i64::from(walk.limit))
         .fetch_all(&pools.readers)
         .await?;
