@@ -339,9 +339,7 @@ impl State {
             let pass = self.lane.breaker().start();
             // It opened just now.
             let Some(pass) = pass else { continue };
-            let Some((item, call)) = self.lane.take_next(bound, pass) else {
-                return None;
-            };
+            let (item, call) = self.lane.take_next(bound, pass)?;
             if let Some(bucket) = &mut self.bucket {
                 bucket.take(instant);
             }

@@ -15,7 +15,7 @@ use crate::store::{JobCreated, Moved, Result, StoreError};
 #[derive(Clone, Debug, PartialEq)]
 pub enum JobAnswer {
     /// It is stored, and worked at wherever the deliveries are owned.
-    Made(Job),
+    Made(Box<Job>),
     /// So many jobs are open as may be.
     TooMany(u32),
 }
@@ -52,7 +52,7 @@ impl Relay {
         } else {
             deps.feed.announce(Notice::Jobs);
         }
-        Ok(JobAnswer::Made(job))
+        Ok(JobAnswer::Made(Box::new(job)))
     }
 
     /// Ends a job that is not final; what it has moved stays moved. False where it is final.
