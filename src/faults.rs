@@ -33,6 +33,8 @@ pub enum Point {
     Jobs,
     /// The jobs' task, after the commit of a batch and before anybody hears of it.
     JobCommitted,
+    /// A reactivation that skips what was held, before its first batch.
+    Skipping,
     /// The hand-over of committed deliveries: muted rather than panicking.
     Handover,
 }

@@ -19,6 +19,7 @@
 //! `handle` never waits for a receiver or a database: it starts a task and hears from it.
 
 mod address;
+mod backlog;
 mod breaking;
 mod cancel;
 pub mod deps;
@@ -37,10 +38,13 @@ mod pump;
 mod recorder;
 mod retry;
 pub mod root;
+mod skip;
 mod slots;
+mod streaks;
 mod subscription;
 mod sweeper;
 mod timer;
+mod trial;
 
 pub use cancel::{CancelAnswer, CancelledPending};
 pub use deps::Deps;
@@ -48,3 +52,4 @@ pub use handle::{AcceptAnswer, Component, Health, NewEvent, Relay};
 pub use jobs::{JobAnswer, Preview};
 pub use retry::RetryAnswer;
 pub use root::Root;
+pub use skip::SkippedHeld;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tracing::warn;
 
 use super::deps::Deps;
-use super::flight;
+use super::flight::{self, Leave};
 use super::handle::Relay;
 use super::lane::{Call, Lane, ManualTaking, Ticket, WaitingDelivery};
 use super::slots::Slot;
@@ -237,7 +237,10 @@ fn send(deps: &Arc<Deps>, held: Held, row: &DeliveryRow, progress: Progress) {
         event: None,
     };
     let receiver = Arc::new(receiver);
-    flight::launch(deps, held.ticket, held.call, held.slot, item, receiver);
+    let Held {
+        ticket, call, slot, ..
+    } = held;
+    flight::launch(deps, ticket, call, slot, item, receiver, Leave::Asked);
     // An actor has to count the token that is owed, and page what made room in the window.
     lane.wake();
 }

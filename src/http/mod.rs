@@ -28,6 +28,7 @@ mod event_input;
 mod events;
 mod frame;
 mod health;
+mod history;
 mod job_input;
 mod job_view;
 mod jobs;
@@ -97,6 +98,7 @@ fn guarded_routes() -> Vec<Route<HttpState>> {
         ),
         Route::post("/subscriptions/{id}/retry-failed", jobs::retry_failed),
         Route::post("/subscriptions/{id}/replay", jobs::replay),
+        Route::get("/subscriptions/{id}/history", history::list),
         Route::get("/subscriptions/{id}/secret", subscriptions::secret),
         Route::get(
             "/subscriptions/{id}/deliveries",

@@ -64,6 +64,14 @@ pub struct Settings {
     pub breaker: crate::domain::breaker::BreakerPolicy,
     /// `[jobs]`
     pub jobs: JobSettings,
+    /// `[retention]`: what is kept how long.
+    pub retention: crate::domain::retention::Retention,
+    /// `[health]`
+    pub health: HealthSettings,
+    /// `[deactivation]`: the default rules of deactivation.
+    pub deactivation: crate::domain::deactivation::DeactivationPolicy,
+    /// `[hold]`
+    pub hold: HoldSettings,
     /// `[address_guard]`
     pub address_guard: AddressGuardSettings,
     /// `[engine]`
@@ -223,6 +231,24 @@ pub struct JobSettings {
     pub max_open: u32,
     /// A job that has ended is kept this long.
     pub retention: Duration,
+}
+
+/// From when on the node says that it is not well.
+#[derive(Clone, Copy, Debug)]
+pub struct HealthSettings {
+    /// A delivery that nothing holds back is overdue for longer.
+    pub max_overdue: Duration,
+    /// An outcome waits for its record for longer.
+    pub max_record_lag: Duration,
+}
+
+/// What is held for subscriptions that a rule holds.
+#[derive(Clone, Debug)]
+pub struct HoldSettings {
+    /// What is held for longer expires.
+    pub max_age: Duration,
+    /// Deliveries of one subscription at most, what comes in then is skipped; 0 for any number.
+    pub max_backlog: u64,
 }
 
 /// Which receivers may be called.

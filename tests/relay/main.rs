@@ -12,7 +12,9 @@ mod breaker;
 mod by_hand;
 mod cancelling;
 mod changing;
+mod deactivating;
 mod delivering;
+mod held_bounds;
 mod holding;
 mod hostile;
 mod idempotency;
@@ -36,3 +38,4 @@ mod store_away;
 mod surviving_jobs;
 #[cfg(feature = "faults")]
 mod suspending;
+mod trials;
