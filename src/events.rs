@@ -8,7 +8,8 @@ use tokio::sync::broadcast;
 use crate::domain::Timestamp;
 use crate::domain::breaker::BreakerState;
 use crate::domain::delivery::Settlement;
-use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
+use crate::domain::id::{DeliveryId, EventId, JobId, SubscriptionId};
+use crate::domain::job::JobState;
 use crate::domain::subscription::SubscriptionState;
 
 /// One fact.
@@ -73,6 +74,17 @@ pub enum EngineEvent {
         /// How many.
         count: u64,
     },
+    /// A job took a step: a batch of it is committed, or it ended.
+    JobMoved {
+        /// Which.
+        job: JobId,
+        /// Its state now.
+        state: JobState,
+        /// Deliveries made or brought into their next round so far.
+        done: u64,
+        /// Left alone so far.
+        skipped: u64,
+    },
     /// What was held is skipped, because its subscription is reactivated without it.
     DeliveriesSkipped {
         /// Whose.
@@ -104,6 +116,8 @@ pub enum EngineEvent {
 pub struct Tidied {
     /// Idempotency keys past their time.
     pub keys: u64,
+    /// Jobs that ended long ago.
+    pub jobs: u64,
     /// Deliveries that still pointed at deleted subscriptions, cancelled.
     pub cancelled: u64,
     /// Deliveries held for longer than they may be, expired.

@@ -36,6 +36,10 @@ pub enum Point {
     BeforeSend,
     /// An attempt's task, after the call.
     AfterSend,
+    /// The actor of the jobs, as it handles a message.
+    Jobs,
+    /// The jobs' task, after the commit of a batch and before anybody hears of it.
+    JobCommitted,
     /// A reactivation that skips what was held, before its first batch.
     Skipping,
     /// The hand-over of committed deliveries: muted rather than panicking.

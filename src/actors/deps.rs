@@ -11,6 +11,7 @@ use super::address::Address;
 use super::backlog::Backlogs;
 use super::dispatcher::DispatcherMessage;
 use super::ingest::Ingest;
+use super::jobs::Jobs;
 use super::lane::Lanes;
 use super::outbox::Outbox;
 use super::progress::Progress;
@@ -66,6 +67,7 @@ pub struct Deps {
     pub(super) recorder: Arc<Recorder>,
     pub(super) progress: Progress,
     pub(super) outbox: Arc<Outbox>,
+    pub(super) jobs: Arc<Jobs>,
     pub(super) pages: Arc<Semaphore>,
     /// Attempts under way.
     pub(super) flights: TaskTracker,
@@ -99,6 +101,7 @@ impl Deps {
             recorder: Arc::new(Recorder::new(&parts.settings.engine, Doorbell::new())),
             progress: Progress::new(),
             outbox: Arc::new(Outbox::new(Doorbell::new())),
+            jobs: Arc::new(Jobs::new(Doorbell::new())),
             pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
             flights: TaskTracker::new(),
             renewals: TaskTracker::new(),

@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::breaking;
 use super::deps::Deps;
-use super::lane::{Call, Lane, Ticket, WaitingDelivery};
+use super::lane::{Call, Ticket, WaitingDelivery};
 use super::recorder::Finished;
 use super::slots::Slot;
 use super::trial;
@@ -25,23 +25,18 @@ use crate::store::Result;
 pub enum Leave {
     /// The breaker.
     Pass(Pass),
+    /// Somebody who asked for this very attempt.
+    Asked,
     /// The slow trial of a subscription that is deactivated since then.
     Trial(Timestamp),
 }
 
 impl Leave {
-    fn pass(self) -> Option<Pass> {
-        match self {
-            Self::Pass(pass) => Some(pass),
-            Self::Trial(_) => None,
-        }
-    }
-
     fn trigger(self, planned: Trigger) -> Trigger {
         match (self, planned) {
             (Self::Trial(_), _) => Trigger::Trial,
             (Self::Pass(pass), Trigger::Schedule) if pass.is_probe() => Trigger::Probe,
-            (Self::Pass(_), planned) => planned,
+            (Self::Pass(_) | Self::Asked, planned) => planned,
         }
     }
 }
@@ -50,15 +45,14 @@ impl Leave {
 /// it, so whatever becomes of the task, the delivery is either recorded or free again.
 pub fn launch(
     deps: &Arc<Deps>,
-    lane: &Arc<Lane>,
+    ticket: Ticket,
+    mut call: Call,
     slot: Slot,
     item: WaitingDelivery,
     receiver: Arc<Receiver>,
     leave: Leave,
 ) {
-    let ticket = Ticket::new(lane, item.delivery.id);
-    let mut call = Call::start(lane, leave.pass());
-    let lane = Arc::clone(lane);
+    let lane = Arc::clone(call.lane());
     let delivery = item.delivery;
     let trigger = leave.trigger(delivery.progress.next_trigger());
     let attempt = AttemptId(clock::uuid());

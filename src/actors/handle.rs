@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::deps::Deps;
 use crate::clock;
 use crate::domain::event::Event;
-use crate::domain::id::{DeliveryId, SubscriptionId};
+use crate::domain::id::SubscriptionId;
 use crate::domain::idempotency::{ContentHash, ItemFate};
 use crate::feed::Notice;
 use crate::settings::Role;
@@ -119,17 +119,9 @@ impl Relay {
     }
 
     /// Deliveries of a subscription were moved in the store from outside of its actor.
-    pub async fn deliveries_changed(&self, id: SubscriptionId) {
+    pub fn deliveries_changed(&self, id: SubscriptionId) {
         self.deps.feed.announce(Notice::Changed(id));
         self.deps.note_change(id);
-    }
-
-    /// Whether this node is making an attempt of that delivery right now.
-    pub fn is_in_flight(&self, subscription: SubscriptionId, delivery: DeliveryId) -> bool {
-        self.deps
-            .lanes
-            .get(subscription)
-            .is_some_and(|lane| lane.is_flying(delivery))
     }
 
     /// Whether the tree can still heal itself. Asks nobody: a database that hangs is no reason

@@ -1,5 +1,5 @@
-//! Tidies up: keys past their time, what still points at deleted subscriptions, what was held for
-//! too long, and what is kept for longer than it should be. Makes room for what comes.
+//! Tidies up: keys and jobs past their time, what still points at deleted subscriptions, what was
+//! held for too long, and what is kept for longer than it should be. Makes room for what comes.
 //!
 //! Bulk changes go in small batches between commits, so that nobody waits behind them, and a
 //! round makes a bounded number of them: the next one goes on where it ended.
@@ -116,6 +116,7 @@ async fn round(deps: &Deps, walks: &Walks) -> Result<()> {
     }
     let mut tidied = Tidied {
         keys: forget_keys(deps).await?,
+        jobs: forget_jobs(deps).await?,
         ..Tidied::default()
     };
     for id in deps.store.deleted_with_pending(BATCH).await? {
@@ -136,6 +137,7 @@ async fn round(deps: &Deps, walks: &Walks) -> Result<()> {
     if tidied != Tidied::default() {
         info!(
             forgotten_keys = tidied.keys,
+            forgotten_jobs = tidied.jobs,
             cancelled_deliveries = tidied.cancelled,
             expired_deliveries = tidied.expired,
             forgotten_events = tidied.events,
@@ -181,6 +183,15 @@ async fn forget_keys(deps: &Deps) -> Result<u64> {
     let mut batches = Batches::default();
     while batches.go_on(deps) {
         batches.count(deps.store.forget_keys(before, BATCH).await?);
+    }
+    Ok(batches.sum)
+}
+
+async fn forget_jobs(deps: &Deps) -> Result<u64> {
+    let before = clock::now().minus(deps.settings.jobs.retention);
+    let mut batches = Batches::default();
+    while batches.go_on(deps) {
+        batches.count(deps.store.forget_jobs(before, BATCH).await?);
     }
     Ok(batches.sum)
 }

@@ -28,11 +28,11 @@ use super::subscription::SubscriptionMessage;
 use crate::clock;
 use crate::delivery::payload::LoadedEvent;
 use crate::domain::Timestamp;
-use crate::domain::breaker::{Breaker, BreakerPolicy};
+use crate::domain::breaker::{Breaker, BreakerPolicy, Pass};
 use crate::domain::delivery::{AttemptRecord, PendingDelivery, Settlement, Verdict};
 use crate::domain::id::{AttemptId, DeliveryId, SubscriptionId};
 use crate::domain::ordering::Line;
-use crate::domain::window::{Waiting, Window};
+use crate::domain::window::{Taking, Waiting, Window};
 
 /// A delivery that waits for its attempt, with its event where memory allowed.
 #[derive(Clone, Debug)]
@@ -83,8 +83,11 @@ pub struct Lane {
     restarts: AtomicU32,
     /// What failed since the last success.
     failures: Mutex<Failures>,
-    /// HTTP calls under way, their recording not counted.
+    /// HTTP calls under way, their recording not counted. Raised under the window's lock only,
+    /// so that nobody exceeds a bound that somebody else reaches just now.
     calls: AtomicU32,
+    /// Calls made past the rate limit since the actor last counted them.
+    owed: AtomicU32,
     actor: Mutex<Option<ActorRef<SubscriptionMessage>>>,
     /// A wake is in the actor's mailbox.
     woken: AtomicBool,
@@ -117,6 +120,7 @@ impl Lane {
             restarts: AtomicU32::new(0),
             failures: Mutex::default(),
             calls: AtomicU32::new(0),
+            owed: AtomicU32::new(0),
             actor: Mutex::default(),
             woken: AtomicBool::new(false),
             changed: AtomicBool::new(false),
@@ -190,6 +194,12 @@ impl Lane {
         self.changed.swap(false, Ordering::AcqRel)
     }
 
+    /// Deliveries were moved in the store by somebody else, and are due.
+    pub fn unsettle(&self) {
+        self.window().unsettle();
+        self.wake();
+    }
+
     /// Something due was committed that the window does not hold.
     pub fn decline(&self) {
         let news = self.window().decline();
@@ -226,6 +236,51 @@ impl Lane {
         self.calls.load(Ordering::Acquire)
     }
 
+    /// The next delivery of the window and the call that takes it, where fewer than `most` are
+    /// under way.
+    pub fn take_next(self: &Arc<Self>, most: u32, pass: Pass) -> Option<(WaitingDelivery, Call)> {
+        let taken = {
+            let mut window = self.window();
+            let free = self.calls() < most;
+            let item = free.then(|| window.take_next()).flatten();
+            item.map(|item| (item, Call::start(self, Some(pass))))
+        };
+        if taken.is_none() {
+            self.breaker().abandon(pass);
+        }
+        taken
+    }
+
+    /// Takes one delivery out of its turn, past breaker and rate limit, where fewer than `most`
+    /// calls are under way.
+    pub fn take_manually(self: &Arc<Self>, id: DeliveryId, most: u32) -> ManualTaking {
+        let pass = self.breaker().pass_by();
+        let mut window = self.window();
+        if window.is_flying(id) {
+            return ManualTaking::Not(Taking::Flying);
+        }
+        if self.calls() >= most {
+            return ManualTaking::AtBound;
+        }
+        match window.take(id) {
+            Taking::Taken => {
+                let call = Call::start(self, Some(pass));
+                ManualTaking::Taken(Ticket::new(self, id), call)
+            }
+            not => ManualTaking::Not(not),
+        }
+    }
+
+    /// A call was made past the rate limit: what follows waits for its token.
+    pub fn note_owed(&self) {
+        self.owed.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Calls made past the rate limit since this was last asked.
+    pub fn take_owed(&self) -> u32 {
+        self.owed.swap(0, Ordering::AcqRel)
+    }
+
     /// Ends the lane if its window is idle; the actor leaves then.
     pub fn retire(&self) -> bool {
         self.leave(Window::retire)
@@ -257,6 +312,17 @@ impl Lane {
         }
         true
     }
+}
+
+/// What became of taking one delivery out of its turn.
+#[derive(Debug)]
+pub enum ManualTaking {
+    /// It is held, and its call counts.
+    Taken(Ticket, Call),
+    /// So many calls are under way as may be.
+    AtBound,
+    /// The window does not give it; never [`Taking::Taken`].
+    Not(Taking),
 }
 
 /// The proof that this process holds a delivery in memory. It ends with the commit of the

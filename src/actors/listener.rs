@@ -129,7 +129,7 @@ async fn listen(deps: Arc<Deps>, myself: ActorRef<ListenerMessage>, mut lost: Lo
     lost.reason = reason;
 }
 
-async fn act(deps: &Deps, notice: Notice) {
+async fn act(deps: &Arc<Deps>, notice: Notice) {
     match notice {
         Notice::Gap if deps.settings.engine.role.delivers() => {
             deps.sweeper.cast(SweeperMessage::Sweep);
@@ -142,6 +142,17 @@ async fn act(deps: &Deps, notice: Notice) {
         }
         Notice::Due(ids) if deps.ownership.may_deliver() => deps.wake_for_more(&ids),
         Notice::Due(_) => {}
+        Notice::Retry {
+            subscription,
+            delivery,
+            round,
+        } => {
+            if deps.ownership.may_deliver() && !deps.is_draining() {
+                let retry = deps.retry_for_another(subscription, delivery, round);
+                retry.await;
+            }
+        }
+        Notice::Jobs => deps.jobs.look(),
         Notice::Changed(id) => {
             // A failure to read is made good by the next sweep.
             if let Err(problem) = deps.refresh_directory().await {

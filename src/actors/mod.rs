@@ -8,6 +8,7 @@
 //! ├ Dispatcher             finds or spawns the subscriptions' actors, restarts or suspends them
 //! │  └ Subscription × N    admission, window, timer; spawned on demand, retired when idle
 //! ├ Sweeper · Janitor      self-timed
+//! ├ Jobs                   bulk work, batch by batch         (a Pump over the open jobs)
 //! ├ Listener               hears other nodes                 (silent in a single process)
 //! └ Leases                 owns, renews, loses the deliveries (a formality in a single process)
 //! ```
@@ -29,6 +30,7 @@ mod flight;
 pub mod handle;
 mod ingest;
 mod janitor;
+mod jobs;
 mod lane;
 mod leases;
 mod listener;
@@ -39,6 +41,7 @@ mod page;
 mod progress;
 mod pump;
 mod recorder;
+mod retry;
 pub mod root;
 mod skip;
 mod slots;
@@ -51,6 +54,8 @@ mod trial;
 pub use cancel::{CancelAnswer, CancelledPending};
 pub use deps::Deps;
 pub use handle::{AcceptAnswer, Component, Health, NewEvent, Relay};
+pub use jobs::{JobAnswer, Preview};
 pub use live::{Live, LiveBreaker, LiveWindow, Owner};
+pub use retry::RetryAnswer;
 pub use root::Root;
 pub use skip::SkippedHeld;

@@ -64,6 +64,16 @@ impl Deps {
         }
     }
 
+    /// Final deliveries of a subscription were brought back, or new ones made, and are due.
+    pub(super) fn note_moved(&self, id: SubscriptionId) {
+        match self.lanes.get(id) {
+            Some(lane) => lane.unsettle(),
+            None => {
+                self.dispatcher.cast(DispatcherMessage::Wake(vec![id]));
+            }
+        }
+    }
+
     /// Changes a subscription as it is stored, again where somebody else changed it meanwhile, and
     /// tells everybody. `change` answers nothing where there is nothing to be done; so does this.
     pub(super) async fn change_subscription(

@@ -16,6 +16,7 @@ use super::deps::Deps;
 use super::dispatcher::Dispatcher;
 use super::ingest::Ingest;
 use super::janitor::Janitor;
+use super::jobs::Jobs;
 use super::leases::Leases;
 use super::listener::Listener;
 use super::outbox::Outbox;
@@ -42,6 +43,8 @@ pub enum Singleton {
     Sweeper,
     /// Tidies up.
     Janitor,
+    /// Bulk work.
+    Jobs,
     /// Hears other nodes.
     Listener,
     /// Owns the deliveries.
@@ -50,13 +53,14 @@ pub enum Singleton {
 
 impl Singleton {
     /// In the order of their start.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Dispatcher,
         Self::Recorder,
         Self::Ingest,
         Self::Outbox,
         Self::Sweeper,
         Self::Janitor,
+        Self::Jobs,
         Self::Listener,
         Self::Leases,
     ];
@@ -71,6 +75,7 @@ impl Singleton {
             | Self::Dispatcher
             | Self::Sweeper
             | Self::Janitor
+            | Self::Jobs
             | Self::Leases => role.delivers(),
         }
     }
@@ -83,6 +88,7 @@ impl Singleton {
             Self::Dispatcher => "dispatcher",
             Self::Sweeper => "sweeper",
             Self::Janitor => "janitor",
+            Self::Jobs => "jobs",
             Self::Listener => "listener",
             Self::Leases => "leases",
         }
@@ -184,6 +190,7 @@ impl State {
             Singleton::Dispatcher => spawn(Dispatcher, deps, root).await?,
             Singleton::Sweeper => spawn(Sweeper, deps, root).await?,
             Singleton::Janitor => spawn(Janitor, deps, root).await?,
+            Singleton::Jobs => spawn(Pump::<Jobs>::new(), deps, root).await?,
             Singleton::Listener => spawn(Listener, deps, root).await?,
             Singleton::Leases => spawn(Leases, deps, root).await?,
         };

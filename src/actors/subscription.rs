@@ -16,7 +16,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 pub use self::breaking::Wanted;
 use super::deps::Deps;
 use super::flight::{self, Leave};
-use super::lane::{Lane, Shown};
+use super::lane::{Lane, Shown, Ticket};
 use super::operate::Why;
 use super::page::PageAnswer;
 use super::timer::Timer;
@@ -298,6 +298,14 @@ impl State {
         tokio::spawn(deps.hold_subscription(self.id, SubscriptionState::Deactivated, why));
     }
 
+    /// Calls made past the rate limit count against it.
+    fn pay_owed(&mut self) {
+        let owed = self.lane.take_owed();
+        if let Some(bucket) = &mut self.bucket {
+            (0..owed).for_each(|_| bucket.owe(clock::instant()));
+        }
+    }
+
     /// A retry has fallen due: it is in the store and has to be paged.
     fn note_due(&mut self, now: Timestamp) {
         if self.next_due.is_some_and(|due| due <= now) {
@@ -315,6 +323,7 @@ impl State {
         now: Timestamp,
     ) -> Option<Duration> {
         let bound = self.bound(subscription);
+        self.pay_owed();
         loop {
             if !self.runtime_known {
                 return None;
@@ -357,11 +366,7 @@ impl State {
             let pass = self.lane.breaker().start();
             // It opened just now.
             let Some(pass) = pass else { continue };
-            let item = self.lane.window().take_next();
-            let Some(item) = item else {
-                self.lane.breaker().abandon(pass);
-                return None;
-            };
+            let (item, call) = self.lane.take_next(bound, pass)?;
             if let Some(bucket) = &mut self.bucket {
                 bucket.take(instant);
             }
@@ -371,8 +376,9 @@ impl State {
             }
             self.lane.note_move(now);
             let receiver = Arc::clone(receiver);
+            let ticket = Ticket::new(&self.lane, item.delivery.id);
             let leave = Leave::Pass(pass);
-            flight::launch(&self.deps, &self.lane, slot, item, receiver, leave);
+            flight::launch(&self.deps, ticket, call, slot, item, receiver, leave);
         }
     }
 }

@@ -104,6 +104,8 @@ impl State {
         let done = Done(myself.clone());
         tokio::spawn(async move {
             if deps.ownership.may_deliver() && !deps.is_draining() {
+                // Also those that were made elsewhere, or by an owner that is gone.
+                deps.jobs.look();
                 match sweep_all(&deps).await {
                     Ok(()) => deps.events.tell(|| EngineEvent::Swept),
                     Err(problem) => warn!(%problem, "a sweep failed; the next one makes good"),

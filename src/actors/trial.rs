@@ -15,7 +15,7 @@ use super::address::Address;
 use super::deps::Deps;
 use super::dispatcher::DispatcherMessage;
 use super::flight::{self, Leave};
-use super::lane::Lane;
+use super::lane::{Call, Lane, Ticket};
 use super::page;
 use crate::clock;
 use crate::delivery::deliver::Receiver;
@@ -98,7 +98,9 @@ async fn begin(deps: &Arc<Deps>, id: SubscriptionId) -> Result<()> {
         let settings = &deps.settings;
         let receiver = Receiver::prepare(&known, &settings.delivery, &settings.retry);
         let leave = Leave::Trial(known.state_change.at);
-        flight::launch(deps, lane, slot, item, Arc::new(receiver), leave);
+        let ticket = Ticket::new(lane, item.delivery.id);
+        let call = Call::start(lane, None);
+        flight::launch(deps, ticket, call, slot, item, Arc::new(receiver), leave);
     }
     Ok(())
 }

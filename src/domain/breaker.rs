@@ -76,13 +76,23 @@ pub enum Gate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pass {
     generation: u64,
-    probe: bool,
+    kind: PassKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PassKind {
+    /// Let through because attempts flow.
+    Flow,
+    /// Let through to probe the receiver.
+    Probe,
+    /// Passed by: somebody asked for this very attempt.
+    Manual,
 }
 
 impl Pass {
     /// Whether the attempt is a probe.
     pub fn is_probe(&self) -> bool {
-        self.probe
+        self.kind == PassKind::Probe
     }
 }
 
@@ -244,30 +254,44 @@ impl Breaker {
     /// Lets an attempt through, if the gate allows one. How many may be in flight while closed is
     /// the caller's to hold.
     pub fn start(&mut self) -> Option<Pass> {
-        let probe = match &mut self.stage {
-            Stage::Closed { .. } => false,
+        let kind = match &mut self.stage {
+            Stage::Closed { .. } => PassKind::Flow,
             Stage::HalfOpen { probing, .. } if !*probing => {
                 *probing = true;
-                true
+                PassKind::Probe
             }
             Stage::Open { .. } | Stage::HalfOpen { .. } => return None,
         };
         Some(Pass {
             generation: self.generation,
-            probe,
+            kind,
         })
+    }
+
+    /// An attempt that somebody asked for passes whatever the gate says, and takes no probe's
+    /// place. See [`Breaker::note`] for what it tells.
+    pub fn pass_by(&self) -> Pass {
+        Pass {
+            generation: self.generation,
+            kind: PassKind::Manual,
+        }
     }
 
     /// An attempt ended without telling anything, as if it had not been let through.
     pub fn abandon(&mut self, pass: Pass) {
         if let Stage::HalfOpen { probing, .. } = &mut self.stage
             && pass.generation == self.generation
+            && pass.is_probe()
         {
             *probing = false;
         }
     }
 
     /// Takes in what an attempt told. `chance` is 0.0 to 1.0: how much shorter a cool-down is.
+    ///
+    /// One that passed by counts as any while the breaker is closed. While it is not, its success
+    /// counts as a probe's, and ends a cool-down; its failure tells nothing new: whoever tries
+    /// whether a receiver is back must not keep it cut off for longer.
     pub fn note(
         &mut self,
         pass: Pass,
@@ -278,7 +302,14 @@ impl Breaker {
         if pass.generation != self.generation {
             return None;
         }
+        let manual = pass.kind == PassKind::Manual;
         match (&mut self.stage, signal) {
+            (Stage::Open { .. }, Signal::Success) if manual => self.probed(1),
+            (Stage::HalfOpen { successes, .. }, Signal::Success) if manual => {
+                let successes = *successes + 1;
+                self.probed(successes)
+            }
+            (Stage::HalfOpen { .. }, _) if manual => None,
             (Stage::Closed { .. }, Signal::Silent) | (Stage::Open { .. }, _) => None,
             (
                 Stage::Closed {
@@ -317,13 +348,29 @@ impl Breaker {
             }
             (Stage::HalfOpen { successes, probing }, Signal::Success) => {
                 *probing = false;
-                *successes += 1;
-                let enough = *successes >= self.policy.probes;
-                enough.then(|| self.step(closed(&self.policy, Some(Ramp::begin()))))?
+                let successes = *successes + 1;
+                self.probed(successes)
             }
             (Stage::HalfOpen { .. }, Signal::Failure) => self.open(1, now, chance),
             // It told nothing: the same wait again, no longer one.
             (Stage::HalfOpen { .. }, Signal::Silent) => self.open(0, now, chance),
+        }
+    }
+
+    /// So many probes in a row have succeeded.
+    fn probed(&mut self, so_far: u32) -> Option<Change> {
+        if so_far >= self.policy.probes {
+            return self.step(closed(&self.policy, Some(Ramp::begin())));
+        }
+        match &mut self.stage {
+            Stage::HalfOpen { successes, .. } => {
+                *successes = so_far;
+                None
+            }
+            _ => self.step(Stage::HalfOpen {
+                successes: so_far,
+                probing: false,
+            }),
         }
     }
 

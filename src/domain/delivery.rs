@@ -81,7 +81,7 @@ impl DeliveryState {
 pub struct Progress {
     /// Attempts made so far, over all rounds: the number of the last one.
     pub attempts: u32,
-    /// The round: 1, and one more for each retry by hand.
+    /// The round: 1, and one more for each retry by hand. What a replay makes begins with 2.
     pub round: u32,
     /// Attempts made in this round; the schedule counts these.
     pub round_attempts: u32,

@@ -60,6 +60,10 @@ id!(
     /// recording it once.
     AttemptId
 );
+id!(
+    /// Bulk work that an operator asked for.
+    JobId
+);
 
 /// The version nibble of a UUID within its first 64 bits, and version 8 there: RFC 9562's name
 /// for a layout of one's own.

@@ -12,6 +12,7 @@ pub mod event;
 pub mod event_type;
 pub mod id;
 pub mod idempotency;
+pub mod job;
 pub mod operational;
 pub mod ordering;
 pub mod outcome;

@@ -115,6 +115,11 @@ impl TokenBucket {
         true
     }
 
+    /// Takes one token whether there is one or not: what comes next waits for it.
+    pub fn owe(&mut self, now: Instant) {
+        self.full_at = self.full_at.max(self.units(now)) + self.token();
+    }
+
     /// How long until there is a token; zero where there is one.
     pub fn wait(&self, now: Instant) -> Duration {
         let missing = self.full_at.saturating_sub(self.units(now));
@@ -202,5 +207,16 @@ mod tests {
             prop_assert!(elapsed.as_nanos() >= exact);
             prop_assert!(elapsed.as_nanos() <= exact + 1 + takes as u128);
         }
+    }
+
+    #[test]
+    fn a_token_that_is_owed_is_waited_for() {
+        let now = Instant::now();
+        let mut bucket = TokenBucket::full(limit(1, 1_000, 1), now);
+        assert!(bucket.take(now));
+        bucket.owe(now);
+        assert_eq!(bucket.available(now), 0);
+        assert_eq!(bucket.wait(now), Duration::from_secs(2));
+        assert!(bucket.take(now + Duration::from_secs(2)));
     }
 }

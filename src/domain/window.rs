@@ -52,6 +52,14 @@ enum Stage {
     Waiting,
     /// Its attempt is being made or recorded.
     Flying,
+    /// As `Flying`, but it may have been moved from outside since: page it when it ends.
+    Unsettled,
+}
+
+impl Stage {
+    fn flies(self) -> bool {
+        matches!(self, Self::Flying | Self::Unsettled)
+    }
 }
 
 /// A question to the store that is not answered yet.
@@ -70,6 +78,21 @@ pub struct Ask {
     number: u64,
     /// Rows to read: fewer than this many back means that there are no more.
     pub limit: usize,
+}
+
+/// What became of taking one delivery out of its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taking {
+    /// It flies.
+    Taken,
+    /// It flew before.
+    Flying,
+    /// It, or all that is pending, is being moved just now.
+    Busy,
+    /// All that the window may hold flies.
+    Full,
+    /// The window has ended.
+    Retired,
 }
 
 /// See the module's documentation.
@@ -235,11 +258,48 @@ impl<T: Waiting> Window<T> {
         Some(item)
     }
 
+    /// Takes one delivery out of its turn, whether it waits here or not; from here it flies until
+    /// it is released. Where the window is full, what waits last makes room and is paged again.
+    pub fn take(&mut self, id: DeliveryId) -> Taking {
+        let held = self.held.get(&id).copied();
+        match held {
+            _ if self.retired => return Taking::Retired,
+            Some(stage) if stage.flies() => return Taking::Flying,
+            // Its commit has not been told yet, or what is pending is being taken back.
+            Some(Stage::Reserved | Stage::Revoked) => return Taking::Busy,
+            _ if self.closed > 0 => return Taking::Busy,
+            Some(_) => {
+                self.waiting.retain(|item| item.id() != id);
+                self.take_from_behind(id);
+            }
+            None => {
+                if self.held.len() >= self.bound {
+                    let Some(last) = self.waiting.pop_back() else {
+                        return Taking::Full;
+                    };
+                    self.release(last.id(), true);
+                }
+            }
+        }
+        // What stands behind it in its line may be held by nobody: it is paged when this ends.
+        let stage = match self.lines.exist() {
+            true => Stage::Unsettled,
+            false => Stage::Flying,
+        };
+        self.held.insert(id, stage);
+        self.flying += 1;
+        Taking::Taken
+    }
+
     /// Lets an id go. `missed` where the delivery may be due and nobody holds it then: its
     /// attempt was lost, or what it did was overtaken.
     pub fn release(&mut self, id: DeliveryId, missed: bool) {
         match self.held.remove(&id) {
             Some(Stage::Flying) => self.flying -= 1,
+            Some(Stage::Unsettled) => {
+                self.flying -= 1;
+                self.missed = true;
+            }
             Some(Stage::Waiting) => self.waiting.retain(|item| item.id() != id),
             Some(Stage::Reserved | Stage::Revoked) | None => {}
         }
@@ -250,9 +310,19 @@ impl<T: Waiting> Window<T> {
         self.break_line(id);
     }
 
+    /// Deliveries were moved in the store from outside. A page that follows leaves out what still
+    /// is held, and its outcome may be recorded already: so that is paged when it ends.
+    pub fn unsettle(&mut self) {
+        for stage in self.held.values_mut().filter(|stage| stage.flies()) {
+            *stage = Stage::Unsettled;
+        }
+        self.missed = true;
+    }
+
     /// The subscription or many of its deliveries changed: drops what was not sent yet and pages
     /// anew. What flies goes on flying.
     pub fn flush(&mut self) {
+        self.unsettle();
         for item in std::mem::take(&mut self.waiting) {
             self.release(item.id(), true);
         }
@@ -262,7 +332,6 @@ impl<T: Waiting> Window<T> {
                 *stage = Stage::Revoked;
             }
         }
-        self.missed = true;
         self.caught_up = false;
     }
 
@@ -322,12 +391,12 @@ impl<T: Waiting> Window<T> {
 
     /// Whether an attempt of that delivery is being made or recorded.
     pub fn is_flying(&self, id: DeliveryId) -> bool {
-        self.held.get(&id) == Some(&Stage::Flying)
+        self.held.get(&id).is_some_and(|stage| stage.flies())
     }
 
     /// The deliveries of which an attempt is being made or recorded.
     pub fn all_flying(&self) -> Vec<DeliveryId> {
-        let flying = self.held.iter().filter(|(_, at)| **at == Stage::Flying);
+        let flying = self.held.iter().filter(|(_, stage)| stage.flies());
         flying.map(|(id, _)| *id).collect()
     }
 

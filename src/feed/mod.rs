@@ -10,7 +10,7 @@ pub mod redis;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use crate::domain::id::SubscriptionId;
+use crate::domain::id::{DeliveryId, SubscriptionId};
 
 /// Something another node said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,17 @@ pub enum Notice {
     Due(Vec<SubscriptionId>),
     /// This subscription changed, or deliveries of it were moved from outside of its actor.
     Changed(SubscriptionId),
+    /// Somebody asked for an attempt of this delivery, now and past its schedule.
+    Retry {
+        /// Whose.
+        subscription: SubscriptionId,
+        /// Which.
+        delivery: DeliveryId,
+        /// The round that was asked for.
+        round: u32,
+    },
+    /// There is a job to work at.
+    Jobs,
     /// Something may have been missed: look everything over.
     Gap,
 }

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{Feed, Notice};
-use crate::domain::id::SubscriptionId;
+use crate::domain::id::{DeliveryId, SubscriptionId};
 
 /// Entries that the stream keeps, about: enough for a reader that lags by seconds.
 const KEPT_ENTRIES: usize = 10_000;
@@ -88,7 +88,15 @@ impl RedisFeed {
             for entry in entries {
                 let from: Option<String> = entry.get("from");
                 if from.as_deref() != Some(self.node.as_str()) {
-                    notices.extend(decode(entry.get("due"), entry.get("changed")));
+                    notices.extend(
+                        FIELDS
+                            .into_iter()
+                            .filter_map(|field| {
+                                let value: Vec<u8> = entry.get(field)?;
+                                Some(decode(field, &value))
+                            })
+                            .flatten(),
+                    );
                 }
                 position = entry.id;
             }
@@ -212,32 +220,57 @@ fn coalesce(notices: Vec<Notice>) -> Vec<Notice> {
     others
 }
 
+/// The names under which notices stand in an entry.
+const FIELDS: [&str; 4] = ["changed", "due", "retry", "jobs"];
+
 fn encode(notice: &Notice) -> (&'static str, Vec<u8>) {
     match notice {
         Notice::Due(ids) => ("due", ids.iter().flat_map(|id| *id.0.as_bytes()).collect()),
         Notice::Changed(id) => ("changed", id.0.as_bytes().to_vec()),
+        Notice::Retry {
+            subscription,
+            delivery,
+            round,
+        } => {
+            let ids = [*subscription.0.as_bytes(), *delivery.0.as_bytes()].concat();
+            ("retry", [&ids[..], &round.to_be_bytes()].concat())
+        }
+        Notice::Jobs => ("jobs", Vec::new()),
         Notice::Gap => ("due", Vec::new()),
     }
 }
 
-fn decode(due: Option<Vec<u8>>, changed: Option<Vec<u8>>) -> Vec<Notice> {
-    let ids = |bytes: Vec<u8>| -> Vec<SubscriptionId> {
-        bytes
+/// What stands in a field; nothing where it is garbage.
+fn decode(field: &str, value: &[u8]) -> Vec<Notice> {
+    let ids = || {
+        value
             .chunks_exact(16)
             .filter_map(|id| Uuid::from_slice(id).ok())
-            .map(SubscriptionId)
-            .collect()
     };
-    let mut notices: Vec<Notice> = changed
-        .map(ids)
-        .unwrap_or_default()
-        .into_iter()
-        .map(Notice::Changed)
-        .collect();
-    if let Some(due) = due.map(ids).filter(|due| !due.is_empty()) {
-        notices.push(Notice::Due(due));
+    match field {
+        "changed" => ids().map(SubscriptionId).map(Notice::Changed).collect(),
+        "due" => {
+            let due: Vec<_> = ids().map(SubscriptionId).collect();
+            (!due.is_empty())
+                .then_some(Notice::Due(due))
+                .into_iter()
+                .collect()
+        }
+        "retry" => {
+            let round = value.get(32..).and_then(|round| round.try_into().ok());
+            let ids: Vec<_> = ids().collect();
+            match (ids.as_slice(), round.map(u32::from_be_bytes)) {
+                ([subscription, delivery], Some(round)) => vec![Notice::Retry {
+                    subscription: SubscriptionId(*subscription),
+                    delivery: DeliveryId(*delivery),
+                    round,
+                }],
+                _ => Vec::new(),
+            }
+        }
+        "jobs" => vec![Notice::Jobs],
+        _ => Vec::new(),
     }
-    notices
 }
 
 #[cfg(test)]
@@ -250,12 +283,21 @@ mod tests {
 
     #[test]
     fn notices_survive_the_way() {
-        for notice in [Notice::Due(vec![id(1), id(2)]), Notice::Changed(id(3))] {
+        let retry = Notice::Retry {
+            subscription: id(4),
+            delivery: DeliveryId(Uuid::from_u128(5)),
+            round: 6,
+        };
+        let due = Notice::Due(vec![id(1), id(2)]);
+        for notice in [due, Notice::Changed(id(3)), retry, Notice::Jobs] {
             let (field, value) = encode(&notice);
-            let of = |name: &str| (field == name).then(|| value.clone());
-            assert_eq!(decode(of("due"), of("changed")), [notice]);
+            assert!(FIELDS.contains(&field), "{field} is not read");
+            assert_eq!(decode(field, &value), [notice]);
         }
-        assert_eq!(decode(Some(vec![1, 2, 3]), None), [], "garbage is nothing");
+        for garbage in [vec![1, 2, 3], vec![7; 33], vec![7; 37]] {
+            assert_eq!(decode("retry", &garbage), [], "garbage is nothing");
+        }
+        assert_eq!(decode("due", &[1, 2, 3]), []);
     }
 
     #[test]

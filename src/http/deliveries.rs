@@ -13,13 +13,12 @@ use super::path::PathId;
 use super::subscriptions;
 use super::to_the_end::to_the_end;
 use super::view::DeliveryView;
-use crate::actors::CancelAnswer;
-use crate::clock;
+use crate::actors::{CancelAnswer, RetryAnswer};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::subscription::SubscriptionState;
 use crate::store::read::MAX_PAGE;
-use crate::store::{DeliveryFilter, Moved, PageRequest};
+use crate::store::{DeliveryFilter, PageRequest};
 
 /// Attempts shown of one delivery at most.
 const MAX_ATTEMPTS_SHOWN: u32 = 200;
@@ -105,7 +104,7 @@ pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Re
     Ok(Json(DeliveryView::new(&row).with_attempts(&attempts)).into_response())
 }
 
-/// `POST /deliveries/{id}/retry`: due now, in a new round.
+/// `POST /deliveries/{id}/retry`: attempted now, in a new round.
 pub async fn retry(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
     let view = to_the_end(async move { retry_now(&app, DeliveryId(id)).await }).await?;
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
@@ -120,15 +119,23 @@ async fn retry_now(app: &HttpState, id: DeliveryId) -> Result<DeliveryView> {
             .as_ref()
             .and_then(|found| found.state_change.reason.as_deref());
         check_receiver(subscription.as_ref().map(|found| found.state), reason)?;
-        if app.relay.is_in_flight(row.subscription_id, id) {
-            return Err(ApiError::conflict(IN_FLIGHT));
-        }
-        let version = row.progress.version;
-        if app.store.retry_delivery(id, version, clock::now()).await? == Moved::Done {
-            app.relay.deliveries_changed(row.subscription_id).await;
-            let moved = app.store.delivery(id).await?.unwrap_or(row);
-            return Ok(DeliveryView::new(&moved));
-        }
+        let problem = match app.relay.retry(&row).await? {
+            RetryAnswer::Done => {
+                let moved = app.store.delivery(id).await?.unwrap_or(row);
+                return Ok(DeliveryView::new(&moved));
+            }
+            RetryAnswer::Overtaken => continue,
+            RetryAnswer::InFlight => IN_FLIGHT.to_owned(),
+            RetryAnswer::AtBound(most) => format!(
+                "The subscription has {most} attempts in flight, which is its bound (maxInFlight); \
+                 wait for one to end"
+            ),
+            RetryAnswer::NodeAtBound(most) => format!(
+                "The node has {most} attempts in flight or waiting to be recorded, which is its \
+                 bound; wait for one to end"
+            ),
+        };
+        return Err(ApiError::conflict(problem));
     }
     Err(ApiError::conflict(KEEPS_MOVING))
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::error::Fault;
 use super::text;
+use crate::domain::Timestamp;
 
 /// An object whose fields are taken out one after the other. What is left at the end is not
 /// known to us, and a fault.
@@ -107,6 +108,14 @@ impl Fields {
                 None
             }
         }
+    }
+
+    /// A moment.
+    pub fn time(&mut self, name: &'static str) -> Option<Timestamp> {
+        let expected = "a time as RFC 3339 has it, such as 2025-10-26T10:00:00Z";
+        self.taken_as(name, expected, |value| {
+            Timestamp::parse_rfc3339(value.as_str()?)
+        })
     }
 
     /// True or false.

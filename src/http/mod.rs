@@ -29,6 +29,9 @@ mod events;
 mod frame;
 mod health;
 mod history;
+mod job_input;
+mod job_view;
+mod jobs;
 mod json_fields;
 mod ordering;
 mod own_headers;
@@ -96,6 +99,8 @@ fn guarded_routes() -> Vec<Route<HttpState>> {
             subscriptions::cancel_pending,
         ),
         Route::get("/subscriptions/{id}/runtime", runtime::show),
+        Route::post("/subscriptions/{id}/retry-failed", jobs::retry_failed),
+        Route::post("/subscriptions/{id}/replay", jobs::replay),
         Route::get("/subscriptions/{id}/history", history::list),
         Route::get("/subscriptions/{id}/secret", subscriptions::secret),
         Route::get(
@@ -108,6 +113,9 @@ fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::post("/deliveries/{id}/retry", deliveries::retry),
         Route::post("/deliveries/{id}/cancel", deliveries::cancel),
         Route::post("/deliveries/{id}/skip", ordering::skip),
+        Route::get("/jobs", jobs::list),
+        Route::get("/jobs/{id}", jobs::show),
+        Route::post("/jobs/{id}/cancel", jobs::cancel),
     ]
 }
 

@@ -147,7 +147,7 @@ pub async fn release(
     if app.store.release_line(row.id, version, to).await? == Moved::Overtaken {
         return Ok(None);
     }
-    app.relay.deliveries_changed(row.subscription_id).await;
+    app.relay.deliveries_changed(row.subscription_id);
     let moved = app.store.delivery(row.id).await?;
     Ok(Some(DeliveryView::new(moved.as_ref().unwrap_or(row))))
 }

@@ -303,7 +303,7 @@ fn check_url(text: &str, rules: Rules<'_>) -> Result<Url, String> {
 }
 
 /// One pattern or a list of them; the same pattern twice counts once.
-fn read_patterns(fields: &mut Fields) -> Option<Vec<EventPattern>> {
+pub(super) fn read_patterns(fields: &mut Fields) -> Option<Vec<EventPattern>> {
     const NAME: &str = "eventTypes";
     let given = match fields.take(NAME)? {
         Value::String(one) => vec![Value::String(one)],

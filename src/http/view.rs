@@ -252,6 +252,7 @@ mod tests {
             },
             created_at: Timestamp::default(),
             finished_at: None,
+            line: None,
             blocks: None,
             last_attempt,
         }

@@ -13,6 +13,7 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
         events,
         delivery,
         engine,
+        jobs,
         retention,
         retry,
         ..
@@ -77,6 +78,12 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
             &["delivery.answer_keep_bytes", "delivery.answer_read_bytes"],
             "more of an answer would be kept than is read",
             "lower delivery.answer_keep_bytes or raise delivery.answer_read_bytes",
+        ),
+        (
+            jobs.rate > jobs.max_rate,
+            &["jobs.rate", "jobs.max_rate"],
+            "a job that names no rate would be faster than any may be",
+            "raise jobs.max_rate or lower jobs.rate",
         ),
         (
             engine.lease_renew >= engine.lease_ttl / 2,

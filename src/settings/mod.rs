@@ -62,6 +62,8 @@ pub struct Settings {
     pub retry: crate::domain::retry::RetryPolicy,
     /// `[breaker]`: the default rules of a breaker.
     pub breaker: crate::domain::breaker::BreakerPolicy,
+    /// `[jobs]`
+    pub jobs: JobSettings,
     /// `[retention]`: what is kept how long.
     pub retention: crate::domain::retention::Retention,
     /// `[health]`
@@ -216,6 +218,19 @@ pub struct DeliverySettings {
     pub dns_cache: Duration,
     /// Name servers to ask; none: those of the system.
     pub dns_servers: Vec<SocketAddr>,
+}
+
+/// Bulk work.
+#[derive(Clone, Debug)]
+pub struct JobSettings {
+    /// Deliveries per second of a job that names no rate.
+    pub rate: u32,
+    /// The highest rate that a job may name.
+    pub max_rate: u32,
+    /// Jobs that have not ended, at most.
+    pub max_open: u32,
+    /// A job that has ended is kept this long.
+    pub retention: Duration,
 }
 
 /// From when on the node says that it is not well.

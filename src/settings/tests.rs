@@ -414,6 +414,7 @@ fn settings_that_contradict_each_other_are_refused() {
             "store.database_url",
         ),
         ("[retry]\ncap_ms = 4999", "retry.base_ms"),
+        ("[jobs]\nmax_rate = 99", "jobs.rate"),
         (
             "[breaker]\ncool_down_max_ms = 29999",
             "breaker.cool_down_ms",

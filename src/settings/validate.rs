@@ -10,8 +10,8 @@ use tracing_subscriber::EnvFilter;
 use super::reader::Reader;
 use super::{
     AddressGuardSettings, AuthSettings, DeliverySettings, EngineSettings, EventSettings, Fault,
-    Faults, FeedSettings, HealthSettings, HoldSettings, Layers, LogSettings, Role, Secret,
-    ServerSettings, Settings, StoreSettings, contradictions,
+    Faults, FeedSettings, HealthSettings, HoldSettings, JobSettings, Layers, LogSettings, Role,
+    Secret, ServerSettings, Settings, StoreSettings, contradictions,
 };
 use crate::domain::breaker::{BreakerPolicy, BreakerSpec};
 use crate::domain::deactivation::{DeactivationPolicy, DeactivationSpec, policy};
@@ -57,6 +57,7 @@ pub(super) fn read_all(reader: &mut Reader<'_>) -> Settings {
         delivery: delivery(reader),
         retry: retry(reader),
         breaker: breaker(reader),
+        jobs: jobs(reader),
         retention: Retention::of_days(
             reader.count("retention.days", 0, 3_650),
             reader.count("retention.answer_days", 0, 3_650),
@@ -292,6 +293,16 @@ fn breaker(reader: &mut Reader<'_>) -> BreakerPolicy {
         );
         standard
     })
+}
+
+fn jobs(reader: &mut Reader<'_>) -> JobSettings {
+    let retention_days = reader.number("jobs.retention_days", 1, 3_650);
+    JobSettings {
+        rate: reader.count("jobs.rate", 1, 100_000),
+        max_rate: reader.count("jobs.max_rate", 1, 100_000),
+        max_open: reader.count("jobs.max_open", 1, 1_000),
+        retention: Duration::from_millis(retention_days * DAY_MS),
+    }
 }
 
 fn deactivation(reader: &mut Reader<'_>) -> DeactivationPolicy {

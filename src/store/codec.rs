@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{AcceptGroup, RecordGroup, Result, StoreError};
@@ -18,6 +18,7 @@ use crate::domain::delivery::{AttemptRecord, DeliveryState, PendingDelivery, Tri
 use crate::domain::event_type::{EventPattern, OWN_SEGMENT};
 use crate::domain::id::{AttemptId, EventId, SubscriptionId};
 use crate::domain::idempotency::ContentHash;
+use crate::domain::job::{JobState, Selection};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering, OrderingFailure, OrderingRule};
 use crate::domain::outcome::{CallResult, Header};
@@ -97,6 +98,58 @@ pub(super) fn delivery_state(word: &str) -> Result<DeliveryState> {
 /// Where a breaker is, as stored.
 pub(super) fn breaker_state(word: &str) -> Result<BreakerState> {
     BreakerState::parse(word).ok_or_else(|| damaged(format_args!("breaker state {word:?}")))
+}
+
+/// A count that may exceed four bytes, as the stores keep it.
+pub(super) fn large(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// A job's state as stored.
+pub(super) fn job_state(word: &str) -> Result<JobState> {
+    JobState::parse(word).ok_or_else(|| damaged(format_args!("job state {word:?}")))
+}
+
+/// A job's selection as it lies in its row.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum StoredSelection {
+    States(Vec<String>),
+    EventIds(Vec<EventId>),
+    EventTypes(Vec<String>),
+}
+
+/// A job's selection as text.
+pub(super) fn selection_text(selection: &Selection) -> Result<String> {
+    let stored = match selection {
+        Selection::States(states) => {
+            StoredSelection::States(states.iter().map(|one| one.as_str().to_owned()).collect())
+        }
+        Selection::EventIds(ids) => StoredSelection::EventIds(ids.clone()),
+        Selection::EventTypes(types) => {
+            StoredSelection::EventTypes(types.iter().map(|one| one.as_str().to_owned()).collect())
+        }
+    };
+    json(&stored)
+}
+
+/// The selection behind [`selection_text`].
+pub(super) fn selection(text: &str) -> Result<Selection> {
+    Ok(match parsed(text)? {
+        StoredSelection::States(words) => {
+            let states = words.iter().map(|word| delivery_state(word));
+            Selection::States(states.collect::<Result<_>>()?)
+        }
+        StoredSelection::EventIds(ids) => Selection::EventIds(ids),
+        StoredSelection::EventTypes(texts) => {
+            let patterns = texts.iter().map(|text| EventPattern::parse(text));
+            Selection::EventTypes(
+                patterns
+                    .collect::<std::result::Result<_, _>>()
+                    .map_err(damaged)?,
+            )
+        }
+    })
 }
 
 /// A subscription's state, as stored.

@@ -15,22 +15,27 @@ use sqlx::migrate::{AppliedMigration, Migrator};
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::deactivation::Streak;
-use crate::domain::delivery::{AttemptRecord, DeliveryState, PendingDelivery};
+use crate::domain::delivery::{AttemptRecord, DeliveryState, PendingDelivery, Progress};
 use crate::domain::event::Event;
-use crate::domain::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
+use crate::domain::id::{AttemptId, DeliveryId, EventId, JobId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
+use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
 use crate::domain::subscription::{HistoryEntry, Subscription};
 
 mod codec;
 mod failure;
+pub mod job;
 mod paging;
 pub mod postgres;
 pub mod read;
 mod rows;
 pub mod sqlite;
 
+pub use job::{
+    EventWalk, JobBatch, JobCreated, JobFilter, JobMoved, JobWork, Replayed, UnarrivedWalk,
+};
 pub use postgres::PostgresStore;
 pub use read::{
     AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, Page, PageRequest, Position,
@@ -532,6 +537,16 @@ pub trait Store: Send + Sync + 'static {
     /// still is `version`. It keeps its place in a line that waits for it; otherwise it goes free.
     async fn retry_delivery(&self, id: DeliveryId, version: i64, now: Timestamp) -> Result<Moved>;
 
+    /// A pending delivery becomes due at `now` in its next round, where its version and round
+    /// still are these, without a new version: the outcome of an attempt under way counts, and
+    /// then this never was.
+    async fn hasten_delivery(
+        &self,
+        id: DeliveryId,
+        progress: &Progress,
+        now: Timestamp,
+    ) -> Result<Moved>;
+
     /// A failed delivery blocks its line no more and is `to` now, where its version still is
     /// `version`.
     async fn release_line(&self, id: DeliveryId, version: i64, to: DeliveryState) -> Result<Moved>;
@@ -548,6 +563,47 @@ pub trait Store: Send + Sync + 'static {
 
     /// A pending delivery is cancelled, where its version still is `version`.
     async fn cancel_delivery(&self, id: DeliveryId, version: i64, now: Timestamp) -> Result<Moved>;
+
+    // --- Jobs ---
+
+    /// Stores a new job, unless `most` are open already. Safe to run again: a job that stands is
+    /// left as it is.
+    async fn create_job(&self, job: &Job, most: u32) -> Result<JobCreated>;
+
+    /// One job.
+    async fn job(&self, id: JobId) -> Result<Option<Job>>;
+
+    /// Up to `limit` jobs that are not final, oldest first.
+    async fn open_jobs(&self, limit: u32) -> Result<Vec<Job>>;
+
+    /// Jobs, newest first.
+    async fn list_jobs(&self, filter: &JobFilter, page: &PageRequest) -> Result<Page<Job>>;
+
+    /// Moves a batch: deliveries, counters and cursor in one commit, fenced by the lease as a
+    /// record is, and by the versions of the job and its subscription. `Fenced` and `Overtaken`
+    /// leave nothing behind. What a replay makes is due at `now` and begins with round 2.
+    async fn move_job(&self, batch: &JobBatch) -> Result<JobMoved>;
+
+    /// Ends a job that is not final. `Overtaken` where it is, or there is none.
+    async fn end_job(
+        &self,
+        id: JobId,
+        state: JobState,
+        error: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Moved>;
+
+    /// Forgets up to `limit` jobs that became final before `before`, and says how many.
+    async fn forget_jobs(&self, before: Timestamp, limit: u32) -> Result<u64>;
+
+    /// A stretch of what did not arrive. Costs an index range of `limit` rows.
+    async fn walk_unarrived(&self, walk: &UnarrivedWalk) -> Result<Vec<FinalDelivery>>;
+
+    /// A stretch of the events without their payloads. Costs an index range of `limit` rows.
+    async fn walk_events(&self, walk: &EventWalk) -> Result<Vec<EventHead>>;
+
+    /// These events without their payloads, sorted by id; missing ones are left out.
+    async fn event_heads(&self, ids: &[EventId]) -> Result<Vec<EventHead>>;
 
     // --- Read ---
 

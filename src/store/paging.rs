@@ -13,14 +13,14 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::read::{MAX_OFFSET, MAX_PAGE, MAX_WALK};
-use super::{DeliveryFilter, EventFilter, Page, PageRequest, Position};
+use super::{DeliveryFilter, EventFilter, JobFilter, Page, PageRequest, Position};
 use crate::domain::Timestamp;
 use crate::domain::id::{DeliveryId, first_id};
 
 /// How much older than its row an id may be: events wait for their commit.
-const OLDER: Duration = Duration::from_secs(60);
+pub(super) const OLDER: Duration = Duration::from_secs(60);
 /// How much younger: nothing but clocks that were set.
-const YOUNGER: Duration = Duration::from_secs(1);
+pub(super) const YOUNGER: Duration = Duration::from_secs(1);
 
 /// A value to bind.
 #[derive(Clone, Debug)]
@@ -135,6 +135,18 @@ impl Listing {
                 "(SELECT event_type FROM events WHERE events.id = walked.event_id) = ",
                 Value::Text(event_type.clone()),
             );
+        }
+        listing
+    }
+
+    /// Jobs; `jobs_of_subscription` serves the subscription.
+    pub(super) fn jobs(filter: &JobFilter, page: &PageRequest) -> Self {
+        let mut listing = Self::new("jobs", "state", page);
+        if let Some(subscription) = filter.subscription {
+            listing.serve("subscription_id = ", Value::Id(subscription.0));
+        }
+        if let Some(state) = filter.state {
+            listing.filter("state = ", Value::Text(state.as_str().to_owned()));
         }
         listing
     }

@@ -12,6 +12,7 @@ use crate::domain::Timestamp;
 use crate::domain::delivery::{DeliveryState, Progress};
 use crate::domain::event::Event;
 use crate::domain::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
+use crate::domain::ordering::Line;
 use crate::domain::outcome::{Header, Timing};
 
 /// Rows that one page walks at most where no index serves its filter.
@@ -141,6 +142,8 @@ pub struct DeliveryRow {
     pub created_at: Timestamp,
     /// When it became final.
     pub finished_at: Option<Timestamp>,
+    /// Where it stands, if in a line.
+    pub line: Option<Line>,
     /// The rule of order by which it blocks its line, where that rule is in force.
     pub blocks: Option<Timestamp>,
     /// The last attempt, where there was one.

@@ -73,6 +73,30 @@ pub(super) const ATTEMPT_COLUMNS: &str = "id, number, trigger, stale, started_at
      name_us, connect_us, tls_us, first_byte_us, body_us, request_headers, status, error_kind, \
      error_message, answer_headers, answer_body, answer_cut";
 
+/// The columns of a job that are stored when it is made, in the order of their binding.
+pub(super) const NEW_JOB_COLUMNS: &str =
+    "id, subscription_id, kind, selection, since, until, rate, total, at_least, created_at";
+
+/// Binds what [`NEW_JOB_COLUMNS`] names.
+macro_rules! bind_new_job {
+    ($query:expr, $job:expr) => {{
+        let job: &Job = $job;
+        $query
+            .bind(job.id.0)
+            .bind(job.subscription_id.0)
+            .bind(job.selection.kind())
+            .bind(codec::selection_text(&job.selection)?)
+            .bind(At(job.since))
+            .bind(At(job.until))
+            .bind(codec::count(job.rate))
+            .bind(codec::large(job.total.count))
+            .bind(job.total.at_least)
+            .bind(At(job.created_at))
+    }};
+}
+
+pub(super) use bind_new_job;
+
 /// Defines the readers for one driver's row type.
 macro_rules! row_readers {
     ($row:ty) => {
@@ -84,8 +108,9 @@ macro_rules! row_readers {
         use crate::domain::delivery::{PendingDelivery, Progress};
         use crate::domain::event::Event;
         use crate::domain::event_type::EventType;
-        use crate::domain::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
+        use crate::domain::id::{AttemptId, DeliveryId, EventId, JobId, SubscriptionId};
         use crate::domain::idempotency::{KeyName, KnownKey};
+        use crate::domain::job::{EventHead, FinalDelivery, Job, Total};
         use crate::domain::operational::OperationalEvent;
         use crate::domain::ordering::Line;
         use crate::domain::outcome::Timing;
@@ -253,6 +278,10 @@ macro_rules! row_readers {
                 progress: progress(row)?,
                 created_at: at(row, "created_at")?,
                 finished_at: at_or_none(row, "finished_at")?,
+                line: row
+                    .try_get::<Option<String>, _>("line")?
+                    .filter(|name| !name.is_empty())
+                    .map(|name| Line::from_stored(&name)),
                 blocks: at_or_none(row, "blocks")?,
                 last_attempt: None,
             })
@@ -330,6 +359,49 @@ macro_rules! row_readers {
                     occurred_at: at(row, "occurred_at")?,
                     payload: row.try_get::<Vec<u8>, _>("payload")?.into(),
                 },
+            })
+        }
+
+        pub(super) fn job(row: &$row) -> Result<Job> {
+            let total: i64 = row.try_get("total")?;
+            let unsigned = |count: i64| u64::try_from(count).unwrap_or(0);
+            Ok(Job {
+                id: JobId(row.try_get("id")?),
+                subscription_id: SubscriptionId(row.try_get("subscription_id")?),
+                selection: codec::selection(row.try_get("selection")?)?,
+                since: at(row, "since")?,
+                until: at(row, "until")?,
+                rate: count(row, "rate")?,
+                state: codec::job_state(row.try_get("state")?)?,
+                error: row.try_get("error")?,
+                total: Total {
+                    count: unsigned(total),
+                    at_least: row.try_get("at_least")?,
+                },
+                done: unsigned(row.try_get("done")?),
+                skipped: unsigned(row.try_get("skipped")?),
+                cursor: row.try_get("cursor")?,
+                created_at: at(row, "created_at")?,
+                started_at: at_or_none(row, "started_at")?,
+                finished_at: at_or_none(row, "finished_at")?,
+                version: row.try_get("version")?,
+            })
+        }
+
+        pub(super) fn final_delivery(row: &$row) -> Result<FinalDelivery> {
+            Ok(FinalDelivery {
+                id: DeliveryId(row.try_get("id")?),
+                state: codec::delivery_state(row.try_get("state")?)?,
+            })
+        }
+
+        pub(super) fn event_head(row: &$row) -> Result<EventHead> {
+            Ok(EventHead {
+                id: EventId(row.try_get("id")?),
+                event_type: EventType::from_stored(row.try_get("event_type")?),
+                tenant: row.try_get("tenant")?,
+                received_at: at(row, "received_at")?,
+                payload_bytes: row.try_get("payload_bytes")?,
             })
         }
 

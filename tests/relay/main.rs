@@ -9,6 +9,7 @@ mod raw;
 
 mod batches;
 mod breaker;
+mod by_hand;
 mod cancelling;
 mod changing;
 mod deactivating;
@@ -32,6 +33,7 @@ mod reactivating;
 mod reading;
 mod refusing;
 mod replacing;
+mod replaying;
 mod retention;
 mod retrying;
 mod runtime;
@@ -39,6 +41,7 @@ mod second_process;
 mod split_roles;
 mod stopping;
 mod store_away;
+mod surviving_jobs;
 #[cfg(feature = "faults")]
 mod suspending;
 mod trials;

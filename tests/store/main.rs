@@ -12,6 +12,7 @@ mod accept;
 mod breaker;
 mod directory;
 mod hold;
+mod jobs;
 mod lists;
 mod migrations;
 mod operational;

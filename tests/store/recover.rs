@@ -16,6 +16,7 @@ use crate::sample::{
 on_both_stores!(
     active_subscriptions_with_something_pending_are_told,
     a_retry_starts_the_next_round,
+    a_hastened_delivery_is_due_unless_an_attempt_under_way_says_otherwise,
     a_cancellation_ends_what_is_pending_as_it_was_read,
     what_is_spared_stays_pending,
     old_keys_are_forgotten_in_batches,
@@ -105,6 +106,36 @@ async fn a_retry_starts_the_next_round(bed: Bed) {
         recorded(store, bed.epoch, answered(due, 200)).await,
         Recorded::Moved
     );
+}
+
+async fn a_hastened_delivery_is_due_unless_an_attempt_under_way_says_otherwise(bed: Bed) {
+    let store = &*bed.store;
+    let to = subscribe(store, "a").await.id;
+    let [first, second] = accepted(store, 2, to).await.try_into().unwrap();
+    let hasten = async |progress: Progress| {
+        let moved = store.hasten_delivery(first.id, &progress, at(50)).await;
+        moved.unwrap()
+    };
+    assert_eq!(hasten(first.progress).await, Moved::Done);
+    assert_eq!(
+        hasten(first.progress).await,
+        Moved::Overtaken,
+        "once a round"
+    );
+    let row = store.delivery(first.id).await.unwrap().unwrap();
+    assert_eq!((row.state, row.due_at), (DeliveryState::Pending, at(50)));
+    let Progress { round, version, .. } = row.progress;
+    assert_eq!((round, version), (2, first.progress.version));
+    // The attempt that was under way counts, and is no stale one.
+    let fate = recorded(store, bed.epoch, answered(first, 500)).await;
+    assert_eq!(fate, Recorded::Moved);
+    let row = store.delivery(first.id).await.unwrap().unwrap();
+    assert_eq!((row.progress.round, row.progress.attempts), (1, 1));
+    // What is final is not hastened.
+    recorded(store, bed.epoch, answered(second, 200)).await;
+    let row = store.delivery(second.id).await.unwrap().unwrap();
+    let late = store.hasten_delivery(second.id, &row.progress, at(50));
+    assert_eq!(late.await.unwrap(), Moved::Overtaken);
 }
 
 async fn a_cancellation_ends_what_is_pending_as_it_was_read(bed: Bed) {

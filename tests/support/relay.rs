@@ -168,6 +168,13 @@ impl Relay {
         .await;
     }
 
+    /// Waits until the process that delivers hears the others.
+    pub async fn owner_hears(&self) {
+        let owner = Api::new(&format!("http://{}", self.engine().listen_addr()));
+        let hears = |health: &Value| health["components"]["feed"]["ok"] == true;
+        owner.until_get("/health", "the feed", hears).await;
+    }
+
     /// Waits until this many attempts were recorded from here on.
     pub async fn recorded(&self, count: usize) {
         for number in 0..count {

@@ -73,6 +73,11 @@ impl Lane {
         }
     }
 
+    /// Whether the breaker is what the store has kept of it, or younger.
+    pub fn has_restored(&self) -> bool {
+        locked(&self.keeping).restored
+    }
+
     /// Whether the breaker has to be kept and nobody does so yet: then the caller does.
     pub fn begin_keeping(&self) -> bool {
         let revision = self.breaker().revision();

@@ -18,13 +18,19 @@ pub struct Call {
 }
 
 impl Call {
-    /// Counts one more call; one without a pass tells the breaker nothing.
+    /// Counts one more call; one without a pass tells the breaker nothing. Where others may take
+    /// deliveries too, the caller holds the window's lock.
     pub fn start(lane: &Arc<Lane>, pass: Option<Pass>) -> Self {
         lane.calls.fetch_add(1, Ordering::AcqRel);
         Self {
             lane: Arc::clone(lane),
             pass,
         }
+    }
+
+    /// Whose call it is.
+    pub fn lane(&self) -> &Arc<Lane> {
+        &self.lane
     }
 
     /// See [`Lane::hear`].

@@ -315,3 +315,67 @@ proptest! {
         prop_assert_eq!(trips_at(0), trips_at(spread));
     }
 }
+
+/// An attempt that somebody asked for, and what it tells.
+fn tell_by_hand(breaker: &mut Breaker, signal: Signal, now: Timestamp) -> Option<Change> {
+    let pass = breaker.pass_by();
+    assert!(!pass.is_probe());
+    breaker.note(pass, signal, now, 0.0)
+}
+
+#[test]
+fn by_hand_a_success_ends_a_cool_down_and_a_failure_prolongs_none() {
+    let mut breaker = breaker(r#"{"consecutiveFailures": 1, "probes": 2}"#);
+    trip(&mut breaker, at(0));
+    let before = breaker.stored();
+    for signal in [Signal::Failure, Signal::Silent] {
+        assert_eq!(tell_by_hand(&mut breaker, signal, at(1)), None);
+    }
+    assert_eq!(breaker.stored(), before);
+    let change = tell_by_hand(&mut breaker, Signal::Success, at(2)).unwrap();
+    assert_eq!(
+        (change.from, change.to.state),
+        (BreakerState::Open, BreakerState::HalfOpen)
+    );
+    // It was the first probe; beside the second one it takes no place.
+    let probe = breaker.start().unwrap();
+    assert!(probe.is_probe());
+    assert_eq!(tell_by_hand(&mut breaker, Signal::Failure, at(3)), None);
+    let abandoned = breaker.pass_by();
+    breaker.abandon(abandoned);
+    assert_eq!(breaker.gate(), Gate::Probing);
+    breaker.note(probe, Signal::Success, at(4), 0.0);
+    assert_eq!(breaker.state(), BreakerState::Closed);
+}
+
+#[test]
+fn by_hand_successes_alone_close_a_breaker() {
+    let mut one = breaker(r#"{"consecutiveFailures": 1, "probes": 1}"#);
+    trip(&mut one, at(0));
+    let change = tell_by_hand(&mut one, Signal::Success, at(1)).unwrap();
+    assert_eq!(change.to.state, BreakerState::Closed);
+    assert_eq!(one.gate(), Gate::Flow(Some(RAMP_BEGINS)), "and it ramps up");
+
+    let mut three = breaker(r#"{"consecutiveFailures": 1, "probes": 3}"#);
+    trip(&mut three, at(0));
+    let states: Vec<_> = (1..=3)
+        .map(|second| {
+            tell_by_hand(&mut three, Signal::Success, at(second));
+            three.state()
+        })
+        .collect();
+    let (half_open, closed) = (BreakerState::HalfOpen, BreakerState::Closed);
+    assert_eq!(states, [half_open, half_open, closed]);
+}
+
+#[test]
+fn by_hand_attempts_count_as_any_while_it_is_closed() {
+    let mut breaker = breaker(r#"{"consecutiveFailures": 2}"#);
+    assert_eq!(tell_by_hand(&mut breaker, Signal::Failure, at(0)), None);
+    let late = breaker.pass_by();
+    let change = tell_by_hand(&mut breaker, Signal::Failure, at(1)).unwrap();
+    assert_eq!(change.to.state, BreakerState::Open);
+    // Begun before it opened, it tells nothing of how the receiver is now.
+    assert_eq!(breaker.note(late, Signal::Success, at(2), 0.0), None);
+    assert_eq!(breaker.state(), BreakerState::Open);
+}

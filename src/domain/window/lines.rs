@@ -207,6 +207,15 @@ impl<T: Waiting> Window<T> {
             let follows = taken.contains(&line);
             if !follows && !self.may_bring(ask, &line) {
                 left.insert(line);
+            } else if !follows && self.is_flying(item.id()) {
+                // Taken out of its turn, it is the head all the same: its line waits for it.
+                let run = Run {
+                    behind: VecDeque::new(),
+                    more: true,
+                };
+                self.lines.runs.insert(line.clone(), run);
+                self.lines.of.insert(item.id(), line.clone());
+                left.insert(line);
             } else if !self.is_news(ask, item.id()) {
                 // Its own commit holds it still.
                 self.missed = true;
@@ -285,6 +294,26 @@ impl<T: Waiting> Window<T> {
         self.touch(&line);
         self.drop_behind(&line);
         self.lines.runs.remove(&line);
+    }
+
+    /// Something is taken out of its turn. What follows it in its line comes after it as long as
+    /// it is pending, so that is let go and paged anew.
+    pub(super) fn take_from_behind(&mut self, id: DeliveryId) {
+        for run in self.lines.runs.values_mut() {
+            let Some(place) = run.behind.iter().position(|item| item.id() == id) else {
+                continue;
+            };
+            run.more = true;
+            let cut = run.behind.split_off(place);
+            self.lines.behind -= cut.len();
+            for item in cut.iter().skip(1) {
+                self.held.remove(&item.id());
+                if let Some(question) = &mut self.question {
+                    question.released.insert(item.id());
+                }
+            }
+            return;
+        }
     }
 
     /// Lets go of all that stands behind something that flies.

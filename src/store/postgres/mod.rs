@@ -9,6 +9,7 @@ mod deliver;
 mod directory;
 mod forget;
 mod hold;
+mod jobs;
 mod line;
 mod operational;
 mod partitions;
@@ -29,16 +30,18 @@ use sqlx::{Connection, Executor};
 use self::connect::{Pools, answered};
 use super::{
     AcceptGroup, Accepted, AttemptRow, BlockingRow, Changed, DeliveryFilter, DeliveryRow,
-    DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow, Forgotten, ForgottenAnswers,
-    HeadRow, LeaseState, Moved, Page, PageRequest, RecordGroup, Recorded, Result, Runtime,
-    Standing, Store, WaitingEvent,
+    DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow, EventWalk, Forgotten,
+    ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter, JobMoved, LeaseState, Moved, Page,
+    PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store, UnarrivedWalk,
+    WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
-use crate::domain::delivery::DeliveryState;
+use crate::domain::delivery::{DeliveryState, Progress};
 use crate::domain::event::Event;
-use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
+use crate::domain::id::{DeliveryId, EventId, JobId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
+use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
 use crate::domain::subscription::{HistoryEntry, Subscription};
@@ -312,8 +315,69 @@ impl Store for PostgresStore {
         answered(recover::retry_delivery(&self.pools.work, id, version, now)).await
     }
 
+    async fn hasten_delivery(
+        &self,
+        id: DeliveryId,
+        progress: &Progress,
+        now: Timestamp,
+    ) -> Result<Moved> {
+        answered(recover::hasten_delivery(
+            &self.pools.work,
+            id,
+            progress,
+            now,
+        ))
+        .await
+    }
+
     async fn cancel_delivery(&self, id: DeliveryId, version: i64, now: Timestamp) -> Result<Moved> {
         answered(recover::cancel_delivery(&self.pools.work, id, version, now)).await
+    }
+
+    async fn create_job(&self, job: &Job, most: u32) -> Result<JobCreated> {
+        answered(jobs::create(&self.pools.work, job, most)).await
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<Job>> {
+        answered(jobs::one(&self.pools.work, id)).await
+    }
+
+    async fn open_jobs(&self, limit: u32) -> Result<Vec<Job>> {
+        answered(jobs::open(&self.pools.work, limit)).await
+    }
+
+    async fn list_jobs(&self, filter: &JobFilter, page: &PageRequest) -> Result<Page<Job>> {
+        answered(read::list_jobs(&self.pools.reads, filter, page)).await
+    }
+
+    async fn move_job(&self, batch: &JobBatch) -> Result<JobMoved> {
+        answered(jobs::move_batch(&self.pools.work, batch)).await
+    }
+
+    async fn end_job(
+        &self,
+        id: JobId,
+        state: JobState,
+        error: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Moved> {
+        answered(jobs::end(&self.pools.work, id, state, error, now)).await
+    }
+
+    async fn forget_jobs(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        answered(jobs::forget(&self.pools.work, before, limit)).await
+    }
+
+    async fn walk_unarrived(&self, walk: &UnarrivedWalk) -> Result<Vec<FinalDelivery>> {
+        answered(jobs::walk_unarrived(&self.pools.work, walk)).await
+    }
+
+    async fn walk_events(&self, walk: &EventWalk) -> Result<Vec<EventHead>> {
+        answered(jobs::walk_events(&self.pools.work, walk)).await
+    }
+
+    async fn event_heads(&self, ids: &[EventId]) -> Result<Vec<EventHead>> {
+        answered(jobs::event_heads(&self.pools.work, ids)).await
     }
 
     async fn list_subscriptions(

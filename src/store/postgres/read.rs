@@ -9,11 +9,13 @@ use uuid::Uuid;
 
 use super::rows;
 use crate::domain::id::{DeliveryId, EventId};
+use crate::domain::job::Job;
 use crate::domain::subscription::Subscription;
 use crate::store::paging::{Listing, PageOfIds, Value};
 use crate::store::rows::{ATTEMPT_COLUMNS, At, EVENT_COLUMNS};
 use crate::store::{
-    AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, Page, PageRequest, Result,
+    AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, JobFilter, Page, PageRequest,
+    Result,
 };
 
 /// One snapshot for the page, the end of its walk and its rows.
@@ -61,6 +63,22 @@ pub(super) async fn list_subscriptions(
         .iter()
         .map(rows::subscription)
         .collect::<Result<_>>()?;
+    Ok(page.with(rows))
+}
+
+/// Jobs, newest first.
+pub(super) async fn list_jobs(
+    pool: &PgPool,
+    filter: &JobFilter,
+    page: &PageRequest,
+) -> Result<Page<Job>> {
+    let mut snapshot = pool.begin_with(SNAPSHOT).await?;
+    let page = page_of_ids(&mut snapshot, &Listing::jobs(filter, page)).await?;
+    let found = sqlx::query("SELECT * FROM jobs WHERE id = ANY($1) ORDER BY id DESC")
+        .bind(&page.ids)
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let rows = found.iter().map(rows::job).collect::<Result<_>>()?;
     Ok(page.with(rows))
 }
 

@@ -7,6 +7,7 @@ use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
 use crate::domain::Timestamp;
+use crate::domain::delivery::Progress;
 use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::store::rows::At;
 use crate::store::{LeaseState, Moved, Result, codec};
@@ -122,6 +123,26 @@ pub(super) async fn retry_delivery(
     )
     .bind(id.0)
     .bind(version)
+    .bind(At(now))
+    .execute(pool)
+    .await?;
+    Ok(moved(done.rows_affected()))
+}
+
+/// Starts a pending delivery's next round, unless the outcome of an attempt comes first.
+pub(super) async fn hasten_delivery(
+    pool: &PgPool,
+    id: DeliveryId,
+    progress: &Progress,
+    now: Timestamp,
+) -> Result<Moved> {
+    let done = sqlx::query(
+        "UPDATE deliveries SET due_at = $4, round = round + 1, round_attempts = 0, aged_us = 0
+         WHERE id = $1 AND version = $2 AND round = $3 AND finished_at IS NULL",
+    )
+    .bind(id.0)
+    .bind(progress.version)
+    .bind(codec::count(progress.round))
     .bind(At(now))
     .execute(pool)
     .await?;

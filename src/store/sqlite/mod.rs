@@ -11,6 +11,7 @@ mod deliver;
 mod directory;
 mod forget;
 mod hold;
+mod jobs;
 mod line;
 mod operational;
 mod read;
@@ -30,16 +31,18 @@ use uuid::Uuid;
 use self::connect::Pools;
 use super::{
     AcceptGroup, Accepted, AttemptRow, BlockingRow, Changed, DeliveryFilter, DeliveryRow,
-    DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow, Forgotten, ForgottenAnswers,
-    HeadRow, LeaseState, Moved, Page, PageRequest, RecordGroup, Recorded, Result, Runtime,
-    Standing, Store, WaitingEvent,
+    DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow, EventWalk, Forgotten,
+    ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter, JobMoved, LeaseState, Moved, Page,
+    PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store, UnarrivedWalk,
+    WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
-use crate::domain::delivery::DeliveryState;
+use crate::domain::delivery::{DeliveryState, Progress};
 use crate::domain::event::Event;
-use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
+use crate::domain::id::{DeliveryId, EventId, JobId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
+use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
 use crate::domain::subscription::{HistoryEntry, Subscription};
@@ -310,8 +313,63 @@ impl Store for SqliteStore {
         recover::retry_delivery(&self.pools, id, version, now).await
     }
 
+    async fn hasten_delivery(
+        &self,
+        id: DeliveryId,
+        progress: &Progress,
+        now: Timestamp,
+    ) -> Result<Moved> {
+        recover::hasten_delivery(&self.pools, id, progress, now).await
+    }
+
     async fn cancel_delivery(&self, id: DeliveryId, version: i64, now: Timestamp) -> Result<Moved> {
         recover::cancel_delivery(&self.pools, id, version, now).await
+    }
+
+    async fn create_job(&self, job: &Job, most: u32) -> Result<JobCreated> {
+        jobs::create(&self.pools, job, most).await
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<Job>> {
+        jobs::one(&self.pools, id).await
+    }
+
+    async fn open_jobs(&self, limit: u32) -> Result<Vec<Job>> {
+        jobs::open(&self.pools, limit).await
+    }
+
+    async fn list_jobs(&self, filter: &JobFilter, page: &PageRequest) -> Result<Page<Job>> {
+        read::list_jobs(&self.pools, filter, page).await
+    }
+
+    async fn move_job(&self, batch: &JobBatch) -> Result<JobMoved> {
+        jobs::move_batch(&self.pools, batch).await
+    }
+
+    async fn end_job(
+        &self,
+        id: JobId,
+        state: JobState,
+        error: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Moved> {
+        jobs::end(&self.pools, id, state, error, now).await
+    }
+
+    async fn forget_jobs(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        jobs::forget(&self.pools, before, limit).await
+    }
+
+    async fn walk_unarrived(&self, walk: &UnarrivedWalk) -> Result<Vec<FinalDelivery>> {
+        jobs::walk_unarrived(&self.pools, walk).await
+    }
+
+    async fn walk_events(&self, walk: &EventWalk) -> Result<Vec<EventHead>> {
+        jobs::walk_events(&self.pools, walk).await
+    }
+
+    async fn event_heads(&self, ids: &[EventId]) -> Result<Vec<EventHead>> {
+        jobs::event_heads(&self.pools, ids).await
     }
 
     async fn list_subscriptions(

@@ -10,11 +10,13 @@ use uuid::Uuid;
 use super::connect::Pools;
 use super::{id_list, rows};
 use crate::domain::id::{DeliveryId, EventId};
+use crate::domain::job::Job;
 use crate::domain::subscription::Subscription;
 use crate::store::paging::{Listing, PageOfIds, Value};
 use crate::store::rows::{ATTEMPT_COLUMNS, At, EVENT_COLUMNS};
 use crate::store::{
-    AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, Page, PageRequest, Result,
+    AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, JobFilter, Page, PageRequest,
+    Result,
 };
 
 const DELIVERY: &str =
@@ -59,6 +61,24 @@ pub(super) async fn list_subscriptions(
         .iter()
         .map(rows::subscription)
         .collect::<Result<_>>()?;
+    Ok(page.with(rows))
+}
+
+/// Jobs, newest first.
+pub(super) async fn list_jobs(
+    pools: &Pools,
+    filter: &JobFilter,
+    page: &PageRequest,
+) -> Result<Page<Job>> {
+    let mut snapshot = pools.read().await?;
+    let page = page_of_ids(&mut snapshot, &Listing::jobs(filter, page)).await?;
+    let found = sqlx::query(
+        "SELECT * FROM jobs WHERE id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY id DESC",
+    )
+    .bind(id_list(page.ids.iter().copied()))
+    .fetch_all(&mut *snapshot)
+    .await?;
+    let rows = found.iter().map(rows::job).collect::<Result<_>>()?;
     Ok(page.with(rows))
 }
 

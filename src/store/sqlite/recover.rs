@@ -7,9 +7,10 @@ use uuid::Uuid;
 use super::connect::Pools;
 use super::id_list;
 use crate::domain::Timestamp;
+use crate::domain::delivery::Progress;
 use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::store::rows::At;
-use crate::store::{LeaseState, Moved, Result};
+use crate::store::{LeaseState, Moved, Result, codec};
 
 /// One probe of the pending index per active subscription. A breaker that is not closed is
 /// probed at the end of its cool-down, however far off the retries are.
@@ -91,6 +92,28 @@ pub(super) async fn retry_delivery(
     .bind(At(now))
     .bind(id.0)
     .bind(version)
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(moved(done.rows_affected()))
+}
+
+/// Starts a pending delivery's next round, unless the outcome of an attempt comes first.
+pub(super) async fn hasten_delivery(
+    pools: &Pools,
+    id: DeliveryId,
+    progress: &Progress,
+    now: Timestamp,
+) -> Result<Moved> {
+    let mut transaction = pools.write().await?;
+    let done = sqlx::query(
+        "UPDATE deliveries SET due_at = ?, round = round + 1, round_attempts = 0, aged_us = 0
+         WHERE id = ? AND version = ? AND round = ? AND finished_at IS NULL",
+    )
+    .bind(At(now))
+    .bind(id.0)
+    .bind(progress.version)
+    .bind(codec::count(progress.round))
     .execute(&mut *transaction)
     .await?;
     transaction.commit().await?;

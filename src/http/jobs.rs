@@ -1,0 +1,147 @@
+//! Bulk work: many deliveries sent again, events replayed to one subscription, and the jobs that
+//! do it.
+
+use axum::Json;
+use axum::extract::{RawQuery, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::HttpState;
+use super::body;
+use super::error::{ApiError, Fault, Result};
+use super::job_input::{JobInput, Seed, parse_replay, parse_retry_failed};
+use super::job_view::{JobView, PreviewView};
+use super::paging::{PageView, Query};
+use super::path::PathId;
+use super::subscriptions;
+use super::to_the_end::to_the_end;
+use crate::actors::JobAnswer;
+use crate::clock;
+use crate::domain::id::{EventId, JobId, SubscriptionId};
+use crate::domain::job::{JobState, Selection};
+use crate::domain::subscription::Subscription;
+use crate::store::JobFilter;
+
+/// Enough for every field at its bound.
+const MAX_BODY_BYTES: usize = 256 * 1024;
+/// Faults of single ids that are named.
+const MAX_FAULTS: usize = 10;
+
+type Parse = fn(&[u8], Seed<'_>) -> std::result::Result<JobInput, Vec<Fault>>;
+
+/// `POST /subscriptions/{id}/retry-failed`: all that failed since then, in their next rounds.
+pub async fn retry_failed(
+    State(app): State<HttpState>,
+    PathId(id): PathId,
+    request: Request,
+) -> Result<Response> {
+    answer_new(app, SubscriptionId(id), request, parse_retry_failed).await
+}
+
+/// `POST /subscriptions/{id}/replay`: events, also those from before the subscription existed.
+pub async fn replay(
+    State(app): State<HttpState>,
+    PathId(id): PathId,
+    request: Request,
+) -> Result<Response> {
+    answer_new(app, SubscriptionId(id), request, parse_replay).await
+}
+
+async fn answer_new(
+    app: HttpState,
+    id: SubscriptionId,
+    request: Request,
+    parse: Parse,
+) -> Result<Response> {
+    let body = body::read(request, MAX_BODY_BYTES).await?;
+    let subscription = subscriptions::find(&app, id).await?;
+    let seed = Seed {
+        id: JobId(clock::uuid()),
+        subscription: &subscription,
+        now: clock::now(),
+        settings: &app.settings.jobs,
+    };
+    let input = parse(&body, seed).map_err(ApiError::invalid_body)?;
+    if let Selection::EventIds(ids) = &input.job.selection {
+        check_events(&app, ids, &subscription).await?;
+    }
+    if input.dry_run {
+        let preview = app.relay.preview_job(&input.job, &subscription).await?;
+        return Ok(Json(PreviewView::new(&input.job, &preview)).into_response());
+    }
+    let relay = app.relay.clone();
+    let made = to_the_end(async move { Ok(relay.make_job(input.job, &subscription).await?) });
+    match made.await? {
+        JobAnswer::Made(job) => {
+            let place = format!("/api/v1/jobs/{}", job.id);
+            let place = HeaderValue::from_str(&place).map_err(|_| ApiError::internal())?;
+            let view = Json(JobView::new(&job).with_events(&job));
+            Ok((StatusCode::ACCEPTED, [(header::LOCATION, place)], view).into_response())
+        }
+        JobAnswer::TooMany(most) => Err(ApiError::conflict(format!(
+            "There are {most} jobs that have not ended, which is the bound (jobs.max_open); wait \
+             for one to end, or cancel one"
+        ))),
+    }
+}
+
+/// Every event that is named must be stored, and one that this subscription may get.
+async fn check_events(app: &HttpState, ids: &[EventId], subscription: &Subscription) -> Result<()> {
+    let heads = app.store.event_heads(ids).await?;
+    let problem = |id: &EventId| match heads.binary_search_by_key(id, |head| head.id) {
+        Err(_) => Some("is not stored here, or not any more"),
+        Ok(at) if heads[at].may_reach(subscription) => None,
+        Ok(_) => Some(
+            "is an event that this subscription must not get: another tenant's, or one of Posthaste's own",
+        ),
+    };
+    let faults: Vec<Fault> = ids
+        .iter()
+        .filter_map(|id| Some(Fault::new("eventIds", format!("{id} {}", problem(id)?))))
+        .take(MAX_FAULTS)
+        .collect();
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(ApiError::invalid_body(faults)),
+    }
+}
+
+/// `GET /jobs`: newest first.
+pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Result<Response> {
+    let filters = ["status", "state", "subscriptionId", "webhookId"];
+    let mut query = Query::of_list(raw.as_deref(), &filters);
+    let words = JobState::ALL.map(JobState::as_str).join(", ");
+    let filter = JobFilter {
+        subscription: query.id(&["subscriptionId", "webhookId"]),
+        state: query.parsed(
+            &["status", "state"],
+            &format!("one of {words}"),
+            JobState::parse,
+        ),
+    };
+    let request = query.page();
+    query.done()?;
+    let page = app.store.list_jobs(&filter, &request).await?;
+    Ok(Json(PageView::new(&page, request.limit, JobView::new)).into_response())
+}
+
+/// `GET /jobs/{id}`: one job, with the events that it names.
+pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+    let job = app.store.job(JobId(id)).await?;
+    let job = job.ok_or_else(|| ApiError::not_found("job"))?;
+    Ok(Json(JobView::new(&job).with_events(&job)).into_response())
+}
+
+/// `POST /jobs/{id}/cancel`: no further batch; what it has moved stays moved.
+pub async fn cancel(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+    let id = JobId(id);
+    let task = app.clone();
+    let ended = to_the_end(async move { Ok(task.relay.cancel_job(id).await?) }).await?;
+    let job = app.store.job(id).await?;
+    let job = job.ok_or_else(|| ApiError::not_found("job"))?;
+    if !ended {
+        let state = job.state.as_str();
+        return Err(ApiError::conflict(format!("This job is {state} already")));
+    }
+    Ok(Json(JobView::new(&job)).into_response())
+}

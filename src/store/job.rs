@@ -1,0 +1,124 @@
+//! What the stores and those who work at jobs say to each other.
+
+use crate::domain::Timestamp;
+use crate::domain::id::{DeliveryId, EventId, JobId, SubscriptionId};
+use crate::domain::job::JobState;
+use uuid::Uuid;
+
+/// Which jobs. Fields that are set must all match.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JobFilter {
+    /// Of this subscription.
+    pub subscription: Option<SubscriptionId>,
+    /// In this state.
+    pub state: Option<JobState>,
+}
+
+/// A stretch of a walk over what did not arrive, in the order of its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnarrivedWalk {
+    /// Of this subscription.
+    pub subscription: SubscriptionId,
+    /// Behind this delivery; from `since` on where absent.
+    pub after: Option<DeliveryId>,
+    /// Of events that came at or after, by their ids: to the millisecond.
+    pub since: Timestamp,
+    /// Of events that came before.
+    pub until: Timestamp,
+    /// Rows at most.
+    pub limit: u32,
+}
+
+/// A stretch of a walk over the events, in the order of their ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventWalk {
+    /// Behind this event; from `since` on where absent.
+    pub after: Option<EventId>,
+    /// Accepted at or after, with some slack.
+    pub since: Timestamp,
+    /// Accepted before, with some slack.
+    pub until: Timestamp,
+    /// Rows at most.
+    pub limit: u32,
+}
+
+/// A delivery that a replay makes where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// The id that a new one gets.
+    pub delivery: DeliveryId,
+    /// Of this event.
+    pub event: EventId,
+    /// Bytes of the event's payload.
+    pub payload_bytes: i32,
+}
+
+/// What a batch moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobWork {
+    /// Final deliveries that begin their next round.
+    Retry(Vec<DeliveryId>),
+    /// Events whose deliveries are made, or begin their next round.
+    Replay(Vec<Replayed>),
+}
+
+impl JobWork {
+    /// Deliveries that it is about.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Retry(deliveries) => deliveries.len(),
+            Self::Replay(events) => events.len(),
+        }
+    }
+
+    /// Whether it is about none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One step of a job: deliveries, counters and cursor move in one commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobBatch {
+    /// The epoch of the lease that the caller holds.
+    pub epoch: i64,
+    /// Which job.
+    pub job: JobId,
+    /// The version that was read of it.
+    pub version: i64,
+    /// To whom.
+    pub subscription: SubscriptionId,
+    /// The version that was read of the subscription: who may get what was decided by it.
+    pub subscription_version: i64,
+    /// What moves.
+    pub work: JobWork,
+    /// Where the walk has come to.
+    pub cursor: Option<Uuid>,
+    /// Nothing is left.
+    pub complete: bool,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobMoved {
+    /// Done.
+    Done {
+        /// Deliveries made or brought into their next round.
+        moved: u64,
+        /// Left alone: they are pending.
+        skipped: u64,
+    },
+    /// The job or its subscription moved since it was read; nothing was done: read it again.
+    Overtaken,
+}
+
+/// What became of a new job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobCreated {
+    /// It stands.
+    Done,
+    /// So many jobs are open as may be.
+    TooMany,
+}

@@ -1,0 +1,264 @@
+//! Bulk work: jobs, what they walk, and their batches.
+
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::rows;
+use crate::domain::Timestamp;
+use crate::domain::id::{DeliveryId, EventId, JobId, first_id};
+use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
+use crate::store::paging::{OLDER, YOUNGER};
+use crate::store::rows::{At, NEW_JOB_COLUMNS, bind_new_job};
+use crate::store::{
+    EventWalk, JobBatch, JobCreated, JobMoved, JobWork, Moved, Replayed, Result, StoreError,
+    UnarrivedWalk, codec,
+};
+
+/// The words of the partial index, so that it serves.
+const UNARRIVED: &str = "
+SELECT id, state FROM deliveries
+WHERE subscription_id = $1 AND state IN ('failed', 'expired', 'cancelled', 'skipped')
+    AND id > $2 AND id < $3
+ORDER BY id LIMIT $4";
+
+const HEAD_COLUMNS: &str =
+    "id, event_type, tenant, received_at, octet_length(payload) AS payload_bytes";
+
+/// Begins the next round of final deliveries; in the order of their subscription they stand as
+/// after a single retry. `finished_at` stands for final, so that no plan can
+/// use the index of the pending ones; locked in the order of ids, as the recorder does.
+const RETRY: &str = "
+WITH locked AS MATERIALIZED (
+    SELECT id FROM deliveries WHERE id = ANY($1) AND finished_at IS NOT NULL ORDER BY id FOR UPDATE
+)
+UPDATE deliveries
+SET state = 'pending', due_at = $2, finished_at = NULL, round = round + 1, round_attempts = 0,
+    aged_us = 0, version = version + 1,
+    line = CASE WHEN blocks = (
+        SELECT ordering_since FROM subscriptions
+        WHERE subscriptions.id = deliveries.subscription_id
+    ) THEN line ELSE '' END,
+    blocks = NULL
+WHERE id = ANY(ARRAY(SELECT id FROM locked))";
+
+/// Makes the deliveries that there are not, in the order given. Their first round is the one that
+/// their events' acceptance would have begun.
+const MAKE: &str = "
+INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, payload_bytes, round)
+SELECT r.id, r.event_id, $1, $2, $2, r.payload_bytes, 2
+FROM unnest($3::uuid[], $4::uuid[], $5::int[])
+    WITH ORDINALITY AS r (id, event_id, payload_bytes, place)
+ORDER BY r.place
+ON CONFLICT DO NOTHING
+RETURNING id";
+
+/// Stores a new job, unless too many are open.
+pub(super) async fn create(pool: &PgPool, job: &Job, most: u32) -> Result<JobCreated> {
+    let sql = format!(
+        "INSERT INTO jobs ({NEW_JOB_COLUMNS})
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
+         WHERE (SELECT count(*) FROM (
+             SELECT FROM jobs WHERE finished_at IS NULL ORDER BY id LIMIT $11
+         ) AS open) < $11
+         ON CONFLICT (id) DO NOTHING"
+    );
+    let query = bind_new_job!(sqlx::query(AssertSqlSafe(sql)), job);
+    let done = query.bind(i64::from(most)).execute(pool).await?;
+    if done.rows_affected() == 1 || one(pool, job.id).await?.is_some() {
+        return Ok(JobCreated::Done);
+    }
+    Ok(JobCreated::TooMany)
+}
+
+/// One job.
+pub(super) async fn one(pool: &PgPool, id: JobId) -> Result<Option<Job>> {
+    let found = sqlx::query("SELECT * FROM jobs WHERE id = $1")
+        .bind(id.0)
+        .fetch_optional(pool)
+        .await?;
+    found.as_ref().map(rows::job).transpose()
+}
+
+/// Jobs that are not final, oldest first.
+pub(super) async fn open(pool: &PgPool, limit: u32) -> Result<Vec<Job>> {
+    let found = sqlx::query("SELECT * FROM jobs WHERE finished_at IS NULL ORDER BY id LIMIT $1")
+        .bind(i64::from(limit))
+        .fetch_all(pool)
+        .await?;
+    found.iter().map(rows::job).collect()
+}
+
+/// Moves a batch. The rows that guard it are locked first: lease, subscription, job.
+pub(super) async fn move_batch(pool: &PgPool, batch: &JobBatch) -> Result<JobMoved> {
+    let mut transaction = pool.begin().await?;
+    let epoch: Option<i64> =
+        sqlx::query_scalar("SELECT epoch FROM leases WHERE partition = 0 FOR KEY SHARE")
+            .fetch_optional(&mut *transaction)
+            .await?;
+    if epoch != Some(batch.epoch) {
+        return Err(StoreError::Fenced);
+    }
+    let subscription: Option<i64> =
+        sqlx::query_scalar("SELECT version FROM subscriptions WHERE id = $1 FOR SHARE")
+            .bind(batch.subscription.0)
+            .fetch_optional(&mut *transaction)
+            .await?;
+    let job: Option<i64> = sqlx::query_scalar(
+        "SELECT version FROM jobs WHERE id = $1 AND finished_at IS NULL FOR UPDATE",
+    )
+    .bind(batch.job.0)
+    .fetch_optional(&mut *transaction)
+    .await?;
+    if subscription != Some(batch.subscription_version) || job != Some(batch.version) {
+        return Ok(JobMoved::Overtaken);
+    }
+    let moved = match &batch.work {
+        JobWork::Retry(deliveries) => retry(&mut transaction, deliveries, batch.now).await?,
+        JobWork::Replay(events) => replay(&mut transaction, batch, events).await?,
+    };
+    let skipped = (batch.work.len() as u64).saturating_sub(moved);
+    let state = match batch.complete {
+        true => JobState::Completed,
+        false => JobState::Running,
+    };
+    sqlx::query(
+        "UPDATE jobs
+         SET done = done + $2, skipped = skipped + $3, cursor = coalesce($4, cursor),
+             state = $5, version = version + 1, started_at = coalesce(started_at, $6),
+             finished_at = $7
+         WHERE id = $1",
+    )
+    .bind(batch.job.0)
+    .bind(codec::large(moved))
+    .bind(codec::large(skipped))
+    .bind(batch.cursor)
+    .bind(state.as_str())
+    .bind(At(batch.now))
+    .bind(batch.complete.then_some(At(batch.now)))
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(JobMoved::Done { moved, skipped })
+}
+
+async fn retry(
+    connection: &mut PgConnection,
+    deliveries: &[DeliveryId],
+    now: Timestamp,
+) -> Result<u64> {
+    let ids: Vec<Uuid> = deliveries.iter().map(|id| id.0).collect();
+    let done = sqlx::query(RETRY)
+        .bind(ids)
+        .bind(At(now))
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected())
+}
+
+async fn replay(
+    connection: &mut PgConnection,
+    batch: &JobBatch,
+    events: &[Replayed],
+) -> Result<u64> {
+    let made: Vec<Uuid> = sqlx::query_scalar(MAKE)
+        .bind(batch.subscription.0)
+        .bind(At(batch.now))
+        .bind(events.iter().map(|one| one.delivery.0).collect::<Vec<_>>())
+        .bind(events.iter().map(|one| one.event.0).collect::<Vec<_>>())
+        .bind(
+            events
+                .iter()
+                .map(|one| one.payload_bytes)
+                .collect::<Vec<_>>(),
+        )
+        .fetch_all(&mut *connection)
+        .await?;
+    let there: Vec<DeliveryId> = events
+        .iter()
+        .filter(|one| !made.contains(&one.delivery.0))
+        .map(|one| one.delivery)
+        .collect();
+    let again = retry(connection, &there, batch.now).await?;
+    Ok(made.len() as u64 + again)
+}
+
+/// Ends a job that is not final.
+pub(super) async fn end(
+    pool: &PgPool,
+    id: JobId,
+    state: JobState,
+    error: Option<&str>,
+    now: Timestamp,
+) -> Result<Moved> {
+    let done = sqlx::query(
+        "UPDATE jobs SET state = $2, error = $3, finished_at = $4, version = version + 1
+         WHERE id = $1 AND finished_at IS NULL",
+    )
+    .bind(id.0)
+    .bind(state.as_str())
+    .bind(error)
+    .bind(At(now))
+    .execute(pool)
+    .await?;
+    Ok(match done.rows_affected() {
+        0 => Moved::Overtaken,
+        _ => Moved::Done,
+    })
+}
+
+/// Forgets a batch of jobs that became final long ago.
+pub(super) async fn forget(pool: &PgPool, before: Timestamp, limit: u32) -> Result<u64> {
+    let done = sqlx::query(
+        "DELETE FROM jobs WHERE id = ANY(ARRAY(
+             SELECT id FROM jobs WHERE finished_at < $1 ORDER BY finished_at LIMIT $2
+         ))",
+    )
+    .bind(At(before))
+    .bind(i64::from(limit))
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// One range of the index of what did not arrive.
+pub(super) async fn walk_unarrived(
+    pool: &PgPool,
+    walk: &UnarrivedWalk,
+) -> Result<Vec<FinalDelivery>> {
+    let since = first_id(walk.since);
+    let found = sqlx::query(UNARRIVED)
+        .bind(walk.subscription.0)
+        .bind(walk.after.map_or(since, |id| id.0.max(since)))
+        .bind(first_id(walk.until))
+        .bind(i64::from(walk.limit))
+        .fetch_all(pool)
+        .await?;
+    found.iter().map(rows::final_delivery).collect()
+}
+
+/// One range of the events' ids, which begin with the time they were made.
+pub(super) async fn walk_events(pool: &PgPool, walk: &EventWalk) -> Result<Vec<EventHead>> {
+    let since = first_id(walk.since.minus(OLDER));
+    let after = walk.after.map_or(since, |id| id.0.max(since));
+    let sql =
+        format!("SELECT {HEAD_COLUMNS} FROM events WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3");
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(after)
+        .bind(first_id(walk.until.plus(YOUNGER)))
+        .bind(i64::from(walk.limit))
+        .fetch_all(pool)
+        .await?;
+    found.iter().map(rows::event_head).collect()
+}
+
+/// These events without their payloads.
+pub(super) async fn event_heads(pool: &PgPool, ids: &[EventId]) -> Result<Vec<EventHead>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let sql = format!("SELECT {HEAD_COLUMNS} FROM events WHERE id = ANY($1) ORDER BY id");
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(ids)
+        .fetch_all(pool)
+        .await?;
+    found.iter().map(rows::event_head).collect()
+}

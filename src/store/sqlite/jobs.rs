@@ -1,0 +1,275 @@
+//! Bulk work: jobs, what they walk, and their batches.
+
+use std::sync::LazyLock;
+
+use sqlx::{AssertSqlSafe, SqliteConnection};
+use uuid::Uuid;
+
+use super::bulk::Bulk;
+use super::connect::Pools;
+use super::{id_list, rows};
+use crate::domain::Timestamp;
+use crate::domain::id::{DeliveryId, EventId, JobId, first_id};
+use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
+use crate::store::paging::{OLDER, YOUNGER};
+use crate::store::rows::{At, NEW_JOB_COLUMNS, bind_new_job};
+use crate::store::{
+    EventWalk, JobBatch, JobCreated, JobMoved, JobWork, Moved, Replayed, Result, StoreError,
+    UnarrivedWalk, codec,
+};
+
+const UNARRIVED: &str = "
+SELECT id, state FROM deliveries INDEXED BY deliveries_unarrived
+WHERE subscription_id = ? AND state IN ('failed', 'expired', 'cancelled', 'skipped')
+    AND id > ? AND id < ?
+ORDER BY id LIMIT ?";
+
+const HEAD_COLUMNS: &str = "id, event_type, tenant, received_at, length(payload) AS payload_bytes";
+
+/// Makes the deliveries that there are not. Their first round is the one that their events'
+/// acceptance would have begun.
+static MAKE: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, \
+         payload_bytes, round) VALUES",
+        7,
+        "ON CONFLICT DO NOTHING RETURNING id",
+    )
+});
+
+/// Begins the next round of final deliveries; in the order of their subscription they stand as
+/// after a single retry.
+const RETRY: &str = "
+UPDATE deliveries
+SET state = 'pending', due_at = $1, finished_at = NULL, round = round + 1, round_attempts = 0,
+    aged_us = 0, version = version + 1,
+    line = CASE WHEN blocks = (
+        SELECT ordering_since FROM subscriptions
+        WHERE subscriptions.id = deliveries.subscription_id
+    ) THEN line ELSE '' END,
+    blocks = NULL
+WHERE id IN (SELECT unhex(value) FROM json_each($2)) AND finished_at IS NOT NULL";
+
+/// Stores a new job, unless too many are open.
+pub(super) async fn create(pools: &Pools, job: &Job, most: u32) -> Result<JobCreated> {
+    let mut transaction = pools.write().await?;
+    let sql = format!(
+        "INSERT INTO jobs ({NEW_JOB_COLUMNS})
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
+         WHERE (SELECT count(*) FROM (
+             SELECT 1 FROM jobs INDEXED BY jobs_open WHERE finished_at IS NULL LIMIT $11
+         )) < $11
+         ON CONFLICT DO NOTHING"
+    );
+    let query = bind_new_job!(sqlx::query(AssertSqlSafe(sql)), job);
+    let done = query
+        .bind(i64::from(most))
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    if done.rows_affected() == 1 || one(pools, job.id).await?.is_some() {
+        return Ok(JobCreated::Done);
+    }
+    Ok(JobCreated::TooMany)
+}
+
+/// One job.
+pub(super) async fn one(pools: &Pools, id: JobId) -> Result<Option<Job>> {
+    let found = sqlx::query("SELECT * FROM jobs WHERE id = ?")
+        .bind(id.0)
+        .fetch_optional(&pools.readers)
+        .await?;
+    found.as_ref().map(rows::job).transpose()
+}
+
+/// Jobs that are not final, oldest first.
+pub(super) async fn open(pools: &Pools, limit: u32) -> Result<Vec<Job>> {
+    let found = sqlx::query(
+        "SELECT * FROM jobs INDEXED BY jobs_open WHERE finished_at IS NULL ORDER BY id LIMIT ?",
+    )
+    .bind(i64::from(limit))
+    .fetch_all(&pools.readers)
+    .await?;
+    found.iter().map(rows::job).collect()
+}
+
+/// Moves a batch.
+pub(super) async fn move_batch(pools: &Pools, batch: &JobBatch) -> Result<JobMoved> {
+    let mut transaction = pools.write().await?;
+    let epoch: i64 = sqlx::query_scalar("SELECT epoch FROM leases WHERE partition = 0")
+        .fetch_one(&mut *transaction)
+        .await?;
+    if epoch != batch.epoch {
+        return Err(StoreError::Fenced);
+    }
+    let subscription: Option<i64> =
+        sqlx::query_scalar("SELECT version FROM subscriptions WHERE id = ?")
+            .bind(batch.subscription.0)
+            .fetch_optional(&mut *transaction)
+            .await?;
+    let job: Option<i64> =
+        sqlx::query_scalar("SELECT version FROM jobs WHERE id = ? AND finished_at IS NULL")
+            .bind(batch.job.0)
+            .fetch_optional(&mut *transaction)
+            .await?;
+    if subscription != Some(batch.subscription_version) || job != Some(batch.version) {
+        return Ok(JobMoved::Overtaken);
+    }
+    let moved = match &batch.work {
+        JobWork::Retry(deliveries) => {
+            retry(&mut transaction, deliveries.iter().copied(), batch.now).await?
+        }
+        JobWork::Replay(events) => replay(&mut transaction, batch, events).await?,
+    };
+    let skipped = (batch.work.len() as u64).saturating_sub(moved);
+    let state = match batch.complete {
+        true => JobState::Completed,
+        false => JobState::Running,
+    };
+    sqlx::query(
+        "UPDATE jobs
+         SET done = done + $2, skipped = skipped + $3, cursor = coalesce($4, cursor),
+             state = $5, version = version + 1, started_at = coalesce(started_at, $6),
+             finished_at = $7
+         WHERE id = $1",
+    )
+    .bind(batch.job.0)
+    .bind(codec::large(moved))
+    .bind(codec::large(skipped))
+    .bind(batch.cursor)
+    .bind(state.as_str())
+    .bind(At(batch.now))
+    .bind(batch.complete.then_some(At(batch.now)))
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(JobMoved::Done { moved, skipped })
+}
+
+async fn replay(
+    connection: &mut SqliteConnection,
+    batch: &JobBatch,
+    events: &[Replayed],
+) -> Result<u64> {
+    let mut made: Vec<Uuid> = Vec::with_capacity(events.len());
+    for (sql, events) in MAKE.chunks(events) {
+        let mut query = sqlx::query_scalar::<_, Uuid>(sql);
+        for one in events {
+            query = query
+                .bind(one.delivery.0)
+                .bind(one.event.0)
+                .bind(batch.subscription.0)
+                .bind(At(batch.now))
+                .bind(At(batch.now))
+                .bind(one.payload_bytes)
+                .bind(2);
+        }
+        made.extend(query.fetch_all(&mut *connection).await?);
+    }
+    let there = events
+        .iter()
+        .map(|one| one.delivery)
+        .filter(|delivery| !made.contains(&delivery.0));
+    let again = retry(connection, there, batch.now).await?;
+    Ok(made.len() as u64 + again)
+}
+
+async fn retry(
+    connection: &mut SqliteConnection,
+    deliveries: impl Iterator<Item = DeliveryId>,
+    now: Timestamp,
+) -> Result<u64> {
+    let done = sqlx::query(RETRY)
+        .bind(At(now))
+        .bind(id_list(deliveries.map(|id| id.0)))
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected())
+}
+
+/// Ends a job that is not final.
+pub(super) async fn end(
+    pools: &Pools,
+    id: JobId,
+    state: JobState,
+    error: Option<&str>,
+    now: Timestamp,
+) -> Result<Moved> {
+    let mut transaction = pools.write().await?;
+    let done = sqlx::query(
+        "UPDATE jobs SET state = ?, error = ?, finished_at = ?, version = version + 1
+         WHERE id = ? AND finished_at IS NULL",
+    )
+    .bind(state.as_str())
+    .bind(error)
+    .bind(At(now))
+    .bind(id.0)
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(match done.rows_affected() {
+        0 => Moved::Overtaken,
+        _ => Moved::Done,
+    })
+}
+
+/// Forgets a batch of jobs that became final long ago.
+pub(super) async fn forget(pools: &Pools, before: Timestamp, limit: u32) -> Result<u64> {
+    let mut transaction = pools.write().await?;
+    let done = sqlx::query(
+        "DELETE FROM jobs WHERE id IN (
+             SELECT id FROM jobs INDEXED BY jobs_finished
+             WHERE finished_at < ? ORDER BY finished_at LIMIT ?
+         )",
+    )
+    .bind(At(before))
+    .bind(i64::from(limit))
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(done.rows_affected())
+}
+
+/// One range of the index of what did not arrive.
+pub(super) async fn walk_unarrived(
+    pools: &Pools,
+    walk: &UnarrivedWalk,
+) -> Result<Vec<FinalDelivery>> {
+    let since = first_id(walk.since);
+    let found = sqlx::query(UNARRIVED)
+        .bind(walk.subscription.0)
+        .bind(walk.after.map_or(since, |id| id.0.max(since)))
+        .bind(first_id(walk.until))
+        .bind(i64::from(walk.limit))
+        .fetch_all(&pools.readers)
+        .await?;
+    found.iter().map(rows::final_delivery).collect()
+}
+
+/// One range of the events' ids, which begin with the time they were made.
+pub(super) async fn walk_events(pools: &Pools, walk: &EventWalk) -> Result<Vec<EventHead>> {
+    let since = first_id(walk.since.minus(OLDER));
+    let after = walk.after.map_or(since, |id| id.0.max(since));
+    let sql =
+        format!("SELECT {HEAD_COLUMNS} FROM events WHERE id > ? AND id < ? ORDER BY id LIMIT ?");
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(after)
+        .bind(first_id(walk.until.plus(YOUNGER)))
+        .bind(i64::from(walk.limit))
+        .fetch_all(&pools.readers)
+        .await?;
+    found.iter().map(rows::event_head).collect()
+}
+
+/// These events without their payloads.
+pub(super) async fn event_heads(pools: &Pools, ids: &[EventId]) -> Result<Vec<EventHead>> {
+    let sql = format!(
+        "SELECT {HEAD_COLUMNS} FROM events
+         WHERE id IN (SELECT unhex(value) FROM json_each(?)) ORDER BY id"
+    );
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(id_list(ids.iter().map(|id| id.0)))
+        .fetch_all(&pools.readers)
+        .await?;
+    found.iter().map(rows::event_head).collect()
+}
