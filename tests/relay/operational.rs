@@ -27,9 +27,13 @@ crate::stories_also_split!(
 );
 
 const HOUR_MS: u64 = 3_600_000;
-/// One attempt, and no breaker to spare the others theirs.
+/// One attempt, and neither a breaker nor a deactivation to spare the others theirs.
 fn once() -> Value {
-    json!({"retryPolicy": {"attempts": 1}, "breaker": {"enabled": false}})
+    json!({
+        "retryPolicy": {"attempts": 1},
+        "breaker": {"enabled": false},
+        "deactivation": {"exhaustedDeliveries": 0},
+    })
 }
 
 async fn listen(relay: &Relay, patterns: &[&str]) -> (Receiver, Subscribed) {
