@@ -13,7 +13,7 @@ run: ## Build and run the relay for development: SQLite in ./data, local receive
 test: ## Run all tests on throw-away Postgres and Redis servers (ARGS="..." goes to cargo test)
 	@scripts/test.sh $(ARGS)
 
-bench: ## Measure the release: rate and CPU time per delivery (EVENTS=, SENDERS=)
+bench: ## Measure the release beside its floor (SCENARIO=list names what there is; docs/performance.md)
 	@scripts/bench.sh
 
 lint: ## Check formatting, clippy, licences and the scripts' syntax
