@@ -4,9 +4,10 @@
 
 #![allow(clippy::disallowed_methods)]
 
+use std::sync::{LazyLock, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use uuid::Uuid;
+use uuid::{ContextV7, Uuid};
 
 use crate::domain::Timestamp;
 
@@ -28,9 +29,12 @@ pub fn chance() -> f64 {
     rand::random()
 }
 
-/// A new identifier: UUID version 7, increasing within this process.
+/// A new identifier: UUID version 7, increasing within this process. Its first 64 bits tell the
+/// time to 250 ns, so that ids made of them (a delivery's of its event's) lie in order too.
 pub fn uuid() -> Uuid {
-    Uuid::now_v7()
+    static CONTEXT: LazyLock<Mutex<ContextV7>> =
+        LazyLock::new(|| Mutex::new(ContextV7::new().with_additional_precision()));
+    Uuid::new_v7(uuid::Timestamp::now(&*CONTEXT))
 }
 
 /// Random bytes from the operating system, for secrets and keys.

@@ -82,7 +82,7 @@ CREATE TABLE deliveries (
     finished_at     timestamptz,
     aged_us         bigint      NOT NULL DEFAULT 0,
     version         bigint      NOT NULL DEFAULT 0, -- raised by every move
-    id              uuid        NOT NULL PRIMARY KEY,
+    id              uuid        NOT NULL PRIMARY KEY, -- of both ids below: one for each pair, ever
     event_id        uuid        NOT NULL,
     subscription_id uuid        NOT NULL,
     attempts        integer     NOT NULL DEFAULT 0,
@@ -93,8 +93,6 @@ CREATE TABLE deliveries (
     state           text        NOT NULL DEFAULT 'pending'
         CHECK (state IN ('pending', 'delivered', 'failed', 'expired', 'cancelled', 'skipped'))
 );
--- Event × subscription: exactly one, ever.
-CREATE UNIQUE INDEX deliveries_once ON deliveries (event_id, subscription_id);
 -- What a subscription has to deliver; holds pending rows only, so it stays as small as the backlog.
 CREATE INDEX deliveries_pending ON deliveries (subscription_id, due_at, seq) WHERE state = 'pending';
 CREATE INDEX deliveries_of_subscription ON deliveries (subscription_id, id);

@@ -89,7 +89,6 @@ CREATE TABLE deliveries (
     state           TEXT    NOT NULL DEFAULT 'pending'
         CHECK (state IN ('pending', 'delivered', 'failed', 'expired', 'cancelled', 'skipped'))
 );
-CREATE UNIQUE INDEX deliveries_once ON deliveries (event_id, subscription_id);
 CREATE INDEX deliveries_pending ON deliveries (subscription_id, due_at, seq) WHERE state = 'pending';
 CREATE INDEX deliveries_of_subscription ON deliveries (subscription_id, id);
 

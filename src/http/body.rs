@@ -1,32 +1,13 @@
 //! Reading a request's body, bounded.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 
+use super::body_budget::BodyAccount;
 use super::error::{ApiError, Fault, Result};
-
-/// Whether a request's body has come whole; tells a slow sender from a slow server when the
-/// time is up. Put into the request's extensions by `frame.rs`.
-#[derive(Clone, Debug, Default)]
-pub struct Arrived(Arc<AtomicBool>);
-
-impl Arrived {
-    /// Whether it has.
-    pub fn is_whole(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// It has.
-    pub fn set_whole(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
 
 /// A refused body is read on up to this many times its limit, so that the sender, still busy
 /// writing, gets the answer instead of a reset connection.
@@ -35,13 +16,19 @@ const DISCARD_FACTOR: usize = 4;
 /// The body's bytes, at most `limit` of them. Not copied where they came in one piece.
 pub async fn read(request: Request, limit: usize) -> Result<Bytes> {
     check_encoding(request.headers())?;
-    let arrived = request.extensions().get::<Arrived>().cloned();
+    let account = request.extensions().get::<BodyAccount>().cloned();
     let announced = content_length(request.headers());
     let mut body = request.into_body();
     if announced.is_some_and(|length| length > limit as u64) {
         discard(body, limit.saturating_mul(DISCARD_FACTOR)).await;
         return Err(too_large(limit));
     }
+    let cover = |bytes: usize| {
+        let covered = account.as_ref().is_none_or(|account| account.cover(bytes));
+        covered.then_some(()).ok_or_else(no_memory)
+    };
+    // Announced, it is refused before it has begun to arrive; the limit holds it within usize.
+    cover(announced.map_or(0, |length| length as usize))?;
     let mut first = Bytes::new();
     let mut joined = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -50,10 +37,12 @@ pub async fn read(request: Request, limit: usize) -> Result<Bytes> {
         let Ok(data) = frame.into_data() else {
             continue; // trailers
         };
-        if first.len() + joined.len() + data.len() > limit {
+        let length = first.len() + joined.len() + data.len();
+        if length > limit {
             discard(body, limit.saturating_mul(DISCARD_FACTOR)).await;
             return Err(too_large(limit));
         }
+        cover(length)?;
         if first.is_empty() && joined.is_empty() {
             first = data;
         } else {
@@ -61,8 +50,8 @@ pub async fn read(request: Request, limit: usize) -> Result<Bytes> {
             joined.extend_from_slice(&data);
         }
     }
-    if let Some(arrived) = arrived {
-        arrived.set_whole();
+    if let Some(account) = account {
+        account.set_whole();
     }
     Ok(if joined.is_empty() {
         first
@@ -97,6 +86,10 @@ fn too_large(limit: usize) -> ApiError {
     ApiError::invalid_body(vec![Fault::too_large("body", message)])
 }
 
+fn no_memory() -> ApiError {
+    ApiError::unavailable("The relay holds as many bytes of requests as it may; try again")
+}
+
 async fn discard(mut body: Body, at_most: usize) {
     let mut seen = 0usize;
     while let Some(Ok(frame)) = body.frame().await {
@@ -112,6 +105,7 @@ mod tests {
     use futures_util::stream;
 
     use super::*;
+    use crate::http::body_budget::BodyBudget;
 
     fn chunked(chunks: &[&'static str]) -> Request {
         let chunks: Vec<std::result::Result<_, std::io::Error>> = chunks
@@ -136,6 +130,30 @@ mod tests {
                 Some(text) => assert_eq!(read.unwrap(), text, "{chunks:?}"),
                 None => assert_eq!(read.unwrap_err().status(), StatusCode::PAYLOAD_TOO_LARGE),
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn bodies_past_the_budget_are_refused_before_they_have_come() {
+        let budget = BodyBudget::new(5);
+        let request = |announced: Option<usize>| {
+            let mut request = chunked(&["ab", "cd"]);
+            request.extensions_mut().insert(budget.open_account());
+            if let Some(length) = announced {
+                let headers = request.headers_mut();
+                headers.insert(header::CONTENT_LENGTH, length.into());
+            }
+            request
+        };
+        let other = budget.open_account();
+        assert!(other.cover(2));
+        for announced in [None, Some(4)] {
+            let error = read(request(announced), 9).await.unwrap_err();
+            assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
+        }
+        drop(other);
+        for announced in [None, Some(4)] {
+            assert_eq!(read(request(announced), 9).await.unwrap(), "abcd");
         }
     }
 

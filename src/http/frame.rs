@@ -2,6 +2,7 @@
 //! panics, and headers that every answer carries.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::HttpBody;
@@ -12,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use tracing::Instrument;
 
-use super::body::Arrived;
+use super::body_budget::BodyBudget;
 use super::error::ApiError;
 use crate::clock;
 
@@ -20,14 +21,23 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Characters of a request id that is taken over from the caller at most.
 const MAX_REQUEST_ID: usize = 128;
 
-/// Runs one request within `limit` and answers it whatever happens.
-pub async fn frame(State(limit): State<Duration>, mut request: Request, next: Next) -> Response {
+/// What requests are held within.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    /// The time of one, its body included.
+    pub time: Duration,
+    /// The bodies of all.
+    pub bodies: Arc<BodyBudget>,
+}
+
+/// Runs one request within its bounds and answers it whatever happens.
+pub async fn frame(State(bounds): State<Bounds>, mut request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
-    let arrived = Arrived::default();
+    let account = bounds.bodies.open_account();
     if request.body().is_end_stream() {
-        arrived.set_whole();
+        account.set_whole();
     }
-    request.extensions_mut().insert(arrived.clone());
+    request.extensions_mut().insert(account.clone());
     // The route's pattern and not the path: a query or a path may hold what nobody should log.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let span = tracing::info_span!(
@@ -37,7 +47,7 @@ pub async fn frame(State(limit): State<Duration>, mut request: Request, next: Ne
         route = route.as_ref().map_or("", MatchedPath::as_str),
     );
     let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
-    let in_time = async { tokio::time::timeout(limit, handled).await };
+    let in_time = async { tokio::time::timeout(bounds.time, handled).await };
     let answer = async {
         match in_time.await {
             Ok(Ok(response)) => response,
@@ -45,7 +55,7 @@ pub async fn frame(State(limit): State<Duration>, mut request: Request, next: Ne
                 tracing::error!("a handler panicked");
                 ApiError::internal().into_response()
             }
-            Err(_) if arrived.is_whole() => {
+            Err(_) if account.is_whole() => {
                 tracing::warn!("a request took too long");
                 ApiError::unavailable("The request took too long").into_response()
             }
@@ -101,7 +111,10 @@ mod tests {
     use crate::http::body;
 
     async fn answer(request: Request) -> Response {
-        let slow = Duration::from_millis(20);
+        let bounds = Bounds {
+            time: Duration::from_millis(20),
+            bodies: BodyBudget::new(1_000),
+        };
         Router::new()
             .route("/fine", get(async || "fine"))
             .route("/panic", get(async || -> String { panic!("secret") }))
@@ -113,7 +126,7 @@ mod tests {
                 "/read",
                 post(async |request: Request| body::read(request, 9).await.map(|_| "read")),
             )
-            .layer(from_fn_with_state(slow, frame))
+            .layer(from_fn_with_state(bounds, frame))
             .oneshot(request)
             .await
             .unwrap()

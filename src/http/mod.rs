@@ -5,7 +5,6 @@
 //! file; what every request goes through, in `frame.rs` and `auth.rs`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::handler::Handler;
@@ -20,6 +19,7 @@ use crate::store::Store;
 
 mod auth;
 mod body;
+mod body_budget;
 mod deliveries;
 mod error;
 mod event_answer;
@@ -42,7 +42,9 @@ mod view;
 mod write_deadline;
 
 pub use auth::AdminKey;
+use body_budget::BodyBudget;
 use error::ApiError;
+use frame::Bounds;
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -113,8 +115,12 @@ fn open_routes() -> Vec<Route<HttpState>> {
 
 /// All of it.
 pub fn router(state: HttpState) -> Router {
-    let limit = state.settings.server.request_timeout;
-    assemble(guarded_routes(), open_routes(), state.admin_key, limit).with_state(state)
+    let server = &state.settings.server;
+    let bounds = Bounds {
+        time: server.request_timeout,
+        bodies: BodyBudget::new(server.max_request_bytes),
+    };
+    assemble(guarded_routes(), open_routes(), state.admin_key, bounds).with_state(state)
 }
 
 /// One method of one path.
@@ -156,7 +162,7 @@ fn assemble<S: Clone + Send + Sync + 'static>(
     guarded: Vec<Route<S>>,
     open: Vec<Route<S>>,
     key: AdminKey,
-    limit: Duration,
+    bounds: Bounds,
 ) -> Router<S> {
     let mut behind_key = Router::new();
     for route in guarded {
@@ -174,7 +180,7 @@ fn assemble<S: Clone + Send + Sync + 'static>(
         })
         .method_not_allowed_fallback(wrong_method)
         .merge(behind_key)
-        .layer(from_fn_with_state(limit, frame::frame))
+        .layer(from_fn_with_state(bounds, frame::frame))
 }
 
 async fn no_route() -> ApiError {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
@@ -22,6 +24,13 @@ fn stubs(routes: &[Route<HttpState>]) -> Vec<Route<()>> {
     routes.iter().map(stub).collect()
 }
 
+fn bounds() -> Bounds {
+    Bounds {
+        time: Duration::from_secs(5),
+        bodies: BodyBudget::new(1_000),
+    }
+}
+
 async fn call(method: &Method, path: &str, key: Option<(&str, &str)>) -> (u16, HeaderMap, String) {
     let mut request = Request::builder().method(method).uri(path);
     if let Some((name, value)) = key {
@@ -31,7 +40,7 @@ async fn call(method: &Method, path: &str, key: Option<(&str, &str)>) -> (u16, H
         stubs(&guarded_routes()),
         stubs(&open_routes()),
         AdminKey::new("right"),
-        Duration::from_secs(5),
+        bounds(),
     );
     let response: Response = router
         .oneshot(request.body(Body::empty()).unwrap())
@@ -148,8 +157,7 @@ async fn unknown_routes_and_methods_are_answered_in_our_shape() {
 fn the_real_table_has_no_contradictions() {
     // The router panics on overlapping routes.
     let key = AdminKey::new("right");
-    let _: Router<HttpState> =
-        assemble(guarded_routes(), open_routes(), key, Duration::from_secs(5));
+    let _: Router<HttpState> = assemble(guarded_routes(), open_routes(), key, bounds());
 }
 
 #[tokio::test]

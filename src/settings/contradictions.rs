@@ -15,7 +15,7 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
         engine,
         ..
     } = settings;
-    let rules: [(bool, &[&'static str], &str, &str); 13] = [
+    let rules: [(bool, &[&'static str], &str, &str); 14] = [
         (
             events.accept_timeout >= server.request_timeout,
             &["events.accept_timeout_ms", "server.request_timeout_ms"],
@@ -57,6 +57,12 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
             &["delivery.max_in_flight", "delivery.window"],
             "what is in flight is part of the window, which is too small for it",
             "raise delivery.window or lower delivery.max_in_flight",
+        ),
+        (
+            events.max_body_bytes > server.max_request_bytes,
+            &["events.max_body_bytes", "server.max_request_bytes"],
+            "the largest request would always hear 503",
+            "raise server.max_request_bytes or lower events.max_body_bytes",
         ),
         (
             events.max_payload_bytes > delivery.window_bytes,

@@ -125,6 +125,8 @@ pub struct ServerSettings {
     pub request_timeout: Duration,
     /// Open client connections at most.
     pub max_connections: usize,
+    /// Bytes of request bodies held at once at most.
+    pub max_request_bytes: usize,
     /// How long a stop waits for attempts in flight.
     pub shutdown_grace: Duration,
 }

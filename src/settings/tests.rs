@@ -348,6 +348,10 @@ fn settings_that_contradict_each_other_are_refused() {
             "events.max_body_bytes",
         ),
         (
+            "[server]\nmax_request_bytes = 5000000",
+            "events.max_body_bytes",
+        ),
+        (
             "[delivery]\nmax_in_flight_total = 63",
             "delivery.max_in_flight",
         ),

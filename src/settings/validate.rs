@@ -82,6 +82,7 @@ fn server(reader: &mut Reader<'_>) -> ServerSettings {
         listen,
         request_timeout: reader.millis("server.request_timeout_ms", 100, 10 * MINUTE_MS),
         max_connections: reader.size("server.max_connections", 1, 1_000_000),
+        max_request_bytes: reader.size("server.max_request_bytes", MIB, 64 * GIB),
         shutdown_grace: reader.millis("server.shutdown_grace_ms", 0, HOUR_MS),
     }
 }

@@ -4,8 +4,9 @@
 //! are looked at row by row, over at most [`MAX_WALK`] rows a page; a page that ends there says
 //! so and leads on from the last row walked.
 //!
-//! Time filters become a range of ids, since ids begin with the time they were made. The row's
-//! own time decides; ids are made just before it is noted, hence the slack.
+//! Time filters become a range of ids, since ids begin with the time they were made. Of events
+//! the row's own time decides; ids are made just before it is noted, hence the slack. Deliveries
+//! are looked for by when their event came, and that is what their ids say.
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use uuid::Uuid;
 use super::read::{MAX_OFFSET, MAX_PAGE, MAX_WALK};
 use super::{DeliveryFilter, EventFilter, Page, PageRequest, Position};
 use crate::domain::Timestamp;
+use crate::domain::id::{DeliveryId, first_id};
 
 /// How much older than its row an id may be: events wait for their commit.
 const OLDER: Duration = Duration::from_secs(60);
@@ -65,14 +67,13 @@ impl Listing {
         self.filters.push((condition.into(), value));
     }
 
-    fn between(&mut self, column: &str, since: Option<Timestamp>, until: Option<Timestamp>) {
+    /// Made between these, as the ids tell.
+    fn between(&mut self, since: Option<Timestamp>, until: Option<Timestamp>) {
         if let Some(since) = since {
-            self.serve("id >= ", Value::Id(first_id(since.minus(OLDER))));
-            self.filter(format!("{column} >= "), Value::At(since));
+            self.serve("id >= ", Value::Id(first_id(since)));
         }
         if let Some(until) = until {
-            self.serve("id < ", Value::Id(first_id(until.plus(YOUNGER))));
-            self.filter(format!("{column} < "), Value::At(until));
+            self.serve("id < ", Value::Id(first_id(until)));
         }
     }
 
@@ -92,7 +93,16 @@ impl Listing {
         if let Some(event_type) = &filter.event_type {
             listing.serve("event_type = ", Value::Text(event_type.clone()));
         }
-        listing.between("received_at", filter.since, filter.until);
+        listing.between(
+            filter.since.map(|since| since.minus(OLDER)),
+            filter.until.map(|until| until.plus(YOUNGER)),
+        );
+        if let Some(since) = filter.since {
+            listing.filter("received_at >= ", Value::At(since));
+        }
+        if let Some(until) = filter.until {
+            listing.filter("received_at < ", Value::At(until));
+        }
         if let Some(tenant) = &filter.tenant {
             listing.filter("tenant = ", Value::Text(tenant.clone()));
         }
@@ -102,16 +112,20 @@ impl Listing {
         listing
     }
 
-    /// Deliveries; `deliveries_of_subscription` and `deliveries_once` serve subscription and event.
+    /// Deliveries; `deliveries_of_subscription` serves the subscription, and an event's lie
+    /// together.
     pub(super) fn deliveries(filter: &DeliveryFilter, page: &PageRequest) -> Self {
-        let mut listing = Self::new("deliveries", "event_id, state, created_at", page);
+        let mut listing = Self::new("deliveries", "event_id, state", page);
         if let Some(subscription) = filter.subscription {
             listing.serve("subscription_id = ", Value::Id(subscription.0));
         }
         if let Some(event) = filter.event {
-            listing.serve("event_id = ", Value::Id(event.0));
+            let (first, last) = DeliveryId::range_of(event);
+            listing.serve("id >= ", Value::Id(first.0));
+            listing.serve("id <= ", Value::Id(last.0));
+            listing.filter("event_id = ", Value::Id(event.0));
         }
-        listing.between("created_at", filter.since, filter.until);
+        listing.between(filter.since, filter.until);
         if let Some(state) = filter.state {
             listing.filter("state = ", Value::Text(state.as_str().to_owned()));
         }
@@ -203,25 +217,5 @@ impl PageOfIds {
             next: self.next.map(Position),
             partial: self.partial,
         }
-    }
-}
-
-/// The smallest id of version 7 made at `at`.
-fn first_id(at: Timestamp) -> Uuid {
-    let millis = u64::try_from(at.as_micros().div_euclid(1_000)).unwrap_or(0);
-    Uuid::from_u128(u128::from(millis & 0xffff_ffff_ffff) << 80)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_id_of_a_moment_parts_older_from_younger() {
-        let at = Timestamp::from_micros(1_761_472_800_123_000);
-        let made =
-            |millis: u64| uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid();
-        assert!(made(1_761_472_800_122) < first_id(at));
-        assert!(made(1_761_472_800_123) >= first_id(at));
     }
 }

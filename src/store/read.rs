@@ -33,7 +33,7 @@ pub struct PageRequest {
 }
 
 /// Where a page ended: the id of the last row looked at. All lists are ordered by id, newest
-/// first; ids are UUIDs of version 7.
+/// first; ids begin with the time they were made, a delivery's with its event's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position(pub Uuid);
 
@@ -74,9 +74,9 @@ pub struct DeliveryFilter {
     pub event_type: Option<String>,
     /// In this state.
     pub state: Option<DeliveryState>,
-    /// Made at or after.
+    /// Of events that came at or after, by their ids: to the millisecond.
     pub since: Option<Timestamp>,
-    /// Made before.
+    /// Of events that came before.
     pub until: Option<Timestamp>,
 }
 

@@ -9,7 +9,7 @@ use posthaste::store::{Accepted, DeliveryFilter, EventFilter, Page, PageRequest,
 use uuid::Uuid;
 
 use crate::bed::Bed;
-use crate::sample::{accepted, answered, at, event, events, group, recorded, subscribe};
+use crate::sample::{accepted, answered, at, event, event_at, events, group, recorded, subscribe};
 
 on_both_stores!(
     pages_show_every_row_once,
@@ -19,6 +19,7 @@ on_both_stores!(
     subscriptions_are_filtered_by_tenant,
     a_walk_ends_at_its_bound_and_can_be_followed,
     times_are_those_of_the_rows,
+    deliveries_are_looked_for_by_the_time_of_their_event,
 );
 
 const FIRST: PageRequest = PageRequest {
@@ -287,10 +288,12 @@ async fn deliveries_are_filtered(bed: Bed) {
         let page = store.list_deliveries(&filter, &FIRST).await.unwrap();
         assert!(!page.partial && page.next.is_none());
         let found: Vec<_> = page.rows.iter().map(|row| row.id).collect();
-        let expected: Vec<_> = expected
+        let mut expected: Vec<_> = expected
             .into_iter()
             .map(|index: usize| made[index].id)
             .collect();
+        // Those of one event come in no order that means anything.
+        expected.sort_by(|a, b| b.cmp(a));
         assert_eq!(found, expected, "{filter:?}");
     }
     let filter = DeliveryFilter {
@@ -298,10 +301,15 @@ async fn deliveries_are_filtered(bed: Bed) {
         ..base()
     };
     let rows = store.list_deliveries(&filter, &FIRST).await.unwrap().rows;
-    assert_eq!(rows[0].event_type, "job.closed");
-    assert_eq!(rows[0].last_attempt, None);
-    assert_eq!(rows[1].last_attempt.as_ref().unwrap().status, Some(200));
-    assert_eq!(rows[1], store.delivery(made[2].id).await.unwrap().unwrap());
+    let row = |id| rows.iter().find(|row| row.id == id).unwrap();
+    let (delivered, pending) = (row(made[2].id), row(made[3].id));
+    assert_eq!(pending.event_type, "job.closed");
+    assert_eq!(pending.last_attempt, None);
+    assert_eq!(delivered.last_attempt.as_ref().unwrap().status, Some(200));
+    assert_eq!(
+        *delivered,
+        store.delivery(made[2].id).await.unwrap().unwrap()
+    );
 }
 
 async fn subscriptions_are_filtered_by_tenant(bed: Bed) {
@@ -366,9 +374,7 @@ async fn a_walk_ends_at_its_bound_and_can_be_followed(bed: Bed) {
 async fn times_are_those_of_the_rows(bed: Bed) {
     let store = &*bed.store;
     let made = |second: i64| {
-        let mut made = event("1");
-        let millis = u64::try_from(at(second).as_micros() / 1_000).unwrap();
-        made.id.0 = uuid::Builder::from_unix_timestamp_millis(millis, &[7; 10]).into_uuid();
+        let mut made = event_at(at(second));
         // Waited a while for its commit.
         made.received_at = at(second + 5);
         made
@@ -396,5 +402,44 @@ async fn times_are_those_of_the_rows(bed: Bed) {
             .map(|index: usize| all[index].id)
             .collect();
         assert_eq!(found, expected, "{filter:?}");
+    }
+}
+
+async fn deliveries_are_looked_for_by_the_time_of_their_event(bed: Bed) {
+    let store = &*bed.store;
+    let to = [
+        subscribe(store, "a").await.id,
+        subscribe(store, "b").await.id,
+    ];
+    let all: Vec<_> = [0, 10, 20].map(|second| event_at(at(second))).to_vec();
+    // Made at second 100: long after the events came.
+    let mut late = group(store, all, &to).await;
+    late.now = at(100);
+    assert_eq!(store.accept(&late).await.unwrap(), Accepted::Committed);
+    let cases = [
+        (Some(10), None, vec![2, 1]),
+        (None, Some(10), vec![0]),
+        (Some(5), Some(15), vec![1]),
+        (Some(21), None, vec![]),
+    ];
+    for subscription in [None, Some(to[1])] {
+        for (since, until, expected) in &cases {
+            let filter = DeliveryFilter {
+                subscription,
+                since: since.map(at),
+                until: until.map(at),
+                ..Default::default()
+            };
+            let rows = store.list_deliveries(&filter, &FIRST).await.unwrap().rows;
+            let mut found: Vec<_> = rows.iter().map(|row| row.event_id).collect();
+            found.dedup();
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|index| late.events[*index].id)
+                .collect();
+            assert_eq!(found, expected, "{filter:?}");
+            let each = if subscription.is_some() { 1 } else { 2 };
+            assert_eq!(rows.len(), expected.len() * each);
+        }
     }
 }

@@ -39,6 +39,16 @@ pub fn event(payload: &str) -> Event {
     }
 }
 
+/// An event that came then.
+pub fn event_at(at: Timestamp) -> Event {
+    let millis = u64::try_from(at.as_micros() / 1_000).unwrap();
+    let mut event = event("1");
+    event.id.0 =
+        uuid::Builder::from_unix_timestamp_millis(millis, &clock::random_bytes()).into_uuid();
+    event.received_at = at;
+    event
+}
+
 pub fn events(count: usize) -> Vec<Event> {
     (0..count).map(|n| event(&n.to_string())).collect()
 }
@@ -95,7 +105,7 @@ pub async fn group(store: &dyn Store, events: Vec<Event>, to: &[SubscriptionId])
         .iter()
         .flat_map(|event| {
             to.iter().map(|subscription_id| PendingDelivery {
-                id: DeliveryId(clock::uuid()),
+                id: DeliveryId::of(event.id, *subscription_id),
                 event_id: event.id,
                 subscription_id: *subscription_id,
                 due_at: at(0),

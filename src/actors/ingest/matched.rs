@@ -6,7 +6,6 @@ use super::queue::Group;
 use crate::actors::deps::Deps;
 use crate::actors::handle::NewEvent;
 use crate::actors::lane::{Reservation, WaitingDelivery};
-use crate::clock;
 use crate::delivery::payload::LoadedEvent;
 use crate::domain::delivery::{PendingDelivery, Progress};
 use crate::domain::event::Event;
@@ -54,7 +53,7 @@ impl Matched {
         for (new, subscriptions) in fresh.iter().zip(matches) {
             for subscription in subscriptions {
                 let delivery = PendingDelivery {
-                    id: DeliveryId(clock::uuid()),
+                    id: DeliveryId::of(new.event.id, subscription.id),
                     event_id: new.event.id,
                     subscription_id: subscription.id,
                     due_at: new.event.received_at,
