@@ -20,7 +20,7 @@ lint: ## Check formatting, clippy, licences and the scripts' syntax
 	@scripts/lint.sh
 
 fmt: ## Format the Rust code
-	@cargo fmt
+	@cargo fmt --all
 
 clean: ## Remove what was built (the data in ./data stays)
 	@cargo clean

@@ -16,14 +16,16 @@ finish() {
 
 need_toolchain
 profile=${PROFILE:-release}
-if [ "$profile" = release ]; then profile=bench; fi
+build=(cargo build --locked --profile "$profile" -p posthaste -p posthaste-bench --bins)
+suite=${CARGO_TARGET_DIR:-target}/$profile/posthaste-bench
 if [ "${SCENARIO:-}" = list ]; then
-    exec cargo bench --locked --profile "$profile" --bench suite </dev/null
+    "${build[@]}"
+    exec "$suite"
 fi
 # Only servers of our own are measured: the CPU time of others cannot be told apart.
 unset TEST_DATABASE_URL TEST_REDIS_URL
 need_backends
-cargo build --locked --profile "$profile" --bench suite
+"${build[@]}"
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
@@ -37,4 +39,4 @@ for name in SCENARIO PROFILE PROFILES RUNS SENDERS EVENTS ROWS RATE SECONDS_EACH
     if [ -n "${!name:-}" ]; then BENCH_COMMAND+=" $name=${!name}"; fi
 done
 export BENCH_COMMIT BENCH_LOAD BENCH_COMMAND
-cargo bench --locked --profile "$profile" --bench suite </dev/null
+"$suite" </dev/null

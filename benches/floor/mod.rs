@@ -50,7 +50,7 @@ enum Place {
 }
 
 /// Starts a floor as a process of its own.
-pub async fn start(store: &Store, receiver: &Receiver, fan_out: u32) -> (Process, SocketAddr) {
+pub fn start(store: &Store, receiver: &Receiver, fan_out: u32) -> (Process, SocketAddr) {
     let plan = Plan {
         place: match store {
             Store::Embedded(directory) => Place::File(directory.path().join("floor.db")),
@@ -59,7 +59,7 @@ pub async fn start(store: &Store, receiver: &Receiver, fan_out: u32) -> (Process
         receiver: receiver.address,
         fan_out,
     };
-    Process::listening(&mut role("floor", &plan)).await
+    Process::listening(&mut role("floor", &plan))
 }
 
 /// A request's events, answered when they are committed.

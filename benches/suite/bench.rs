@@ -2,11 +2,11 @@
 
 use std::cell::Cell;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::process::Command;
 use url::Url;
 
 use crate::process::{Process, cpu_of_tree};
@@ -65,14 +65,14 @@ pub struct Bench {
 
 impl Bench {
     /// Starts the receiver and reads which servers there are.
-    pub async fn new() -> Self {
+    pub fn new() -> Self {
         let server = |url: &str, id: &str| {
             let url = Url::parse(&std::env::var(url).ok()?).expect("a URL");
             let id = std::env::var(id).expect("the server's process");
             Some((url, id.parse().expect("a process id")))
         };
         Self {
-            receiver: Receiver::start().await,
+            receiver: Receiver::start(),
             postgres: server("BENCH_DATABASE_URL", "BENCH_POSTGRES_PID"),
             redis: server("BENCH_REDIS_URL", "BENCH_REDIS_PID"),
             databases: Cell::new(0),
@@ -233,8 +233,8 @@ impl<'a> Target<'a> {
             key: self.process.map(|_| KEY.to_owned()),
             load: load.clone(),
         };
-        let output = role("sender", &job).kill_on_drop(true).output();
-        let output = output.await.expect("the sender");
+        let sending = tokio::task::spawn_blocking(move || role("sender", &job).output());
+        let output = sending.await.expect("its thread").expect("the sender");
         assert!(
             output.status.success(),
             "{}",
@@ -275,8 +275,8 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    async fn start() -> Self {
-        let (process, address) = Process::listening(&mut role("receiver", &())).await;
+    fn start() -> Self {
+        let (process, address) = Process::listening(&mut role("receiver", &()));
         Self {
             _process: process,
             address,

@@ -6,12 +6,9 @@
 //! roles, each a process of its own. What the columns mean is in docs/performance.md.
 
 #![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
     clippy::disallowed_methods,
     reason = "a bench measures time and prints figures"
 )]
-#![allow(missing_docs, reason = "nobody imports a bench")]
 
 mod bench;
 #[path = "../floor/mod.rs"]
@@ -36,7 +33,6 @@ fn main() {
         "receiver" => alone(receiver::serve()),
         "sender" => alone(sender::run(read(&with))),
         "floor" => floor::run(read(&with)),
-        // What cargo passes to every bench (`--bench`).
         _ => alone(scenarios::run()),
     }
 }

@@ -113,12 +113,12 @@ async fn directory(bench: &Bench) -> Directory {
     let model = relay
         .subscribe(&bench.receiver.hook(0), "many.model", json!({}))
         .await;
-    relay.process.stop().await;
+    relay.process.stop();
     let many = Copied {
         table: "subscriptions",
         row: format!("id = {}", store.id(&model)),
         differ: vec![
-            ("id", store.clone_id(3, PATTERNS)),
+            ("id", store.clone_id(7, PATTERNS)),
             ("event_types", "'[\"many.type' || n || '\"]'".to_owned()),
         ],
     };

@@ -1,13 +1,12 @@
 //! The processes of a run, and what the system says they cost.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
 
 /// A process that ends with this value at the latest.
 pub struct Process {
@@ -17,31 +16,25 @@ pub struct Process {
 
 impl Process {
     /// Starts a program and waits for the line in which it names its address.
-    pub async fn listening(command: &mut Command) -> (Self, SocketAddr) {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("a process");
-        let id = child.id().expect("a running process");
-        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let address = loop {
-            let line = lines.next_line().await.expect("a line");
-            let line = line.expect("the process said where it listens before it ended");
-            if let Some(address) = address_in(&line) {
-                break address;
-            }
-        };
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        (Self { child, id }, address)
+    pub fn listening(command: &mut Command) -> (Self, SocketAddr) {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("a process");
+        let id = child.id();
+        let output = child.stdout.take().expect("its output");
+        let process = Self { child, id };
+        let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+        let address = lines.find_map(|line| address_in(&line));
+        let address = address.expect("the process said where it listens before it ended");
+        // What is not read would in the end hold it up.
+        std::thread::spawn(move || lines.for_each(drop));
+        (process, address)
     }
 
     /// Asks it to stop, and waits until it has.
-    pub async fn stop(mut self) {
+    pub fn stop(mut self) {
         let id = i32::try_from(self.id).ok().and_then(Pid::from_raw);
         kill_process(id.expect("a process id"), Signal::TERM).expect("a running process");
-        self.child.wait().await.expect("its end");
+        self.child.wait().expect("its end");
     }
 
     /// Resident memory now, in bytes.
@@ -52,6 +45,14 @@ impl Process {
     /// The most resident memory it ever had, in bytes.
     pub fn peak_memory(&self) -> u64 {
         status(self.id, "VmHWM:")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Either of them fails where it has ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -1,9 +1,9 @@
 //! The relay as its own process, spoken to as anybody would: by its REST API.
 
 use std::net::SocketAddr;
+use std::process::Command;
 
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 use crate::process::Process;
 use crate::store::Store;
@@ -24,7 +24,7 @@ pub struct Relay {
 impl Relay {
     /// Starts the binary on a store, and waits until it is ready.
     pub async fn start(store: &Store) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_posthaste"));
+        let mut command = Command::new(binary());
         command
             .args(["serve", "--dev"])
             .env_clear()
@@ -41,7 +41,7 @@ impl Relay {
                 .env("REDIS_URL", redis.as_str()),
         };
         let began = wire::now();
-        let (process, address) = Process::listening(&mut command).await;
+        let (process, address) = Process::listening(&mut command);
         let client = reqwest::Client::new();
         let ready = format!("http://{address}/health/ready");
         while !client
@@ -100,4 +100,10 @@ impl Relay {
         let answer = request.send().await.expect("an answer");
         answer.json().await.expect("JSON")
     }
+}
+
+/// The relay that was built together with this program.
+fn binary() -> std::path::PathBuf {
+    let here = std::env::current_exe().expect("this program");
+    here.with_file_name("posthaste")
 }

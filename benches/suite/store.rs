@@ -116,20 +116,21 @@ impl Store {
         }
     }
 
-    /// Ids of clones: of version 7 and as old as if twenty thousand had been made in a second,
-    /// up to now. What gives two tables the same `kind` gives them the same ids.
-    pub fn clone_id(&self, kind: u32, rows: u64) -> String {
+    /// Ids of clones, as if twenty thousand had been made in a second, up to a minute ago. Ids
+    /// of version 8, which deliveries have, share their first half with their events' (7).
+    pub fn clone_id(&self, version: u8, rows: u64) -> String {
         let newest = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .expect("a time after 1970")
             .as_millis();
         let first = u64::try_from(newest).expect("milliseconds") - 60_000 - rows / 20;
+        let time = format!("{first} + n / 20");
         match self {
             Self::Embedded(_) => {
-                format!("unhex(printf('%012x7%03x8%015x', {first} + n / 20, {kind}, n))")
+                format!("unhex(printf('%012x{version}%03x8%015x', {time}, n % 20, n))")
             }
             Self::Distributed { .. } => format!(
-                "(lpad(to_hex({first} + n / 20), 12, '0') || '7' || lpad(to_hex({kind}), 3, '0') \
+                "(lpad(to_hex({time}), 12, '0') || '{version}' || lpad(to_hex(n % 20), 3, '0') \
                  || '8' || lpad(to_hex(n), 15, '0'))::uuid"
             ),
         }

@@ -30,8 +30,8 @@ pub(super) async fn run(bench: &Bench, report: &mut Report) {
         let delivered = &delivered["data"][0];
         let id = |field: &str| store.id(delivered[field].as_str().expect("an id"));
         let (delivery, event) = (id("id"), id("eventId"));
-        relay.process.stop().await;
-        let (delivery_id, event_id) = (store.clone_id(2, rows), store.clone_id(1, rows));
+        relay.process.stop();
+        let (delivery_id, event_id) = (store.clone_id(8, rows), store.clone_id(7, rows));
         let clone = |table, row: String, differ| Copied { table, row, differ };
         let began = wire::now();
         let clones = [
@@ -49,7 +49,7 @@ pub(super) async fn run(bench: &Bench, report: &mut Report) {
                 "attempts",
                 format!("delivery_id = {delivery}"),
                 vec![
-                    ("id", store.clone_id(4, rows)),
+                    ("id", store.clone_id(7, rows)),
                     ("delivery_id", delivery_id),
                 ],
             ),

@@ -119,7 +119,7 @@ pub async fn run() {
         true => scenario.by_default,
         false => named.contains(&scenario.name),
     };
-    let bench = Bench::new().await;
+    let bench = Bench::new();
     let mut report = Report::default();
     for scenario in SCENARIOS.iter().filter(chosen) {
         eprintln!("== {}: {}", scenario.name, scenario.about);

@@ -30,7 +30,7 @@ pub(super) async fn run(bench: &Bench, report: &mut Report) {
         {
             bench.receiver.reset().await;
             let store = bench.store(profile).await;
-            let (process, address) = floor::start(&store, &bench.receiver, 1).await;
+            let (process, address) = floor::start(&store, &bench.receiver, 1);
             let target = Target::floor(&process, address, profile, 1);
             bench.warm_up(&target, &warm_up).await;
             let row = bench.measure(&target, &load).await;
@@ -42,7 +42,7 @@ pub(super) async fn run(bench: &Bench, report: &mut Report) {
         let row = bench.measure(&target, &load).await;
         let (ack, receipt) = row.latency.expect("an open loop");
         report.row(row.named(NAME, format!("relay {}", profile.as_str())));
-        relay.process.stop().await;
+        relay.process.stop();
 
         let commit = store.one_row_commit().await;
         let word = profile.as_str();

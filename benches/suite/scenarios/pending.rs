@@ -31,7 +31,7 @@ pub(super) async fn run(bench: &Bench, report: &mut Report) {
         report.row(empty.named(NAME, format!("empty {word}")));
 
         let held = hold(&relay).await;
-        relay.process.stop().await;
+        relay.process.stop();
         let began = wire::now();
         seed(&store, &held, rows).await;
         report.note(format!(
@@ -100,7 +100,7 @@ async fn hold(relay: &Relay) -> Held {
 /// Clones the one that is held up. The first attempt of the original is not cloned: the relay
 /// counts attempts in the delivery.
 async fn seed(store: &Store, held: &Held, rows: u64) {
-    let event = store.clone_id(1, rows);
+    let event = store.clone_id(7, rows);
     let events = Copied {
         table: "events",
         row: format!("id = {}", store.id(&held.event)),
@@ -113,7 +113,7 @@ async fn seed(store: &Store, held: &Held, rows: u64) {
             store.id(&held.delivery),
             store.id(&held.subscription)
         ),
-        differ: vec![("id", store.clone_id(2, rows)), ("event_id", event)],
+        differ: vec![("id", store.clone_id(8, rows)), ("event_id", event)],
     };
     store.clone_rows(rows, &[events, deliveries]).await;
     store.rest().await;

@@ -81,7 +81,7 @@ async fn all(
             {
                 bench.receiver.reset().await;
                 let store = bench.store(profile).await;
-                let (process, address) = floor::start(&store, &bench.receiver, fan_out).await;
+                let (process, address) = floor::start(&store, &bench.receiver, fan_out);
                 let target = Target::floor(&process, address, profile, fan_out);
                 bench.warm_up(&target, &warm_up).await;
                 let row = bench.measure(&target, load).await;

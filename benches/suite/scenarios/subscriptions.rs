@@ -39,7 +39,7 @@ pub(super) async fn run(bench: &Bench, report: &mut Report) {
                 json!({}),
             )
             .await;
-        relay.process.stop().await;
+        relay.process.stop();
         let number = match profile {
             Profile::Embedded => "printf('%d', n)",
             Profile::Distributed => "n::text",
@@ -48,7 +48,7 @@ pub(super) async fn run(bench: &Bench, report: &mut Report) {
             table: "subscriptions",
             row: format!("id = {}", store.id(&template)),
             differ: vec![
-                ("id", store.clone_id(3, rows)),
+                ("id", store.clone_id(7, rows)),
                 ("name", format!("'many ' || {number}")),
                 ("event_types", format!("'[\"{MANY}' || {number} || '\"]'")),
             ],
