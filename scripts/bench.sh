@@ -18,6 +18,9 @@ need_toolchain
 profile=${PROFILE:-release}
 build=(cargo build --locked --profile "$profile" -p posthaste -p posthaste-bench --bins)
 suite=${CARGO_TARGET_DIR:-target}/$profile/posthaste-bench
+if [ "${SCENARIO:-}" = micro ]; then
+    exec cargo bench --locked -p posthaste-bench --bench micro </dev/null
+fi
 if [ "${SCENARIO:-}" = list ]; then
     "${build[@]}"
     exec "$suite"

@@ -53,7 +53,7 @@ enum Place {
 pub fn start(store: &Store, receiver: &Receiver, fan_out: u32) -> (Process, SocketAddr) {
     let plan = Plan {
         place: match store {
-            Store::Embedded(directory) => Place::File(directory.path().join("floor.db")),
+            Store::Embedded(directory) => Place::File(directory.0.join("floor.db")),
             Store::Distributed { database, .. } => Place::Database(database.to_string()),
         },
         receiver: receiver.address,

@@ -14,7 +14,7 @@ use crate::receiver::Tally;
 use crate::relay::{KEY, Relay};
 use crate::report::Row;
 use crate::sender::{Job, Load, Sent};
-use crate::store::Store;
+use crate::store::{Directory, Store};
 use crate::wire;
 
 /// Reached only where something is lost.
@@ -81,14 +81,15 @@ impl Bench {
 
     /// A fresh store.
     pub async fn store(&self, profile: Profile) -> Store {
+        self.databases.set(self.databases.get() + 1);
+        let number = self.databases.get();
         if profile == Profile::Embedded {
-            return Store::Embedded(tempfile::tempdir().expect("a directory"));
+            return Store::Embedded(Directory::new(number));
         }
         let (postgres, _) = self.postgres.as_ref().expect("Postgres: use `make bench`");
         let (redis, _) = self.redis.as_ref().expect("Redis: use `make bench`");
         // One database at a time: rows of the last run would only take up the disk.
-        self.databases.set(self.databases.get() + 1);
-        let name = format!("bench_{}", self.databases.get() % 2);
+        let name = format!("bench_{}", number % 2);
         Store::distributed(postgres, redis, &name).await
     }
 

@@ -13,7 +13,6 @@
 mod bench;
 #[path = "../floor/mod.rs"]
 mod floor;
-mod micro;
 mod process;
 mod receiver;
 mod relay;

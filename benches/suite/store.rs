@@ -10,7 +10,6 @@ use std::str::FromStr;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
-use tempfile::TempDir;
 use url::Url;
 
 use crate::wire::{self, Latencies, Spread};
@@ -21,7 +20,7 @@ const CHUNK: u64 = 100_000;
 /// Where a relay or a floor keeps its data. What it made is removed with it.
 pub enum Store {
     /// A directory for a SQLite file.
-    Embedded(TempDir),
+    Embedded(Directory),
     /// A Postgres database of its own, and the Redis beside it.
     Distributed { database: Url, redis: Url },
 }
@@ -32,6 +31,26 @@ pub struct Copied<'a> {
     /// Which row, as a condition.
     pub row: String,
     pub differ: Vec<(&'a str, String)>,
+}
+
+/// A directory that is removed in the end.
+pub struct Directory(pub PathBuf);
+
+impl Directory {
+    /// A fresh one; `number` tells those of one process apart.
+    pub fn new(number: u32) -> Self {
+        let name = format!("posthaste-bench-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).expect("a directory");
+        Self(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // What cannot be removed is in the system's directory for such things.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 impl Store {
@@ -52,7 +71,7 @@ impl Store {
     /// The file of the embedded profile.
     pub fn directory(&self) -> Option<PathBuf> {
         match self {
-            Self::Embedded(directory) => Some(directory.path().join("data")),
+            Self::Embedded(directory) => Some(directory.0.join("data")),
             Self::Distributed { .. } => None,
         }
     }

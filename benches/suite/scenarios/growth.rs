@@ -79,8 +79,14 @@ pub(super) async fn run(bench: &Bench, report: &mut Report) {
 /// Ends the run where the disk would be filled.
 fn check_disk(rows: u64) {
     let place = std::env::temp_dir();
-    let stat = rustix::fs::statvfs(&place).expect("the temporary directory");
-    let (free, needed) = (stat.f_bavail * stat.f_frsize, rows * BYTES_PER_ROW);
+    let output = std::process::Command::new("df")
+        .arg("-Pk")
+        .arg(&place)
+        .output();
+    let output = String::from_utf8(output.expect("df").stdout).expect("text");
+    let fields = output.lines().nth(1).map(|line| line.split_whitespace());
+    let kib = fields.and_then(|mut fields| fields.nth(3)?.parse::<u64>().ok());
+    let (free, needed) = (kib.expect("the free space") * 1024, rows * BYTES_PER_ROW);
     let gibibytes = |bytes: u64| bytes as f64 / f64::from(1 << 30);
     assert!(
         free > needed,

@@ -13,26 +13,27 @@ use posthaste::directory::Directory;
 use posthaste::domain::admission::{Situation, admit};
 use posthaste::domain::breaker::Gate;
 use posthaste::domain::event::Event;
-use posthaste::domain::id::EventId;
+use posthaste::domain::event_type::EventPattern;
+use posthaste::domain::id::{EventId, SubscriptionId};
 use posthaste::domain::rate_limit::{RateLimit, TokenBucket};
 use posthaste::domain::signature::SigningSecret;
 use posthaste::domain::subscription::SubscriptionState;
+use posthaste::engine::Engine;
 use posthaste::http::event_input::{self, Arrival, Bounds};
-use posthaste::settings::Settings;
+use posthaste::settings::{Secret, Settings};
+use posthaste::store::Store;
 use posthaste::store::sqlite::SqliteStore;
 use serde_json::json;
+use tempfile::TempDir;
 
-use crate::bench::{Bench, Profile};
-use crate::relay::Relay;
-use crate::store::Copied;
-use crate::wire;
-
+const KEY: &str = "bench-admin-key-0123456789";
 /// Patterns that an event is matched against.
 const PATTERNS: u64 = 10_000;
 
-/// Runs them all.
-pub async fn run(bench: &Bench) {
-    let directory = directory(bench).await;
+fn main() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let place = place();
+    let directory = runtime.block_on(directory(&place));
     let mut criterion = Criterion::default()
         .without_plots()
         .warm_up_time(Duration::from_secs(1))
@@ -59,7 +60,7 @@ fn signing(criterion: &mut Criterion) {
 }
 
 fn parsing(criterion: &mut Criterion) {
-    let one = wire::event("bench.event", 1, wire::now());
+    let one = body("bench.event");
     let batch = format!("[{}]", vec![one.as_str(); 100].join(","));
     let mut group = criterion.benchmark_group("parse");
     for (name, body) in [("one event", one), ("a batch of 100", batch)] {
@@ -106,38 +107,61 @@ fn admission(criterion: &mut Criterion) {
     criterion.bench_function("admit", |b| b.iter(|| admit(black_box(&situation))));
 }
 
-/// A directory of subscriptions that differ in their pattern.
-async fn directory(bench: &Bench) -> Directory {
-    let store = bench.store(Profile::Embedded).await;
-    let relay = Relay::start(&store).await;
-    let model = relay
-        .subscribe(&bench.receiver.hook(0), "many.model", json!({}))
-        .await;
-    relay.process.stop();
-    let many = Copied {
-        table: "subscriptions",
-        row: format!("id = {}", store.id(&model)),
-        differ: vec![
-            ("id", store.clone_id(7, PATTERNS)),
-            ("event_types", "'[\"many.type' || n || '\"]'".to_owned()),
-        ],
-    };
-    store.clone_rows(PATTERNS, &[many]).await;
-    let place = store
-        .directory()
-        .expect("a directory")
-        .display()
-        .to_string();
-    let settings = Settings::load(None, [("POSTHASTE_DATA_DIR", place)], false);
-    let settings = settings.expect("settings");
+/// A directory of subscriptions that differ in their pattern, with the store they lie in. The
+/// relay itself makes the first one, the others are copies.
+async fn directory(place: &TempDir) -> Directory {
+    let place = place.path().display().to_string();
+    let settings = [
+        ("POSTHASTE_DATA_DIR", place),
+        ("POSTHASTE_LISTEN", "127.0.0.1:0".to_owned()),
+    ];
+    let settings = Arc::new(Settings::load(None, settings, true).expect("settings"));
+    let engine = Engine::start(Arc::clone(&settings), Secret::new(KEY.to_owned())).await;
+    let engine = engine.expect("an engine");
+    let url = format!("http://{}/api/v1/subscriptions", engine.listen_addr());
+    let body = json!({"name": "model", "url": "http://127.0.0.1:9/", "eventTypes": ["model"]});
+    let request = reqwest::Client::new()
+        .post(url)
+        .header("X-API-Key", KEY)
+        .json(&body);
+    let answer = request.send().await.expect("an answer");
+    assert!(answer.status().is_success(), "{:?}", answer.text().await);
+    engine.stop().await.expect("a stop");
+
     let store = SqliteStore::open(&settings.store).await.expect("the file");
+    let mut model = store
+        .directory_since(0)
+        .await
+        .expect("the model")
+        .subscriptions
+        .remove(0);
+    for number in 0..PATTERNS {
+        model.id = SubscriptionId(clock::uuid());
+        let pattern = EventPattern::parse(&format!("many.type{number}"));
+        model.event_types = vec![pattern.expect("a pattern")];
+        store
+            .create_subscription(&model)
+            .await
+            .expect("a subscription");
+    }
     let directory = Directory::new(Arc::new(store));
     directory.refresh().await.expect("the subscriptions");
     directory
 }
 
+/// Memory where there is such a place: ten thousand commits that need not last.
+fn place() -> TempDir {
+    let made = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+    made.expect("a directory")
+}
+
+fn body(kind: &str) -> String {
+    let padding = "x".repeat(200);
+    format!(r#"{{"eventType":"{kind}","payload":{{"number":1,"padding":"{padding}"}}}}"#)
+}
+
 fn event(kind: &str) -> Arc<Event> {
-    let body = Bytes::from(wire::event(kind, 1, wire::now()));
+    let body = Bytes::from(body(kind));
     let item = parse(&body).items.remove(0);
     item.event.expect("an event").event
 }
