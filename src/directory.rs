@@ -5,7 +5,7 @@
 //! nothing behind, the directory is brought up to date and the group matched again. So no
 //! event that is answered after a change is matched against the state before it, on any node.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::Mutex;
@@ -28,6 +28,8 @@ pub struct Directory {
 struct Entries {
     version: i64,
     subscriptions: HashMap<SubscriptionId, Arc<Subscription>>,
+    /// Those that a rule holds.
+    held: HashSet<SubscriptionId>,
     index: PatternIndex,
 }
 
@@ -100,9 +102,13 @@ impl Entries {
     fn apply(&mut self, subscription: Arc<Subscription>) {
         if let Some(old) = self.subscriptions.remove(&subscription.id) {
             self.index.remove(&old);
+            self.held.remove(&old.id);
         }
         if subscription.state != SubscriptionState::Deleted {
             self.index.insert(&subscription);
+            if subscription.is_held_by_rule() {
+                self.held.insert(subscription.id);
+            }
             self.subscriptions.insert(subscription.id, subscription);
         }
     }
@@ -139,6 +145,15 @@ impl Directory {
     /// One subscription as known here; deleted ones are not.
     pub fn get(&self, id: SubscriptionId) -> Option<Arc<Subscription>> {
         self.read().subscriptions.get(&id).cloned()
+    }
+
+    /// Those that are deactivated or suspended.
+    pub fn held_by_rule(&self) -> Vec<Arc<Subscription>> {
+        let entries = self.read();
+        let held = entries.held.iter();
+        held.filter_map(|id| entries.subscriptions.get(id))
+            .cloned()
+            .collect()
     }
 
     /// How many there are.

@@ -93,6 +93,10 @@ impl Engine {
             .refresh()
             .await
             .context("cannot read the subscriptions")?;
+        let room = store.make_room(clock::now(), settings.retention.span());
+        if let Err(problem) = room.await {
+            tracing::warn!(%problem, "partitions are made later; what comes is kept meanwhile");
+        }
         let (root, root_task) = Actor::spawn(None, Root, Arc::clone(&deps))
             .await
             .map_err(|problem| anyhow::anyhow!("the actor tree does not start: {problem}"))?;

@@ -61,14 +61,52 @@ pub enum EngineEvent {
         /// How many.
         count: u64,
     },
+    /// What was held is skipped, because its subscription is reactivated without it.
+    DeliveriesSkipped {
+        /// Whose.
+        subscription: SubscriptionId,
+        /// How many.
+        count: u64,
+    },
+    /// What was held has been held for too long.
+    DeliveriesExpired {
+        /// Whose.
+        subscription: SubscriptionId,
+        /// How many.
+        count: u64,
+    },
     /// An actor died and was started again.
     ActorRestarted(&'static str),
+    /// The janitor has made a round.
+    Tidied(Tidied),
     /// All subscriptions were looked over for due deliveries.
     Swept,
     /// This node took over the deliveries.
     OwnershipTaken,
     /// This node does not own the deliveries any more.
     OwnershipLost,
+}
+
+/// What one round of the janitor removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tidied {
+    /// Idempotency keys past their time.
+    pub keys: u64,
+    /// Deliveries that still pointed at deleted subscriptions, cancelled.
+    pub cancelled: u64,
+    /// Deliveries held for longer than they may be, expired.
+    pub expired: u64,
+    /// Events past their time. Where whole partitions went, about as many; the same holds for
+    /// deliveries and attempts.
+    pub events: u64,
+    /// Their deliveries.
+    pub deliveries: u64,
+    /// The attempts of these.
+    pub attempts: u64,
+    /// Partitions of time that went whole.
+    pub partitions: u64,
+    /// Attempts whose answer went sooner.
+    pub answers: u64,
 }
 
 /// Where facts are told.

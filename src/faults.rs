@@ -29,6 +29,8 @@ pub enum Point {
     BeforeSend,
     /// An attempt's task, after the call.
     AfterSend,
+    /// A reactivation that skips what was held, before its first batch.
+    Skipping,
     /// The hand-over of committed deliveries: muted rather than panicking.
     Handover,
 }

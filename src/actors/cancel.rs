@@ -47,7 +47,7 @@ pub struct CancelledPending {
 }
 
 /// A window kept closed. Opens when it is dropped, and what is pending then is paged anew.
-struct Closed {
+pub(super) struct Closed {
     lane: Arc<Lane>,
     dispatcher: Address<DispatcherMessage>,
 }
@@ -55,7 +55,7 @@ struct Closed {
 impl Closed {
     /// Where this process owns the deliveries. The lane is opened where there is none, so that
     /// an actor that comes to live meanwhile finds its window closed.
-    async fn of(deps: &Deps, id: SubscriptionId) -> Option<Self> {
+    pub(super) async fn of(deps: &Deps, id: SubscriptionId) -> Option<Self> {
         while deps.ownership.may_deliver() {
             let lane = deps.lanes.open(id);
             if lane.window().close() {
@@ -66,6 +66,11 @@ impl Closed {
             tokio::task::yield_now().await;
         }
         None
+    }
+
+    /// What flies nevertheless.
+    pub(super) fn flying(&self) -> Vec<DeliveryId> {
+        self.lane.window().all_flying()
     }
 }
 
@@ -111,9 +116,7 @@ impl Relay {
     ) -> Result<CancelledPending> {
         let deps = Arc::clone(&self.deps);
         let closed = Closed::of(&deps, subscription).await;
-        let spared = closed
-            .as_ref()
-            .map(|closed| closed.lane.window().all_flying());
+        let spared = closed.as_ref().map(Closed::flying);
         let in_flight = spared.as_ref().map(Vec::len);
         let so_far = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&so_far);

@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
 use super::address::Address;
+use super::backlog::Backlogs;
 use super::dispatcher::DispatcherMessage;
 use super::ingest::Ingest;
 use super::lane::Lanes;
@@ -56,6 +57,7 @@ pub struct Deps {
     pub(super) budget: Arc<ByteBudget>,
     pub(super) slots: Arc<Slots>,
     pub(super) lanes: Lanes,
+    pub(super) backlogs: Backlogs,
     pub(super) dispatcher: Address<DispatcherMessage>,
     pub(super) sweeper: Address<SweeperMessage>,
     pub(super) ingest: Arc<Ingest>,
@@ -86,6 +88,7 @@ impl Deps {
             budget: Arc::new(ByteBudget::new(delivery.window_bytes)),
             slots: Arc::new(Slots::new(delivery.max_in_flight_total)),
             lanes: Lanes::new(delivery.window, dispatcher.clone()),
+            backlogs: Backlogs::default(),
             dispatcher,
             sweeper: Address::vacant(),
             ingest: Arc::new(Ingest::new(&parts.settings.events, Doorbell::new())),

@@ -12,6 +12,7 @@ use tracing::{error, warn};
 
 use super::deps::Deps;
 use super::lane::Lane;
+use super::operate::Why;
 use super::subscription::{Arguments, SubscriptionActor};
 use super::sweeper::SweeperMessage;
 use super::timer::Timer;
@@ -19,7 +20,7 @@ use crate::clock;
 use crate::domain::Timestamp;
 use crate::domain::id::SubscriptionId;
 use crate::domain::restart::{Restart, RestartBudget};
-use crate::domain::subscription::{REASON_CRASHING, SubscriptionState};
+use crate::domain::subscription::SubscriptionState;
 use crate::events::EngineEvent;
 use crate::faults::Point;
 
@@ -264,7 +265,7 @@ impl State {
                 }
                 let deps = Arc::clone(&self.deps);
                 let state = SubscriptionState::Suspended;
-                tokio::spawn(deps.hold_subscription(id, state, REASON_CRASHING));
+                tokio::spawn(deps.hold_subscription(id, state, Why::Crashing));
             }
         }
     }

@@ -9,13 +9,41 @@ use super::deps::Deps;
 use super::lane::{Call, Lane, Ticket, WaitingDelivery};
 use super::recorder::Finished;
 use super::slots::Slot;
+use super::trial;
 use crate::clock;
 use crate::delivery::deliver::{Assignment, Receiver};
 use crate::delivery::payload::LoadedEvent;
+use crate::domain::Timestamp;
 use crate::domain::breaker::{Pass, Signal};
 use crate::domain::delivery::Trigger;
 use crate::domain::id::{AttemptId, SubscriptionId};
 use crate::store::Result;
+
+/// What lets an attempt through.
+#[derive(Clone, Copy, Debug)]
+pub enum Leave {
+    /// The breaker.
+    Pass(Pass),
+    /// The slow trial of a subscription that is deactivated since then.
+    Trial(Timestamp),
+}
+
+impl Leave {
+    fn pass(self) -> Option<Pass> {
+        match self {
+            Self::Pass(pass) => Some(pass),
+            Self::Trial(_) => None,
+        }
+    }
+
+    fn trigger(self, planned: Trigger) -> Trigger {
+        match (self, planned) {
+            (Self::Trial(_), _) => Trigger::Trial,
+            (Self::Pass(pass), Trigger::Schedule) if pass.is_probe() => Trigger::Probe,
+            (Self::Pass(_), planned) => planned,
+        }
+    }
+}
 
 /// Starts the attempt of a delivery that was just taken from the window. The ticket goes with
 /// it, so whatever becomes of the task, the delivery is either recorded or free again.
@@ -25,16 +53,13 @@ pub fn launch(
     slot: Slot,
     item: WaitingDelivery,
     receiver: Arc<Receiver>,
-    pass: Pass,
+    leave: Leave,
 ) {
     let ticket = Ticket::new(lane, item.delivery.id);
-    let mut call = Call::start(lane, pass);
+    let mut call = Call::start(lane, leave.pass());
     let lane = Arc::clone(lane);
     let delivery = item.delivery;
-    let trigger = match delivery.progress.next_trigger() {
-        Trigger::Schedule if pass.is_probe() => Trigger::Probe,
-        trigger => trigger,
-    };
+    let trigger = leave.trigger(delivery.progress.next_trigger());
     let attempt = AttemptId(clock::uuid());
     let task_deps = Arc::clone(deps);
     deps.flights.spawn(async move {
@@ -52,9 +77,15 @@ pub fn launch(
                 // The event's memory is free before the outcome is recorded.
                 drop((assignment, item.event));
                 let verdict = &record.verdict;
-                if speaks_for(&deps, delivery.subscription_id, &receiver) {
+                let speaks = speaks_for(&deps, delivery.subscription_id, &receiver);
+                if speaks {
                     if verdict.gone || verdict.hold_until.is_some() {
-                        call.hear(verdict);
+                        call.hear(attempt, verdict);
+                    }
+                    if let Leave::Trial(since) = leave
+                        && record.outcome.is_success()
+                    {
+                        trial::passed(&deps, delivery.subscription_id, since, attempt);
                     }
                     let bound = deps.settings.delivery.retry_after_max;
                     let signal = Signal::of(&record.outcome, bound);
@@ -62,7 +93,7 @@ pub fn launch(
                     breaking::note(&deps, &lane, change);
                 }
                 deps.slots.note_unrecorded();
-                deps.recorder.push(Finished::new(record, ticket));
+                deps.recorder.push(Finished::new(record, ticket, speaks));
             }
             Err(problem) => {
                 warn!(%problem, "an event cannot be read for its attempt; it is paged again");

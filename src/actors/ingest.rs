@@ -53,7 +53,7 @@ impl Work for Ingest {
 }
 
 /// Commits a group and answers its units.
-async fn accept(deps: &Deps, mut group: Group) {
+async fn accept(deps: &Arc<Deps>, mut group: Group) {
     let mut pause = Duration::from_millis(10);
     loop {
         group.drop_late();
@@ -103,7 +103,7 @@ enum Attempt {
     Failed(StoreError),
 }
 
-async fn attempt(deps: &Deps, group: &mut Group) -> Result<Attempt, StoreError> {
+async fn attempt(deps: &Arc<Deps>, group: &mut Group) -> Result<Attempt, StoreError> {
     let now = clock::now();
     let keys_expired_before = now.minus(deps.ingest.key_retention);
     let mut fates = settle(deps, group, keys_expired_before).await?;
@@ -124,6 +124,7 @@ async fn attempt(deps: &Deps, group: &mut Group) -> Result<Attempt, StoreError> 
         keys: new_keys(&fresh),
         events: fresh.iter().map(|new| Arc::clone(&new.event)).collect(),
         deliveries: matched.deliveries.iter().map(|one| one.delivery).collect(),
+        skipped: matched.skipped.clone(),
         now,
         keys_expired_before,
     };

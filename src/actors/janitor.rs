@@ -1,19 +1,26 @@
-//! Tidies up: keys past their time, and what still points at deleted subscriptions.
+//! Tidies up: keys past their time, what still points at deleted subscriptions, what was held for
+//! too long, and what is kept for longer than it should be. Makes room for what comes.
 //!
-//! Bulk changes go in small batches between commits, so that nobody waits behind them.
+//! Bulk changes go in small batches between commits, so that nobody waits behind them, and a
+//! round makes a bounded number of them: the next one goes on where it ended.
+
+mod forget;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tracing::{info, warn};
 
+use self::forget::Walks;
 use super::deps::Deps;
 use super::timer::{Pause, Timer};
 use crate::clock;
 use crate::domain::id::SubscriptionId;
-use crate::events::EngineEvent;
-use crate::store::Result;
+use crate::domain::subscription::Subscription;
+use crate::events::{EngineEvent, Tidied};
+use crate::store::{Ending, Result};
 
 /// Rows in one batch.
 pub(super) const BATCH: u32 = 1_000;
@@ -30,6 +37,7 @@ pub enum JanitorMessage {
 /// What may be lost.
 pub struct State {
     deps: Arc<Deps>,
+    walks: Arc<Walks>,
     pause: Pause,
     timer: Timer<JanitorMessage>,
 }
@@ -50,6 +58,7 @@ impl Actor for Janitor {
         let _ = myself.cast(JanitorMessage::Round);
         Ok(State {
             deps,
+            walks: Arc::default(),
             pause: Pause::begin(Duration::ZERO),
             timer: Timer::new(),
         })
@@ -68,11 +77,10 @@ impl Actor for Janitor {
             }
             JanitorMessage::Round => {
                 let deps = Arc::clone(&state.deps);
+                let walks = Arc::clone(&state.walks);
                 let done = Done(myself);
                 tokio::spawn(async move {
-                    if deps.ownership.may_deliver()
-                        && let Err(problem) = round(&deps).await
-                    {
+                    if let Err(problem) = round(&deps, &walks).await {
                         warn!(%problem, "the janitor's round failed; the next one goes on");
                     }
                     drop(done);
@@ -96,20 +104,76 @@ impl Drop for Done {
     }
 }
 
-async fn round(deps: &Deps) -> Result<()> {
-    let forgotten = forget_keys(deps).await?;
-    let mut cancelled = 0;
-    for id in deps.store.deleted_with_pending(BATCH).await? {
-        cancelled += deps.cancel_all_pending(id).await?;
+async fn round(deps: &Deps, walks: &Walks) -> Result<()> {
+    // Whoever owns the deliveries: what comes needs room, and who stands by has nothing to do.
+    let span = deps.settings.retention.span();
+    let made = deps.store.make_room(clock::now(), span).await;
+    if let Err(problem) = made {
+        warn!(%problem, "partitions are made by a later round; what comes is kept meanwhile");
     }
-    if forgotten + cancelled > 0 {
+    if !deps.ownership.may_deliver() {
+        return Ok(());
+    }
+    let mut tidied = Tidied {
+        keys: forget_keys(deps).await?,
+        ..Tidied::default()
+    };
+    for id in deps.store.deleted_with_pending(BATCH).await? {
+        tidied.cancelled += deps.cancel_all_pending(id).await?;
+    }
+    for held in deps.directory.held_by_rule() {
+        if held.hold.skip_through.is_some() {
+            deps.finish_skipping(held.id, &AtomicU64::new(0)).await?;
+            continue;
+        }
+        tidied.expired += expire_held(deps, &held).await?;
+        if held.hold.full_since.is_some() {
+            deps.reopen_hold(held.id).await?;
+        }
+    }
+    walks.forget_events(deps, &mut tidied).await?;
+    walks.forget_answers(deps, &mut tidied).await?;
+    if tidied != Tidied::default() {
         info!(
-            forgotten_keys = forgotten,
-            cancelled_deliveries = cancelled,
+            forgotten_keys = tidied.keys,
+            cancelled_deliveries = tidied.cancelled,
+            expired_deliveries = tidied.expired,
+            forgotten_events = tidied.events,
+            forgotten_deliveries = tidied.deliveries,
+            forgotten_attempts = tidied.attempts,
+            dropped_partitions = tidied.partitions,
+            emptied_answers = tidied.answers,
             "janitor.round"
         );
     }
+    deps.events.tell(|| EngineEvent::Tidied(tidied));
     Ok(())
+}
+
+/// Ends what was held for longer than may be. What flies is a trial, which settles its delivery
+/// itself; one that begins just now is recorded as stale where this comes first.
+async fn expire_held(deps: &Deps, held: &Subscription) -> Result<u64> {
+    let before = clock::now().minus(deps.settings.hold.max_age);
+    if held.state_change.at >= before {
+        return Ok(0);
+    }
+    let lane = deps.lanes.get(held.id);
+    let spared = lane.map_or_else(Vec::new, |lane| lane.window().all_flying());
+    let mut batches = Batches::default();
+    while batches.go_on(deps) {
+        let (ending, now) = (Ending::Expired(before), clock::now());
+        let ended = deps.store.end_held(held.id, ending, &spared, now, BATCH);
+        batches.count(ended.await?);
+    }
+    let (subscription, count) = (held.id, batches.sum);
+    if count > 0 {
+        warn!(%subscription, count, "deliveries were held for too long and have expired");
+        deps.events.tell(|| EngineEvent::DeliveriesExpired {
+            subscription,
+            count,
+        });
+    }
+    Ok(count)
 }
 
 async fn forget_keys(deps: &Deps) -> Result<u64> {

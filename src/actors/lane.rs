@@ -7,6 +7,7 @@
 
 mod breaking;
 mod call;
+mod streak;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -16,6 +17,7 @@ use ractor::ActorRef;
 
 use self::breaking::Keeping;
 pub use self::call::Call;
+use self::streak::Failures;
 use super::address::Address;
 use super::dispatcher::DispatcherMessage;
 use super::subscription::SubscriptionMessage;
@@ -23,7 +25,7 @@ use crate::delivery::payload::LoadedEvent;
 use crate::domain::Timestamp;
 use crate::domain::breaker::{Breaker, BreakerPolicy};
 use crate::domain::delivery::{PendingDelivery, Verdict};
-use crate::domain::id::{DeliveryId, SubscriptionId};
+use crate::domain::id::{AttemptId, DeliveryId, SubscriptionId};
 use crate::domain::window::{Waiting, Window};
 
 /// A delivery that waits for its attempt, with its event where memory allowed.
@@ -46,8 +48,8 @@ impl Waiting for WaitingDelivery {
 pub struct Heard {
     /// It asked to be left alone until then.
     pub hold_until: Option<Timestamp>,
-    /// It said that it is gone.
-    pub gone: bool,
+    /// It said that it is gone, to this attempt.
+    pub gone: Option<AttemptId>,
 }
 
 /// See the module's documentation.
@@ -63,6 +65,8 @@ pub struct Lane {
     breaker: Mutex<Breaker>,
     /// How far the breaker is kept in the store.
     keeping: Mutex<Keeping>,
+    /// What failed since the last success.
+    failures: Mutex<Failures>,
     /// HTTP calls under way, their recording not counted.
     calls: AtomicU32,
     actor: Mutex<Option<ActorRef<SubscriptionMessage>>>,
@@ -93,6 +97,7 @@ impl Lane {
             // Its rules come with the actor, before it lets anything through.
             breaker: Mutex::new(Breaker::new(BreakerPolicy::STANDARD, 1)),
             keeping: Mutex::default(),
+            failures: Mutex::default(),
             calls: AtomicU32::new(0),
             actor: Mutex::default(),
             woken: AtomicBool::new(false),
@@ -182,10 +187,10 @@ impl Lane {
 
     /// Takes note of what a receiver said about itself. It counts from its answer on, not from
     /// the answer's record: told before the call ends, it stops the call that would follow.
-    pub fn hear(&self, verdict: &Verdict) {
+    pub fn hear(&self, attempt: AttemptId, verdict: &Verdict) {
         let mut heard = locked(&self.heard);
         heard.hold_until = heard.hold_until.max(verdict.hold_until);
-        heard.gone |= verdict.gone;
+        heard.gone = heard.gone.or(verdict.gone.then_some(attempt));
     }
 
     /// What was heard since this was last asked.
@@ -265,6 +270,11 @@ impl Ticket {
     /// The outcome is committed as stale: the delivery had moved on and may be due.
     pub fn overtaken(mut self) {
         self.end(true);
+    }
+
+    /// The lane of its subscription.
+    pub fn lane(&self) -> &Arc<Lane> {
+        &self.lane
     }
 
     fn end(&mut self, missed: bool) {

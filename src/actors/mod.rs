@@ -18,6 +18,7 @@
 //! `handle` never waits for a receiver or a database: it starts a task and hears from it.
 
 mod address;
+mod backlog;
 mod breaking;
 mod cancel;
 pub mod deps;
@@ -34,12 +35,16 @@ mod page;
 mod pump;
 mod recorder;
 pub mod root;
+mod skip;
 mod slots;
+mod streaks;
 mod subscription;
 mod sweeper;
 mod timer;
+mod trial;
 
 pub use cancel::{CancelAnswer, CancelledPending};
 pub use deps::Deps;
 pub use handle::{AcceptAnswer, Component, Health, NewEvent, Relay};
 pub use root::Root;
+pub use skip::SkippedHeld;

@@ -9,8 +9,11 @@ use url::Url;
 use super::deps::Deps;
 use super::dispatcher::DispatcherMessage;
 use crate::clock;
-use crate::domain::id::SubscriptionId;
-use crate::domain::subscription::{REASON_GONE, SubscriptionState};
+use crate::domain::deactivation::Streak;
+use crate::domain::id::{AttemptId, SubscriptionId};
+use crate::domain::subscription::{
+    ChangedBy, REASON_CRASHING, REASON_GONE, StateChange, Subscription, SubscriptionState,
+};
 use crate::events::EngineEvent;
 use crate::feed::Notice;
 use crate::store::{Changed, Result};
@@ -23,6 +26,9 @@ impl Deps {
     pub(super) async fn refresh_directory(&self) -> Result<()> {
         for subscription in self.directory.refresh().await? {
             let (id, state) = (subscription.id, subscription.state);
+            if !subscription.is_held_by_rule() {
+                self.backlogs.forget(id);
+            }
             self.events.tell(|| EngineEvent::SubscriptionChanged {
                 subscription: id,
                 state,
@@ -57,58 +63,96 @@ impl Deps {
         }
     }
 
+    /// Changes a subscription as it is stored, again where somebody else changed it meanwhile, and
+    /// tells everybody. `change` answers nothing where there is nothing to be done; so does this.
+    pub(super) async fn change_subscription(
+        &self,
+        id: SubscriptionId,
+        change: impl Fn(&Subscription) -> Option<Subscription> + Send + Sync,
+    ) -> Result<Option<Subscription>> {
+        while let Some(stored) = self.store.subscription(id).await? {
+            let Some(next) = change(&stored).filter(|next| *next != stored) else {
+                return Ok(None);
+            };
+            if let Changed::At(version) = self.store.update_subscription(&next).await? {
+                self.feed.announce(Notice::Changed(id));
+                self.refresh_directory().await?;
+                return Ok(Some(Subscription { version, ..next }));
+            }
+        }
+        Ok(None)
+    }
+
     /// Holds a subscription for a reason, however long the database takes to hear of it.
     pub(super) async fn hold_subscription(
         self: Arc<Self>,
         id: SubscriptionId,
         state: SubscriptionState,
-        reason: &'static str,
+        why: Why,
     ) {
         let mut pause = Duration::from_millis(50);
         let known = self.directory.get(id);
         let address = known.map(|known| known.url.clone());
-        loop {
-            match self.try_hold(id, state, reason, address.as_ref()).await {
-                Ok(true) => return,
-                Ok(false) => {}
-                Err(problem) => {
-                    warn!(subscription = %id, %problem, "a subscription cannot be held; trying on");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-            }
+        while let Err(problem) = self.try_hold(id, state, why, address.as_ref()).await {
+            warn!(subscription = %id, %problem, "a subscription cannot be held; trying on");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    /// True where the subscription has the state now, or is beyond it. `address` is the one
-    /// known when the reason arose.
+    /// `address` is the one known when the reason arose.
     async fn try_hold(
         &self,
         id: SubscriptionId,
         state: SubscriptionState,
-        reason: &'static str,
+        why: Why,
         address: Option<&Url>,
-    ) -> Result<bool> {
-        let Some(subscription) = self.store.subscription(id).await? else {
-            return Ok(true);
+    ) -> Result<()> {
+        // By what is stored: an operator, or another owner, may have begun anew since.
+        let streak = match why {
+            Why::Rule => self.store.runtime(id).await?.streak,
+            Why::Gone(_) | Why::Crashing => Streak::default(),
         };
-        if reason == REASON_GONE && address.is_some_and(|known| *known != subscription.url) {
-            // Another node gave it a new address, which has not said that it is gone.
-            self.refresh_directory().await?;
-            return Ok(true);
+        let held = self.change_subscription(id, |stored| {
+            let (reason, evidence) = match why {
+                Why::Crashing => (REASON_CRASHING, Vec::new()),
+                // Another node gave it a new address, which has not said that it is gone.
+                Why::Gone(_) if address.is_some_and(|known| *known != stored.url) => return None,
+                Why::Gone(attempt) => (REASON_GONE, vec![attempt]),
+                Why::Rule if !stored.state.delivers() => return None,
+                Why::Rule => {
+                    let streak = streak.clone().since(stored.counted_from);
+                    let policy = stored.deactivation_policy(&self.settings.deactivation);
+                    (streak.breaks(&policy)?.reason(), streak.evidence)
+                }
+            };
+            let change = StateChange {
+                at: clock::now(),
+                reason: Some(reason.to_owned()),
+                by: ChangedBy::Rule,
+                evidence,
+            };
+            stored.moved_by(state, change).ok()
+        });
+        match held.await? {
+            Some(held) => {
+                let reason = held.state_change.reason.as_deref();
+                warn!(subscription = %id, name = held.name, state = state.as_str(), reason, "subscription.held");
+            }
+            // Whoever changed it may not be heard of yet.
+            None => self.refresh_directory().await?,
         }
-        let Ok(held) = subscription.moved_to(state, Some(reason), clock::now()) else {
-            return Ok(true);
-        };
-        if held == subscription {
-            return Ok(true);
-        }
-        if self.store.update_subscription(&held).await? == Changed::Overtaken {
-            return Ok(false);
-        }
-        warn!(subscription = %id, name = held.name, state = state.as_str(), reason, "subscription.held");
-        self.feed.announce(Notice::Changed(id));
-        self.refresh_directory().await?;
-        Ok(true)
+        Ok(())
     }
+}
+
+/// Why a subscription is held by the engine itself.
+#[derive(Clone, Copy, Debug)]
+pub enum Why {
+    /// 410 was answered to this attempt.
+    Gone(AttemptId),
+    /// What is stored of its failures breaks a rule.
+    Rule,
+    /// Its actor kept crashing.
+    Crashing,
 }

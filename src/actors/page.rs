@@ -38,6 +38,8 @@ pub struct LoadedPage {
     pub next_due: Option<Timestamp>,
     /// What earlier lives learnt, where that was asked for.
     pub runtime: Option<Runtime>,
+    /// The epoch in which it was asked.
+    pub epoch: Option<i64>,
 }
 
 /// Answers the question, whatever happens: a question that is lost would never be asked again.
@@ -97,6 +99,7 @@ async fn read(
     first: bool,
 ) -> Result<LoadedPage> {
     let id = lane.subscription();
+    let epoch = deps.ownership.epoch();
     let mut runtime = None;
     if first {
         let known = runtime.insert(deps.store.runtime(id).await?);
@@ -108,6 +111,7 @@ async fn read(
                 short: false,
                 next_due: None,
                 runtime,
+                epoch,
             });
         }
     }
@@ -150,6 +154,7 @@ async fn read(
         short,
         next_due: page.next_due,
         runtime,
+        epoch,
     })
 }
 

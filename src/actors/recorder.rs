@@ -13,10 +13,11 @@ use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
 use super::deps::Deps;
-use super::lane::Ticket;
+use super::lane::{Lane, Ticket};
 use super::pump::{Doorbell, Work};
+use super::streaks::{self, Counted};
 use crate::clock;
-use crate::domain::delivery::AttemptRecord;
+use crate::domain::delivery::{AttemptRecord, Settlement};
 use crate::domain::outcome::CallResult;
 use crate::events::EngineEvent;
 use crate::faults::Point;
@@ -33,16 +34,19 @@ pub struct Finished {
     pub record: Arc<AttemptRecord>,
     /// Ends with the commit.
     pub ticket: Ticket,
+    /// Whether it speaks for the receiver that the subscription has.
+    speaks: bool,
     /// It was in a group whose task was lost, perhaps after its commit.
     rerun: bool,
 }
 
 impl Finished {
     /// An outcome that was never in a group.
-    pub fn new(record: AttemptRecord, ticket: Ticket) -> Self {
+    pub fn new(record: AttemptRecord, ticket: Ticket, speaks: bool) -> Self {
         Self {
             record: Arc::new(record),
             ticket,
+            speaks,
             rerun: false,
         }
     }
@@ -55,6 +59,9 @@ pub struct Recorder {
     bell: Doorbell,
     emptied: Notify,
     in_hand: Mutex<usize>,
+    /// Held by whoever commits: a task may outlive its actor and meet the next one's, and what
+    /// two commit of one streak at once would not be what both told.
+    committing: tokio::sync::Mutex<()>,
     linger: Duration,
     max_group: usize,
 }
@@ -71,6 +78,7 @@ impl Recorder {
             bell,
             emptied: Notify::new(),
             in_hand: Mutex::new(0),
+            committing: tokio::sync::Mutex::new(()),
             linger: settings.record_linger,
             max_group: settings.record_max_group,
         }
@@ -170,20 +178,27 @@ impl Work for Recorder {
 }
 
 /// Commits a group, however long that takes.
-async fn record(deps: &Deps, mut group: Group) {
-    let mut records: Vec<Arc<AttemptRecord>> = group
+async fn record(deps: &Arc<Deps>, mut group: Group) {
+    let mut records: Vec<Counted> = group
         .finished
         .iter()
-        .map(|finished| Arc::clone(&finished.record))
+        .map(|finished| Counted {
+            record: Arc::clone(&finished.record),
+            lane: Arc::clone(finished.ticket.lane()),
+            speaks: finished.speaks,
+        })
         .collect();
     let rerun = group.finished.iter().any(|finished| finished.rerun);
-    let fates = commit(deps, &mut records, rerun).await;
+    let fates = {
+        let _turn = deps.recorder.committing.lock().await;
+        commit(deps, &mut records, rerun).await
+    };
     deps.faults.panic_at(Point::RecorderCommitted);
     let finished = std::mem::take(&mut group.finished);
     deps.slots.note_recorded(finished.len());
     for (finished, fate) in finished.into_iter().zip(fates) {
         let record = &finished.record;
-        tell(deps, record, fate);
+        tell(deps, record, finished.ticket.lane(), fate);
         match fate {
             Recorded::Moved => finished.ticket.settled(record.verdict),
             Recorded::Stale => finished.ticket.overtaken(),
@@ -192,18 +207,12 @@ async fn record(deps: &Deps, mut group: Group) {
 }
 
 /// Commits records as one, or by halves where the data of some is refused.
-async fn commit(deps: &Deps, records: &mut [Arc<AttemptRecord>], mut rerun: bool) -> Vec<Recorded> {
+async fn commit(deps: &Arc<Deps>, records: &mut [Counted], mut rerun: bool) -> Vec<Recorded> {
     let mut pause = Duration::from_millis(20);
     let mut failures = 0u32;
     loop {
-        let group = RecordGroup {
-            epoch: deps.ownership.epoch().unwrap_or_default(),
-            records: records.to_vec(),
-            rerun,
-            now: clock::now(),
-        };
-        deps.faults.panic_at(Point::RecorderCommit);
-        match deps.store.record(&group).await {
+        let epoch = deps.ownership.epoch().unwrap_or_default();
+        match store(deps, epoch, records, rerun).await {
             Ok(fates) => {
                 if failures > 0 {
                     info!(failures, "outcomes are recorded again");
@@ -212,8 +221,9 @@ async fn commit(deps: &Deps, records: &mut [Arc<AttemptRecord>], mut rerun: bool
             }
             Err(StoreError::Fenced) => return vec![Recorded::Stale; records.len()],
             Err(StoreError::Refused(reason)) if records.len() == 1 => {
-                warn!(attempt = %records[0].id, reason, "an answer could not be stored; a note stands for it");
-                records[0] = Arc::new(without_foreign_data(&records[0]));
+                let record = &mut records[0].record;
+                warn!(attempt = %record.id, reason, "an answer could not be stored; a note stands for it");
+                *record = Arc::new(without_foreign_data(record));
             }
             Err(StoreError::Refused(_)) => {
                 let (left, right) = records.split_at_mut(records.len() / 2);
@@ -235,6 +245,30 @@ async fn commit(deps: &Deps, records: &mut [Arc<AttemptRecord>], mut rerun: bool
     }
 }
 
+/// One try.
+async fn store(
+    deps: &Arc<Deps>,
+    epoch: i64,
+    records: &[Counted],
+    rerun: bool,
+) -> Result<Vec<Recorded>, StoreError> {
+    let streaks = streaks::changed(deps, epoch, records).await?;
+    let group = RecordGroup {
+        epoch,
+        records: records.iter().map(|one| Arc::clone(&one.record)).collect(),
+        streaks: streaks
+            .iter()
+            .map(|(lane, streak)| (lane.subscription(), streak.clone()))
+            .collect(),
+        rerun,
+        now: clock::now(),
+    };
+    deps.faults.panic_at(Point::RecorderCommit);
+    let fates = deps.store.record(&group).await?;
+    streaks::committed(deps, epoch, streaks);
+    Ok(fates)
+}
+
 /// The same attempt with nothing in it that came from outside.
 fn without_foreign_data(record: &AttemptRecord) -> AttemptRecord {
     let mut record = record.clone();
@@ -252,7 +286,11 @@ fn without_foreign_data(record: &AttemptRecord) -> AttemptRecord {
     record
 }
 
-fn tell(deps: &Deps, record: &AttemptRecord, fate: Recorded) {
+fn tell(deps: &Deps, record: &AttemptRecord, lane: &Lane, fate: Recorded) {
+    let settlement = record.verdict.settlement;
+    if fate == Recorded::Moved && matches!(settlement, Settlement::Failed | Settlement::Expired) {
+        finally_failed(record, lane);
+    }
     deps.events.tell(|| EngineEvent::AttemptRecorded {
         delivery: record.delivery.id,
         event: record.delivery.event_id,
@@ -272,4 +310,20 @@ fn tell(deps: &Deps, record: &AttemptRecord, fate: Recorded) {
         milliseconds = record.outcome.duration.as_secs_f64() * 1_000.0,
         "delivery.attempted"
     );
+}
+
+/// A delivery ends undelivered: an operator hears of it, though not of each of many.
+fn finally_failed(record: &AttemptRecord, lane: &Lane) {
+    if let Some(count) = lane.note_final_failure(clock::instant()) {
+        warn!(
+            subscription = %record.delivery.subscription_id,
+            delivery = %record.delivery.id,
+            event = %record.delivery.event_id,
+            attempts = record.number(),
+            error = record.outcome.error_message(),
+            settlement = ?record.verdict.settlement,
+            since_the_last_line = count,
+            "delivery.failed"
+        );
+    }
 }

@@ -174,13 +174,13 @@ mod tests {
         let greedy = lanes.open(SubscriptionId(Uuid::from_u128(1)));
         let mut held = Vec::new();
         while let Some(slot) = slots.take(&greedy) {
-            held.push((slot, Call::start(&greedy, pass(&greedy))));
+            held.push((slot, Call::start(&greedy, Some(pass(&greedy)))));
         }
         assert!((2..=8).contains(&held.len()), "{}", held.len());
         for number in 2..(34 - held.len() as u128) {
             let newcomer = lanes.open(SubscriptionId(Uuid::from_u128(number)));
             let slot = slots.take(&newcomer).expect("a slot for a newcomer");
-            held.push((slot, Call::start(&newcomer, pass(&newcomer))));
+            held.push((slot, Call::start(&newcomer, Some(pass(&newcomer)))));
         }
         assert_eq!(slots.usage(), (32, 32));
     }

@@ -15,8 +15,9 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 pub use self::breaking::Wanted;
 use super::deps::Deps;
-use super::flight;
+use super::flight::{self, Leave};
 use super::lane::Lane;
+use super::operate::Why;
 use super::page::PageAnswer;
 use super::timer::Timer;
 use crate::clock;
@@ -25,9 +26,9 @@ use crate::domain::Timestamp;
 use crate::domain::admission::{self, Admission, Situation};
 use crate::domain::breaker::Gate;
 use crate::domain::delivery::Settlement;
-use crate::domain::id::SubscriptionId;
+use crate::domain::id::{AttemptId, SubscriptionId};
 use crate::domain::rate_limit::TokenBucket;
-use crate::domain::subscription::{REASON_GONE, Subscription, SubscriptionState};
+use crate::domain::subscription::{Subscription, SubscriptionState};
 use crate::events::EngineEvent;
 use crate::faults::Point;
 
@@ -246,8 +247,8 @@ impl State {
         if let Some(until) = heard.hold_until {
             self.hold(until);
         }
-        if heard.gone {
-            self.deactivate();
+        if let Some(attempt) = heard.gone {
+            self.deactivate(attempt);
         }
     }
 
@@ -263,15 +264,15 @@ impl State {
     }
 
     /// The receiver said that it is gone: nothing more is sent to it, from this moment.
-    fn deactivate(&mut self) {
+    fn deactivate(&mut self, attempt: AttemptId) {
         let version = self.deps.directory.get(self.id).map(|known| known.version);
         if self.gone == version {
             return;
         }
         self.gone = version;
         let deps = Arc::clone(&self.deps);
-        let held = deps.hold_subscription(self.id, SubscriptionState::Deactivated, REASON_GONE);
-        tokio::spawn(held);
+        let why = Why::Gone(attempt);
+        tokio::spawn(deps.hold_subscription(self.id, SubscriptionState::Deactivated, why));
     }
 
     /// A retry has fallen due: it is in the store and has to be paged.
@@ -343,7 +344,8 @@ impl State {
                 self.lane.window().flush();
             }
             let receiver = Arc::clone(receiver);
-            flight::launch(&self.deps, &self.lane, slot, item, receiver, pass);
+            let leave = Leave::Pass(pass);
+            flight::launch(&self.deps, &self.lane, slot, item, receiver, leave);
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! This is what makes everything else a matter of speed: whatever wake, offer or notice was
 //! lost, the next sweep finds what is due. It costs one index probe for each subscription.
+//! With it goes the look for deactivated subscriptions that may be tried again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tracing::warn;
 use super::deps::Deps;
 use super::dispatcher::DispatcherMessage;
 use super::timer::{Pause, Timer};
+use super::trial;
 use crate::clock;
 use crate::events::EngineEvent;
 use crate::store::Result;
@@ -102,7 +104,7 @@ impl State {
         let done = Done(myself.clone());
         tokio::spawn(async move {
             if deps.ownership.may_deliver() && !deps.is_draining() {
-                match sweep(&deps).await {
+                match sweep_all(&deps).await {
                     Ok(()) => deps.events.tell(|| EngineEvent::Swept),
                     Err(problem) => warn!(%problem, "a sweep failed; the next one makes good"),
                 }
@@ -118,6 +120,11 @@ impl Drop for Done {
     fn drop(&mut self) {
         let _ = self.0.cast(SweeperMessage::Done);
     }
+}
+
+async fn sweep_all(deps: &Arc<Deps>) -> Result<()> {
+    sweep(deps).await?;
+    trial::sweep(deps).await
 }
 
 async fn sweep(deps: &Deps) -> Result<()> {

@@ -116,14 +116,18 @@ impl Courier {
         let unwound = AssertUnwindSafe(call).catch_unwind().await.is_err();
         let outcome = sent.unwrap_or_else(|| no_call(unwound));
         let (now, chance) = (clock::now(), clock::chance());
-        let verdict = delivery::settle(
-            &assignment.delivery.progress,
-            &outcome,
-            &assignment.receiver.policy,
-            self.retry_after_max,
-            now,
-            chance,
-        );
+        let (planned, bound) = (&assignment.delivery, self.retry_after_max);
+        let verdict = match assignment.trigger {
+            Trigger::Trial => delivery::settle_trial(planned, &outcome, bound, now),
+            _ => delivery::settle(
+                &planned.progress,
+                &outcome,
+                &assignment.receiver.policy,
+                bound,
+                now,
+                chance,
+            ),
+        };
         AttemptRecord {
             id: assignment.attempt,
             delivery: assignment.delivery,

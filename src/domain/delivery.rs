@@ -113,6 +113,8 @@ pub enum Trigger {
     Manual,
     /// It probes a receiver whose breaker is half open, perhaps before its retry time.
     Probe,
+    /// It tries a receiver whose subscription is deactivated.
+    Trial,
 }
 
 impl Trigger {
@@ -122,6 +124,7 @@ impl Trigger {
             Self::Schedule => "schedule",
             Self::Manual => "manual",
             Self::Probe => "probe",
+            Self::Trial => "trial",
         }
     }
 }
@@ -234,6 +237,32 @@ pub fn settle(
         settlement,
         progress: next,
         hold_until,
+        gone: outcome.is_gone(),
+    }
+}
+
+/// Decides what follows from a trial. One that fails is an attempt in the log, but uses up no
+/// retry, no age and no time of its delivery: the schedule of what is held goes on where it
+/// stood, once its subscription is reactivated.
+pub fn settle_trial(
+    delivery: &PendingDelivery,
+    outcome: &Outcome,
+    hold_bound: Duration,
+    now: Timestamp,
+) -> Verdict {
+    let progress = &delivery.progress;
+    let settlement = match outcome.is_success() {
+        true => Settlement::Delivered,
+        false => Settlement::RetryAt(delivery.due_at),
+    };
+    Verdict {
+        settlement,
+        progress: Progress {
+            attempts: progress.attempts.saturating_add(1),
+            version: progress.version + 1,
+            ..*progress
+        },
+        hold_until: outcome.hold(bounded(hold_bound)).map(|wait| now.plus(wait)),
         gone: outcome.is_gone(),
     }
 }

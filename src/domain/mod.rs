@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod breaker;
+pub mod deactivation;
 pub mod delivery;
 pub mod event;
 pub mod event_type;
@@ -14,6 +15,7 @@ pub mod idempotency;
 pub mod outcome;
 pub mod rate_limit;
 pub mod restart;
+pub mod retention;
 pub mod retry;
 pub mod signature;
 pub mod subscription;

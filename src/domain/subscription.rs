@@ -7,9 +7,10 @@ use url::Url;
 
 use super::Timestamp;
 use super::breaker::{BreakerPolicy, BreakerSpec};
+use super::deactivation::{DeactivationPolicy, DeactivationSpec, Rule};
 use super::event::Event;
 use super::event_type::EventPattern;
-use super::id::SubscriptionId;
+use super::id::{AttemptId, SubscriptionId};
 use super::rate_limit::RateLimit;
 use super::retry::{RetryPolicy, RetryPolicySpec};
 use super::signature::SigningSecret;
@@ -39,10 +40,16 @@ pub struct Subscription {
     pub rate_limit: Option<RateLimit>,
     /// Own breaker, as given: open fields follow the default.
     pub breaker: Option<BreakerSpec>,
+    /// Own rules of deactivation, as given: open fields follow the default.
+    pub deactivation: Option<DeactivationSpec>,
     /// Whether and why it is delivered to.
     pub state: SubscriptionState,
     /// Since when it has that state, and why.
     pub state_change: StateChange,
+    /// From when on its failures count: it was made, became active, or got another address.
+    pub counted_from: Timestamp,
+    /// What is held while a rule holds it.
+    pub hold: Hold,
     /// What signs its deliveries.
     pub secret: SigningSecret,
     /// When it was made.
@@ -100,19 +107,93 @@ impl SubscriptionState {
     }
 }
 
-/// Since when a subscription has its state, and why.
+/// Since when a subscription has its state, why, and by whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StateChange {
     /// When it changed.
     pub at: Timestamp,
-    /// A stable word where a rule did it: `gone` (410), `crashing`.
+    /// A stable word where a rule did it: `gone` (410), `exhausted`, `failing`, `crashing`.
     pub reason: Option<String>,
+    /// Who or what did it.
+    pub by: ChangedBy,
+    /// The attempts that led to it, the newest last.
+    pub evidence: Vec<AttemptId>,
+}
+
+/// Who or what changed a subscription's state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChangedBy {
+    /// Somebody who called the API.
+    #[default]
+    Operator,
+    /// A rule of Posthaste's.
+    Rule,
+    /// An attempt of a deactivated subscription that succeeded.
+    Trial,
+}
+
+impl ChangedBy {
+    /// Every one, for parsers.
+    pub const ALL: [Self; 3] = [Self::Operator, Self::Rule, Self::Trial];
+
+    /// The word used in tables, answers and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Rule => "rule",
+            Self::Trial => "trial",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|by| by.as_str() == word)
+    }
+}
+
+/// What is held while a rule holds a subscription; empty in any other state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hold {
+    /// Since when as much is held as may be: what comes in now is skipped.
+    pub full_since: Option<Timestamp>,
+    /// It is being reactivated without what was held: what stands up to this place in the order
+    /// of acceptance is skipped first.
+    pub skip_through: Option<i64>,
+}
+
+/// One change of a subscription's state, as its history has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryEntry {
+    /// The version that the change drew: the order of the changes.
+    pub version: i64,
+    /// The state before; none where it was made.
+    pub from: Option<SubscriptionState>,
+    /// The state after.
+    pub to: SubscriptionState,
+    /// When, why and by whom.
+    pub change: StateChange,
 }
 
 /// The receiver answered 410.
 pub const REASON_GONE: &str = "gone";
 /// The subscription's actor kept crashing.
 pub const REASON_CRASHING: &str = "crashing";
+/// Too many deliveries in a row were exhausted.
+pub const REASON_EXHAUSTED: &str = "exhausted";
+/// Its attempts were failing for too long without one success.
+pub const REASON_FAILING: &str = "failing";
+/// As much is held as may be.
+pub const REASON_BACKLOG_FULL: &str = "backlog_full";
+
+impl Rule {
+    /// The reason of a deactivation by this rule.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Exhausted => REASON_EXHAUSTED,
+            Self::Failing => REASON_FAILING,
+        }
+    }
+}
 
 /// What a request may change; absent means "leave as it is".
 #[derive(Clone, Debug, Default)]
@@ -135,6 +216,8 @@ pub struct SubscriptionChange {
     pub rate_limit: Option<Option<RateLimit>>,
     /// New breaker; `Some(None)` returns to the default.
     pub breaker: Option<Option<BreakerSpec>>,
+    /// New rules of deactivation; `Some(None)` returns to the default.
+    pub deactivation: Option<Option<DeactivationSpec>>,
     /// New tenant; `Some(None)` takes it away.
     pub tenant: Option<Option<Arc<str>>>,
     /// `true` resumes or reactivates, `false` pauses.
@@ -184,6 +267,36 @@ impl Subscription {
             .unwrap_or(*default)
     }
 
+    /// The rules of deactivation in force, by the same reasoning.
+    pub fn deactivation_policy(&self, default: &DeactivationPolicy) -> DeactivationPolicy {
+        self.deactivation
+            .and_then(|spec| spec.validate(default).ok())
+            .unwrap_or(*default)
+    }
+
+    /// Whether a rule holds it: what comes in is held within bounds. What an operator pauses is
+    /// held without.
+    pub fn is_held_by_rule(&self) -> bool {
+        matches!(
+            self.state,
+            SubscriptionState::Deactivated | SubscriptionState::Suspended
+        )
+    }
+
+    /// Whether what comes in now is skipped, because as much is held as may be.
+    pub fn skips(&self) -> bool {
+        self.is_held_by_rule() && self.hold.full_since.is_some()
+    }
+
+    /// The time between two trials, where it is tried at all: it is deactivated, its receiver has
+    /// not said that it is gone, and it is not about to be reactivated.
+    pub fn trial_interval(&self, default: &DeactivationPolicy) -> Option<Duration> {
+        let tried = self.state == SubscriptionState::Deactivated
+            && self.state_change.reason.as_deref() != Some(REASON_GONE)
+            && self.hold.skip_through.is_none();
+        tried.then(|| self.deactivation_policy(default).trial_interval())?
+    }
+
     /// This subscription with `change` merged in at `now`.
     pub fn changed(
         &self,
@@ -196,7 +309,12 @@ impl Subscription {
             None => self.clone(),
         };
         next.name = change.name.unwrap_or(next.name);
-        next.url = change.url.unwrap_or(next.url);
+        if let Some(url) = change.url
+            && url != next.url
+        {
+            next.url = url;
+            next.counted_from = now;
+        }
         next.event_types = change.event_types.unwrap_or(next.event_types);
         next.headers = change.headers.unwrap_or(next.headers);
         next.retry_policy = change.retry_policy.unwrap_or(next.retry_policy);
@@ -204,34 +322,64 @@ impl Subscription {
         next.max_in_flight = change.max_in_flight.unwrap_or(next.max_in_flight);
         next.rate_limit = change.rate_limit.unwrap_or(next.rate_limit);
         next.breaker = change.breaker.unwrap_or(next.breaker);
+        next.deactivation = change.deactivation.unwrap_or(next.deactivation);
         next.tenant = change.tenant.unwrap_or(next.tenant);
         next.updated_at = now;
         Ok(next)
     }
 
-    /// This subscription in another state. Asking for the state it has changes nothing, so
-    /// pausing twice keeps the first time and reason. A deleted one stays deleted. Pausing
-    /// what a rule holds leaves it held by the rule: the reason must not get lost.
+    /// This subscription in another state, by an operator where there is no reason, else by a
+    /// rule. Asking for the state it has changes nothing, so pausing twice keeps the first time
+    /// and reason. A deleted one stays deleted. Pausing what a rule holds leaves it held by the
+    /// rule: the reason must not get lost.
     pub fn moved_to(
         &self,
         to: SubscriptionState,
         reason: Option<&str>,
         now: Timestamp,
     ) -> Result<Self, InvalidTransition> {
+        let by = match reason {
+            Some(_) => ChangedBy::Rule,
+            None => ChangedBy::Operator,
+        };
+        let change = StateChange {
+            at: now,
+            reason: reason.map(str::to_owned),
+            by,
+            evidence: Vec::new(),
+        };
+        self.moved_by(to, change)
+    }
+
+    /// As [`Subscription::moved_to`], by this change. Of a deactivated one 410 is news: there
+    /// is nothing to be tried any more.
+    pub fn moved_by(
+        &self,
+        to: SubscriptionState,
+        change: StateChange,
+    ) -> Result<Self, InvalidTransition> {
         use SubscriptionState::{Active, Deactivated, Deleted, Paused, Suspended};
         let mut next = self.clone();
+        let is_gone = |change: &StateChange| change.reason.as_deref() == Some(REASON_GONE);
         match (self.state, to) {
+            (Deactivated, Deactivated) if is_gone(&change) && !is_gone(&self.state_change) => {}
             (from, to) if from == to => return Ok(next),
             (Deleted, _) => return Err(InvalidTransition { from: Deleted, to }),
             (Deactivated | Suspended, Paused) => return Ok(next),
             (_, Active | Paused | Deactivated | Suspended | Deleted) => {}
         }
+        if self.state != to {
+            next.hold = Hold::default();
+        }
+        if to == Active {
+            next.counted_from = change.at;
+        }
         next.state = to;
-        next.state_change = StateChange {
-            at: now,
-            reason: reason.map(str::to_owned),
-        };
-        next.updated_at = now;
+        next.updated_at = change.at;
+        next.state_change = change;
         Ok(next)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -166,13 +166,14 @@ impl<T: Waiting> Window<T> {
     }
 
     /// Takes in what the store answered: the due deliveries in order, and whether the page came
-    /// back short. True where the answer was to the question that is open.
+    /// back short. True where the answer was to the question that is open, and the window has not
+    /// ended meanwhile.
     pub fn answer(&mut self, ask: Ask, page: Vec<T>, short: bool) -> bool {
-        if self
+        let open = self
             .question
             .as_ref()
-            .is_none_or(|question| question.number != ask.number)
-        {
+            .is_some_and(|question| question.number == ask.number);
+        if !open || self.retired {
             return false;
         }
         let mut all_taken = true;

@@ -28,6 +28,7 @@ pub mod event_input;
 mod events;
 mod frame;
 mod health;
+mod history;
 mod json_fields;
 mod own_headers;
 mod paging;
@@ -92,6 +93,7 @@ fn guarded_routes() -> Vec<Route<HttpState>> {
             "/subscriptions/{id}/cancel-pending",
             subscriptions::cancel_pending,
         ),
+        Route::get("/subscriptions/{id}/history", history::list),
         Route::get("/subscriptions/{id}/secret", subscriptions::secret),
         Route::get(
             "/subscriptions/{id}/deliveries",

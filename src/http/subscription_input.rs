@@ -4,6 +4,7 @@
 //! show and nobody can set may come back unread, so that a client can send what it got.
 
 mod breaker;
+mod deactivation;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,13 +19,15 @@ use super::json_fields::Fields;
 use super::own_headers::OwnHeaders;
 use crate::domain::Timestamp;
 use crate::domain::breaker::BreakerPolicy;
+use crate::domain::deactivation::DeactivationPolicy;
 use crate::domain::event_type::EventPattern;
 use crate::domain::id::SubscriptionId;
 use crate::domain::rate_limit::RateLimit;
+use crate::domain::retention::Retention;
 use crate::domain::retry::{RetryPolicy, RetryPolicySpec};
 use crate::domain::signature::SigningSecret;
 use crate::domain::subscription::{
-    StateChange, Subscription, SubscriptionChange, SubscriptionState,
+    Hold, StateChange, Subscription, SubscriptionChange, SubscriptionState,
 };
 
 const MAX_URL: usize = 2_048;
@@ -32,12 +35,15 @@ const MAX_PATTERNS: usize = 100;
 const TIMEOUT_MS: std::ops::RangeInclusive<u64> = 100..=60_000;
 const MAX_IN_FLIGHT: u64 = 1_000;
 /// Shown by our answers, set by nobody.
-const READ_ONLY: [&str; 8] = [
+const READ_ONLY: [&str; 11] = [
     "breakerState",
+    "hold",
     "id",
     "state",
     "stateReason",
     "stateChangedAt",
+    "stateChangedBy",
+    "stateEvidence",
     "createdAt",
     "updatedAt",
     "effective",
@@ -50,8 +56,12 @@ pub struct Rules<'a> {
     pub retry: &'a RetryPolicy,
     /// The default breaker, which fills what an own one leaves open.
     pub breaker: &'a BreakerPolicy,
+    /// The default rules of deactivation, which fill what own ones leave open.
+    pub deactivation: &'a DeactivationPolicy,
     /// Attempts that one subscription can have in flight: what flies is part of its window.
     pub max_in_flight: usize,
+    /// How long events are kept: no delivery may be tried for longer.
+    pub retention: Retention,
     /// Whether `http://` receivers are allowed.
     pub allow_http: bool,
     /// Which receivers are allowed.
@@ -131,11 +141,14 @@ pub fn parse_new(body: &[u8], rules: Rules<'_>, seed: Seed) -> Result<Subscripti
                 max_in_flight: None,
                 rate_limit: None,
                 breaker: None,
+                deactivation: None,
                 state: SubscriptionState::Active,
                 state_change: StateChange {
                     at: seed.now,
-                    reason: None,
+                    ..StateChange::default()
                 },
+                counted_from: seed.now,
+                hold: Hold::default(),
                 secret: seed.secret,
                 created_at: seed.now,
                 updated_at: seed.now,
@@ -201,6 +214,9 @@ impl SubscriptionInput {
             }),
             rate_limit: fields.nullable("rateLimit", read_rate_limit),
             breaker: fields.nullable("breaker", |fields, name| breaker::read(fields, name, rules)),
+            deactivation: fields.nullable("deactivation", |fields, name| {
+                deactivation::read(fields, name, rules)
+            }),
             active: fields.flag("isActive"),
             tenant: read_tenant(fields),
         };
@@ -327,6 +343,16 @@ fn read_retry_policy(
     };
     if let Err(problem) = spec.validate(rules.retry) {
         policy.fault(problem.field, problem.problem);
+    }
+    let age = spec.max_age_ms.map(Duration::from_millis);
+    if let (Some(age), Some(kept)) = (age, rules.retention.events)
+        && !rules.retention.allows_age(age)
+    {
+        let kept = kept.as_millis();
+        policy.fault(
+            "maxAgeMs",
+            format!("must be at most {kept}: events are not kept for longer (retention.days)"),
+        );
     }
     fields.adopt(policy).then_some(spec)
 }

@@ -8,10 +8,11 @@ use serde::Serialize;
 use super::own_headers::masked;
 use crate::domain::Timestamp;
 use crate::domain::breaker::{BreakerPolicy, BreakerSpec, BreakerState, StoredBreaker};
-use crate::domain::id::SubscriptionId;
+use crate::domain::deactivation::{DeactivationPolicy, DeactivationSpec};
+use crate::domain::id::{AttemptId, SubscriptionId};
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::retry::{RetryPolicy, RetryPolicySpec};
-use crate::domain::subscription::Subscription;
+use crate::domain::subscription::{REASON_BACKLOG_FULL, Subscription};
 
 /// A subscription; its secret only where it was asked for, its headers' values never. A
 /// setting that is null follows the default; `effective` says what is in force.
@@ -28,11 +29,16 @@ pub struct SubscriptionView<'a> {
     max_in_flight: Option<u32>,
     rate_limit: Option<RateLimit>,
     breaker: Option<BreakerSpec>,
+    deactivation: Option<DeactivationSpec>,
     effective: EffectiveView,
     is_active: bool,
     state: &'static str,
     state_reason: Option<&'a str>,
     state_changed_at: Timestamp,
+    state_changed_by: &'static str,
+    state_evidence: &'a [AttemptId],
+    /// Null where no rule holds it.
+    hold: Option<HoldView>,
     client_id: Option<&'a str>,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -40,6 +46,19 @@ pub struct SubscriptionView<'a> {
     breaker_state: Option<BreakerStateView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
+}
+
+/// What is held while a rule holds a subscription.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HoldView {
+    /// As much is held as may be: what comes in now is skipped.
+    full: bool,
+    full_since: Option<Timestamp>,
+    /// Why nothing more is held.
+    reason: Option<&'static str>,
+    /// It is being reactivated, and what was held is being skipped before.
+    skipping: bool,
 }
 
 /// Where a breaker is.
@@ -60,6 +79,8 @@ pub struct Defaults<'a> {
     pub retry: &'a RetryPolicy,
     /// The breaker's rules.
     pub breaker: &'a BreakerPolicy,
+    /// The rules of deactivation.
+    pub deactivation: &'a DeactivationPolicy,
     /// The total deadline of an attempt.
     pub timeout: Duration,
     /// Attempts in flight.
@@ -74,6 +95,20 @@ struct EffectiveView {
     timeout_ms: u64,
     max_in_flight: u32,
     breaker: BreakerSpec,
+    deactivation: DeactivationSpec,
+}
+
+impl HoldView {
+    fn of(subscription: &Subscription) -> Option<Self> {
+        let hold = subscription.hold;
+        let view = Self {
+            full: hold.full_since.is_some(),
+            full_since: hold.full_since,
+            reason: hold.full_since.map(|_| REASON_BACKLOG_FULL),
+            skipping: hold.skip_through.is_some(),
+        };
+        subscription.is_held_by_rule().then_some(view)
+    }
 }
 
 impl<'a> SubscriptionView<'a> {
@@ -97,16 +132,23 @@ impl<'a> SubscriptionView<'a> {
             max_in_flight: subscription.max_in_flight,
             rate_limit: subscription.rate_limit,
             breaker: subscription.breaker,
+            deactivation: subscription.deactivation,
             effective: EffectiveView {
                 retry_policy: subscription.policy(defaults.retry).to_spec(),
                 timeout_ms: millis(timeout),
                 max_in_flight: in_flight,
                 breaker: subscription.breaker_policy(defaults.breaker).to_spec(),
+                deactivation: subscription
+                    .deactivation_policy(defaults.deactivation)
+                    .to_spec(),
             },
             is_active: subscription.state.delivers(),
             state: subscription.state.as_str(),
             state_reason: subscription.state_change.reason.as_deref(),
             state_changed_at: subscription.state_change.at,
+            state_changed_by: subscription.state_change.by.as_str(),
+            state_evidence: &subscription.state_change.evidence,
+            hold: HoldView::of(subscription),
             client_id: subscription.tenant.as_deref(),
             created_at: subscription.created_at,
             updated_at: subscription.updated_at,

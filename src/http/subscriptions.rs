@@ -14,7 +14,8 @@ use serde::Serialize;
 
 use super::HttpState;
 use super::body;
-use super::error::{ApiError, Result};
+use super::error::{ApiError, Fault, Result};
+use super::json_fields::Fields;
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use super::subscription_input::{Rules, Seed, parse_change, parse_new};
@@ -39,7 +40,9 @@ impl HttpState {
         Rules {
             retry: &self.settings.retry,
             breaker: &self.settings.breaker,
+            deactivation: &self.settings.deactivation,
             max_in_flight: delivery.max_in_flight_total.min(delivery.window),
+            retention: self.settings.retention,
             allow_http: self.settings.address_guard.allow_http,
             guard: self.guard.as_ref(),
         }
@@ -49,6 +52,7 @@ impl HttpState {
         let defaults = Defaults {
             retry: &self.settings.retry,
             breaker: &self.settings.breaker,
+            deactivation: &self.settings.deactivation,
             timeout: self.settings.delivery.timeout,
             max_in_flight: self.settings.delivery.max_in_flight,
         };
@@ -158,21 +162,96 @@ pub async fn resume(State(app): State<HttpState>, PathId(id): PathId) -> Result<
     answer_update(app, id, |stored| moved(stored, SubscriptionState::Active)).await
 }
 
+/// What becomes of what was held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    Send,
+    Skip,
+}
+
+/// Reads the body of a reactivation, which may be absent.
+fn parse_held(body: &[u8]) -> std::result::Result<Held, Vec<Fault>> {
+    if body.is_empty() {
+        return Ok(Held::Send);
+    }
+    let mut fields = Fields::of_body(body).map_err(|fault| vec![fault])?;
+    let held = match fields.any_text("held").as_deref() {
+        None | Some("send") => Held::Send,
+        Some("skip") => Held::Skip,
+        Some(_) => {
+            fields.fault("held", "must be send or skip");
+            Held::Send
+        }
+    };
+    match fields.finish() {
+        faults if faults.is_empty() => Ok(held),
+        faults => Err(faults),
+    }
+}
+
+/// What became of what was held.
+#[derive(Serialize)]
+struct SkippedView {
+    /// Deliveries skipped so far.
+    skipped: u64,
+    /// False while the rest goes on being skipped; the subscription becomes active then.
+    complete: bool,
+}
+
+/// A subscription that was reactivated without what was held.
+#[derive(Serialize)]
+struct ReactivatedView<'a> {
+    #[serde(flatten)]
+    subscription: SubscriptionView<'a>,
+    held: SkippedView,
+}
+
 /// `POST /subscriptions/{id}/reactivate`: takes back a deactivation or suspension, and nothing
-/// else.
-pub async fn reactivate(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
-    answer_update(app, id, |stored| {
-        let problem = match stored.state {
-            SubscriptionState::Deactivated | SubscriptionState::Suspended => {
-                return moved(stored, SubscriptionState::Active);
-            }
-            SubscriptionState::Active => "is active: there is nothing to take back",
-            SubscriptionState::Paused => "is paused: resume it instead",
-            SubscriptionState::Deleted => "is deleted",
-        };
-        Err(ApiError::conflict(format!("This subscription {problem}")))
-    })
-    .await
+/// else. What was held is sent, or skipped: 202 where that takes longer than a caller should
+/// wait.
+pub async fn reactivate(
+    State(app): State<HttpState>,
+    PathId(id): PathId,
+    request: Request,
+) -> Result<Response> {
+    let body = body::read(request, MAX_BODY_BYTES).await?;
+    match parse_held(&body).map_err(ApiError::invalid_body)? {
+        Held::Send => answer_update(app, id, reactivated).await,
+        Held::Skip => {
+            to_the_end(async move { reactivate_without_held(&app, SubscriptionId(id)).await }).await
+        }
+    }
+}
+
+fn reactivated(stored: &Subscription) -> Result<Subscription> {
+    let problem = match stored.state {
+        SubscriptionState::Deactivated | SubscriptionState::Suspended => {
+            return moved(stored, SubscriptionState::Active);
+        }
+        SubscriptionState::Active => "is active: there is nothing to take back",
+        SubscriptionState::Paused => "is paused: resume it instead",
+        SubscriptionState::Deleted => "is deleted",
+    };
+    Err(ApiError::conflict(format!("This subscription {problem}")))
+}
+
+async fn reactivate_without_held(app: &HttpState, id: SubscriptionId) -> Result<Response> {
+    reactivated(&find(app, id).await?)?;
+    let patience = CANCEL_PATIENCE.min(app.settings.server.request_timeout / 2);
+    let answer = app.relay.reactivate_without_held(id, patience).await?;
+    let code = match answer.complete {
+        true => StatusCode::OK,
+        false => StatusCode::ACCEPTED,
+    };
+    let stored = find(app, id).await?;
+    let view = ReactivatedView {
+        subscription: app.view(&stored),
+        held: SkippedView {
+            skipped: answer.skipped,
+            complete: answer.complete,
+        },
+    };
+    Ok((code, Json(view)).into_response())
 }
 
 /// What became of the pending deliveries of a subscription.

@@ -13,9 +13,11 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
         events,
         delivery,
         engine,
+        retention,
+        retry,
         ..
     } = settings;
-    let rules: [(bool, &[&'static str], &str, &str); 14] = [
+    let rules: [(bool, &[&'static str], &str, &str); _] = [
         (
             events.accept_timeout >= server.request_timeout,
             &["events.accept_timeout_ms", "server.request_timeout_ms"],
@@ -99,6 +101,28 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
             &["engine.role", "store.database_url"],
             "a SQLite store has one process only, which has to do both: accept and deliver",
             "set store.database_url (DATABASE_URL), or engine.role to all",
+        ),
+        (
+            retry
+                .max_age()
+                .is_some_and(|age| !retention.allows_age(age)),
+            &["retry.max_age_ms", "retention.days"],
+            "a delivery may not be tried for longer than its event is kept",
+            "lower retry.max_age_ms or raise retention.days",
+        ),
+        (
+            !retention.allows_age(events.idempotency_retention),
+            &["events.idempotency_retention_hours", "retention.days"],
+            "a key would be answered with an event that is not kept any more",
+            "lower events.idempotency_retention_hours or raise retention.days",
+        ),
+        (
+            retention
+                .answers
+                .is_some_and(|kept| !retention.allows_age(kept)),
+            &["retention.answer_days", "retention.days"],
+            "answers go with their events at the latest",
+            "lower retention.answer_days, to 0 for as long as the rest, or raise retention.days",
         ),
     ];
     for (broken, keys, problem, fix) in rules {

@@ -62,6 +62,14 @@ pub struct Settings {
     pub retry: crate::domain::retry::RetryPolicy,
     /// `[breaker]`: the default rules of a breaker.
     pub breaker: crate::domain::breaker::BreakerPolicy,
+    /// `[retention]`: what is kept how long.
+    pub retention: crate::domain::retention::Retention,
+    /// `[health]`
+    pub health: HealthSettings,
+    /// `[deactivation]`: the default rules of deactivation.
+    pub deactivation: crate::domain::deactivation::DeactivationPolicy,
+    /// `[hold]`
+    pub hold: HoldSettings,
     /// `[address_guard]`
     pub address_guard: AddressGuardSettings,
     /// `[engine]`
@@ -208,6 +216,24 @@ pub struct DeliverySettings {
     pub dns_cache: Duration,
     /// Name servers to ask; none: those of the system.
     pub dns_servers: Vec<SocketAddr>,
+}
+
+/// From when on the node says that it is not well.
+#[derive(Clone, Copy, Debug)]
+pub struct HealthSettings {
+    /// A delivery that nothing holds back is overdue for longer.
+    pub max_overdue: Duration,
+    /// An outcome waits for its record for longer.
+    pub max_record_lag: Duration,
+}
+
+/// What is held for subscriptions that a rule holds.
+#[derive(Clone, Debug)]
+pub struct HoldSettings {
+    /// What is held for longer expires.
+    pub max_age: Duration,
+    /// Deliveries of one subscription at most, what comes in then is skipped; 0 for any number.
+    pub max_backlog: u64,
 }
 
 /// Which receivers may be called.

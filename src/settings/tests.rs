@@ -8,6 +8,7 @@ use super::layers::DEFAULTS;
 use super::print::key_of;
 use super::reader::Reader;
 use super::*;
+use crate::domain::retention::Retention;
 
 type Environment<'a> = &'a [(&'a str, &'a str)];
 
@@ -379,6 +380,15 @@ fn settings_that_contradict_each_other_are_refused() {
             "breaker.cool_down_ms",
         ),
         (
+            "[retention]\ndays = 2\n[retry]\nmax_age_ms = 172800001",
+            "retention.days",
+        ),
+        (
+            "[retention]\ndays = 2\n[events]\nidempotency_retention_hours = 49",
+            "retention.days",
+        ),
+        ("[retention]\nanswer_days = 31", "retention.days"),
+        (
             "[retry]\nattempts = 9\ndelays_ms = [5]\nfactor = 2.0",
             "retry.factor",
         ),
@@ -391,6 +401,15 @@ fn settings_that_contradict_each_other_are_refused() {
             "{file}: {faults}"
         );
     }
+}
+
+#[test]
+fn what_is_kept_for_ever_contradicts_nothing() {
+    let file = "[retention]\ndays = 0\nanswer_days = 3650\n[retry]\nmax_age_ms = 2592000000";
+    let settings = load(file, &[]).unwrap();
+    assert_eq!(settings.retention.events, None);
+    let default = load("", &[]).unwrap().retention;
+    assert_eq!(default, Retention::of_days(30, 0));
 }
 
 #[test]

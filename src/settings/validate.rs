@@ -10,10 +10,12 @@ use tracing_subscriber::EnvFilter;
 use super::reader::Reader;
 use super::{
     AddressGuardSettings, AuthSettings, DeliverySettings, EngineSettings, EventSettings, Fault,
-    Faults, FeedSettings, Layers, LogSettings, Role, Secret, ServerSettings, Settings,
-    StoreSettings, contradictions,
+    Faults, FeedSettings, HealthSettings, HoldSettings, Layers, LogSettings, Role, Secret,
+    ServerSettings, Settings, StoreSettings, contradictions,
 };
 use crate::domain::breaker::{BreakerPolicy, BreakerSpec};
+use crate::domain::deactivation::{DeactivationPolicy, DeactivationSpec, policy};
+use crate::domain::retention::Retention;
 use crate::domain::retry::{RetryPolicy, Schedule};
 
 const KIB: u64 = 1024;
@@ -55,6 +57,19 @@ pub(super) fn read_all(reader: &mut Reader<'_>) -> Settings {
         delivery: delivery(reader),
         retry: retry(reader),
         breaker: breaker(reader),
+        retention: Retention::of_days(
+            reader.count("retention.days", 0, 3_650),
+            reader.count("retention.answer_days", 0, 3_650),
+        ),
+        health: HealthSettings {
+            max_overdue: reader.millis("health.max_overdue_ms", 1_000, HOUR_MS),
+            max_record_lag: reader.millis("health.max_record_lag_ms", 100, HOUR_MS),
+        },
+        deactivation: deactivation(reader),
+        hold: HoldSettings {
+            max_age: reader.millis("hold.max_age_ms", 1_000, 365 * DAY_MS),
+            max_backlog: reader.number("hold.max_backlog", 0, 1_000_000_000),
+        },
         address_guard: AddressGuardSettings {
             allow_networks: networks(reader),
             allow_http: reader.flag("address_guard.allow_http"),
@@ -275,6 +290,37 @@ fn breaker(reader: &mut Reader<'_>) -> BreakerPolicy {
             "the longest cool-down is below the first one",
             "raise breaker.cool_down_max_ms or lower breaker.cool_down_ms",
         );
+        standard
+    })
+}
+
+fn deactivation(reader: &mut Reader<'_>) -> DeactivationPolicy {
+    let (failing_for, trial_interval) = (policy::FAILING_FOR_MS, policy::TRIAL_INTERVAL_MS);
+    let most = policy::MOST_EXHAUSTED;
+    let spec = DeactivationSpec {
+        exhausted_deliveries: Some(reader.count("deactivation.exhausted_deliveries", 0, most)),
+        failing_for_ms: Some(reader.number("deactivation.failing_for_ms", 0, failing_for.1)),
+        trial_interval_ms: Some(reader.number(
+            "deactivation.trial_interval_ms",
+            0,
+            trial_interval.1,
+        )),
+    };
+    let standard = DeactivationPolicy::STANDARD;
+    spec.validate(&standard).unwrap_or_else(|invalid| {
+        match invalid.field {
+            "failingForMs" => reader.refuse(
+                "deactivation.failing_for_ms",
+                invalid.problem,
+                "or 0 for no rule",
+            ),
+            "trialIntervalMs" => {
+                let key = "deactivation.trial_interval_ms";
+                reader.refuse(key, invalid.problem, "or 0 for no trials");
+            }
+            // Bounds of single values, which were refused above.
+            _ => {}
+        }
         standard
     })
 }

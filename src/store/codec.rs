@@ -3,22 +3,24 @@
 //! Header values are bytes, so a list of headers is one block of bytes, `name: value\r\n` each.
 //! Durations are whole microseconds. A subscription's lists and policies are JSON text.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::{Result, StoreError};
+use super::{RecordGroup, Result, StoreError};
 use crate::domain::Timestamp;
 use crate::domain::breaker::BreakerState;
-use crate::domain::delivery::{AttemptRecord, DeliveryState};
+use crate::domain::deactivation::Streak;
+use crate::domain::delivery::{AttemptRecord, DeliveryState, Trigger};
 use crate::domain::event_type::EventPattern;
-use crate::domain::id::SubscriptionId;
+use crate::domain::id::{AttemptId, SubscriptionId};
 use crate::domain::idempotency::ContentHash;
 use crate::domain::outcome::{CallResult, Header};
 use crate::domain::signature::SigningSecret;
-use crate::domain::subscription::{StateChange, Subscription, SubscriptionState};
+use crate::domain::subscription::{ChangedBy, Hold, StateChange, Subscription, SubscriptionState};
 
 /// A stored value that cannot be read: a bug, or a damaged database.
 pub(super) fn damaged(what: impl std::fmt::Display) -> StoreError {
@@ -75,6 +77,27 @@ pub(super) fn delivery_state(word: &str) -> Result<DeliveryState> {
 /// Where a breaker is, as stored.
 pub(super) fn breaker_state(word: &str) -> Result<BreakerState> {
     BreakerState::parse(word).ok_or_else(|| damaged(format_args!("breaker state {word:?}")))
+}
+
+/// A subscription's state, as stored.
+pub(super) fn subscription_state(word: &str) -> Result<SubscriptionState> {
+    SubscriptionState::parse(word)
+        .ok_or_else(|| damaged(format_args!("subscription state {word:?}")))
+}
+
+/// Who changed it, as stored.
+pub(super) fn changed_by(word: &str) -> Result<ChangedBy> {
+    ChangedBy::parse(word).ok_or_else(|| damaged(format_args!("author of a change {word:?}")))
+}
+
+/// Ids of attempts as the stores keep them.
+pub(super) fn evidence(attempts: &[AttemptId]) -> Result<String> {
+    json(attempts)
+}
+
+/// The ids behind [`evidence`].
+pub(super) fn attempts(text: &str) -> Result<Vec<AttemptId>> {
+    parsed(text)
 }
 
 /// Headers as one block. A line break inside a name or value would read back as a header that
@@ -156,6 +179,51 @@ impl<'a> OutcomeColumns<'a> {
     }
 }
 
+/// What a group of attempts tells about one subscription.
+pub(super) struct Learnt<'a> {
+    pub(super) subscription: SubscriptionId,
+    /// The receiver asked to be left alone until then.
+    pub(super) hold_until: Option<Timestamp>,
+    /// It was tried while deactivated.
+    pub(super) tried_at: Option<Timestamp>,
+    /// What failed since the last success, where that changes.
+    pub(super) streak: Option<&'a Streak>,
+    /// That streak's evidence.
+    pub(super) evidence: Option<String>,
+}
+
+impl<'a> Learnt<'a> {
+    /// One for each subscription that anything was learnt of, in the order of their ids.
+    pub(super) fn of(group: &'a RecordGroup) -> Result<Vec<Self>> {
+        let mut all = BTreeMap::new();
+        for record in &group.records {
+            let tried_at = (record.trigger == Trigger::Trial).then_some(record.outcome.started_at);
+            let hold_until = record.verdict.hold_until;
+            if tried_at.is_some() || hold_until.is_some() {
+                let one = Self::entry(&mut all, record.delivery.subscription_id);
+                one.hold_until = one.hold_until.max(hold_until);
+                one.tried_at = one.tried_at.max(tried_at);
+            }
+        }
+        for (subscription, streak) in &group.streaks {
+            let one = Self::entry(&mut all, *subscription);
+            one.streak = Some(streak);
+            one.evidence = Some(evidence(&streak.evidence)?);
+        }
+        Ok(all.into_values().collect())
+    }
+
+    fn entry(all: &mut BTreeMap<SubscriptionId, Self>, subscription: SubscriptionId) -> &mut Self {
+        all.entry(subscription).or_insert(Self {
+            subscription,
+            hold_until: None,
+            tried_at: None,
+            streak: None,
+            evidence: None,
+        })
+    }
+}
+
 /// A subscription as it lies in its row; `version` is drawn by the store.
 pub(super) struct SubscriptionColumns {
     pub(super) id: SubscriptionId,
@@ -169,9 +237,15 @@ pub(super) struct SubscriptionColumns {
     pub(super) max_in_flight: Option<i32>,
     pub(super) rate_limit: Option<String>,
     pub(super) breaker: Option<String>,
+    pub(super) deactivation: Option<String>,
     pub(super) state: String,
     pub(super) state_at: Timestamp,
     pub(super) state_reason: Option<String>,
+    pub(super) state_by: String,
+    pub(super) state_evidence: String,
+    pub(super) counted_from: Timestamp,
+    pub(super) hold_full_since: Option<Timestamp>,
+    pub(super) skip_through: Option<i64>,
     pub(super) secret: String,
     pub(super) created_at: Timestamp,
     pub(super) updated_at: Timestamp,
@@ -198,9 +272,15 @@ impl SubscriptionColumns {
             max_in_flight: subscription.max_in_flight.map(count),
             rate_limit: subscription.rate_limit.as_ref().map(json).transpose()?,
             breaker: subscription.breaker.as_ref().map(json).transpose()?,
+            deactivation: subscription.deactivation.as_ref().map(json).transpose()?,
             state: subscription.state.as_str().to_owned(),
             state_at: subscription.state_change.at,
             state_reason: subscription.state_change.reason.clone(),
+            state_by: subscription.state_change.by.as_str().to_owned(),
+            state_evidence: evidence(&subscription.state_change.evidence)?,
+            counted_from: subscription.counted_from,
+            hold_full_since: subscription.hold.full_since,
+            skip_through: subscription.hold.skip_through,
             secret: subscription.secret.expose().to_owned(),
             created_at: subscription.created_at,
             updated_at: subscription.updated_at,
@@ -226,11 +306,18 @@ impl SubscriptionColumns {
             max_in_flight: self.max_in_flight.map(uncount),
             rate_limit: self.rate_limit.as_deref().map(parsed).transpose()?,
             breaker: self.breaker.as_deref().map(parsed).transpose()?,
-            state: SubscriptionState::parse(&self.state)
-                .ok_or_else(|| damaged(format_args!("subscription state {:?}", self.state)))?,
+            deactivation: self.deactivation.as_deref().map(parsed).transpose()?,
+            state: subscription_state(&self.state)?,
             state_change: StateChange {
                 at: self.state_at,
                 reason: self.state_reason,
+                by: changed_by(&self.state_by)?,
+                evidence: attempts(&self.state_evidence)?,
+            },
+            counted_from: self.counted_from,
+            hold: Hold {
+                full_since: self.hold_full_since,
+                skip_through: self.skip_through,
             },
             secret: SigningSecret::parse(&self.secret).map_err(damaged)?,
             created_at: self.created_at,

@@ -13,11 +13,12 @@ use sqlx::migrate::{AppliedMigration, Migrator};
 
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
+use crate::domain::deactivation::Streak;
 use crate::domain::delivery::{AttemptRecord, PendingDelivery};
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
-use crate::domain::subscription::Subscription;
+use crate::domain::subscription::{HistoryEntry, Subscription};
 
 mod codec;
 mod failure;
@@ -77,6 +78,8 @@ pub struct AcceptGroup {
     pub keys: Vec<KnownKey>,
     /// One row for each match, in the events' order.
     pub deliveries: Vec<PendingDelivery>,
+    /// One row for each match that nothing more is held for: stored final, as `skipped`.
+    pub skipped: Vec<PendingDelivery>,
     /// When the group was formed.
     pub now: Timestamp,
     /// Keys taken before this moment are free again.
@@ -114,12 +117,27 @@ pub struct DueRow {
 }
 
 /// What the relay has learnt about a subscription's receiver.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Runtime {
     /// Until when it asked to be left alone, the latest of all times it said; may have passed.
     pub hold_until: Option<Timestamp>,
     /// Its breaker, where that ever opened.
     pub breaker: Option<StoredBreaker>,
+    /// What failed since its last success; may belong to what is counted no more.
+    pub streak: Streak,
+    /// When it was last tried while deactivated.
+    pub tried_at: Option<Timestamp>,
+}
+
+/// How what is held comes to its end without being sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It was made before that moment, and held since: it has expired. Only while a rule has been
+    /// holding the subscription since before that moment.
+    Expired(Timestamp),
+    /// It stands up to this place in the order of acceptance: it is skipped. Only while the
+    /// subscription is being reactivated without it.
+    Skipped(i64),
 }
 
 /// Attempts to be recorded as one.
@@ -129,6 +147,9 @@ pub struct RecordGroup {
     pub epoch: i64,
     /// At most one row per delivery.
     pub records: Vec<Arc<AttemptRecord>>,
+    /// What failed since the last success, of each subscription where that changes with these
+    /// records.
+    pub streaks: Vec<(SubscriptionId, Streak)>,
     /// Whether an earlier run of this group ended in an unknown fate: what it recorded then
     /// counts as recorded now.
     pub rerun: bool,
@@ -143,6 +164,31 @@ pub enum Recorded {
     Moved,
     /// The delivery had moved on; the attempt stands in the log, marked stale.
     Stale,
+}
+
+/// What was removed for its age.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Events. Where whole partitions went, as many as the server's statistics know of; the same
+    /// holds for deliveries and attempts.
+    pub events: u64,
+    /// Their deliveries.
+    pub deliveries: u64,
+    /// The attempts of these.
+    pub attempts: u64,
+    /// Partitions of time that went whole.
+    pub partitions: u64,
+    /// Where to go on: there may be more behind this event.
+    pub next: Option<EventId>,
+}
+
+/// What was removed of answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ForgottenAnswers {
+    /// Attempts whose answer's body and headers went.
+    pub attempts: u64,
+    /// Where to go on: there may be more behind this delivery.
+    pub next: Option<DeliveryId>,
 }
 
 /// The directory's changes after some version.
@@ -215,11 +261,13 @@ pub trait Store: Send + Sync + 'static {
     /// The directory's version: one cheap read.
     async fn directory_version(&self) -> Result<i64>;
 
-    /// Stores a new subscription; its `version` is drawn here.
+    /// Stores a new subscription, and the first entry of its history; its `version` is drawn here.
     async fn create_subscription(&self, subscription: &Subscription) -> Result<i64>;
 
     /// Replaces a subscription where its stored version still is `subscription.version`, and
-    /// draws it a new one. `Overtaken` also where there is no such subscription.
+    /// draws it a new one. `Overtaken` also where there is no such subscription. In the same
+    /// transaction a change of its state, or that its hold is full, goes into its history, and a
+    /// breaker that is open is let probe at once where a rule held it and does so no more.
     async fn update_subscription(&self, subscription: &Subscription) -> Result<Changed>;
 
     /// One subscription as it stands, deleted ones included.
@@ -256,7 +304,8 @@ pub trait Store: Send + Sync + 'static {
     // --- Record ---
 
     /// Inserts the attempts and moves the deliveries in one commit, and notes the holds that
-    /// the receivers asked for. Answers for each record, in order. `Fenced` where the epoch is
+    /// the receivers asked for, what failed since the last success and when a deactivated one was
+    /// tried. Answers for each record, in order. `Fenced` where the epoch is
     /// not the lease's any more: then the attempts are stored as stale and nothing moved. A
     /// takeover of the lease waits for groups that are being recorded.
     async fn record(&self, group: &RecordGroup) -> Result<Vec<Recorded>>;
@@ -281,8 +330,57 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<(SubscriptionId, Timestamp)>>;
 
+    /// Those of these deactivated subscriptions that were not tried since the moment given with
+    /// each, were not asked at `now` to be left alone, and have something pending. One look at
+    /// what was learnt of each, and an index probe where that allows a trial.
+    async fn trials(
+        &self,
+        candidates: &[(SubscriptionId, Timestamp)],
+        now: Timestamp,
+    ) -> Result<Vec<SubscriptionId>>;
+
+    /// Pending deliveries of a subscription, counted up to `most`: an index range of that length.
+    async fn backlog(&self, id: SubscriptionId, most: u64) -> Result<u64>;
+
+    /// The place in the order of acceptance of the newest pending delivery.
+    async fn newest_pending(&self, id: SubscriptionId) -> Result<Option<i64>>;
+
+    /// Ends up to `limit` held deliveries of a subscription but those `spared`, and says how many.
+    async fn end_held(
+        &self,
+        id: SubscriptionId,
+        ending: Ending,
+        spared: &[DeliveryId],
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u64>;
+
     /// Forgets up to `limit` idempotency keys taken before `before` and says how many.
     async fn forget_keys(&self, before: Timestamp, limit: u32) -> Result<u64>;
+
+    /// Makes room for what comes: partitions of time, `span` long where they are new, that cover
+    /// `now` and what follows. Says how many it made. Safe to call at any time, by any process;
+    /// whatever comes without a partition is kept all the same.
+    async fn make_room(&self, now: Timestamp, span: Duration) -> Result<u32>;
+
+    /// Removes events that came before `before`, with their deliveries and attempts, but none
+    /// that has a pending delivery. What lies in partitions of time goes by whole partitions. The
+    /// rest goes in batches: this one looks at up to `limit` rows behind `after`.
+    async fn forget_events(
+        &self,
+        before: Timestamp,
+        after: Option<EventId>,
+        limit: u32,
+    ) -> Result<Forgotten>;
+
+    /// Empties the answers of attempts made before `before`: of up to `limit` deliveries behind
+    /// `after`, in the order of their ids.
+    async fn forget_answers(
+        &self,
+        before: Timestamp,
+        after: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<ForgottenAnswers>;
 
     /// Takes or renews the lease on the deliveries for `holder`, for `ttl` from now by the
     /// store's clock. The epoch rises when the holder changes, and when one takes the lease that
@@ -310,6 +408,9 @@ pub trait Store: Send + Sync + 'static {
         tenant: Option<&str>,
         page: &PageRequest,
     ) -> Result<Page<Subscription>>;
+
+    /// The changes of a subscription's state, newest first; of deleted ones too.
+    async fn history(&self, id: SubscriptionId, page: &PageRequest) -> Result<Page<HistoryEntry>>;
 
     /// One event with its payload.
     async fn event(&self, id: EventId) -> Result<Option<EventRow>>;

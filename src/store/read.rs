@@ -32,10 +32,29 @@ pub struct PageRequest {
     pub offset: u32,
 }
 
+impl PageRequest {
+    /// Limit and offset within their bounds.
+    pub(super) fn bounded(&self) -> (u32, u32) {
+        (self.limit.clamp(1, MAX_PAGE), self.offset.min(MAX_OFFSET))
+    }
+}
+
 /// Where a page ended: the id of the last row looked at. All lists are ordered by id, newest
 /// first; ids begin with the time they were made, a delivery's with its event's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position(pub Uuid);
+
+impl Position {
+    /// In a list that is ordered by versions.
+    pub(super) fn of_version(version: i64) -> Self {
+        Self(Uuid::from_u64_pair(0, version.unsigned_abs()))
+    }
+
+    /// The version behind [`Position::of_version`].
+    pub(super) fn version(self) -> i64 {
+        i64::try_from(self.0.as_u64_pair().1).unwrap_or(i64::MAX)
+    }
+}
 
 /// Rows, and how to go on.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +65,20 @@ pub struct Page<T> {
     pub next: Option<Position>,
     /// The walk ended at its bound before the page was full.
     pub partial: bool,
+}
+
+impl<T> Page<T> {
+    /// Of rows that were asked for with one more than the page holds.
+    pub(super) fn cut(mut rows: Vec<T>, limit: u32, position: impl Fn(&T) -> Position) -> Self {
+        let limit = limit as usize;
+        let next = (rows.len() > limit).then(|| position(&rows[limit - 1]));
+        rows.truncate(limit);
+        Self {
+            rows,
+            next,
+            partial: false,
+        }
+    }
 }
 
 /// Which events. Fields that are set must all match.
@@ -119,7 +152,7 @@ pub struct AttemptRow {
     pub id: AttemptId,
     /// From 1, over all rounds.
     pub number: u32,
-    /// `schedule` or `manual`.
+    /// `schedule`, `manual`, `probe` or `trial`.
     pub trigger: String,
     /// The delivery had moved on when this was recorded.
     pub stale: bool,

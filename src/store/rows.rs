@@ -80,13 +80,14 @@ macro_rules! row_readers {
 
         use crate::domain::Timestamp;
         use crate::domain::breaker::StoredBreaker;
+        use crate::domain::deactivation::Streak;
         use crate::domain::delivery::{PendingDelivery, Progress};
         use crate::domain::event::Event;
         use crate::domain::event_type::EventType;
         use crate::domain::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
         use crate::domain::idempotency::{KeyName, KnownKey};
         use crate::domain::outcome::Timing;
-        use crate::domain::subscription::Subscription;
+        use crate::domain::subscription::{HistoryEntry, StateChange, Subscription};
         use crate::store::codec::{self, SubscriptionColumns};
         use crate::store::rows::At;
         use crate::store::{AttemptRow, DeliveryRow, DueRow, Result, Runtime};
@@ -157,6 +158,35 @@ macro_rules! row_readers {
             Ok(Runtime {
                 hold_until: at_or_none(row, "hold_until")?,
                 breaker,
+                streak: streak(row)?,
+                tried_at: at_or_none(row, "tried_at")?,
+            })
+        }
+
+        fn streak(row: &$row) -> Result<Streak> {
+            let evidence: Option<String> = row.try_get("evidence")?;
+            let exhausted: Option<i32> = row.try_get("exhausted")?;
+            Ok(Streak {
+                counted_from: at_or_none(row, "streak_from")?.unwrap_or_default(),
+                failing_since: at_or_none(row, "failing_since")?,
+                failed_at: at_or_none(row, "failed_at")?,
+                exhausted: codec::uncount(exhausted.unwrap_or_default()),
+                evidence: evidence.map_or(Ok(Vec::new()), |ids| codec::attempts(&ids))?,
+            })
+        }
+
+        pub(super) fn history(row: &$row) -> Result<HistoryEntry> {
+            let from: Option<String> = row.try_get("from_state")?;
+            Ok(HistoryEntry {
+                version: row.try_get("version")?,
+                from: from.as_deref().map(codec::subscription_state).transpose()?,
+                to: codec::subscription_state(row.try_get("to_state")?)?,
+                change: StateChange {
+                    at: at(row, "changed_at")?,
+                    reason: row.try_get("reason")?,
+                    by: codec::changed_by(row.try_get("changed_by")?)?,
+                    evidence: codec::attempts(row.try_get("evidence")?)?,
+                },
             })
         }
 
@@ -218,9 +248,15 @@ macro_rules! row_readers {
                 max_in_flight: row.try_get("max_in_flight")?,
                 rate_limit: row.try_get("rate_limit")?,
                 breaker: row.try_get("breaker")?,
+                deactivation: row.try_get("deactivation")?,
                 state: row.try_get("state")?,
                 state_at: at(row, "state_at")?,
                 state_reason: row.try_get("state_reason")?,
+                state_by: row.try_get("state_by")?,
+                state_evidence: row.try_get("state_evidence")?,
+                counted_from: at(row, "counted_from")?,
+                hold_full_since: at_or_none(row, "hold_full_since")?,
+                skip_through: row.try_get("skip_through")?,
                 secret: row.try_get("secret")?,
                 created_at: at(row, "created_at")?,
                 updated_at: at(row, "updated_at")?,

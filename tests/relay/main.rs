@@ -11,7 +11,9 @@ mod batches;
 mod breaker;
 mod cancelling;
 mod changing;
+mod deactivating;
 mod delivering;
+mod held_bounds;
 mod holding;
 mod hostile;
 mod idempotency;
@@ -33,3 +35,4 @@ mod stopping;
 mod store_away;
 #[cfg(feature = "faults")]
 mod suspending;
+mod trials;

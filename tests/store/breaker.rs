@@ -49,6 +49,7 @@ async fn where_a_breaker_is_is_kept_beside_the_hold(bed: Bed) {
     let expected = Runtime {
         hold_until: Some(at(92)),
         breaker: Some(open),
+        ..Runtime::default()
     };
     assert_eq!(store.runtime(to).await.unwrap(), expected);
     assert_eq!(store.runtime(other).await.unwrap(), Runtime::default());

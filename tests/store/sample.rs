@@ -13,7 +13,7 @@ use posthaste::domain::idempotency::{KeyName, KnownKey};
 use posthaste::domain::outcome::{Answer, CallResult, Outcome, Timing};
 use posthaste::domain::retry::{RetryPolicy, Schedule};
 use posthaste::domain::signature::SigningSecret;
-use posthaste::domain::subscription::{StateChange, Subscription, SubscriptionState};
+use posthaste::domain::subscription::{Hold, StateChange, Subscription, SubscriptionState};
 use posthaste::store::{AcceptGroup, Accepted, Changed, RecordGroup, Recorded, Store};
 
 /// The moment at which cases begin.
@@ -66,11 +66,14 @@ pub fn subscription(name: &str) -> Subscription {
         max_in_flight: None,
         rate_limit: None,
         breaker: None,
+        deactivation: None,
         state: SubscriptionState::Active,
         state_change: StateChange {
             at: at(0),
-            reason: None,
+            ..StateChange::default()
         },
+        counted_from: at(0),
+        hold: Hold::default(),
         secret: SigningSecret::from_random([7; 32]),
         created_at: at(0),
         updated_at: at(0),
@@ -118,6 +121,7 @@ pub async fn group(store: &dyn Store, events: Vec<Event>, to: &[SubscriptionId])
         events: events.into_iter().map(Arc::new).collect(),
         keys: Vec::new(),
         deliveries,
+        skipped: Vec::new(),
         now: at(0),
         keys_expired_before: at(-3600),
     }
@@ -191,6 +195,7 @@ pub fn record_group(epoch: i64, records: Vec<AttemptRecord>) -> RecordGroup {
     RecordGroup {
         epoch,
         records: records.into_iter().map(Arc::new).collect(),
+        streaks: Vec::new(),
         rerun: false,
         now: at(3),
     }

@@ -1,5 +1,6 @@
 //! Whom a group's events reach, and the hand-over of what was committed.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::queue::Group;
@@ -25,6 +26,8 @@ pub struct Matched {
     pub version: i64,
     /// In the order of the events.
     pub deliveries: Vec<MatchedDelivery>,
+    /// Those of subscriptions for which as much is held as may be.
+    pub skipped: Vec<PendingDelivery>,
     /// Deliveries of each event; of those behind the bound, nothing.
     counts: Vec<usize>,
 }
@@ -49,7 +52,7 @@ impl Matched {
         let events = fresh.iter().map(|new| new.event.as_ref());
         let (version, matches) = deps.directory.match_events(events, enough);
         let counts = matches.iter().map(Vec::len).collect();
-        let mut deliveries = Vec::new();
+        let (mut deliveries, mut skipped) = (Vec::new(), Vec::new());
         for (new, subscriptions) in fresh.iter().zip(matches) {
             for subscription in subscriptions {
                 let delivery = PendingDelivery {
@@ -59,6 +62,10 @@ impl Matched {
                     due_at: new.event.received_at,
                     progress: Progress::new(),
                 };
+                if subscription.skips() {
+                    skipped.push(delivery);
+                    continue;
+                }
                 let event = Arc::clone(&new.event);
                 deliveries.push(MatchedDelivery {
                     delivery,
@@ -71,6 +78,7 @@ impl Matched {
         Self {
             version,
             deliveries,
+            skipped,
             counts,
         }
     }
@@ -123,13 +131,17 @@ impl Matched {
     }
 
     /// Offers what is reserved, and wakes whoever has to page the rest.
-    pub fn hand_over(self, deps: &Deps) {
+    pub fn hand_over(self, deps: &Arc<Deps>) {
         let mut declined: Vec<SubscriptionId> = Vec::new();
+        let mut held: HashMap<SubscriptionId, (Arc<Subscription>, u64)> = HashMap::new();
         let mut loaded: Option<Arc<LoadedEvent>> = None;
         for one in self.deliveries {
             let Some(reservation) = one.reservation else {
                 if one.subscription.state.delivers() {
                     declined.push(one.subscription.id);
+                } else if one.subscription.is_held_by_rule() {
+                    let id = one.subscription.id;
+                    held.entry(id).or_insert((one.subscription, 0)).1 += 1;
                 }
                 continue;
             };
@@ -144,6 +156,9 @@ impl Matched {
                 delivery: one.delivery,
                 event: loaded.clone(),
             });
+        }
+        for (subscription, count) in held.into_values() {
+            deps.note_held(&subscription, count);
         }
         declined.sort_unstable();
         declined.dedup();

@@ -7,6 +7,7 @@ use super::Lane;
 use crate::domain::Timestamp;
 use crate::domain::breaker::{Change, Pass, Signal};
 use crate::domain::delivery::Verdict;
+use crate::domain::id::AttemptId;
 
 /// A call under way: counts against the subscription's bound until it is dropped.
 #[derive(Debug)]
@@ -17,18 +18,18 @@ pub struct Call {
 }
 
 impl Call {
-    /// Counts one more call.
-    pub fn start(lane: &Arc<Lane>, pass: Pass) -> Self {
+    /// Counts one more call; one without a pass tells the breaker nothing.
+    pub fn start(lane: &Arc<Lane>, pass: Option<Pass>) -> Self {
         lane.calls.fetch_add(1, Ordering::AcqRel);
         Self {
             lane: Arc::clone(lane),
-            pass: Some(pass),
+            pass,
         }
     }
 
     /// See [`Lane::hear`].
-    pub fn hear(&self, verdict: &Verdict) {
-        self.lane.hear(verdict);
+    pub fn hear(&self, attempt: AttemptId, verdict: &Verdict) {
+        self.lane.hear(attempt, verdict);
     }
 
     /// Tells the breaker what the call says about the receiver.

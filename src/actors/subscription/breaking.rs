@@ -20,10 +20,10 @@ impl State {
     /// The subscription changed, or this actor is new: its rules are these.
     pub(super) fn configure_breaker(&self, subscription: &Subscription) {
         let policy = subscription.breaker_policy(&self.deps.settings.breaker);
-        let moved = self
-            .ready
-            .as_ref()
-            .is_some_and(|(known, _)| known.url != subscription.url);
+        let moved = self.ready.as_ref().is_some_and(|(known, _)| {
+            let reactivated = known.is_held_by_rule() && subscription.state.delivers();
+            reactivated || known.url != subscription.url
+        });
         let change = {
             let mut breaker = self.lane.breaker();
             breaker.configure(policy, self.bound(subscription));

@@ -9,6 +9,7 @@ use tracing::warn;
 use super::{State, SubscriptionMessage};
 use crate::actors::lane::WaitingDelivery;
 use crate::actors::page::{self, PageAnswer};
+use crate::actors::streaks;
 use crate::clock;
 
 /// After a page that failed, the next is asked for after this long, doubled each time.
@@ -44,6 +45,10 @@ impl State {
                 if let Some(runtime) = page.runtime {
                     self.runtime_known = true;
                     self.lane.restore_breaker(runtime.breaker);
+                    if let Some(epoch) = page.epoch {
+                        streaks::judge(&self.deps, &self.lane, &runtime.streak);
+                        self.lane.know_streak(epoch, runtime.streak);
+                    }
                     if let Some(until) = runtime.hold_until {
                         self.hold(until);
                     }

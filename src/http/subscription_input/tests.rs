@@ -26,8 +26,10 @@ fn retry() -> RetryPolicy {
 fn with_rules<T>(run: impl FnOnce(Rules<'_>) -> T) -> T {
     run(Rules {
         breaker: &BreakerPolicy::STANDARD,
+        deactivation: &DeactivationPolicy::STANDARD,
         retry: &retry(),
         max_in_flight: 500,
+        retention: Retention::of_days(2, 0),
         allow_http: false,
         guard: &Guard,
     })
@@ -72,6 +74,7 @@ fn shown(subscription: &Subscription) -> Value {
     let retry = retry();
     let defaults = Defaults {
         breaker: &BreakerPolicy::STANDARD,
+        deactivation: &DeactivationPolicy::STANDARD,
         retry: &retry,
         timeout: Duration::from_secs(15),
         max_in_flight: 64,
@@ -81,6 +84,16 @@ fn shown(subscription: &Subscription) -> Value {
 
 fn lines(faults: Vec<Fault>) -> Vec<String> {
     faults.iter().map(Fault::to_string).collect()
+}
+
+#[test]
+fn no_delivery_is_tried_for_longer_than_its_event_is_kept() {
+    let days = |days: u64| json!({"retryPolicy": {"maxAgeMs": days * 86_400_000}});
+    stored(days(2));
+    let faults = new(body_with(days(3))).unwrap_err();
+    assert_eq!(faults.len(), 1);
+    assert_eq!(faults[0].path, "retryPolicy.maxAgeMs");
+    assert!(faults[0].message.contains("172800000"), "{faults:?}");
 }
 
 #[test]

@@ -21,6 +21,8 @@ use crate::store::{AcceptGroup, Accepted, Result, codec};
 /// The advisory lock in front of it is there for its queue: holders of a shared row lock
 /// would otherwise pass a waiting change by for as long as they overlap.
 ///
+/// Of the deliveries, those from place `$23` on are skipped.
+///
 /// `taken` also returns keys that this very group took in an earlier run of unknown fate.
 const ACCEPT: &str = "
 WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(1886352244, 1)),
@@ -56,8 +58,11 @@ new_events AS (
     ON CONFLICT (id) DO NOTHING
 ),
 new_deliveries AS (
-    INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, payload_bytes)
-    SELECT d.id, d.event_id, d.subscription_id, d.due_at, $2, d.payload_bytes
+    INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, payload_bytes,
+        state, finished_at)
+    SELECT d.id, d.event_id, d.subscription_id, d.due_at, $2, d.payload_bytes,
+        CASE WHEN d.place > $23 THEN 'skipped' ELSE 'pending' END,
+        CASE WHEN d.place > $23 THEN $2 END
     FROM unnest($18::uuid[], $19::uuid[], $20::uuid[], $21::timestamptz[], $22::int[])
         WITH ORDINALITY AS d (id, event_id, subscription_id, due_at, payload_bytes, place)
     WHERE (SELECT current AND free FROM clear)
@@ -98,7 +103,7 @@ async fn insert<'e>(
     group: &AcceptGroup,
 ) -> Result<Accepted> {
     let events = &group.events;
-    let deliveries = &group.deliveries;
+    let deliveries: Vec<_> = group.deliveries.iter().chain(&group.skipped).collect();
     let bytes: HashMap<EventId, i32> = events
         .iter()
         .map(|event| (event.id, codec::size(event.payload.len())))
@@ -140,6 +145,7 @@ async fn insert<'e>(
         .bind(column!(deliveries, delivery => At(delivery.due_at)))
         .bind(column!(deliveries, delivery =>
             bytes.get(&delivery.event_id).copied().unwrap_or(0)))
+        .bind(i64::try_from(group.deliveries.len()).unwrap_or(i64::MAX))
         .fetch_one(executor)
         .await?;
     let (current, free): (bool, bool) = (row.try_get("current")?, row.try_get("free")?);

@@ -18,31 +18,71 @@ WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock(1886352244, 1)),
 raised AS (
     UPDATE directory SET version = directory.version + 1 FROM gate WHERE one
     RETURNING directory.version
+),
+made AS (
+    INSERT INTO subscriptions (id, tenant, name, url, event_types, headers, retry_policy,
+        timeout_us, max_in_flight, rate_limit, state, state_at, state_reason, secret, created_at,
+        updated_at, breaker, deactivation, state_by, state_evidence, counted_from,
+        hold_full_since, skip_through, version)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+        $20, $21, $22, $23, raised.version
+    FROM raised
+    RETURNING *
+),
+noted AS (
+    INSERT INTO subscription_history (subscription_id, version, changed_at, to_state, reason,
+        changed_by, evidence)
+    SELECT id, version, state_at, state, state_reason, state_by, state_evidence FROM made
 )
-INSERT INTO subscriptions (id, tenant, name, url, event_types, headers, retry_policy, timeout_us,
-    max_in_flight, rate_limit, state, state_at, state_reason, secret, created_at, updated_at,
-    breaker, version)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, raised.version
-FROM raised
-RETURNING version";
+SELECT version FROM made";
 
 /// Where the guard fails only after the version was raised, the version is raised for nothing:
-/// readers of the directory then find no change behind it.
+/// readers of the directory then find no change behind it. `old` is of the statement's snapshot,
+/// and where the guard holds the row has not changed since.
 const UPDATE: &str = "
 WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock(1886352244, 1)),
 raised AS (
     UPDATE directory SET version = directory.version + 1 FROM gate
-    WHERE one AND EXISTS (SELECT FROM subscriptions WHERE id = $1 AND version = $18)
+    WHERE one AND EXISTS (SELECT FROM subscriptions WHERE id = $1 AND version = $24)
     RETURNING directory.version
+),
+old AS MATERIALIZED (
+    SELECT state, state_at, hold_full_since FROM subscriptions WHERE id = $1 AND version = $24
+),
+new AS (
+    UPDATE subscriptions
+    SET tenant = $2, name = $3, url = $4, event_types = $5, headers = $6, retry_policy = $7,
+        timeout_us = $8, max_in_flight = $9, rate_limit = $10, state = $11, state_at = $12,
+        state_reason = $13, secret = $14, created_at = $15, updated_at = $16, breaker = $17,
+        deactivation = $18, state_by = $19, state_evidence = $20, counted_from = $21,
+        hold_full_since = $22, skip_through = $23, version = raised.version
+    FROM raised
+    WHERE id = $1 AND subscriptions.version = $24
+    RETURNING subscriptions.*
+),
+moved AS (
+    INSERT INTO subscription_history (subscription_id, version, changed_at, from_state, to_state,
+        reason, changed_by, evidence)
+    SELECT new.id, new.version, new.state_at, old.state, new.state, new.state_reason,
+        new.state_by, new.state_evidence
+    FROM new, old WHERE new.state <> old.state OR new.state_at <> old.state_at
+),
+filled AS (
+    INSERT INTO subscription_history (subscription_id, version, changed_at, from_state, to_state,
+        reason, changed_by, evidence)
+    SELECT new.id, new.version, new.hold_full_since, old.state, new.state, 'backlog_full', 'rule',
+        '[]'
+    FROM new, old
+    WHERE new.state = old.state AND new.state_at = old.state_at
+        AND old.hold_full_since IS NULL AND new.hold_full_since IS NOT NULL
+),
+probed AS (
+    UPDATE subscription_runtime SET breaker_state = 'half_open', breaker_until = NULL
+    FROM new, old
+    WHERE subscription_id = new.id AND breaker_state = 'open'
+        AND old.state IN ('deactivated', 'suspended') AND new.state = 'active'
 )
-UPDATE subscriptions
-SET tenant = $2, name = $3, url = $4, event_types = $5, headers = $6, retry_policy = $7,
-    timeout_us = $8, max_in_flight = $9, rate_limit = $10, state = $11, state_at = $12,
-    state_reason = $13, secret = $14, created_at = $15, updated_at = $16,
-    breaker = $17, version = raised.version
-FROM raised
-WHERE id = $1 AND subscriptions.version = $18
-RETURNING subscriptions.version";
+SELECT version FROM new";
 
 fn bound(sql: &'static str, columns: SubscriptionColumns) -> Query<'static, Postgres, PgArguments> {
     sqlx::query(sql)
@@ -63,6 +103,12 @@ fn bound(sql: &'static str, columns: SubscriptionColumns) -> Query<'static, Post
         .bind(At(columns.created_at))
         .bind(At(columns.updated_at))
         .bind(columns.breaker)
+        .bind(columns.deactivation)
+        .bind(columns.state_by)
+        .bind(columns.state_evidence)
+        .bind(At(columns.counted_from))
+        .bind(columns.hold_full_since.map(At))
+        .bind(columns.skip_through)
 }
 
 /// Stores a new subscription and answers the version it drew.

@@ -7,6 +7,9 @@ mod accept;
 mod connect;
 mod deliver;
 mod directory;
+mod forget;
+mod hold;
+mod partitions;
 mod read;
 mod record;
 mod recover;
@@ -21,15 +24,15 @@ use sqlx::{Connection, Executor};
 use self::connect::{Pools, answered};
 use super::{
     AcceptGroup, Accepted, AttemptRow, Changed, DeliveryFilter, DeliveryRow, DirectoryChanges,
-    DuePage, DueRow, EventFilter, EventRow, LeaseState, Moved, Page, PageRequest, RecordGroup,
-    Recorded, Result, Runtime, Store,
+    DuePage, DueRow, Ending, EventFilter, EventRow, Forgotten, ForgottenAnswers, LeaseState, Moved,
+    Page, PageRequest, RecordGroup, Recorded, Result, Runtime, Store,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
-use crate::domain::subscription::Subscription;
+use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::settings::StoreSettings;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -169,8 +172,58 @@ impl Store for PostgresStore {
         .await
     }
 
+    async fn trials(
+        &self,
+        candidates: &[(SubscriptionId, Timestamp)],
+        now: Timestamp,
+    ) -> Result<Vec<SubscriptionId>> {
+        answered(hold::trials(&self.pools.work, candidates, now)).await
+    }
+
+    async fn backlog(&self, id: SubscriptionId, most: u64) -> Result<u64> {
+        answered(hold::backlog(&self.pools.work, id, most)).await
+    }
+
+    async fn newest_pending(&self, id: SubscriptionId) -> Result<Option<i64>> {
+        answered(hold::newest_pending(&self.pools.work, id)).await
+    }
+
+    async fn end_held(
+        &self,
+        id: SubscriptionId,
+        ending: Ending,
+        spared: &[DeliveryId],
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u64> {
+        let work = &self.pools.work;
+        answered(hold::end_held(work, id, ending, spared, now, limit)).await
+    }
+
     async fn forget_keys(&self, before: Timestamp, limit: u32) -> Result<u64> {
         answered(recover::forget_keys(&self.pools.work, before, limit)).await
+    }
+
+    async fn make_room(&self, now: Timestamp, span: Duration) -> Result<u32> {
+        answered(partitions::make_room(&self.pools.work, now, span)).await
+    }
+
+    async fn forget_events(
+        &self,
+        before: Timestamp,
+        after: Option<EventId>,
+        limit: u32,
+    ) -> Result<Forgotten> {
+        answered(forget::events(&self.pools.work, before, after, limit)).await
+    }
+
+    async fn forget_answers(
+        &self,
+        before: Timestamp,
+        after: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<ForgottenAnswers> {
+        answered(forget::answers(&self.pools.work, before, after, limit)).await
     }
 
     async fn lease(&self, holder: &str, ttl: Duration) -> Result<LeaseState> {
@@ -195,6 +248,10 @@ impl Store for PostgresStore {
         page: &PageRequest,
     ) -> Result<Page<Subscription>> {
         answered(read::list_subscriptions(&self.pools.reads, tenant, page)).await
+    }
+
+    async fn history(&self, id: SubscriptionId, page: &PageRequest) -> Result<Page<HistoryEntry>> {
+        answered(hold::history(&self.pools.reads, id, page)).await
     }
 
     async fn event(&self, id: EventId) -> Result<Option<EventRow>> {

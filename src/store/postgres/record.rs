@@ -1,6 +1,6 @@
 //! Attempts in, deliveries moved: one statement a group.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use sqlx::Row;
 use sqlx::postgres::PgPool;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::delivery::AttemptRecord;
 use crate::domain::id::SubscriptionId;
-use crate::store::codec::{self, OutcomeColumns};
+use crate::store::codec::{self, Learnt, OutcomeColumns};
 use crate::store::rows::At;
 use crate::store::{RecordGroup, Recorded, Result, StoreError};
 
@@ -17,7 +17,8 @@ use crate::store::{RecordGroup, Recorded, Result, StoreError};
 /// `epoch`) waits for it, and what comes after the takeover sees its epoch. A renewal does not
 /// conflict. Rows come sorted by delivery, so that two groups never wait for each other.
 ///
-/// The rows are asked for by `id = ANY`, and `finished_at IS NULL` stands for pending, so that
+/// The bounds `$36` and `$37` of the ids leave the partitions out that hold none of them: an array
+/// would not. The rows are asked for by `id = ANY`, and `finished_at IS NULL` stands for pending, so that
 /// the primary key is the only index that any plan can use: "pending" would let a plan made in
 /// quiet times walk the whole backlog later.
 const RECORD: &str = "
@@ -31,7 +32,7 @@ moved AS (
             $8::int[], $9::int[], $10::int[], $11::bigint[], $12::bigint[])
         AS r (delivery_id, guard, state, due_at, finished_at, number, round, round_attempts,
             aged_us, version)
-    WHERE d.id = ANY($3) AND d.id = r.delivery_id AND d.version = r.guard
+    WHERE d.id BETWEEN $36 AND $37 AND d.id = ANY($3) AND d.id = r.delivery_id AND d.version = r.guard
         AND d.finished_at IS NULL
         AND (SELECT epoch FROM lease) = $1
     RETURNING d.id
@@ -51,14 +52,23 @@ logged AS (
     LEFT JOIN moved ON moved.id = a.delivery_id
     ON CONFLICT (delivery_id, number, id) DO NOTHING
 ),
-held AS (
-    INSERT INTO subscription_runtime AS old (subscription_id, hold_until)
-    SELECT h.subscription_id, h.hold_until
-    FROM unnest($28::uuid[], $29::timestamptz[]) AS h (subscription_id, hold_until)
+learnt AS (
+    INSERT INTO subscription_runtime AS old (subscription_id, hold_until, tried_at, streak_from,
+        failing_since, failed_at, exhausted, evidence)
+    SELECT h.*
+    FROM unnest($28::uuid[], $29::timestamptz[], $30::timestamptz[], $31::timestamptz[],
+            $32::timestamptz[], $33::timestamptz[], $34::int[], $35::text[]) AS h
     WHERE (SELECT epoch FROM lease) = $1
     ON CONFLICT (subscription_id) DO UPDATE
-        SET hold_until = excluded.hold_until
-        WHERE old.hold_until IS NULL OR old.hold_until < excluded.hold_until
+        SET hold_until = greatest(old.hold_until, excluded.hold_until),
+            tried_at = greatest(old.tried_at, excluded.tried_at),
+            streak_from = coalesce(excluded.streak_from, old.streak_from),
+            failing_since = CASE WHEN excluded.streak_from IS NULL THEN old.failing_since
+                ELSE excluded.failing_since END,
+            failed_at = CASE WHEN excluded.streak_from IS NULL THEN old.failed_at
+                ELSE excluded.failed_at END,
+            exhausted = coalesce(excluded.exhausted, old.exhausted),
+            evidence = coalesce(excluded.evidence, old.evidence)
 )
 SELECT (SELECT epoch FROM lease) AS epoch, array(SELECT id FROM moved) AS moved";
 
@@ -96,6 +106,7 @@ pub(super) async fn keep_breaker(
 pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Recorded>> {
     let mut records: Vec<&AttemptRecord> = group.records.iter().map(AsRef::as_ref).collect();
     records.sort_unstable_by_key(|record| record.delivery.id);
+    let (first, last) = (records.first().copied(), records.last().copied());
     let moves: Vec<_> = records
         .iter()
         .map(|record| {
@@ -104,15 +115,7 @@ pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Rec
         })
         .collect();
     let outcomes: Vec<_> = records.iter().copied().map(OutcomeColumns::of).collect();
-    let mut holds = BTreeMap::new();
-    for record in &records {
-        if let Some(until) = record.verdict.hold_until {
-            let hold = holds
-                .entry(record.delivery.subscription_id)
-                .or_insert(until);
-            *hold = until.max(*hold);
-        }
-    }
+    let learnt = Learnt::of(group)?;
 
     macro_rules! column {
         ($rows:expr, $row:pat => $value:expr) => {
@@ -152,8 +155,16 @@ pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Rec
         .bind(column!(outcomes, outcome => outcome.answer_headers.as_slice()))
         .bind(column!(outcomes, outcome => outcome.answer_body))
         .bind(column!(outcomes, outcome => outcome.answer_cut))
-        .bind(column!(holds, (subscription, _) => subscription.0))
-        .bind(column!(holds, (_, until) => At(*until)))
+        .bind(column!(learnt, one => one.subscription.0))
+        .bind(column!(learnt, one => one.hold_until.map(At)))
+        .bind(column!(learnt, one => one.tried_at.map(At)))
+        .bind(column!(learnt, one => one.streak.map(|streak| At(streak.counted_from))))
+        .bind(column!(learnt, one => one.streak.and_then(|streak| streak.failing_since).map(At)))
+        .bind(column!(learnt, one => one.streak.and_then(|streak| streak.failed_at).map(At)))
+        .bind(column!(learnt, one => one.streak.map(|streak| codec::count(streak.exhausted))))
+        .bind(column!(learnt, one => one.evidence.as_deref()))
+        .bind(first.map(|record| record.delivery.id.0))
+        .bind(last.map(|record| record.delivery.id.0))
         .fetch_one(pool)
         .await?;
     if row.try_get::<Option<i64>, _>("epoch")? != Some(group.epoch) {

@@ -9,6 +9,7 @@ use super::bulk::Bulk;
 use super::connect::Pools;
 use super::rows;
 use crate::domain::Timestamp;
+use crate::domain::delivery::{DeliveryState, PendingDelivery};
 use crate::domain::id::EventId;
 use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::store::rows::At;
@@ -26,8 +27,8 @@ static INSERT_EVENTS: LazyLock<Bulk> = LazyLock::new(|| {
 static INSERT_DELIVERIES: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, \
-         payload_bytes) VALUES",
-        6,
+         payload_bytes, state, finished_at) VALUES",
+        8,
         "ON CONFLICT DO NOTHING",
     )
 });
@@ -107,16 +108,25 @@ async fn insert(connection: &mut SqliteConnection, group: &AcceptGroup) -> Resul
         .iter()
         .map(|event| (event.id, codec::size(event.payload.len())))
         .collect();
-    for (sql, deliveries) in INSERT_DELIVERIES.chunks(&group.deliveries) {
+    let state_of = |state: DeliveryState| move |one| (one, state);
+    let pending = group
+        .deliveries
+        .iter()
+        .map(state_of(DeliveryState::Pending));
+    let skipped = group.skipped.iter().map(state_of(DeliveryState::Skipped));
+    let deliveries: Vec<(&PendingDelivery, DeliveryState)> = pending.chain(skipped).collect();
+    for (sql, deliveries) in INSERT_DELIVERIES.chunks(&deliveries) {
         let mut query = sqlx::query(sql);
-        for delivery in deliveries {
+        for (delivery, state) in deliveries {
             query = query
                 .bind(delivery.id.0)
                 .bind(delivery.event_id.0)
                 .bind(delivery.subscription_id.0)
                 .bind(At(delivery.due_at))
                 .bind(At(group.now))
-                .bind(bytes.get(&delivery.event_id).copied().unwrap_or(0));
+                .bind(bytes.get(&delivery.event_id).copied().unwrap_or(0))
+                .bind(state.as_str())
+                .bind(state.is_final().then_some(At(group.now)));
         }
         query.execute(&mut *connection).await?;
     }

@@ -16,16 +16,39 @@ use crate::store::{Changed, DirectoryChanges, Result};
 const CREATE: &str = "
 INSERT INTO subscriptions (id, tenant, name, url, event_types, headers, retry_policy, timeout_us,
     max_in_flight, rate_limit, state, state_at, state_reason, secret, created_at, updated_at,
-    breaker, version)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+    breaker, deactivation, state_by, state_evidence, counted_from, hold_full_since, skip_through,
+    version)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+    $21, $22, $23, $24)";
 
 const UPDATE: &str = "
 UPDATE subscriptions
 SET tenant = $2, name = $3, url = $4, event_types = $5, headers = $6, retry_policy = $7,
     timeout_us = $8, max_in_flight = $9, rate_limit = $10, state = $11, state_at = $12,
     state_reason = $13, secret = $14, created_at = $15, updated_at = $16,
-    breaker = $17, version = $18
-WHERE id = $1 AND version = $19";
+    breaker = $17, deactivation = $18, state_by = $19, state_evidence = $20, counted_from = $21,
+    hold_full_since = $22, skip_through = $23, version = $24
+WHERE id = $1 AND version = $25";
+
+/// What is compared to tell whether the state changed.
+const BEFORE: &str =
+    "SELECT state, state_at, hold_full_since FROM subscriptions WHERE id = $1 AND version = $2";
+
+/// `$2` to `$4` are what [`BEFORE`] told.
+const NOTE: &str = "
+INSERT INTO subscription_history (subscription_id, version, changed_at, from_state, to_state,
+    reason, changed_by, evidence)
+SELECT id, version, state_at, $2, state, state_reason, state_by, state_evidence
+FROM subscriptions WHERE id = $1 AND (state IS NOT $2 OR state_at IS NOT $3)
+UNION ALL
+SELECT id, version, hold_full_since, $2, state, 'backlog_full', 'rule', '[]'
+FROM subscriptions
+WHERE id = $1 AND state = $2 AND state_at = $3 AND $4 IS NULL AND hold_full_since IS NOT NULL";
+
+const PROBE: &str = "
+UPDATE subscription_runtime SET breaker_state = 'half_open', breaker_until = NULL
+WHERE subscription_id = $1 AND breaker_state = 'open' AND $2 IN ('deactivated', 'suspended')
+    AND EXISTS (SELECT 1 FROM subscriptions WHERE id = $1 AND state = 'active')";
 
 fn bound(
     sql: &'static str,
@@ -49,6 +72,12 @@ fn bound(
         .bind(At(columns.created_at))
         .bind(At(columns.updated_at))
         .bind(columns.breaker)
+        .bind(columns.deactivation)
+        .bind(columns.state_by)
+        .bind(columns.state_evidence)
+        .bind(At(columns.counted_from))
+        .bind(columns.hold_full_since.map(At))
+        .bind(columns.skip_through)
 }
 
 async fn raise_version(connection: &mut SqliteConnection) -> Result<i64> {
@@ -67,6 +96,7 @@ pub(super) async fn create(pools: &Pools, subscription: &Subscription) -> Result
         .bind(version)
         .execute(&mut *transaction)
         .await?;
+    note(&mut transaction, subscription.id, None).await?;
     transaction.commit().await?;
     Ok(version)
 }
@@ -74,18 +104,52 @@ pub(super) async fn create(pools: &Pools, subscription: &Subscription) -> Result
 /// Replaces a subscription that is still as it was read.
 pub(super) async fn update(pools: &Pools, subscription: &Subscription) -> Result<Changed> {
     let mut transaction = pools.write().await?;
+    let before: Option<Before> = sqlx::query_as(BEFORE)
+        .bind(subscription.id.0)
+        .bind(subscription.version)
+        .fetch_optional(&mut *transaction)
+        .await?;
+    if before.is_none() {
+        transaction.rollback().await?;
+        return Ok(Changed::Overtaken);
+    }
     let version = raise_version(&mut transaction).await?;
-    let done = bound(UPDATE, SubscriptionColumns::of(subscription)?)
+    bound(UPDATE, SubscriptionColumns::of(subscription)?)
         .bind(version)
         .bind(subscription.version)
         .execute(&mut *transaction)
         .await?;
-    if done.rows_affected() == 0 {
-        transaction.rollback().await?;
-        return Ok(Changed::Overtaken);
-    }
+    note(&mut transaction, subscription.id, before).await?;
     transaction.commit().await?;
     Ok(Changed::At(version))
+}
+
+/// State, since when, and since when its hold is full.
+type Before = (String, At, Option<At>);
+
+/// What follows from a change of the state.
+async fn note(
+    connection: &mut SqliteConnection,
+    id: SubscriptionId,
+    before: Option<Before>,
+) -> Result<()> {
+    let (state, at, full) = match before {
+        Some((state, at, full)) => (Some(state), Some(at), full),
+        None => (None, None, None),
+    };
+    sqlx::query(NOTE)
+        .bind(id.0)
+        .bind(&state)
+        .bind(at)
+        .bind(full)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(PROBE)
+        .bind(id.0)
+        .bind(state)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// One subscription, deleted ones included.

@@ -9,6 +9,8 @@ mod bulk;
 mod connect;
 mod deliver;
 mod directory;
+mod forget;
+mod hold;
 mod read;
 mod record;
 mod recover;
@@ -23,15 +25,15 @@ use uuid::Uuid;
 use self::connect::Pools;
 use super::{
     AcceptGroup, Accepted, AttemptRow, Changed, DeliveryFilter, DeliveryRow, DirectoryChanges,
-    DuePage, DueRow, EventFilter, EventRow, LeaseState, Moved, Page, PageRequest, RecordGroup,
-    Recorded, Result, Runtime, Store,
+    DuePage, DueRow, Ending, EventFilter, EventRow, Forgotten, ForgottenAnswers, LeaseState, Moved,
+    Page, PageRequest, RecordGroup, Recorded, Result, Runtime, Store,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
-use crate::domain::subscription::Subscription;
+use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::settings::StoreSettings;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -168,8 +170,58 @@ impl Store for SqliteStore {
         recover::pending_subscriptions(&self.pools, after, limit).await
     }
 
+    async fn trials(
+        &self,
+        candidates: &[(SubscriptionId, Timestamp)],
+        now: Timestamp,
+    ) -> Result<Vec<SubscriptionId>> {
+        hold::trials(&self.pools, candidates, now).await
+    }
+
+    async fn backlog(&self, id: SubscriptionId, most: u64) -> Result<u64> {
+        hold::backlog(&self.pools, id, most).await
+    }
+
+    async fn newest_pending(&self, id: SubscriptionId) -> Result<Option<i64>> {
+        hold::newest_pending(&self.pools, id).await
+    }
+
+    async fn end_held(
+        &self,
+        id: SubscriptionId,
+        ending: Ending,
+        spared: &[DeliveryId],
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u64> {
+        hold::end_held(&self.pools, id, ending, spared, now, limit).await
+    }
+
     async fn forget_keys(&self, before: Timestamp, limit: u32) -> Result<u64> {
         recover::forget_keys(&self.pools, before, limit).await
+    }
+
+    /// One file holds everything, whenever it came.
+    async fn make_room(&self, _now: Timestamp, _span: Duration) -> Result<u32> {
+        Ok(0)
+    }
+
+    async fn forget_events(
+        &self,
+        before: Timestamp,
+        after: Option<EventId>,
+        limit: u32,
+    ) -> Result<Forgotten> {
+        forget::events(&self.pools, before, after, limit).await
+    }
+
+    async fn forget_answers(
+        &self,
+        before: Timestamp,
+        after: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<ForgottenAnswers> {
+        forget::answers(&self.pools, before, after, limit).await
     }
 
     async fn lease(&self, holder: &str, ttl: Duration) -> Result<LeaseState> {
@@ -195,6 +247,10 @@ impl Store for SqliteStore {
         page: &PageRequest,
     ) -> Result<Page<Subscription>> {
         read::list_subscriptions(&self.pools, tenant, page).await
+    }
+
+    async fn history(&self, id: SubscriptionId, page: &PageRequest) -> Result<Page<HistoryEntry>> {
+        hold::history(&self.pools, id, page).await
     }
 
     async fn event(&self, id: EventId) -> Result<Option<EventRow>> {

@@ -11,7 +11,7 @@ use super::connect::Pools;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::delivery::AttemptRecord;
 use crate::domain::id::SubscriptionId;
-use crate::store::codec::{self, OutcomeColumns};
+use crate::store::codec::{self, Learnt, OutcomeColumns};
 use crate::store::rows::At;
 use crate::store::{RecordGroup, Recorded, Result, StoreError};
 
@@ -41,11 +41,21 @@ static LOG: LazyLock<Bulk> = LazyLock::new(|| {
     )
 });
 
-const HOLD: &str = "
-INSERT INTO subscription_runtime (subscription_id, hold_until) VALUES (?, ?)
+/// SQLite's `max` of two is NULL where one is; 0 stands for none there, and is none again.
+const LEARN: &str = "
+INSERT INTO subscription_runtime (subscription_id, hold_until, tried_at, streak_from,
+    failing_since, failed_at, exhausted, evidence)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (subscription_id) DO UPDATE
-    SET hold_until = excluded.hold_until
-    WHERE hold_until IS NULL OR hold_until < excluded.hold_until";
+    SET hold_until = nullif(max(coalesce(hold_until, 0), coalesce(excluded.hold_until, 0)), 0),
+        tried_at = nullif(max(coalesce(tried_at, 0), coalesce(excluded.tried_at, 0)), 0),
+        streak_from = coalesce(excluded.streak_from, streak_from),
+        failing_since = CASE WHEN excluded.streak_from IS NULL THEN failing_since
+            ELSE excluded.failing_since END,
+        failed_at = CASE WHEN excluded.streak_from IS NULL THEN failed_at
+            ELSE excluded.failed_at END,
+        exhausted = coalesce(excluded.exhausted, exhausted),
+        evidence = coalesce(excluded.evidence, evidence)";
 
 const KEEP_BREAKER: &str = "
 INSERT INTO subscription_runtime (subscription_id, breaker_state, breaker_until, breaker_opened)
@@ -78,14 +88,19 @@ pub(super) async fn record(pools: &Pools, group: &RecordGroup) -> Result<Vec<Rec
     }
     log_attempts(&mut transaction, group, &fates).await?;
     if owned {
-        for record in &group.records {
-            if let Some(until) = record.verdict.hold_until {
-                sqlx::query(HOLD)
-                    .bind(record.delivery.subscription_id.0)
-                    .bind(At(until))
-                    .execute(&mut *transaction)
-                    .await?;
-            }
+        for one in Learnt::of(group)? {
+            let streak = one.streak;
+            sqlx::query(LEARN)
+                .bind(one.subscription.0)
+                .bind(one.hold_until.map(At))
+                .bind(one.tried_at.map(At))
+                .bind(streak.map(|streak| At(streak.counted_from)))
+                .bind(streak.and_then(|streak| streak.failing_since).map(At))
+                .bind(streak.and_then(|streak| streak.failed_at).map(At))
+                .bind(streak.map(|streak| codec::count(streak.exhausted)))
+                .bind(one.evidence)
+                .execute(&mut *transaction)
+                .await?;
         }
     }
     transaction.commit().await?;

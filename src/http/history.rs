@@ -1,0 +1,57 @@
+//! The history of a subscription's states.
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::HttpState;
+use super::error::{ApiError, Result};
+use super::paging::{PageView, Query};
+use super::path::PathId;
+use crate::domain::Timestamp;
+use crate::domain::id::{AttemptId, SubscriptionId};
+use crate::domain::subscription::{HistoryEntry, SubscriptionState};
+
+/// One change. Where only the hold became full, `from` and `to` are the same.
+#[derive(Serialize)]
+struct EntryView<'a> {
+    at: Timestamp,
+    /// Null where it was made.
+    from: Option<&'static str>,
+    to: &'static str,
+    reason: Option<&'a str>,
+    by: &'static str,
+    /// Ids of the attempts that led to it, the newest last.
+    evidence: &'a [AttemptId],
+}
+
+impl<'a> EntryView<'a> {
+    fn new(entry: &'a HistoryEntry) -> Self {
+        Self {
+            at: entry.change.at,
+            from: entry.from.map(SubscriptionState::as_str),
+            to: entry.to.as_str(),
+            reason: entry.change.reason.as_deref(),
+            by: entry.change.by.as_str(),
+            evidence: &entry.change.evidence,
+        }
+    }
+}
+
+/// `GET /subscriptions/{id}/history`: newest first; of deleted ones too.
+pub async fn list(
+    State(app): State<HttpState>,
+    PathId(id): PathId,
+    RawQuery(raw): RawQuery,
+) -> Result<Response> {
+    let mut query = Query::of_list(raw.as_deref(), &[]);
+    let request = query.page();
+    query.done()?;
+    let id = SubscriptionId(id);
+    if app.store.subscription(id).await?.is_none() {
+        return Err(ApiError::not_found("subscription"));
+    }
+    let page = app.store.history(id, &request).await?;
+    Ok(Json(PageView::new(&page, request.limit, EntryView::new)).into_response())
+}

@@ -1,0 +1,145 @@
+//! What is too old to be kept: in batches, children first.
+//!
+//! The pages that this frees are filled by the rows that follow, so a file stops growing once
+//! the oldest of it goes; it is never made smaller (`auto_vacuum`, see the first migration).
+
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use super::connect::Pools;
+use crate::domain::Timestamp;
+use crate::domain::id::{DeliveryId, EventId, first_id};
+use crate::store::rows::At;
+use crate::store::{Forgotten, ForgottenAnswers, Result};
+
+/// One batch: events in the order of their ids, each wholly or, where it has more children than
+/// the batch takes, as far as that.
+pub(super) async fn events(
+    pools: &Pools,
+    before: Timestamp,
+    after: Option<EventId>,
+    limit: u32,
+) -> Result<Forgotten> {
+    let ids: Vec<Uuid> =
+        sqlx::query_scalar("SELECT id FROM events WHERE id > ? AND id < ? ORDER BY id LIMIT ?")
+            .bind(after.map_or(Uuid::nil(), |id| id.0))
+            .bind(first_id(before))
+            .bind(limit)
+            .fetch_all(&pools.readers)
+            .await?;
+    let mut forgotten = Forgotten::default();
+    if ids.is_empty() {
+        return Ok(forgotten);
+    }
+    let mut transaction = pools.write().await?;
+    let mut room = u64::from(limit);
+    let mut last = after;
+    let mut all = true;
+    for id in ids.iter().copied().map(EventId) {
+        let whole = room > 0 && forget_one(&mut transaction, id, &mut room, &mut forgotten).await?;
+        if !whole {
+            all = false;
+            break;
+        }
+        last = Some(id);
+    }
+    transaction.commit().await?;
+    if !all || ids.len() == limit as usize {
+        forgotten.next = Some(last.unwrap_or(EventId(Uuid::nil())));
+    }
+    Ok(forgotten)
+}
+
+/// Removes an event that has nothing pending. False where there was no room for all of it. One
+/// that stays takes room too: it was looked at.
+async fn forget_one(
+    connection: &mut SqliteConnection,
+    id: EventId,
+    room: &mut u64,
+    forgotten: &mut Forgotten,
+) -> Result<bool> {
+    let (first, last) = DeliveryId::range_of(id);
+    let pending: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM deliveries
+         WHERE id BETWEEN ? AND ? AND event_id = ? AND state = 'pending')",
+    )
+    .bind(first.0)
+    .bind(last.0)
+    .bind(id.0)
+    .fetch_one(&mut *connection)
+    .await?;
+    if pending {
+        *room -= 1;
+        return Ok(true);
+    }
+    for (children, count) in [
+        (
+            "DELETE FROM attempts WHERE rowid IN (
+                 SELECT a.rowid FROM deliveries d CROSS JOIN attempts a ON a.delivery_id = d.id
+                 WHERE d.id BETWEEN ? AND ? AND d.event_id = ? LIMIT ?
+             )",
+            &mut forgotten.attempts,
+        ),
+        (
+            "DELETE FROM deliveries WHERE seq IN (
+                 SELECT seq FROM deliveries WHERE id BETWEEN ? AND ? AND event_id = ? LIMIT ?
+             )",
+            &mut forgotten.deliveries,
+        ),
+    ] {
+        let done = sqlx::query(children)
+            .bind(first.0)
+            .bind(last.0)
+            .bind(id.0)
+            .bind(i64::try_from(*room).unwrap_or(i64::MAX))
+            .execute(&mut *connection)
+            .await?;
+        *count += done.rows_affected();
+        *room -= done.rows_affected().min(*room);
+        if *room == 0 {
+            return Ok(false);
+        }
+    }
+    let done = sqlx::query("DELETE FROM events WHERE id = ?")
+        .bind(id.0)
+        .execute(connection)
+        .await?;
+    forgotten.events += done.rows_affected();
+    *room -= 1;
+    Ok(true)
+}
+
+/// One batch of answers.
+pub(super) async fn answers(
+    pools: &Pools,
+    before: Timestamp,
+    after: Option<DeliveryId>,
+    limit: u32,
+) -> Result<ForgottenAnswers> {
+    let ids: Vec<Uuid> =
+        sqlx::query_scalar("SELECT id FROM deliveries WHERE id > ? AND id < ? ORDER BY id LIMIT ?")
+            .bind(after.map_or(Uuid::nil(), |id| id.0))
+            .bind(first_id(before))
+            .bind(limit)
+            .fetch_all(&pools.readers)
+            .await?;
+    let (Some(first), Some(last)) = (ids.first().copied(), ids.last().copied()) else {
+        return Ok(ForgottenAnswers::default());
+    };
+    let mut transaction = pools.write().await?;
+    let done = sqlx::query(
+        "UPDATE attempts SET answer_body = x'', answer_headers = x''
+         WHERE delivery_id BETWEEN ? AND ? AND started_at < ?
+             AND (length(answer_body) > 0 OR length(answer_headers) > 0)",
+    )
+    .bind(first)
+    .bind(last)
+    .bind(At(before))
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(ForgottenAnswers {
+        attempts: done.rows_affected(),
+        next: (ids.len() == limit as usize).then_some(DeliveryId(last)),
+    })
+}
