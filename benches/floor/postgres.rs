@@ -76,7 +76,7 @@ pub(super) async fn accept(
         )
         .bind(jobs.iter().map(|job| job.delivery.0).collect::<Vec<_>>())
         .bind(jobs.iter().map(|job| job.event.0).collect::<Vec<_>>())
-        .bind(jobs.iter().map(|job| lane(job)).collect::<Vec<_>>())
+        .bind(jobs.iter().map(lane).collect::<Vec<_>>())
         .execute(connection)
         .await?;
     Ok(())
