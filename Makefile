@@ -19,14 +19,14 @@ chaos: ## Break everything around the relay for a while (SEED=, MINUTES= or ROUN
 soak: ## Watch the relay's memory under a steady load (MINUTES=10)
 	@FAULT=soak scripts/chaos.sh
 
-bench: ## Measure the release: rate and CPU time per delivery (EVENTS=, SENDERS=)
+bench: ## Measure the release beside its floor (SCENARIO=list names what there is; docs/performance.md)
 	@scripts/bench.sh
 
 lint: ## Check formatting, clippy, licences and the scripts' syntax
 	@scripts/lint.sh
 
 fmt: ## Format the Rust code
-	@cargo fmt
+	@cargo fmt --all
 
 clean: ## Remove what was built (the data in ./data stays)
 	@cargo clean

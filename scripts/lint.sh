@@ -10,10 +10,11 @@ for script in scripts/*.sh .ci/run; do
     bash -n "$script"
 done
 echo "== format"
-cargo fmt --check
+cargo fmt --all --check
 echo "== clippy"
 cargo clippy --locked --all-targets -- -D warnings
 cargo clippy --locked --all-targets --features faults -- -D warnings
+cargo clippy --locked -p posthaste-bench -- -D warnings
 echo "== licences"
 if command -v cargo-deny >/dev/null 2>&1; then
     cargo deny --locked check licenses bans sources

@@ -24,7 +24,7 @@ mod deliveries;
 mod error;
 mod event_answer;
 mod event_fields;
-mod event_input;
+pub mod event_input;
 mod events;
 mod frame;
 mod health;

@@ -1,7 +1,5 @@
 //! A delivery is moved from outside while its attempt is in flight.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
@@ -43,28 +41,6 @@ async fn an_outcome_that_was_overtaken_is_stale_and_the_delivery_is_sent_as_aske
     gate.open();
     relay.recorded(2).await;
     overtaken_once(&relay, &subscribed.id, &event, &receiver).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_retry_asked_for_at_the_standby_overtakes_an_attempt_of_the_owner() {
-    let backend = Arc::new(Backend::new(Profile::Distributed).await);
-    let owner = Relay::start_on(Arc::clone(&backend), &[]).await;
-    let standby = Relay::start_on(backend, &[]).await;
-    let (receiver, gate) = Receiver::gated().await;
-    let subscribed = owner.api.subscribe(&receiver, json!({})).await;
-    let event = owner.api.send("a.b", json!(1)).await;
-    receiver.received(1).await;
-    let delivery = owner.api.delivery_of(&event).await;
-    let path = format!(
-        "/api/v1/deliveries/{}/retry",
-        delivery["id"].as_str().unwrap()
-    );
-    owner.api.post(409, &path, &json!({})).await;
-    let retried = standby.api.post(202, &path, &json!({})).await;
-    assert_eq!(retried["round"], 2);
-    gate.open();
-    owner.recorded(2).await;
-    overtaken_once(&owner, &subscribed.id, &event, &receiver).await;
 }
 
 /// Two attempts: the overtaken one is stale, the other delivered; what follows is unharmed.
