@@ -3,25 +3,32 @@
 use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
+use self::flood_guard::FloodGuard;
 use crate::settings::LogSettings;
+
+mod flood_guard;
 
 /// Sends logs to stderr from now on, panics included: they would break JSON lines otherwise.
 pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
     let filter = EnvFilter::builder()
         .parse(&settings.filter)
         .context("log.filter")?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    let started = if settings.json {
-        builder.json().flatten_event(true).try_init()
+    let guard = FloodGuard::start().context("the log's thread cannot be started")?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = if settings.json {
+        lines.json().flatten_event(true).boxed()
     } else {
-        builder
-            .with_ansi(std::io::stderr().is_terminal())
-            .try_init()
+        lines.with_ansi(std::io::stderr().is_terminal()).boxed()
     };
+    let started = tracing_subscriber::registry()
+        .with(filter)
+        .with(guard)
+        .with(lines)
+        .try_init();
     started.map_err(|error| anyhow::anyhow!("logs cannot be set up: {error}"))?;
     std::panic::set_hook(Box::new(|panic| {
         let place = panic
