@@ -17,13 +17,17 @@ WITH asked AS MATERIALIZED (
 ),
 locked AS MATERIALIZED (
     SELECT d.* FROM asked CROSS JOIN LATERAL (
-        SELECT id, event_id, state FROM deliveries_default
+        SELECT id, event_id, subscription_id, state, blocks FROM deliveries_default
         WHERE id >= asked.first AND id <= asked.last AND event_id = asked.id FOR UPDATE
     ) AS d
 ),
 old AS MATERIALIZED (
     SELECT id FROM asked WHERE id <> ALL(ARRAY(
-        SELECT event_id FROM locked WHERE state = 'pending'
+        SELECT event_id FROM locked WHERE state = 'pending' OR EXISTS (
+            SELECT FROM subscriptions s
+            WHERE s.id = locked.subscription_id AND s.ordering_since = locked.blocks
+                AND s.state <> 'deleted'
+        )
     ))
 ),
 gone AS (

@@ -74,13 +74,13 @@ pub(super) async fn make_room(
     Ok(made)
 }
 
-/// Drops the partitions that were over by `before`, but those in which something is pending. One
-/// that is in use stays for now.
+/// Drops the partitions that were over by `before`, but those that something needs. One that is in
+/// use stays for now.
 pub(super) async fn drop_old(pool: &PgPool, before: Timestamp) -> Result<Forgotten> {
     let mut dropped = Forgotten::default();
     for span in spans(&mut *pool.acquire().await?).await? {
         // Looked at without any lock first: most rounds end here.
-        if !span.is_before(before) || has_pending(&mut *pool.acquire().await?, span).await? {
+        if !span.is_before(before) || is_needed(&mut *pool.acquire().await?, span).await? {
             continue;
         }
         match drop_one(pool, span, &mut dropped).await {
@@ -107,7 +107,7 @@ async fn drop_one(pool: &PgPool, span: Span, dropped: &mut Forgotten) -> Result<
         .execute("LOCK TABLE ONLY events, ONLY deliveries, ONLY attempts IN ACCESS EXCLUSIVE MODE")
         .await?;
     // A retry may have come since. From here on none can.
-    if has_pending(&mut transaction, span).await? {
+    if is_needed(&mut transaction, span).await? {
         return Ok(());
     }
     let names = TABLES.map(|(table, ..)| name(table, span));
@@ -184,10 +184,15 @@ async fn make(connection: &mut PgConnection, span: Span) -> Result<()> {
     Ok(())
 }
 
-async fn has_pending(connection: &mut PgConnection, span: Span) -> Result<bool> {
+/// Whether something is pending there, or keeps others from being sent.
+async fn is_needed(connection: &mut PgConnection, span: Span) -> Result<bool> {
+    let deliveries = name("deliveries", span);
     let sql = format!(
-        "SELECT EXISTS (SELECT FROM {} WHERE state = 'pending')",
-        name("deliveries", span)
+        "SELECT EXISTS (SELECT FROM {deliveries} WHERE state = 'pending') OR EXISTS (
+             SELECT FROM {deliveries} d
+             JOIN subscriptions s ON s.id = d.subscription_id AND s.ordering_since = d.blocks
+             WHERE d.blocks IS NOT NULL AND d.finished_at IS NOT NULL AND s.state <> 'deleted'
+         )"
     );
     Ok(sqlx::query_scalar(AssertSqlSafe(sql))
         .persistent(false)

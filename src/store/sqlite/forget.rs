@@ -50,7 +50,7 @@ pub(super) async fn events(
     Ok(forgotten)
 }
 
-/// Removes an event that has nothing pending. False where there was no room for all of it. One
+/// Removes an event unless something needs it. False where there was no room for all of it. One
 /// that stays takes room too: it was looked at.
 async fn forget_one(
     connection: &mut SqliteConnection,
@@ -59,16 +59,21 @@ async fn forget_one(
     forgotten: &mut Forgotten,
 ) -> Result<bool> {
     let (first, last) = DeliveryId::range_of(id);
-    let pending: bool = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT 1 FROM deliveries
-         WHERE id BETWEEN ? AND ? AND event_id = ? AND state = 'pending')",
+    // Pending, or keeping others from being sent. Not asked by the state, which would let a plan
+    // walk all that is pending.
+    let needed: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM deliveries AS d
+         WHERE id BETWEEN ? AND ? AND event_id = ? AND (finished_at IS NULL OR EXISTS (
+             SELECT 1 FROM subscriptions AS s
+             WHERE s.id = d.subscription_id AND s.ordering_since = d.blocks AND s.state <> 'deleted'
+         )))",
     )
     .bind(first.0)
     .bind(last.0)
     .bind(id.0)
     .fetch_one(&mut *connection)
     .await?;
-    if pending {
+    if needed {
         *room -= 1;
         return Ok(true);
     }

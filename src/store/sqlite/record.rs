@@ -17,7 +17,9 @@ use crate::store::codec::{self, Learnt, OutcomeColumns};
 use crate::store::rows::At;
 use crate::store::{RecordGroup, Recorded, Result, StoreError};
 
-/// The columns of a list of values are called `column1` and so on.
+/// The columns of a list of values are called `column1` and so on. `finished_at IS NULL` stands
+/// for pending, so that the id's index is the only one that a plan can use: "pending" would let it
+/// walk all that is pending, of whomever.
 static MOVE: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "UPDATE deliveries
@@ -28,7 +30,7 @@ static MOVE: LazyLock<Bulk> = LazyLock::new(|| {
         11,
         ") AS r
          WHERE deliveries.id = r.column1 AND deliveries.version = r.column2
-             AND deliveries.state = 'pending'
+             AND deliveries.finished_at IS NULL
          RETURNING deliveries.id",
     )
 });
@@ -242,4 +244,29 @@ async fn log_attempts(
         query.execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Connection;
+
+    use super::*;
+    use crate::store::sqlite::MIGRATIONS;
+
+    #[tokio::test]
+    async fn a_move_finds_its_deliveries_by_their_ids_whatever_else_is_pending() {
+        let mut database = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        MIGRATIONS.run(&mut database).await.unwrap();
+        for rows in [1, 4, 16, 64] {
+            let rows = vec![(); rows];
+            let (sql, _) = MOVE.chunks(&rows).next().unwrap();
+            let explained = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+            let plan = sqlx::query(explained).fetch_all(&mut database).await;
+            let steps: Vec<String> = plan.unwrap().iter().map(|row| row.get("detail")).collect();
+            let of_deliveries = |step: &&String| step.contains("deliveries");
+            let found: Vec<_> = steps.iter().filter(of_deliveries).collect();
+            assert_eq!(found.len(), 1, "{steps:?}");
+            assert!(found[0].ends_with("(id=?)"), "{steps:?}");
+        }
+    }
 }
