@@ -106,13 +106,17 @@ impl Measure {
     pub(super) fn look(&mut self, deps: &Deps, subscription: SubscriptionId, due: Timestamp) {
         // One that a rule took out is tried once in a while, which nobody waits for.
         let known = deps.directory.get(subscription);
-        if due >= self.now || !known.is_some_and(|known| known.state.delivers()) {
+        let Some(known) = known.filter(|known| known.state.delivers() && due < self.now) else {
             return;
-        }
+        };
         let due = due.max(self.owner_since);
+        // In an order most of what is due waits for what comes before it. What its window has
+        // in its queue may go.
+        let ordered = known.ordering.name().is_some();
         let since = match deps.lanes.get(subscription) {
+            Some(lane) if ordered && lane.window().waiting() == 0 => None,
             Some(lane) => lane.idle_since(due, self.now, self.instant),
-            None => Some(due),
+            None => (!ordered).then_some(due),
         };
         let (slots, all_slots) = deps.slots.usage();
         let Some(since) = since.filter(|_| slots < all_slots) else {

@@ -30,6 +30,8 @@ crate::stories_also_split!(
     many_behind_a_blocked_head_delay_nobody,
     many_blocked_keys_starve_no_other,
     order_survives_a_restart,
+    what_is_taken_from_behind_another_holds_back_what_follows_it,
+    what_waits_in_a_line_does_not_make_the_node_unwell,
     what_is_wrong_with_the_order_is_told,
 );
 
@@ -678,6 +680,59 @@ async fn order_survives_a_restart(profile: Profile) {
     for key in ["a", "b", "c"] {
         assert_eq!(watch.first(key), Vec::from_iter(0..20));
     }
+}
+
+/// Taken out of its turn by hand it may arrive before what stands before it, but what comes after
+/// it still waits for it.
+async fn what_is_taken_from_behind_another_holds_back_what_follows_it(profile: Profile) {
+    let relay = Relay::start(profile).await;
+    let (watch, gate) = (Watch::default(), Arc::new(Gate::default()));
+    let fails =
+        |_: &str, number: u64, calls: usize| if (number, calls) == (1, 0) { 500 } else { 200 };
+    let receiver = watch.gated(Arc::clone(&gate), fails, false).await;
+    let hour = ordered(json!({"retryPolicy": {"delaysMs": [HOUR_MS]}}));
+    let subscribed = relay.api.subscribe(&receiver, hour).await;
+    let events = send_all(&relay.api, &["a"], 4).await;
+    receiver.received(1).await;
+    let second = relay.api.delivery_of(&events[&("a".to_owned(), 1)]).await;
+    relay.api.retry(202, &second).await;
+    receiver.received(2).await;
+    gate.open();
+    let head = relay.final_delivery(&events[&("a".to_owned(), 0)]).await;
+    assert_eq!(head["status"], "delivered");
+    let second = relay
+        .delivery_when(text(&second, "eventId"), |delivery| {
+            delivery["attemptCount"] == 1
+        })
+        .await;
+    witnessed(&relay, 100).await;
+    assert_eq!(
+        (&second["status"], watch.first("a")),
+        (&json!("pending"), vec![0])
+    );
+    relay.api.retry(202, &second).await;
+    relay.api.settled(&subscribed.id).await;
+    assert_eq!(watch.first("a"), [0, 1, 2, 3]);
+}
+
+async fn what_waits_in_a_line_does_not_make_the_node_unwell(profile: Profile) {
+    let quick = [
+        ("POSTHASTE_HEALTH__MAX_OVERDUE_MS", "1000"),
+        ("POSTHASTE_ENGINE__SWEEP_INTERVAL_MS", "100"),
+        ("POSTHASTE_ENGINE__RETIRE_AFTER_MS", "100"),
+    ];
+    let relay = Relay::start_with(profile, &quick).await;
+    let watch = Watch::default();
+    let (_receiver, _subscribed, _head) = blocked(&relay, &watch, 9).await;
+    // More sweeps than fit into the second after which what nothing holds back is overdue.
+    for _ in 0..25 {
+        relay
+            .until("a sweep", |event| *event == EngineEvent::Swept)
+            .await;
+    }
+    let health = relay.api.get("/health").await;
+    // In two parts it is the other one that delivers; this one has nothing to say of it.
+    assert_ne!(health["components"]["deliveries"]["ok"], false, "{health}");
 }
 
 async fn what_is_wrong_with_the_order_is_told(profile: Profile) {

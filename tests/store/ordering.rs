@@ -33,7 +33,7 @@ fn keyed(keys: &[Option<&str>]) -> Vec<Event> {
     keys.iter().map(keyed).collect()
 }
 
-async fn subscribe(store: &dyn Store, ordering: Ordering) -> (SubscriptionId, OrderingRule) {
+pub async fn subscribe(store: &dyn Store, ordering: Ordering) -> (SubscriptionId, OrderingRule) {
     let mut new = subscription("ordered");
     new.ordering = new.ordering.changed(Some(ordering), None, at(5));
     store.create_subscription(&new).await.unwrap();
@@ -63,7 +63,7 @@ async fn heads(
 }
 
 /// Records that this delivery failed for good, and blocks its line by that rule.
-async fn fails(bed: &Bed, delivery: PendingDelivery, rule: &OrderingRule) -> i64 {
+pub async fn fails(bed: &Bed, delivery: PendingDelivery, rule: &OrderingRule) -> i64 {
     let mut record = answered(delivery, 500);
     record.verdict.settlement = posthaste::domain::delivery::Settlement::Failed;
     record.blocks = rule.blocks(record.verdict.settlement);

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use posthaste::domain::delivery::PendingDelivery;
+use posthaste::domain::delivery::{DeliveryState, PendingDelivery};
 use posthaste::domain::event::Event;
 use posthaste::domain::id::{EventId, SubscriptionId};
+use posthaste::domain::ordering::Ordering;
 use posthaste::store::{
     Accepted, DeliveryFilter, Forgotten, ForgottenAnswers, Moved, PageRequest, PostgresStore,
     Recorded, Store,
@@ -13,6 +14,7 @@ use posthaste::store::{
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::bed::{Bed, in_new_database, on_postgres, run, settings};
+use crate::ordering;
 use crate::sample::{
     answered, at, event_at, group, outcome, record_group, record_of, recorded, subscribe,
 };
@@ -20,6 +22,7 @@ use crate::sample::{
 on_both_stores!(
     what_is_old_goes_with_all_that_belongs_to_it,
     an_event_with_something_pending_stays_until_it_is_done,
+    what_blocks_a_line_stays_until_it_does_so_no_more,
     what_lies_in_no_partition_goes_in_batches,
     an_event_may_have_more_deliveries_than_a_batch,
     answers_go_sooner_than_their_attempts,
@@ -128,6 +131,24 @@ async fn an_event_with_something_pending_stays_until_it_is_done(bed: Bed) {
     assert_ne!(forget(store, HOUR, 100).await, Forgotten::default());
     assert!(!stands(store, events[0].id).await);
     assert_eq!(store.delivery(deliveries[1].id).await.unwrap(), None);
+}
+
+/// In a partition of time, and on Postgres in none as well.
+async fn what_blocks_a_line_stays_until_it_does_so_no_more(bed: Bed) {
+    let store = &*bed.store;
+    store.make_room(at(0), SPAN).await.unwrap();
+    let (ordered, rule) = ordering::subscribe(store, Ordering::All).await;
+    for second in [60, -400 * 24 * HOUR] {
+        let (events, deliveries) = accept(store, &[second], &[ordered]).await;
+        let version = ordering::fails(&bed, deliveries[0], &rule).await;
+        assert_eq!(forget(store, HOUR, 100).await, Forgotten::default());
+        let released = store
+            .release_line(deliveries[0].id, version, DeliveryState::Skipped)
+            .await;
+        assert_eq!(released.unwrap(), Moved::Done);
+        assert_ne!(forget(store, HOUR, 100).await, Forgotten::default());
+        assert!(!stands(store, events[0].id).await);
+    }
 }
 
 async fn what_lies_in_no_partition_goes_in_batches(bed: Bed) {
