@@ -31,7 +31,6 @@ crate::stories_also_split!(
     many_blocked_keys_starve_no_other,
     order_survives_a_restart,
     what_is_taken_from_behind_another_holds_back_what_follows_it,
-    what_waits_in_a_line_does_not_make_the_node_unwell,
     what_is_wrong_with_the_order_is_told,
 );
 
@@ -713,26 +712,6 @@ async fn what_is_taken_from_behind_another_holds_back_what_follows_it(profile: P
     relay.api.retry(202, &second).await;
     relay.api.settled(&subscribed.id).await;
     assert_eq!(watch.first("a"), [0, 1, 2, 3]);
-}
-
-async fn what_waits_in_a_line_does_not_make_the_node_unwell(profile: Profile) {
-    let quick = [
-        ("POSTHASTE_HEALTH__MAX_OVERDUE_MS", "1000"),
-        ("POSTHASTE_ENGINE__SWEEP_INTERVAL_MS", "100"),
-        ("POSTHASTE_ENGINE__RETIRE_AFTER_MS", "100"),
-    ];
-    let relay = Relay::start_with(profile, &quick).await;
-    let watch = Watch::default();
-    let (_receiver, _subscribed, _head) = blocked(&relay, &watch, 9).await;
-    // More sweeps than fit into the second after which what nothing holds back is overdue.
-    for _ in 0..25 {
-        relay
-            .until("a sweep", |event| *event == EngineEvent::Swept)
-            .await;
-    }
-    let health = relay.api.get("/health").await;
-    // In two parts it is the other one that delivers; this one has nothing to say of it.
-    assert_ne!(health["components"]["deliveries"]["ok"], false, "{health}");
 }
 
 async fn what_is_wrong_with_the_order_is_told(profile: Profile) {
