@@ -111,7 +111,14 @@ impl Deps {
                 self.backlogs.forget(id);
                 return Ok(());
             }
-            if !self.backlogs.measured(id, most - count) {
+            let again = self.backlogs.measured(id, most - count);
+            // Committed by a group that was matched before its release: nobody else forgets it.
+            let known = self.directory.get(id);
+            if !known.is_some_and(|known| known.is_held_by_rule()) {
+                self.backlogs.forget(id);
+                return Ok(());
+            }
+            if !again {
                 return Ok(());
             }
         }

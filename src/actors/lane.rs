@@ -203,7 +203,8 @@ impl Lane {
     /// Something due was committed that the window does not hold.
     pub fn decline(&self) {
         let news = self.window().decline();
-        if news {
+        // No news to a lane that nobody has looked at yet, but somebody has to.
+        if news || locked(&self.actor).is_none() {
             self.wake();
         }
     }

@@ -153,8 +153,8 @@ async fn hold(
     let default = deps.settings.delivery.max_in_flight;
     let bound = subscription.max_in_flight.unwrap_or(default);
     loop {
-        let lane = deps.lanes.open(subscription.id);
-        restore_breaker(deps, &lane, &subscription, bound).await?;
+        let Visit(lane) = &Visit(deps.lanes.open(subscription.id));
+        restore_breaker(deps, lane, &subscription, bound).await?;
         let Some(slot) = deps.slots.take_one() else {
             let (_, total) = deps.slots.usage();
             return Ok(Err(RetryAnswer::NodeAtBound(total)));
@@ -180,6 +180,16 @@ async fn hold(
             ManualTaking::Not(Taking::Busy | Taking::Taken) => RetryAnswer::Overtaken,
         };
         return Ok(Err(answer));
+    }
+}
+
+/// A lane that was opened for this, if there was none. Whatever comes of it, and also where the
+/// caller is gone, an actor looks at it, and closes it when it has nothing to do.
+struct Visit(Arc<Lane>);
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.0.wake();
     }
 }
 

@@ -37,6 +37,8 @@ pub struct State {
     deps: Arc<Deps>,
     sweeping: bool,
     again: bool,
+    /// Held while trials are begun.
+    trying: Arc<tokio::sync::Mutex<()>>,
     pause: Pause,
     timer: Timer<SweeperMessage>,
 }
@@ -60,6 +62,7 @@ impl Actor for Sweeper {
             deps,
             sweeping: false,
             again: false,
+            trying: Arc::default(),
             pause: Pause::begin(Duration::ZERO),
             timer: Timer::new(),
         })
@@ -101,19 +104,27 @@ impl State {
     fn start(&mut self, myself: &ActorRef<SweeperMessage>) {
         self.sweeping = true;
         let deps = Arc::clone(&self.deps);
+        let trying = Arc::clone(&self.trying);
         let done = Done(myself.clone());
         tokio::spawn(async move {
             if deps.ownership.may_deliver() && !deps.is_draining() {
                 // Also those that were made elsewhere, or by an owner that is gone.
                 deps.jobs.look();
-                match sweep_all(&deps).await {
+                match sweep(&deps).await {
                     Ok(()) => deps.events.tell(|| EngineEvent::Swept),
                     Err(problem) => warn!(%problem, "a sweep failed; the next one makes good"),
+                }
+                drop(done);
+                // Beside the sweeps: where a trial has to line up a long backlog first, nobody
+                // else may wait for that.
+                if let Ok(_alone) = trying.try_lock()
+                    && let Err(problem) = trial::sweep(&deps).await
+                {
+                    warn!(%problem, "trials are begun later");
                 }
             } else {
                 deps.progress.stands_by();
             }
-            drop(done);
         });
     }
 }
@@ -124,11 +135,6 @@ impl Drop for Done {
     fn drop(&mut self) {
         let _ = self.0.cast(SweeperMessage::Done);
     }
-}
-
-async fn sweep_all(deps: &Arc<Deps>) -> Result<()> {
-    sweep(deps).await?;
-    trial::sweep(deps).await
 }
 
 async fn sweep(deps: &Deps) -> Result<()> {

@@ -22,7 +22,7 @@ use crate::delivery::deliver::Receiver;
 use crate::domain::Timestamp;
 use crate::domain::id::{AttemptId, SubscriptionId};
 use crate::domain::subscription::{ChangedBy, StateChange, SubscriptionState};
-use crate::store::Result;
+use crate::store::{Result, StoreError};
 
 /// Subscriptions looked at in one read.
 const PROBES: usize = 500;
@@ -51,8 +51,14 @@ pub async fn sweep(deps: &Arc<Deps>) -> Result<()> {
             if begun == AT_ONCE {
                 return Ok(());
             }
-            begin(deps, id).await?;
-            begun += 1;
+            match begin(deps, id).await {
+                Ok(()) => begun += 1,
+                Err(problem @ (StoreError::Unavailable(_) | StoreError::Fenced)) => {
+                    return Err(problem);
+                }
+                // Its own fault: the others are tried all the same.
+                Err(problem) => warn!(subscription = %id, %problem, "a trial cannot be made"),
+            }
         }
     }
     Ok(())
@@ -136,7 +142,9 @@ pub fn passed(deps: &Arc<Deps>, id: SubscriptionId, since: Timestamp, attempt: A
         let mut pause = Duration::from_millis(50);
         loop {
             let done = task.change_subscription(id, |stored| {
+                // Where an operator wants what is held skipped, that comes first, and reactivates.
                 let held = stored.state == SubscriptionState::Deactivated
+                    && stored.hold.skip_through.is_none()
                     && stored.state_change.at == since;
                 let change = StateChange {
                     at: clock::now(),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::Timestamp;
 use super::event_type::EventType;
-use super::id::{EventId, SubscriptionId};
+use super::id::EventId;
 
 /// Levels of nesting a payload may have.
 pub const MAX_PAYLOAD_DEPTH: usize = 128;
@@ -42,12 +42,6 @@ impl Event {
     /// When it happened as far as is known: what the body calls `timestamp`.
     pub fn timestamp(&self) -> Timestamp {
         self.occurred_at.unwrap_or(self.received_at)
-    }
-
-    /// The subscription that an operational event is about.
-    pub fn subject(&self) -> Option<SubscriptionId> {
-        let key = self.ordering_key.as_deref()?;
-        self.event_type.is_own().then(|| key.parse().ok())?
     }
 
     /// The body that receivers get (format `relay`): the same bytes for every attempt, because

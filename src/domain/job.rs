@@ -175,16 +175,20 @@ pub struct EventHead {
     pub tenant: Option<String>,
     /// When it was accepted.
     pub received_at: Timestamp,
+    /// Its ordering key.
+    pub ordering_key: Option<String>,
     /// Bytes of its payload.
     pub payload_bytes: i32,
 }
 
 impl EventHead {
     /// Whether a replay may bring this event to that subscription: an event of another tenant
-    /// never, and one of Posthaste's own only where the subscription names it.
+    /// never, and one of Posthaste's own only where the subscription names it and may hear it.
     pub fn may_reach(&self, subscription: &Subscription) -> bool {
         let named = |pattern: &EventPattern| pattern.matches(&self.event_type);
+        let key = self.ordering_key.as_deref();
         subscription.is_reached_by(self.tenant.as_deref())
+            && subscription.may_hear(&self.event_type, key)
             && (!self.event_type.is_own() || subscription.event_types.iter().any(named))
     }
 

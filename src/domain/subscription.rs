@@ -9,7 +9,7 @@ use super::Timestamp;
 use super::breaker::{BreakerPolicy, BreakerSpec};
 use super::deactivation::{DeactivationPolicy, DeactivationSpec, Rule};
 use super::event::Event;
-use super::event_type::EventPattern;
+use super::event_type::{EventPattern, EventType};
 use super::id::{AttemptId, SubscriptionId};
 use super::ordering::{Ordering, OrderingFailure, OrderingRule};
 use super::rate_limit::RateLimit;
@@ -247,7 +247,7 @@ impl Subscription {
     pub fn wants(&self, event: &Event) -> bool {
         self.state != SubscriptionState::Deleted
             && self.is_reached_by(event.tenant.as_deref())
-            && self.may_hear(event)
+            && self.may_hear(&event.event_type, event.ordering_key.as_deref())
             && self
                 .event_types
                 .iter()
@@ -261,9 +261,10 @@ impl Subscription {
 
     /// What Posthaste itself tells is for those without a tenant, and never for the one that it
     /// is about. All else is for everybody.
-    pub fn may_hear(&self, event: &Event) -> bool {
-        let own = event.event_type.is_own();
-        !own || (self.tenant.is_none() && event.subject() != Some(self.id))
+    pub fn may_hear(&self, event_type: &EventType, ordering_key: Option<&str>) -> bool {
+        // The key of one of its own is the subscription that it is about.
+        let subject = || ordering_key?.parse().ok();
+        !event_type.is_own() || (self.tenant.is_none() && subject() != Some(self.id))
     }
 
     /// Whether it names events that Posthaste itself raises.

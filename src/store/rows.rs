@@ -401,6 +401,7 @@ macro_rules! row_readers {
                 event_type: EventType::from_stored(row.try_get("event_type")?),
                 tenant: row.try_get("tenant")?,
                 received_at: at(row, "received_at")?,
+                ordering_key: row.try_get("ordering_key")?,
                 payload_bytes: row.try_get("payload_bytes")?,
             })
         }

@@ -87,7 +87,10 @@ impl Matched {
     /// Where the group makes too many deliveries: the unit, not the first, from which on it
     /// has to be split.
     pub fn too_many(&self, group: &Group, fates: &[UnitFate]) -> Option<usize> {
-        if self.deliveries.len() <= MAX_GROUP_DELIVERIES || group.units.len() < 2 {
+        // Those that are skipped count too: matching stopped by the same sum, and what it left out
+        // would be committed without its deliveries.
+        let all: usize = self.counts.iter().sum();
+        if all <= MAX_GROUP_DELIVERIES || group.units.len() < 2 {
             return None;
         }
         let mut counts = self.counts.iter();
@@ -186,5 +189,64 @@ impl Matched {
         } else {
             deps.feed.announce(Notice::Due(declined));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::actors::handle::AcceptAnswer;
+    use crate::actors::ingest::queue::Ingest;
+    use crate::actors::pump::Doorbell;
+    use crate::clock;
+    use crate::domain::Timestamp;
+    use crate::domain::event_type::EventType;
+    use crate::domain::id::EventId;
+    use crate::settings::Settings;
+
+    fn event() -> NewEvent {
+        let event = Event {
+            id: EventId(clock::uuid()),
+            tenant: None,
+            event_type: EventType::from_stored("a"),
+            event_name: None,
+            source: None,
+            idempotency_key: None,
+            ordering_key: None,
+            occurred_at: None,
+            received_at: Timestamp::default(),
+            payload: Bytes::from_static(b"1"),
+        };
+        NewEvent {
+            event: Arc::new(event),
+            content: [0; 32],
+        }
+    }
+
+    /// Matching stops by the sum of all matches. Was one stopped whose deliveries are skipped, the
+    /// events behind would be acknowledged without deliveries.
+    #[test]
+    fn what_is_skipped_counts_where_matching_stopped() {
+        let settings = Settings::load(None, [("", ""); 0], true).unwrap();
+        let ingest = Arc::new(Ingest::new(&settings.events, Doorbell::new()));
+        let deadline = clock::instant() + std::time::Duration::from_secs(60);
+        let answers = [(); 3].map(|()| ingest.submit(vec![event()], deadline).unwrap());
+        let mut group = ingest.take_group();
+        let fates = vec![UnitFate::Accepted(vec![ItemFate::New]); 3];
+        let stopped = Matched {
+            // The third event was not looked at.
+            counts: vec![3_000, 2_001],
+            ..Matched::default()
+        };
+        assert_eq!(stopped.too_many(&group, &fates), Some(1));
+        let all = Matched {
+            counts: vec![3_000, 2_000, 0],
+            ..Matched::default()
+        };
+        assert_eq!(all.too_many(&group, &fates), None);
+        group.answer_all(&AcceptAnswer::Unavailable);
+        drop(answers);
     }
 }

@@ -42,6 +42,7 @@ fn head(event_type: &str, tenant: Option<&str>, second: i64) -> EventHead {
         event_type: EventType::from_stored(event_type),
         tenant: tenant.map(str::to_owned),
         received_at: at(second),
+        ordering_key: None,
         payload_bytes: 2,
     }
 }
@@ -103,6 +104,16 @@ fn an_event_reaches_only_whom_it_may() {
     }
     let own = head("posthaste.breaker.opened", None, 15);
     assert!(own.may_reach(&subscription(None, &["posthaste.*"])));
+    assert!(!own.may_reach(&subscription(Some("a"), &["posthaste.*"])));
+    let about = |one: &Subscription| EventHead {
+        ordering_key: Some(one.id.to_string()),
+        ..own.clone()
+    };
+    let itself = subscription(None, &["posthaste.*"]);
+    assert!(!about(&itself).may_reach(&itself), "never what it is about");
+    let mut other = itself.clone();
+    other.id = SubscriptionId(Uuid::from_u128(3));
+    assert!(about(&other).may_reach(&itself));
 }
 
 #[test]

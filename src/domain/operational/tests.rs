@@ -304,7 +304,7 @@ fn it_reaches_those_without_a_tenant_who_name_it_and_whom_it_is_not_about() {
         .unwrap();
     let told = OperationalEvent::of_state_change(EventId(id(9)), &about, &gone).unwrap();
     let event = told.into_event(at(11));
-    assert_eq!(event.subject(), Some(about.id));
+    assert_eq!(event.ordering_key, Some(about.id.to_string()));
     assert_eq!((event.tenant.as_ref(), event.timestamp()), (None, at(10)));
 
     let reached = |patterns: &[&str], tenant: Option<&str>, own: bool| {

@@ -181,10 +181,11 @@ impl<T: Waiting> Window<T> {
         untouched
     }
 
-    /// Takes in a page of lines. True where the answer was to the question that is open.
+    /// Takes in a page of lines. True where the answer was to the question that is open, and the
+    /// window has not ended meanwhile.
     pub fn answer_lines(&mut self, ask: Ask, page: LinePage<T>) -> bool {
         let open = self.question.as_ref();
-        if open.is_none_or(|question| question.number != ask.number) {
+        if self.retired || open.is_none_or(|question| question.number != ask.number) {
             return false;
         }
         let mut all_taken = true;

@@ -22,8 +22,8 @@ WHERE subscription_id = $1 AND state IN ('failed', 'expired', 'cancelled', 'skip
     AND id > $2 AND id < $3
 ORDER BY id LIMIT $4";
 
-const HEAD_COLUMNS: &str =
-    "id, event_type, tenant, received_at, octet_length(payload) AS payload_bytes";
+const HEAD_COLUMNS: &str = "id, event_type, tenant, received_at, ordering_key, \
+    octet_length(payload) AS payload_bytes";
 
 /// Begins the next round of final deliveries; in the order of their subscription they stand as
 /// after a single retry. `finished_at` stands for final, so that no plan can

@@ -24,7 +24,8 @@ WHERE subscription_id = ? AND state IN ('failed', 'expired', 'cancelled', 'skipp
     AND id > ? AND id < ?
 ORDER BY id LIMIT ?";
 
-const HEAD_COLUMNS: &str = "id, event_type, tenant, received_at, length(payload) AS payload_bytes";
+const HEAD_COLUMNS: &str = "id, event_type, tenant, received_at, ordering_key, \
+    length(payload) AS payload_bytes";
 
 /// Makes the deliveries that there are not. Their first round is the one that their events'
 /// acceptance would have begun.
