@@ -234,10 +234,10 @@ pub async fn reactivate(
 fn paused(stored: &Subscription) -> Result<Subscription> {
     if stored.is_held_by_rule() {
         // It stays as it is, and a trial may reactivate it: no pause that was answered 200.
+        let (state, reason) = (stored.state.as_str(), &stored.state_change.reason);
+        let reason = reason.as_deref().unwrap_or("unknown");
         return Err(ApiError::conflict(format!(
-            "This subscription is {}: it is sent nothing but trials \
-             (deactivation.trialIntervalMs); reactivate it before it is paused",
-            stored.state.as_str()
+            "This subscription is {state} (reason: {reason}): reactivate it before it is paused"
         )));
     }
     moved(stored, SubscriptionState::Paused)
