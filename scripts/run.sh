@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the quick profile and runs the relay for development.
+# Builds the relay and runs it for development.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/toolchain.sh

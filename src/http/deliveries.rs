@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::HttpState;
+use super::bare::Bare;
 use super::error::{ApiError, Result};
 use super::ordering;
 use super::paging::{PageView, Query};
@@ -105,7 +106,7 @@ pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Re
 }
 
 /// `POST /deliveries/{id}/retry`: attempted now, in a new round.
-pub async fn retry(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+pub async fn retry(State(app): State<HttpState>, PathId(id): PathId, _: Bare) -> Result<Response> {
     let view = to_the_end(async move { retry_now(&app, DeliveryId(id)).await }).await?;
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
 }
@@ -141,7 +142,7 @@ async fn retry_now(app: &HttpState, id: DeliveryId) -> Result<DeliveryView> {
 }
 
 /// `POST /deliveries/{id}/cancel`: pending no more, and not sent unless it is retried.
-pub async fn cancel(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+pub async fn cancel(State(app): State<HttpState>, PathId(id): PathId, _: Bare) -> Result<Response> {
     let view = to_the_end(async move { cancel_now(&app, DeliveryId(id)).await }).await?;
     Ok(Json(view).into_response())
 }

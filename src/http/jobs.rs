@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::HttpState;
+use super::bare::{Bare, NoQuery};
 use super::body;
 use super::error::{ApiError, Fault, Result};
 use super::job_input::{JobInput, Seed, parse_replay, parse_retry_failed};
@@ -33,6 +34,7 @@ type Parse = fn(&[u8], Seed<'_>) -> std::result::Result<JobInput, Vec<Fault>>;
 pub async fn retry_failed(
     State(app): State<HttpState>,
     PathId(id): PathId,
+    _: NoQuery,
     request: Request,
 ) -> Result<Response> {
     answer_new(app, SubscriptionId(id), request, parse_retry_failed).await
@@ -42,6 +44,7 @@ pub async fn retry_failed(
 pub async fn replay(
     State(app): State<HttpState>,
     PathId(id): PathId,
+    _: NoQuery,
     request: Request,
 ) -> Result<Response> {
     answer_new(app, SubscriptionId(id), request, parse_replay).await
@@ -133,7 +136,7 @@ pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Re
 }
 
 /// `POST /jobs/{id}/cancel`: no further batch; what it has moved stays moved.
-pub async fn cancel(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+pub async fn cancel(State(app): State<HttpState>, PathId(id): PathId, _: Bare) -> Result<Response> {
     let id = JobId(id);
     let task = app.clone();
     let ended = to_the_end(async move { Ok(task.relay.cancel_job(id).await?) }).await?;

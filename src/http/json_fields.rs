@@ -21,6 +21,9 @@ pub struct Fields {
 impl Fields {
     /// A request's body.
     pub fn of_body(body: &[u8]) -> Result<Self, Fault> {
+        if body.is_empty() {
+            return Err(Fault::new("body", "is missing: it must be a JSON object"));
+        }
         match serde_json::from_slice(body) {
             Ok(Value::Object(given)) => Ok(Self::new(String::new(), given)),
             Ok(_) => Err(Fault::new("body", "must be an object")),
@@ -136,6 +139,17 @@ impl Fields {
         })
     }
 
+    /// A whole number whose bounds are looked at later, by the rules that it belongs to: past
+    /// every bound, it is as much as fits.
+    pub fn count<T: TryFrom<u64>>(&mut self, name: &'static str) -> Option<T> {
+        self.taken_as(name, "a whole number, 0 or more", |value| {
+            let number = value.as_u64()?;
+            T::try_from(number)
+                .or_else(|_| T::try_from(u32::MAX.into()))
+                .ok()
+        })
+    }
+
     /// A number.
     pub fn number(&mut self, name: &'static str) -> Option<f64> {
         self.taken_as(name, "a number", |value| value.as_f64())
@@ -167,10 +181,11 @@ impl Fields {
     pub fn finish(mut self) -> Vec<Fault> {
         let known = self.known.join(", ");
         for name in std::mem::take(&mut self.given).keys() {
-            self.fault(
-                &text::cut(name),
-                format!("is not known here; there are {known}"),
-            );
+            let message = match known.as_str() {
+                "" => "is not known here; there are no fields".to_owned(),
+                known => format!("is not known here; there are {known}"),
+            };
+            self.fault(&text::cut(name), message);
         }
         self.faults
     }

@@ -18,6 +18,7 @@ use crate::settings::Settings;
 use crate::store::Store;
 
 mod auth;
+mod bare;
 mod body;
 mod body_budget;
 mod deliveries;

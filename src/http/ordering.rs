@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use super::HttpState;
+use super::bare::Bare;
 use super::error::{ApiError, Result};
 use super::paging::Query;
 use super::path::PathId;
@@ -21,7 +22,7 @@ use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::ordering::Line;
-use crate::store::read::MAX_PAGE;
+use crate::domain::subscription::Subscription;
 use crate::store::{BlockingRow, DeliveryRow, Moved};
 
 /// How often a step is tried again after somebody else moved the delivery.
@@ -46,6 +47,8 @@ struct BlockedKeyView<'a> {
 struct BlockedKeysView<'a> {
     data: Vec<BlockedKeyView<'a>>,
     next_cursor: Option<String>,
+    /// Never: each row is found by the index.
+    partial: bool,
     limit: u32,
 }
 
@@ -56,30 +59,42 @@ pub async fn blocked_keys(
     RawQuery(raw): RawQuery,
 ) -> Result<Response> {
     let mut query = Query::of(raw.as_deref(), &["limit", "cursor"]);
-    let limit = query.parsed(&["limit"], &format!("1 to {MAX_PAGE}"), |value| {
-        let number = value.parse().ok();
-        number.filter(|limit| (1..=MAX_PAGE).contains(limit))
-    });
-    let limit = limit.unwrap_or(MAX_PAGE);
+    let limit = query.limit();
     let after = query.parsed(&["cursor"], "a nextCursor of this list", read_cursor);
     query.done()?;
     let subscription = subscriptions::find(&app, SubscriptionId(id)).await?;
-    let mut rows = match subscription.ordering.name() {
-        None => Vec::new(),
-        Some(rule) => {
-            let (id, after) = (subscription.id, after.as_ref());
-            app.store.blocking(id, rule, after, limit + 1).await?
-        }
-    };
+    let mut rows = blocking(&app, &subscription, after.as_ref(), limit + 1).await?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let last = rows.last().filter(|_| more);
     let view = BlockedKeysView {
         next_cursor: last.map(|row| URL_SAFE_NO_PAD.encode(row.line.as_str())),
         data: rows.iter().map(BlockedKeyView::new).collect(),
+        partial: false,
         limit,
     };
     Ok(Json(view).into_response())
+}
+
+/// Whether any line of a subscription waits for an operator.
+pub async fn blocks_any(app: &HttpState, subscription: &Subscription) -> Result<bool> {
+    let first = blocking(app, subscription, None, 1).await?;
+    Ok(!first.is_empty())
+}
+
+async fn blocking(
+    app: &HttpState,
+    subscription: &Subscription,
+    after: Option<&Line>,
+    limit: u32,
+) -> Result<Vec<BlockingRow>> {
+    match subscription.ordering.name() {
+        None => Ok(Vec::new()),
+        Some(rule) => Ok(app
+            .store
+            .blocking(subscription.id, rule, after, limit)
+            .await?),
+    }
 }
 
 fn read_cursor(text: &str) -> Option<Line> {
@@ -100,7 +115,7 @@ impl<'a> BlockedKeyView<'a> {
 }
 
 /// `POST /deliveries/{id}/skip`: what failed and blocks its line does so no more.
-pub async fn skip(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+pub async fn skip(State(app): State<HttpState>, PathId(id): PathId, _: Bare) -> Result<Response> {
     let view = to_the_end(async move { skip_now(&app, DeliveryId(id)).await }).await?;
     Ok(Json(view).into_response())
 }

@@ -127,10 +127,15 @@ impl Query {
     /// Which page.
     pub fn page(&mut self) -> PageRequest {
         PageRequest {
-            limit: self.number("limit", 1, MAX_PAGE).unwrap_or(DEFAULT_LIMIT),
+            limit: self.limit(),
             offset: self.number("offset", 0, MAX_OFFSET).unwrap_or(0),
             after: self.parsed(&["cursor"], "a nextCursor of this list", read_cursor),
         }
+    }
+
+    /// How many rows a page has at most.
+    pub fn limit(&mut self) -> u32 {
+        self.number("limit", 1, MAX_PAGE).unwrap_or(DEFAULT_LIMIT)
     }
 
     fn number(&mut self, name: &str, low: u32, high: u32) -> Option<u32> {

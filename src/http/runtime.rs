@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::HttpState;
 use super::error::Result;
+use super::ordering;
 use super::path::PathId;
 use super::subscriptions;
 use crate::actors::{Live, LiveBreaker, Owner};
@@ -78,6 +79,8 @@ struct BacklogView {
     at_least: bool,
     oldest_at: Option<Timestamp>,
     oldest_age_ms: Option<u64>,
+    /// A line waits for an operator, and with it what is pending there.
+    blocked: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -112,33 +115,51 @@ impl From<LastFailure> for ErrorView {
 /// `GET /subscriptions/{id}/runtime`.
 pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
     let found = subscriptions::find(&app, SubscriptionId(id)).await?;
-    let stored = app.store.runtime(found.id).await?;
-    let standing = app.store.standing(found.id, MOST_COUNTED + 1).await?;
+    let stored = Stored {
+        runtime: app.store.runtime(found.id).await?,
+        standing: app.store.standing(found.id, MOST_COUNTED + 1).await?,
+        blocked: ordering::blocks_any(&app, &found).await?,
+    };
     let (owner, live) = (app.relay.owner(), app.relay.live(found.id));
     let now = clock::now();
-    let view = view(&found, &app.settings, stored, standing, owner, live, now);
+    let view = view(&found, &app.settings, stored, owner, live, now);
     Ok(Json(view).into_response())
+}
+
+/// What the store knows.
+struct Stored {
+    runtime: Runtime,
+    standing: Standing,
+    /// Whether a line waits for an operator.
+    blocked: bool,
 }
 
 fn view(
     subscription: &Subscription,
     settings: &Settings,
-    stored: Runtime,
-    standing: Standing,
+    stored: Stored,
     owner: Owner,
     live: Option<Live>,
     now: Timestamp,
 ) -> RuntimeView {
-    let breaker = breaker_of(&stored, live.as_ref());
+    let Stored {
+        runtime,
+        standing,
+        blocked,
+    } = stored;
+    let breaker = breaker_of(&runtime, live.as_ref());
     let most = subscription.max_in_flight;
     let hold_until = live
         .as_ref()
         .and_then(|live| live.hold_until)
-        .max(stored.hold_until.filter(|until| *until > now));
+        .max(runtime.hold_until.filter(|until| *until > now));
     let flows = subscription.state.delivers()
         && breaker.state == BreakerState::Closed.as_str()
         && hold_until.is_none();
-    let drain = drain(subscription, &standing, live.as_ref(), flows);
+    let mut drain = drain(subscription, &standing, live.as_ref(), flows);
+    if blocked && standing.pending > 0 {
+        drain.estimate_ms = None;
+    }
     let full = subscription.rate_limit.map(|limit| limit.burst());
     RuntimeView {
         id: subscription.id,
@@ -167,6 +188,7 @@ fn view(
             at_least: standing.pending > MOST_COUNTED.into(),
             oldest_at: standing.oldest,
             oldest_age_ms: standing.oldest.map(|oldest| millis(now.since(oldest))),
+            blocked,
         },
         drain,
         last_error: standing.last_failure.map(ErrorView::from),
@@ -192,7 +214,7 @@ fn breaker_of(stored: &Runtime, live: Option<&Live>) -> BreakerView {
 }
 
 /// At the pace of late, or else at the rate that is allowed. Unknown while something holds the
-/// subscription back, and where more is pending than was counted.
+/// subscription back or blocks a line of it, and where more is pending than was counted.
 fn drain(
     subscription: &Subscription,
     standing: &Standing,

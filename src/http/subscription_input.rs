@@ -351,24 +351,15 @@ fn read_retry_policy(
     name: &'static str,
     rules: Rules<'_>,
 ) -> Option<RetryPolicySpec> {
-    const ANY: std::ops::RangeInclusive<u64> = 0..=u32::MAX as u64;
     let mut policy = fields.object(name)?;
     let spec = RetryPolicySpec {
-        attempts: policy
-            .nullable("attempts", |policy, name| policy.whole(name, ANY))
-            .flatten(),
-        base_ms: policy
-            .nullable("baseMs", |policy, name| policy.whole(name, ANY))
-            .flatten(),
+        attempts: policy.nullable("attempts", Fields::count).flatten(),
+        base_ms: policy.nullable("baseMs", Fields::count).flatten(),
         factor: policy.nullable("factor", Fields::number).flatten(),
-        cap_ms: policy
-            .nullable("capMs", |policy, name| policy.whole(name, ANY))
-            .flatten(),
+        cap_ms: policy.nullable("capMs", Fields::count).flatten(),
         delays_ms: policy.nullable("delaysMs", read_delays).flatten(),
         jitter: policy.nullable("jitter", Fields::number).flatten(),
-        max_age_ms: policy
-            .nullable("maxAgeMs", |policy, name| policy.whole(name, ANY))
-            .flatten(),
+        max_age_ms: policy.nullable("maxAgeMs", Fields::count).flatten(),
     };
     if let Err(problem) = spec.validate(rules.retry) {
         policy.fault(problem.field, problem.problem);
@@ -398,18 +389,13 @@ fn read_delays(policy: &mut Fields, name: &'static str) -> Option<Vec<u64>> {
 }
 
 fn read_rate_limit(fields: &mut Fields, name: &'static str) -> Option<RateLimit> {
-    const ANY: std::ops::RangeInclusive<u64> = 0..=u32::MAX as u64;
     let mut given = fields.object(name)?;
     if given.lacks("limit") {
         given.fault("limit", "is required");
     }
-    let limit = given.whole("limit", ANY);
-    let period_ms = given
-        .nullable("periodMs", |given, name| given.whole(name, ANY))
-        .flatten();
-    let burst = given
-        .nullable("burst", |given, name| given.whole(name, ANY))
-        .flatten();
+    let limit = given.count("limit");
+    let period_ms = given.nullable("periodMs", Fields::count).flatten();
+    let burst = given.nullable("burst", Fields::count).flatten();
     let rate_limit = limit.map(|limit| RateLimit {
         limit,
         period_ms: period_ms.unwrap_or(1_000),

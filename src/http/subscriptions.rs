@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::HttpState;
+use super::bare::{Bare, NoQuery};
 use super::body;
 use super::error::{ApiError, Fault, Result};
 use super::json_fields::Fields;
@@ -70,7 +71,11 @@ pub async fn find(app: &HttpState, id: SubscriptionId) -> Result<Subscription> {
 }
 
 /// `POST /subscriptions`: the answer shows the secret.
-pub async fn create(State(app): State<HttpState>, request: Request) -> Result<Response> {
+pub async fn create(
+    State(app): State<HttpState>,
+    _: NoQuery,
+    request: Request,
+) -> Result<Response> {
     let body = body::read(request, MAX_BODY_BYTES).await?;
     let seed = Seed {
         id: SubscriptionId(clock::uuid()),
@@ -141,6 +146,7 @@ pub async fn secret(State(app): State<HttpState>, PathId(id): PathId) -> Result<
 pub async fn change(
     State(app): State<HttpState>,
     PathId(id): PathId,
+    _: NoQuery,
     request: Request,
 ) -> Result<Response> {
     let body = body::read(request, MAX_BODY_BYTES).await?;
@@ -154,12 +160,12 @@ pub async fn change(
 }
 
 /// `POST /subscriptions/{id}/pause`: deliveries are held, none is lost.
-pub async fn pause(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
-    answer_update(app, id, |stored| moved(stored, SubscriptionState::Paused)).await
+pub async fn pause(State(app): State<HttpState>, PathId(id): PathId, _: Bare) -> Result<Response> {
+    answer_update(app, id, paused).await
 }
 
 /// `POST /subscriptions/{id}/resume`: also takes back a deactivation or suspension.
-pub async fn resume(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+pub async fn resume(State(app): State<HttpState>, PathId(id): PathId, _: Bare) -> Result<Response> {
     answer_update(app, id, |stored| moved(stored, SubscriptionState::Active)).await
 }
 
@@ -213,6 +219,7 @@ struct ReactivatedView<'a> {
 pub async fn reactivate(
     State(app): State<HttpState>,
     PathId(id): PathId,
+    _: NoQuery,
     request: Request,
 ) -> Result<Response> {
     let body = body::read(request, MAX_BODY_BYTES).await?;
@@ -222,6 +229,18 @@ pub async fn reactivate(
             to_the_end(async move { reactivate_without_held(&app, SubscriptionId(id)).await }).await
         }
     }
+}
+
+fn paused(stored: &Subscription) -> Result<Subscription> {
+    if stored.is_held_by_rule() {
+        // It stays as it is, and a trial may reactivate it: no pause that was answered 200.
+        let (state, reason) = (stored.state.as_str(), &stored.state_change.reason);
+        let reason = reason.as_deref().unwrap_or("unknown");
+        return Err(ApiError::conflict(format!(
+            "This subscription is {state} (reason: {reason}): reactivate it before it is paused"
+        )));
+    }
+    moved(stored, SubscriptionState::Paused)
 }
 
 fn reactivated(stored: &Subscription) -> Result<Subscription> {
@@ -270,7 +289,11 @@ struct CancelledView {
 
 /// `POST /subscriptions/{id}/cancel-pending`: all that waits, whatever holds it. 202 where that
 /// takes longer than a caller should wait.
-pub async fn cancel_pending(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+pub async fn cancel_pending(
+    State(app): State<HttpState>,
+    PathId(id): PathId,
+    _: Bare,
+) -> Result<Response> {
     let id = find(&app, SubscriptionId(id)).await?.id;
     let patience = CANCEL_PATIENCE.min(app.settings.server.request_timeout / 2);
     let answer = app.relay.cancel_pending(id, patience).await?;
@@ -288,7 +311,11 @@ pub async fn cancel_pending(State(app): State<HttpState>, PathId(id): PathId) ->
 }
 
 /// `DELETE /subscriptions/{id}`: tombstones; what is pending is cancelled.
-pub async fn delete(State(app): State<HttpState>, PathId(id): PathId) -> Result<StatusCode> {
+pub async fn delete(
+    State(app): State<HttpState>,
+    PathId(id): PathId,
+    _: NoQuery,
+) -> Result<StatusCode> {
     let deleted = |stored: &Subscription| moved(stored, SubscriptionState::Deleted);
     to_the_end(async move { update(&app, SubscriptionId(id), deleted).await }).await?;
     Ok(StatusCode::NO_CONTENT)

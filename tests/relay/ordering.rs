@@ -293,6 +293,10 @@ async fn a_head_that_failed_for_good_blocks_its_key_until_it_is_skipped(profile:
         (&json!("a"), &head["id"], &json!("failed"))
     );
     assert_eq!(keys[0]["since"], head["finishedAt"]);
+    let runtime = format!("{}/runtime", subscribed.path());
+    let shown = relay.api.get(&runtime).await;
+    assert_eq!(shown["backlog"]["blocked"], true, "{shown}");
+    assert_eq!(shown["drain"]["estimateMs"], Value::Null, "{shown}");
 
     // It is so from the store on.
     let backend = relay.stop().await;
@@ -306,6 +310,8 @@ async fn a_head_that_failed_for_good_blocks_its_key_until_it_is_skipped(profile:
     relay.api.settled(&subscribed.id).await;
     assert_eq!(watch.first("a"), [1, 2, 3]);
     assert!(blocked_keys(&relay.api, &subscribed).await.is_empty());
+    let shown = relay.api.get(&runtime).await;
+    assert_eq!(shown["backlog"]["blocked"], false, "{shown}");
     let refused = act(&relay, 409, &head, "skip").await;
     assert!(text(&refused, "error").contains("skipped"), "{refused}");
     watch.check_order();

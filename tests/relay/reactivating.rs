@@ -31,8 +31,14 @@ async fn what_was_gone_is_reactivated_by_one_call_and_nothing_else_is(profile: P
             matches!(fact, EngineEvent::SubscriptionChanged { state: told, .. } if *told == state)
         })
         .await;
-    // A pause does not hide why it is held, and a reactivation is the way back.
-    let held = call(&relay, 200, &subscribed, "pause").await;
+    // A pause does not hide why it is held, and is not answered as if it had been made: a trial
+    // could end it. A reactivation is the way back.
+    let refused = call(&relay, 409, &subscribed, "pause").await;
+    assert!(
+        text(&refused, "error").contains("is deactivated"),
+        "{refused}"
+    );
+    let held = relay.api.subscription(&subscribed).await;
     assert_eq!(held["state"], "deactivated");
     let active = call(&relay, 200, &subscribed, "reactivate").await;
     assert_eq!(active["state"], "active");

@@ -1,14 +1,15 @@
 //! Who is turned away, and what is answered where there is nothing.
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::relay::{KEY, text};
-use crate::support::{Profile, Relay};
+use crate::support::{Profile, Receiver, Relay};
 
 crate::stories!(
     everything_but_health_needs_a_key,
     what_is_not_there_is_answered_in_one_shape,
+    a_change_with_a_query_or_body_that_nobody_reads_is_not_made,
 );
 
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
@@ -107,4 +108,45 @@ async fn what_is_not_there_is_answered_in_one_shape(profile: Profile) {
         let answer: Value = answer.json().await.unwrap();
         assert!(answer["error"].is_string());
     }
+}
+
+async fn a_change_with_a_query_or_body_that_nobody_reads_is_not_made(profile: Profile) {
+    let relay = Relay::start(profile).await;
+    let receiver = Receiver::ok().await;
+    let paused = json!({"isActive": false});
+    let subscribed = relay.api.subscribe(&receiver, paused).await;
+    let event = relay.api.send("a.b", json!({})).await;
+    let pending = relay.api.delivery_of(&event).await;
+    let delivery = format!("/api/v1/deliveries/{}", text(&pending, "id"));
+    let job = json!({"since": "2020-01-01T00:00:00Z"});
+    let meant = json!({"eventTypes": ["c.d"]});
+    let changes = [
+        (subscribed.path(), "/replay", Some(&job)),
+        (subscribed.path(), "/retry-failed", Some(&job)),
+        (subscribed.path(), "/reactivate", None),
+        (subscribed.path(), "/cancel-pending", None),
+        (subscribed.path(), "/pause", None),
+        (subscribed.path(), "/resume", None),
+        (delivery.clone(), "/retry", None),
+        (delivery.clone(), "/cancel", None),
+        (delivery, "/skip", None),
+        (format!("/api/v1/jobs/{NOBODY}"), "/cancel", None),
+    ];
+    for (base, verb, body) in changes {
+        let path = format!("{base}{verb}?dryRun=true");
+        let refused = relay.api.expect(400, Method::POST, &path, body).await;
+        let error = text(&refused, "error");
+        assert!(error.contains("dryRun is not known here"), "{path} {error}");
+        let path = format!("{base}{verb}");
+        let refused = relay.api.expect(400, Method::POST, &path, Some(&meant));
+        assert!(refused.await["faults"].is_array(), "{path}");
+    }
+    let path = format!("{}?soft=true", subscribed.path());
+    relay.api.expect(400, Method::DELETE, &path, None).await;
+    relay.api.expect(400, Method::PATCH, &path, None).await;
+    assert_eq!(relay.api.delivery_of(&event).await["status"], "pending");
+    let shown = relay.api.subscription(&subscribed).await;
+    assert_eq!(shown["state"], "paused");
+    assert_eq!(relay.api.get("/api/v1/jobs").await["data"], json!([]));
+    assert_eq!(receiver.count(), 0);
 }

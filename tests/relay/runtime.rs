@@ -26,7 +26,7 @@ async fn a_subscription_shows_how_it_is_doing(profile: Profile) {
     assert_eq!(idle["state"], "active");
     assert_eq!(
         idle["backlog"],
-        json!({"count": 0, "atLeast": false, "oldestAt": null, "oldestAgeMs": null})
+        json!({"count": 0, "atLeast": false, "oldestAt": null, "oldestAgeMs": null, "blocked": false})
     );
     assert_eq!(idle["drain"]["estimateMs"], 0);
     assert_eq!(idle["lastError"], Value::Null);

@@ -1,7 +1,5 @@
 //! Reading the rules of a breaker.
 
-use std::ops::RangeInclusive;
-
 use super::{Fields, Rules};
 use crate::domain::breaker::BreakerSpec;
 
@@ -11,13 +9,8 @@ pub(super) fn read(
     name: &'static str,
     rules: Rules<'_>,
 ) -> Option<BreakerSpec> {
-    const ANY: RangeInclusive<u64> = 0..=u32::MAX as u64;
     let mut given = fields.object(name)?;
-    let count = |given: &mut Fields, name| {
-        given
-            .nullable(name, |given, name| given.whole::<u32>(name, ANY))
-            .flatten()
-    };
+    let count = |given: &mut Fields, name| given.nullable(name, Fields::count::<u32>).flatten();
     let millis = |given: &mut Fields, name| count(given, name).map(u64::from);
     let spec = BreakerSpec {
         enabled: given.nullable("enabled", Fields::flag).flatten(),

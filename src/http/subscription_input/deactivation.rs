@@ -1,7 +1,5 @@
 //! Reading the rules of deactivation.
 
-use std::ops::RangeInclusive;
-
 use super::{Fields, Rules};
 use crate::domain::deactivation::DeactivationSpec;
 
@@ -11,18 +9,11 @@ pub(super) fn read(
     name: &'static str,
     rules: Rules<'_>,
 ) -> Option<DeactivationSpec> {
-    const ANY: RangeInclusive<u64> = 0..=u32::MAX as u64 * 1_000;
     let mut given = fields.object(name)?;
-    let millis = |given: &mut Fields, name| {
-        given
-            .nullable(name, |given, name| given.whole::<u64>(name, ANY))
-            .flatten()
-    };
+    let millis = |given: &mut Fields, name| given.nullable(name, Fields::count::<u64>).flatten();
     let spec = DeactivationSpec {
         exhausted_deliveries: given
-            .nullable("exhaustedDeliveries", |given, name| {
-                given.whole::<u32>(name, 0..=u32::MAX.into())
-            })
+            .nullable("exhaustedDeliveries", Fields::count::<u32>)
             .flatten(),
         failing_for_ms: millis(&mut given, "failingForMs"),
         trial_interval_ms: millis(&mut given, "trialIntervalMs"),

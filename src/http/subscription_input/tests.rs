@@ -202,6 +202,22 @@ fn every_fault_is_named_with_its_path() {
         ),
         (json!({"rateLimit": 5}), "rateLimit must be an object"),
         (
+            json!({"rateLimit": {"limit": -1}}),
+            "rateLimit.limit must be a whole number, 0 or more",
+        ),
+        (
+            json!({"breaker": {"windowMs": 5_000_000_000_u64}}),
+            "breaker.windowMs must be 1000 to 3600000",
+        ),
+        (
+            json!({"breaker": {"probes": 5_000_000_000_u64}}),
+            "breaker.probes must be 1 to 100",
+        ),
+        (
+            json!({"deactivation": {"exhaustedDeliveries": 1.5}}),
+            "deactivation.exhaustedDeliveries must be a whole number, 0 or more",
+        ),
+        (
             json!({"retryPolicy": {"attempts": 0}}),
             "retryPolicy.attempts must be",
         ),
