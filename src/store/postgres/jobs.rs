@@ -43,12 +43,14 @@ SET state = 'pending', due_at = $2, finished_at = NULL, round = round + 1, round
 WHERE id = ANY(ARRAY(SELECT id FROM locked))";
 
 /// Makes the deliveries that there are not, in the order given. Their first round is the one that
-/// their events' acceptance would have begun.
+/// their events' acceptance would have begun. An event may have been forgotten since it was picked:
+/// looked at again here, where its partition cannot go any more.
 const MAKE: &str = "
 INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, payload_bytes, round)
 SELECT r.id, r.event_id, $1, $2, $2, r.payload_bytes, 2
 FROM unnest($3::uuid[], $4::uuid[], $5::int[])
     WITH ORDINALITY AS r (id, event_id, payload_bytes, place)
+WHERE (SELECT e.id FROM events e WHERE e.id = r.event_id) IS NOT NULL
 ORDER BY r.place
 ON CONFLICT DO NOTHING
 RETURNING id";
