@@ -15,12 +15,14 @@ use crate::store::{
     UnarrivedWalk, codec,
 };
 
-/// The words of the partial index, so that it serves.
+/// The words of the partial index, so that it serves. Subscription and id are compared as one, so
+/// that it is the only one that can: a plan made while a partition was empty would walk the ids of
+/// all subscriptions otherwise.
 const UNARRIVED: &str = "
 SELECT id, state FROM deliveries
-WHERE subscription_id = $1 AND state IN ('failed', 'expired', 'cancelled', 'skipped')
-    AND id > $2 AND id < $3
-ORDER BY id LIMIT $4";
+WHERE (subscription_id, id) > ($1, $2) AND (subscription_id, id) < ($1, $3)
+    AND state IN ('failed', 'expired', 'cancelled', 'skipped')
+ORDER BY subscription_id, id LIMIT $4";
 
 const HEAD_COLUMNS: &str =
     "id, event_type, tenant, received_at, octet_length(payload) AS payload_bytes";
