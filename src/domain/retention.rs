@@ -72,18 +72,23 @@ pub struct Span {
 
 impl Span {
     /// The spans that have to be added to these so that the present is covered and two more
-    /// after it.
+    /// after it. What lies far ahead, made while a clock was odd, leaves nothing before it uncovered.
     pub fn missing(existing: &[Self], now: Timestamp, width: Duration) -> Vec<Self> {
-        let last = existing.iter().map(|span| span.to).max();
-        let mut from = last.map_or(hour_of(now), |last| last.max(hour_of(now)));
+        let mut from = hour_of(now);
         let mut missing = Vec::new();
         while from <= now.plus(width * AHEAD) {
-            let span = Self {
-                from,
-                to: from.plus(width),
-            };
-            from = span.to;
-            missing.push(span);
+            let around = |span: &&Self| span.from <= from && from < span.to;
+            if let Some(covered) = existing.iter().find(around) {
+                from = covered.to;
+                continue;
+            }
+            let next = existing
+                .iter()
+                .map(|span| span.from)
+                .filter(|next| *next > from);
+            let to = next.fold(from.plus(width), Timestamp::min);
+            missing.push(Self { from, to });
+            from = to;
         }
         missing
     }
@@ -144,6 +149,15 @@ mod tests {
         // Nobody made any for long.
         let late = Span::missing(&first, at(20, 10), width);
         assert_eq!(late, [span(20, 24), span(24, 28), span(28, 32)]);
+        // A clock once ran ahead by days, and two hours were left out.
+        let odd = [span(1, 5), span(7, 9), span(90, 94), span(94, 98)];
+        assert_eq!(
+            Span::missing(&odd, at(4, 59), width),
+            [span(5, 7), span(9, 13)]
+        );
+        let gap = [span(1, 5), span(10, 14)];
+        let filled = [span(5, 9), span(9, 10)];
+        assert_eq!(Span::missing(&gap, at(4, 59), width), filled);
     }
 
     #[test]

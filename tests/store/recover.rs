@@ -9,12 +9,13 @@ use posthaste::store::{Accepted, LeaseState, Moved, PostgresStore, Recorded, Sto
 
 use crate::bed::{Bed, on_postgres};
 use crate::sample::{
-    accepted, answered, at, event, events, group, key, key_name, move_to, record_group, recorded,
-    subscribe,
+    accepted, answered, at, event, event_at, events, group, key, key_name, move_to, record_group,
+    recorded, subscribe,
 };
 
 on_both_stores!(
     active_subscriptions_with_something_pending_are_told,
+    what_pends_is_told_once_wherever_it_lies,
     a_retry_starts_the_next_round,
     a_hastened_delivery_is_due_unless_an_attempt_under_way_says_otherwise,
     a_cancellation_ends_what_is_pending_as_it_was_read,
@@ -58,6 +59,49 @@ async fn active_subscriptions_with_something_pending_are_told(bed: Bed) {
         walked.extend(page);
     }
     assert_eq!(walked, waiting);
+}
+
+/// Over several partitions of time and the default one; by pages smaller than what each holds.
+async fn what_pends_is_told_once_wherever_it_lies(bed: Bed) {
+    let store = &*bed.store;
+    store
+        .make_room(at(0), Duration::from_secs(3_600))
+        .await
+        .unwrap();
+    let mut waiting = Vec::new();
+    let mut deleted = Vec::new();
+    for n in 0..9 {
+        let to = subscribe(store, &n.to_string()).await;
+        // Hours of which the last lies in no partition, each due sooner than the one before.
+        let hours = [0, 1, 2, 40].into_iter().skip(n % 4);
+        for hour in hours {
+            let mut group = group(store, vec![event_at(at(hour * 3_600))], &[to.id]).await;
+            group.deliveries[0].due_at = at(100 - hour);
+            assert_eq!(store.accept(&group).await.unwrap(), Accepted::Committed);
+        }
+        match n {
+            3 => drop(move_to(store, &to, SubscriptionState::Paused).await),
+            6 | 7 => {
+                move_to(store, &to, SubscriptionState::Deleted).await;
+                deleted.push(to.id);
+            }
+            _ => waiting.push((to.id, at(60))),
+        }
+    }
+    for limit in [1, 2, 5, 6] {
+        let mut walked = Vec::new();
+        let mut after = None;
+        loop {
+            let page = store.pending_subscriptions(after, limit).await.unwrap();
+            let Some((last, _)) = page.last() else { break };
+            after = Some(*last);
+            assert!(page.len() <= limit as usize);
+            walked.extend(page);
+        }
+        assert_eq!(walked, waiting, "by pages of {limit}");
+    }
+    assert_eq!(store.deleted_with_pending(1).await.unwrap(), deleted[..1]);
+    assert_eq!(store.deleted_with_pending(9).await.unwrap(), deleted);
 }
 
 async fn a_retry_starts_the_next_round(bed: Bed) {

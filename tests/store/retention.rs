@@ -388,3 +388,55 @@ async fn a_partition_in_use_goes_later_and_blocks_nobody() {
     })
     .await;
 }
+
+/// A partition that was empty when its statistics were taken: all of its indexes look alike then,
+/// and the plan outlives that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ids_are_looked_for_in_primary_keys_even_where_a_table_was_empty() {
+    on_postgres(async |bed: Bed| {
+        bed.store.make_room(at(0), SPAN).await.unwrap();
+        let url = bed.settings.database_url.as_ref().unwrap().expose();
+        let mut database = PgConnection::connect(url).await.unwrap();
+        for sql in [
+            "ANALYZE events, deliveries, attempts",
+            "SET plan_cache_mode = force_generic_plan",
+            "SET enable_seqscan = off",
+            "SET enable_bitmapscan = off",
+            "SET enable_nestloop = off",
+            "SET enable_mergejoin = off",
+        ] {
+            run(&mut database, sql.to_owned()).await;
+        }
+        for (number, statement) in [
+            "UPDATE deliveries d SET version = r.version
+             FROM unnest($1, $4::bigint[]) AS r (id, version)
+             WHERE d.id BETWEEN $2 AND $3 AND d.id = ANY($1) AND d.id = r.id
+                 AND d.version = r.version AND d.finished_at IS NULL",
+            "UPDATE deliveries SET version = version + 1
+             WHERE id = ANY(ARRAY(SELECT unnest($1))) AND finished_at IS NULL",
+            "SELECT payload FROM events WHERE id BETWEEN $2 AND $3 AND id = ANY($1)",
+            "SELECT (SELECT ordering_key FROM events WHERE id = $2)",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let sql = format!("PREPARE p{number} (uuid[], uuid, uuid, bigint[]) AS {statement}");
+            run(&mut database, sql).await;
+            let [first, last] = ["0", "f"].map(|digit| digit.repeat(32));
+            let sql = format!(
+                "EXPLAIN EXECUTE p{number} (ARRAY['{first}', '{last}']::uuid[], '{first}', '{last}', '{{1,2}}')"
+            );
+            let plan: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql))
+                .persistent(false)
+                .fetch_all(&mut database)
+                .await
+                .unwrap();
+            let scans: Vec<&String> = plan.iter().filter(|step| step.contains("Index")).collect();
+            assert!(scans.iter().any(|step| step.contains("Scan using")), "{plan:?}");
+            for step in scans.iter().filter(|step| step.contains("Scan using")) {
+                assert!(step.contains("_pkey on"), "{statement}: {step}");
+            }
+        }
+    })
+    .await;
+}

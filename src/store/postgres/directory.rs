@@ -203,23 +203,6 @@ pub(super) async fn version(pool: &PgPool) -> Result<i64> {
     )
 }
 
-/// Deleted subscriptions that still have something pending: one index probe each.
-pub(super) async fn deleted_with_pending(pool: &PgPool, limit: u32) -> Result<Vec<SubscriptionId>> {
-    let found: Vec<Uuid> = sqlx::query_scalar(
-        "SELECT s.id FROM subscriptions s
-         CROSS JOIN LATERAL (
-             SELECT 1 FROM deliveries d
-             WHERE d.subscription_id = s.id AND d.state = 'pending'
-             ORDER BY d.due_at, d.seq LIMIT 1
-         ) AS pending
-         WHERE s.state = 'deleted' ORDER BY s.id LIMIT $1",
-    )
-    .bind(i64::from(limit))
-    .fetch_all(pool)
-    .await?;
-    Ok(found.into_iter().map(SubscriptionId).collect())
-}
-
 /// The name of this installation.
 pub(super) async fn installation(pool: &PgPool) -> Result<String> {
     Ok(

@@ -15,12 +15,14 @@ use crate::store::{
     UnarrivedWalk, codec,
 };
 
-/// The words of the partial index, so that it serves.
+/// The words of the partial index, so that it serves. Subscription and id are compared as one, so
+/// that it is the only one that can: a plan made while a partition was empty would walk the ids of
+/// all subscriptions otherwise.
 const UNARRIVED: &str = "
 SELECT id, state FROM deliveries
-WHERE subscription_id = $1 AND state IN ('failed', 'expired', 'cancelled', 'skipped')
-    AND id > $2 AND id < $3
-ORDER BY id LIMIT $4";
+WHERE (subscription_id, id) > ($1, $2) AND (subscription_id, id) < ($1, $3)
+    AND state IN ('failed', 'expired', 'cancelled', 'skipped')
+ORDER BY subscription_id, id LIMIT $4";
 
 const HEAD_COLUMNS: &str = "id, event_type, tenant, received_at, ordering_key, \
     octet_length(payload) AS payload_bytes";
@@ -43,12 +45,14 @@ SET state = 'pending', due_at = $2, finished_at = NULL, round = round + 1, round
 WHERE id = ANY(ARRAY(SELECT id FROM locked))";
 
 /// Makes the deliveries that there are not, in the order given. Their first round is the one that
-/// their events' acceptance would have begun.
+/// their events' acceptance would have begun. An event may have been forgotten since it was picked:
+/// looked at again here, where its partition cannot go any more.
 const MAKE: &str = "
 INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, payload_bytes, round)
 SELECT r.id, r.event_id, $1, $2, $2, r.payload_bytes, 2
 FROM unnest($3::uuid[], $4::uuid[], $5::int[])
     WITH ORDINALITY AS r (id, event_id, payload_bytes, place)
+WHERE (SELECT e.id FROM events e WHERE e.id = r.event_id) IS NOT NULL
 ORDER BY r.place
 ON CONFLICT DO NOTHING
 RETURNING id";

@@ -77,7 +77,8 @@ LEFT JOIN (
     ORDER BY due_at, seq LIMIT $3
 ) AS page ON true";
 
-/// Along the index by age; each event is read by its key, whatever the plan.
+/// Along the index by age; each event is read by its key, whatever the plan. Locked in the order of
+/// ids, as the recorder does.
 const LINE_UP: &str = "
 WITH picked AS MATERIALIZED (
     SELECT id, event_id, seq FROM deliveries
@@ -91,9 +92,14 @@ placed AS MATERIALIZED (
         SELECT ordering_key FROM events WHERE events.id = picked.event_id LIMIT 1
     ) AS key ON true
 ),
+locked AS MATERIALIZED (
+    SELECT id FROM deliveries
+    WHERE id = ANY(ARRAY(SELECT id FROM placed)) AND finished_at IS NULL
+    ORDER BY id FOR UPDATE
+),
 moved AS (
     UPDATE deliveries d SET line = placed.line FROM placed
-    WHERE d.id = ANY(ARRAY(SELECT id FROM placed)) AND d.id = placed.id
+    WHERE d.id = ANY(ARRAY(SELECT id FROM locked)) AND d.id = placed.id
         AND d.finished_at IS NULL AND d.line IS DISTINCT FROM placed.line
 )
 SELECT max(seq) AS last FROM picked";

@@ -143,7 +143,9 @@ impl Store for PostgresStore {
     }
 
     async fn deleted_with_pending(&self, limit: u32) -> Result<Vec<SubscriptionId>> {
-        answered(directory::deleted_with_pending(&self.pools.work, limit)).await
+        let pending = recover::pending_in(&self.pools.work, "deleted", None, limit);
+        let found = answered(pending).await?;
+        Ok(found.into_iter().map(|(id, _)| id).collect())
     }
 
     async fn due_page(&self, id: SubscriptionId, now: Timestamp, limit: usize) -> Result<DuePage> {
@@ -241,8 +243,9 @@ impl Store for PostgresStore {
         after: Option<SubscriptionId>,
         limit: u32,
     ) -> Result<Vec<(SubscriptionId, Timestamp)>> {
-        answered(recover::pending_subscriptions(
+        answered(recover::pending_in(
             &self.pools.work,
+            "active",
             after,
             limit,
         ))

@@ -121,6 +121,16 @@ async fn drop_one(pool: &PgPool, span: Span, dropped: &mut Forgotten) -> Result<
     Ok(())
 }
 
+/// All partitions of the deliveries, the default one too, as statements name them.
+pub(super) async fn of_deliveries(pool: &PgPool) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar(
+        "SELECT inhrelid::regclass::text FROM pg_inherits
+         WHERE inhparent = 'deliveries'::regclass ORDER BY inhrelid",
+    )
+    .fetch_all(pool)
+    .await?)
+}
+
 /// The spans that have partitions, in order.
 async fn spans(connection: &mut PgConnection) -> Result<Vec<Span>> {
     let names: Vec<String> = sqlx::query_scalar(

@@ -2,44 +2,81 @@
 
 use std::time::Duration;
 
-use sqlx::Row;
 use sqlx::postgres::PgPool;
+use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
+use super::partitions;
 use crate::domain::Timestamp;
 use crate::domain::delivery::Progress;
 use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::store::rows::At;
-use crate::store::{LeaseState, Moved, Result, codec};
+use crate::store::{LeaseState, Moved, Result, StoreError, codec};
 
-/// One probe of the pending index per active subscription. A breaker that is not closed is
-/// probed at the end of its cool-down, however far off the retries are.
-const PENDING_SUBSCRIPTIONS: &str = "
-SELECT s.id, CASE
-    WHEN r.breaker_state IN ('open', 'half_open')
-    THEN least(first.due_at, coalesce(r.breaker_until, 'epoch'))
-    ELSE first.due_at END AS due_at
-FROM subscriptions s
-LEFT JOIN subscription_runtime r ON r.subscription_id = s.id
-CROSS JOIN LATERAL (
-    SELECT d.due_at FROM deliveries d
-    WHERE d.subscription_id = s.id AND d.state = 'pending'
-    ORDER BY d.due_at, d.seq LIMIT 1
-) AS first
-WHERE s.state = 'active' AND s.id > $1
-ORDER BY s.id LIMIT $2";
+/// The SQLSTATE of a table that is not there.
+const UNDEFINED_TABLE: &str = "42P01";
 
-/// Active subscriptions with something pending, and when its earliest falls due.
-pub(super) async fn pending_subscriptions(
+/// From subscription to subscription along the pending index of one partition: one step for each
+/// that has something pending, however many there are that have nothing. Each partition is walked
+/// by itself. A walk along all of them would come back to the dead rows of one for every step
+/// that it takes in another.
+fn walk(partition: &str) -> String {
+    format!(
+        "(WITH RECURSIVE walk (id, due_at) AS (
+    (SELECT subscription_id, due_at FROM {partition}
+     WHERE state = 'pending' AND subscription_id > $1
+     ORDER BY subscription_id, due_at, seq LIMIT 1)
+    UNION ALL
+    SELECT next.* FROM walk CROSS JOIN LATERAL (
+        SELECT d.subscription_id, d.due_at FROM {partition} d
+        WHERE d.state = 'pending' AND d.subscription_id > walk.id
+        ORDER BY d.subscription_id, d.due_at, d.seq LIMIT 1
+    ) AS next
+)
+SELECT id, due_at FROM walk
+WHERE (SELECT s.state FROM subscriptions s WHERE s.id = walk.id) = $3 LIMIT $2)"
+    )
+}
+
+/// The first of what all partitions answer. Each gives its own first ones, so none is missing. A
+/// breaker that is not closed is probed at the end of its cool-down, however far off the retries
+/// are.
+fn walks(partitions: &[String]) -> String {
+    let walks: Vec<String> = partitions.iter().map(|name| walk(name)).collect();
+    format!(
+        "SELECT p.id, coalesce(
+    (SELECT least(p.due_at, coalesce(r.breaker_until, 'epoch')) FROM subscription_runtime r
+     WHERE r.subscription_id = p.id AND r.breaker_state IN ('open', 'half_open')),
+    p.due_at)
+FROM (
+    SELECT id, min(due_at) AS due_at FROM ({}) AS walked GROUP BY id ORDER BY id LIMIT $2
+) AS p ORDER BY p.id",
+        walks.join(" UNION ALL ")
+    )
+}
+
+/// Subscriptions in that state with something pending, and when its earliest falls due.
+pub(super) async fn pending_in(
     pool: &PgPool,
+    state: &str,
     after: Option<SubscriptionId>,
     limit: u32,
 ) -> Result<Vec<(SubscriptionId, Timestamp)>> {
-    let found: Vec<(Uuid, At)> = sqlx::query_as(PENDING_SUBSCRIPTIONS)
-        .bind(after.map_or(Uuid::nil(), |id| id.0))
-        .bind(i64::from(limit))
-        .fetch_all(pool)
-        .await?;
+    let ask = || async {
+        let sql = walks(&partitions::of_deliveries(pool).await?);
+        let found: Vec<(Uuid, At)> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(after.map_or(Uuid::nil(), |id| id.0))
+            .bind(i64::from(limit))
+            .bind(state)
+            .fetch_all(pool)
+            .await?;
+        Ok(found)
+    };
+    let found = match ask().await {
+        // A partition was dropped in between.
+        Err(StoreError::Broken(reason)) if reason.contains(UNDEFINED_TABLE) => ask().await?,
+        found => found?,
+    };
     Ok(found
         .into_iter()
         .map(|(id, due_at)| (SubscriptionId(id), due_at.0))

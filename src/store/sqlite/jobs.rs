@@ -28,13 +28,14 @@ const HEAD_COLUMNS: &str = "id, event_type, tenant, received_at, ordering_key, \
     length(payload) AS payload_bytes";
 
 /// Makes the deliveries that there are not. Their first round is the one that their events'
-/// acceptance would have begun.
+/// acceptance would have begun. An event may have been forgotten since it was picked.
 static MAKE: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, \
-         payload_bytes, round) VALUES",
+         payload_bytes, round) SELECT * FROM (VALUES",
         7,
-        "ON CONFLICT DO NOTHING RETURNING id",
+        ") WHERE EXISTS (SELECT 1 FROM events WHERE events.id = column2)
+         ON CONFLICT DO NOTHING RETURNING id",
     )
 });
 
