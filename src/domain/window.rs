@@ -70,6 +70,8 @@ struct Question {
     released: HashSet<DeliveryId>,
     /// Lines of which something was let go since.
     touched: HashSet<Line>,
+    /// Something of a line that is not known was let go since, and may keep that line now.
+    overtaken: bool,
 }
 
 /// The right to answer one question.
@@ -193,6 +195,7 @@ impl<T: Waiting> Window<T> {
             number: self.questions,
             released: HashSet::new(),
             touched: HashSet::new(),
+            overtaken: false,
         });
         Some(Ask {
             number: self.questions,
@@ -283,7 +286,10 @@ impl<T: Waiting> Window<T> {
         }
         // What stands behind it in its line may be held by nobody: it is paged when this ends.
         let stage = match self.lines.exist() {
-            true => Stage::Unsettled,
+            true => {
+                self.lines.aside.insert(id);
+                Stage::Unsettled
+            }
             false => Stage::Flying,
         };
         self.held.insert(id, stage);
@@ -303,8 +309,10 @@ impl<T: Waiting> Window<T> {
             Some(Stage::Waiting) => self.waiting.retain(|item| item.id() != id),
             Some(Stage::Reserved | Stage::Revoked) | None => {}
         }
+        let aside = self.lines.aside.remove(&id);
         if let Some(question) = &mut self.question {
             question.released.insert(id);
+            question.overtaken |= aside;
         }
         self.missed |= missed;
         self.break_line(id);

@@ -206,6 +206,9 @@ async fn a_retry_does_not_pass_the_bound_of_the_node(profile: Profile) {
     let more = [
         ("POSTHASTE_DELIVERY__MAX_IN_FLIGHT", "1"),
         ("POSTHASTE_DELIVERY__MAX_IN_FLIGHT_TOTAL", "1"),
+        ("POSTHASTE_ENGINE__RETIRE_AFTER_MS", "100"),
+        // No sweep comes to help.
+        ("POSTHASTE_ENGINE__SWEEP_INTERVAL_MS", "300000"),
     ];
     let relay = Relay::start_with(profile, &more).await;
     let (slow, gate) = Receiver::gated().await;
@@ -214,6 +217,13 @@ async fn a_retry_does_not_pass_the_bound_of_the_node(profile: Profile) {
     relay.api.subscribe(&receiver, quick).await;
     let event = relay.api.send("quick", json!(1)).await;
     let delivered = relay.final_delivery(&event).await;
+    relay
+        .api
+        .until_get("/health", "the actor to retire", |health| {
+            let detail = text(&health["components"]["deliveries"], "detail");
+            detail.contains(" 0 subscriptions busy")
+        })
+        .await;
     relay
         .api
         .subscribe(&slow, json!({"eventTypes": ["slow"]}))
@@ -229,6 +239,9 @@ async fn a_retry_does_not_pass_the_bound_of_the_node(profile: Profile) {
     gate.open();
     relay.nothing_pending().await;
     assert_eq!(receiver.count(), 1);
+    // What was refused left nothing that keeps the next event from its receiver.
+    relay.api.send("quick", json!(2)).await;
+    receiver.received(2).await;
 }
 
 async fn many_retries_at_once_make_one_attempt_each(profile: Profile) {

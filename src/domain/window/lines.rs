@@ -18,8 +18,8 @@ use crate::domain::ordering::Line;
 
 /// What is held of one line.
 #[derive(Debug)]
-struct Run<T> {
-    behind: VecDeque<T>,
+pub(super) struct Run<T> {
+    pub(super) behind: VecDeque<T>,
     /// The store may have more of it.
     more: bool,
 }
@@ -29,9 +29,11 @@ struct Run<T> {
 pub(super) struct Lines<T> {
     /// The name of the rule by which these lines were made; none where nothing has an order.
     rule: Option<Timestamp>,
-    runs: HashMap<Line, Run<T>>,
+    pub(super) runs: HashMap<Line, Run<T>>,
     /// The line of each delivery that is first in one.
     of: HashMap<DeliveryId, Line>,
+    /// Taken out of their turn and flying: in which line they stand is not known here.
+    pub(super) aside: HashSet<DeliveryId>,
     /// Deliveries that wait behind others.
     behind: usize,
     /// The walk over the lines goes on behind this one.
@@ -44,6 +46,7 @@ impl<T> Lines<T> {
             rule: None,
             runs: HashMap::new(),
             of: HashMap::new(),
+            aside: HashSet::new(),
             behind: 0,
             position: None,
         }
@@ -175,7 +178,7 @@ impl<T: Waiting> Window<T> {
             return false;
         }
         let untouched = self.question.as_ref().is_some_and(|question| {
-            question.number == ask.number && !question.touched.contains(line)
+            question.number == ask.number && !question.overtaken && !question.touched.contains(line)
         });
         self.missed |= !untouched;
         untouched
