@@ -409,7 +409,7 @@ impl Model {
                 let behind: BTreeSet<DeliveryId> =
                     runs.flat_map(|run| &run.behind).map(Item::id).collect();
                 let id = match behind.iter().nth(pick / 2 % behind.len().max(1)) {
-                    Some(id) if pick % 2 == 0 => *id,
+                    Some(id) if pick.is_multiple_of(2) => *id,
                     _ => *self.rows.keys().nth(pick % self.rows.len()).unwrap(),
                 };
                 let flew = self.window.is_flying(id);
