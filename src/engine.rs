@@ -100,6 +100,7 @@ impl Engine {
         let (root, root_task) = Actor::spawn(None, Root, Arc::clone(&deps))
             .await
             .map_err(|problem| anyhow::anyhow!("the actor tree does not start: {problem}"))?;
+        watch_root(&deps, &root);
         let state = HttpState {
             store,
             relay: Relay::new(Arc::clone(&deps)),
@@ -191,6 +192,19 @@ impl Engine {
         self.deps.store.close().await;
         Ok(())
     }
+}
+
+/// The root heals what dies below it; where it dies itself, only the process can be started again.
+fn watch_root(deps: &Arc<Deps>, root: &ActorRef<RootMessage>) {
+    let (deps, root) = (Arc::clone(deps), root.clone());
+    tokio::spawn(async move {
+        // Without a limit it ends with the root only.
+        let _ = root.wait(None).await;
+        if !deps.is_draining() {
+            tracing::error!("the root of the actor tree died; the engine fails");
+            deps.fail("the root of the actor tree died".to_owned());
+        }
+    });
 }
 
 /// Applies what is missing of the store's schema and returns the names of what was applied.

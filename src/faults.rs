@@ -16,6 +16,8 @@ pub use unarmed::Faults;
 /// A place that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Point {
+    /// The root of the tree, as it hears of a child's death.
+    Root,
     /// The subscription actor, as it handles a message.
     Subscription,
     /// The dispatcher, as it handles a message.
@@ -60,7 +62,12 @@ impl Point {
     fn is_of_an_actor(self) -> bool {
         matches!(
             self,
-            Self::Subscription | Self::Dispatcher | Self::Ingest | Self::Recorder
+            Self::Subscription
+                | Self::Dispatcher
+                | Self::Ingest
+                | Self::Recorder
+                | Self::Jobs
+                | Self::Outbox
         )
     }
 }
@@ -210,7 +217,8 @@ mod chance {
 
         /// Whether this visit of a point fails. Draws (SplitMix64) only where it could.
         pub(super) fn strikes(&mut self, point: Point) -> bool {
-            if point.is_of_an_actor() != self.of_actors {
+            // The root's death is the process's: killing that is another fault.
+            if point == Point::Root || point.is_of_an_actor() != self.of_actors {
                 return false;
             }
             self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);

@@ -26,6 +26,7 @@ use super::sweeper::Sweeper;
 use crate::clock;
 use crate::domain::restart::{Restart, RestartBudget};
 use crate::events::EngineEvent;
+use crate::faults::Point;
 use crate::settings::Role;
 
 /// A singleton of the tree.
@@ -169,6 +170,7 @@ impl Actor for Root {
             }
             _ => return Ok(()),
         };
+        state.deps.faults.panic_at(Point::Root);
         if let Some(singleton) = state.children.remove(&actor.get_id()) {
             state.died(&myself, singleton, &reason);
         }

@@ -50,7 +50,7 @@ impl Answer {
 }
 
 /// All kinds; the first one is the healthy one.
-pub const KINDS: [Kind; 5] = [
+pub const KINDS: [Kind; 6] = [
     Kind {
         name: "healthy",
         event_types: &[],
@@ -94,6 +94,17 @@ pub const KINDS: [Kind; 5] = [
             false => Answer::Ok(Duration::ZERO),
         },
         ordered: false,
+    },
+    Kind {
+        name: "in order",
+        event_types: &["chaos.a", "chaos.d"],
+        subscription: || json!({"ordering": "key"}),
+        // Each failure holds its key back until the retry.
+        answer: |chance, before| match chance.percent(5) && before < 3 {
+            true => Answer::Broken,
+            false => Answer::Ok(Duration::ZERO),
+        },
+        ordered: true,
     },
 ];
 

@@ -24,6 +24,7 @@ crate::stories!(
     an_attempt_panics_before_its_call,
     an_attempt_panics_after_its_call,
     a_singleton_that_keeps_dying_fails_the_engine,
+    the_roots_own_death_fails_the_engine,
 );
 
 const BEFORE: usize = 40;
@@ -153,6 +154,20 @@ async fn a_keyed_group_is_lost_after_its_commit(profile: Profile) {
     assert_eq!(again["eventId"], answer["eventId"]);
     relay.recorded(1).await;
     assert_eq!(receiver.count(), 1);
+}
+
+async fn the_roots_own_death_fails_the_engine(profile: Profile) {
+    let relay = Relay::start(profile).await;
+    relay.engine().faults().arm(Point::Root, 1);
+    relay.engine().faults().arm(Point::Dispatcher, 1);
+    let receiver = Receiver::ok().await;
+    relay.api.subscribe(&receiver, json!({})).await;
+    let api = relay.api.clone();
+    // Perhaps nobody answers it: the process would end.
+    let sender = tokio::spawn(async move { api.try_send().await });
+    let reason = soon("the engine to fail", relay.engine().failed()).await;
+    assert!(reason.contains("root"), "{reason}");
+    sender.abort();
 }
 
 async fn a_singleton_that_keeps_dying_fails_the_engine(profile: Profile) {
