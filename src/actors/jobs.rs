@@ -32,6 +32,9 @@ use crate::store::{JobBatch, JobMoved, Moved, Result, StoreError};
 const LONGEST_SLEEP: Duration = Duration::from_millis(250);
 /// The longest pause between two tries while the database is away.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The pause after a batch, also after one that found nothing to move: a long walk leaves the store
+/// to others in between.
+const BREATH: Duration = Duration::from_millis(5);
 /// The pause after a batch that failed for its own sake.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// Such failures in a row before the job is given up.
@@ -130,8 +133,9 @@ async fn round(deps: &Deps, paces: &mut HashMap<JobId, Pace>) -> Result<Option<D
         }
         match step(deps, job).await {
             Ok(moved) => {
+                let rested = clock::instant() + BREATH;
                 *pace = Pace {
-                    not_before: began + job.pause_after(moved),
+                    not_before: rested.max(began + job.pause_after(moved)),
                     failures: 0,
                 };
             }
