@@ -226,6 +226,7 @@ async fn a_change_through_either_process_holds_in_the_other() {
     passes(&ingest, &second, 1).await;
 
     // Held through the one, left alone by the other.
+    first.received(2).await;
     let path = format!("{}/pause", by_ingest.path());
     ingest.api.expect(200, Method::POST, &path, None).await;
     deliver
