@@ -130,7 +130,7 @@ async fn attempt(deps: &Arc<Deps>, group: &mut Group) -> Result<Attempt, StoreEr
         keys_expired_before,
     };
     // Held before the commit, so that a page that sees the committed rows leaves them out. In
-    // a rerun the rows may stand already, under ids of the first run: then they are paged.
+    // a rerun the rows may stand already, and may have moved on since: then they are paged.
     if !group.is_rerun() {
         matched.reserve(deps);
     }

@@ -1,7 +1,8 @@
 //! Looks over all subscriptions for due deliveries, at the start and from time to time.
 //!
 //! This is what makes everything else a matter of speed: whatever wake, offer or notice was
-//! lost, the next sweep finds what is due. It costs one index probe for each subscription that waits (on SQLite, that is active).
+//! lost, the next sweep finds what is due. It costs one index probe for each subscription that
+//! waits (on SQLite, that is active).
 //! With it goes the look for deactivated subscriptions that may be tried again.
 
 use std::sync::Arc;
