@@ -24,13 +24,20 @@ pub struct Relay {
 impl Relay {
     /// Starts the binary on a store, and waits until it is ready.
     pub async fn start(store: &Store) -> Self {
+        Self::start_with(store, &[]).await
+    }
+
+    /// As [`Relay::start`], with more settings.
+    pub async fn start_with(store: &Store, settings: &[(&str, &str)]) -> Self {
         let mut command = Command::new(binary());
         command
             .args(["serve", "--dev"])
             .env_clear()
+            .envs(settings.iter().copied())
             .env("POSTHASTE_LISTEN", "127.0.0.1:0")
             .env("POSTHASTE_ADMIN_KEY", KEY)
-            .env("POSTHASTE_LOG__FILTER", "error");
+            .env("POSTHASTE_LOG__FILTER", "error")
+            .envs(tried_settings());
         match store {
             Store::Embedded(_) => command.env(
                 "POSTHASTE_DATA_DIR",
@@ -100,6 +107,12 @@ impl Relay {
         let answer = request.send().await.expect("an answer");
         answer.json().await.expect("JSON")
     }
+}
+
+/// Settings to be tried: of the environment's own, those that name one in its section, such as
+/// `POSTHASTE_DELIVERY__WINDOW`.
+pub fn tried_settings() -> impl Iterator<Item = (String, String)> {
+    std::env::vars().filter(|(name, _)| name.starts_with("POSTHASTE_") && name.contains("__"))
 }
 
 /// The relay that was built together with this program.

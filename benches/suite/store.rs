@@ -96,6 +96,12 @@ impl Store {
         self.number(sql.to_owned()).await.unwrap_or(0)
     }
 
+    /// How many events there are.
+    pub async fn events(&self) -> i64 {
+        let sql = "SELECT count(*) FROM events";
+        self.number(sql.to_owned()).await.unwrap_or(0)
+    }
+
     /// What committing one row takes on this store, at the pace of 300 a second.
     pub async fn one_row_commit(&self) -> Spread {
         let mut latencies = Latencies::default();
@@ -138,11 +144,17 @@ impl Store {
     /// Ids of clones, as if twenty thousand had been made in a second, up to a minute ago. Ids
     /// of version 8, which deliveries have, share their first half with their events' (7).
     pub fn clone_id(&self, version: u8, rows: u64) -> String {
+        self.old_id(version, rows, 0)
+    }
+
+    /// As [`Store::clone_id`], so many days ago.
+    pub fn old_id(&self, version: u8, rows: u64, days: u64) -> String {
         let newest = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .expect("a time after 1970")
             .as_millis();
-        let first = u64::try_from(newest).expect("milliseconds") - 60_000 - rows / 20;
+        let first =
+            u64::try_from(newest).expect("milliseconds") - 60_000 - rows / 20 - days * 86_400_000;
         let time = format!("{first} + n / 20");
         match self {
             Self::Embedded(_) => {

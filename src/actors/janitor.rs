@@ -5,6 +5,7 @@
 //! round makes a bounded number of them: the next one goes on where it ended.
 
 mod forget;
+mod gentle;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

@@ -4,7 +4,7 @@ use super::{relay, singles};
 use crate::bench::{Bench, Profile, Target, number};
 use crate::relay::Relay;
 use crate::report::Report;
-use crate::store::Copied;
+use crate::store::{Copied, Store};
 use crate::wire;
 
 const NAME: &str = "growth";
@@ -26,35 +26,10 @@ pub(super) async fn run(bench: &Bench, report: &mut Report) {
         let empty_rate = empty.rate;
         report.row(empty.named(NAME, format!("empty {word}")));
 
-        let delivered = relay.get("deliveries?status=delivered&limit=1").await;
-        let delivered = &delivered["data"][0];
-        let id = |field: &str| store.id(delivered[field].as_str().expect("an id"));
-        let (delivery, event) = (id("id"), id("eventId"));
+        let model = Delivered::any(&relay).await;
         relay.process.stop();
-        let (delivery_id, event_id) = (store.clone_id(8, rows), store.clone_id(7, rows));
-        let clone = |table, row: String, differ| Copied { table, row, differ };
         let began = wire::now();
-        let clones = [
-            clone(
-                "events",
-                format!("id = {event}"),
-                vec![("id", event_id.clone())],
-            ),
-            clone(
-                "deliveries",
-                format!("id = {delivery}"),
-                vec![("id", delivery_id.clone()), ("event_id", event_id)],
-            ),
-            clone(
-                "attempts",
-                format!("delivery_id = {delivery}"),
-                vec![
-                    ("id", store.clone_id(7, rows)),
-                    ("delivery_id", delivery_id),
-                ],
-            ),
-        ];
-        store.clone_rows(rows, &clones).await;
+        model.clone_into(&store, rows, 0).await;
         store.rest().await;
         report.note(format!(
             "growth, {word}: seeding {rows} took {:.0} s",
@@ -73,6 +48,45 @@ pub(super) async fn run(bench: &Bench, report: &mut Report) {
             rate / empty_rate,
             0.9,
         );
+    }
+}
+
+/// A delivered event, to be cloned with its delivery and attempt.
+pub(super) struct Delivered {
+    event: String,
+    delivery: String,
+}
+
+impl Delivered {
+    /// The newest there is.
+    pub(super) async fn any(relay: &Relay) -> Self {
+        let found = relay.get("deliveries?status=delivered&limit=1").await;
+        let id = |field: &str| found["data"][0][field].as_str().expect("an id").to_owned();
+        Self {
+            event: id("eventId"),
+            delivery: id("id"),
+        }
+    }
+
+    /// Adds so many that came so many days ago.
+    pub(super) async fn clone_into(&self, store: &Store, rows: u64, days: u64) {
+        let (event, delivery) = (store.id(&self.event), store.id(&self.delivery));
+        let id = |version| store.old_id(version, rows, days);
+        let clone = |table, row: String, differ| Copied { table, row, differ };
+        let clones = [
+            clone("events", format!("id = {event}"), vec![("id", id(7))]),
+            clone(
+                "deliveries",
+                format!("id = {delivery}"),
+                vec![("id", id(8)), ("event_id", id(7))],
+            ),
+            clone(
+                "attempts",
+                format!("delivery_id = {delivery}"),
+                vec![("id", id(7)), ("delivery_id", id(8))],
+            ),
+        ];
+        store.clone_rows(rows, &clones).await;
     }
 }
 

@@ -6,13 +6,14 @@ mod isolation;
 mod pace;
 mod pending;
 mod rates;
+mod retention;
 mod soak;
 mod subscriptions;
 
 use futures_util::future::LocalBoxFuture;
 
 use crate::bench::{Bench, Profile, Receiver, number};
-use crate::relay::Relay;
+use crate::relay::{Relay, tried_settings};
 use crate::report::Report;
 use crate::sender::Load;
 use crate::store::Store;
@@ -25,7 +26,7 @@ struct Scenario {
     run: for<'a> fn(&'a Bench, &'a mut Report) -> LocalBoxFuture<'a, ()>,
 }
 
-const SCENARIOS: [Scenario; 11] = [
+const SCENARIOS: [Scenario; 12] = [
     Scenario {
         name: "single",
         about: "single events to one subscription (SENDERS=256, EVENTS=40000)",
@@ -79,6 +80,12 @@ const SCENARIOS: [Scenario; 11] = [
         about: "100,000 subscriptions of which one matches, then 1,000 busy at once (ROWS=)",
         by_default: true,
         run: |bench, report| Box::pin(subscriptions::run(bench, report)),
+    },
+    Scenario {
+        name: "retention",
+        about: "latency while old events are removed (RATE=300, SECONDS_EACH=10, PAIRS=3, ROWS=200000)",
+        by_default: false,
+        run: |bench, report| Box::pin(retention::run(bench, report)),
     },
     Scenario {
         name: "growth",
@@ -145,8 +152,11 @@ fn about_this_run() -> String {
             .map_or_else(String::new, |(_, value)| value.trim().to_owned())
     };
     let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| "unknown".to_owned());
+    let tried: String = tried_settings()
+        .map(|(name, value)| format!("; {name}={value}"))
+        .collect();
     format!(
-        "{} cores of {}, {} of memory, {}; load before the run {}; commit {}; `{}`",
+        "{} cores of {}, {} of memory, {}; load before the run {}; commit {}; `{}`{tried}",
         std::thread::available_parallelism().map_or(0, usize::from),
         first("/proc/cpuinfo", "model name"),
         first("/proc/meminfo", "MemTotal"),

@@ -6,15 +6,15 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::BATCH;
+use super::gentle::Gentle;
 use crate::actors::deps::Deps;
 use crate::clock;
 use crate::domain::id::{DeliveryId, EventId};
 use crate::events::Tidied;
 use crate::store::Result;
 
-/// Batches of one walk in one round at most.
-const MOST_BATCHES: u32 = 200;
+/// How long one walk goes on in one round at most: the rest of the round waits behind it.
+const LONGEST_WALK: Duration = Duration::from_secs(30);
 /// Answers are emptied behind those that were emptied already. An old delivery may have been
 /// sent again since, so the walk begins anew after this long.
 const ANSWERS_ANEW: Duration = Duration::from_secs(24 * 3_600);
@@ -36,23 +36,30 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn is_over(deps: &Deps, begun: Instant) -> bool {
+    deps.is_draining() || clock::instant().saturating_duration_since(begun) >= LONGEST_WALK
+}
+
 impl Walks {
     /// Events past their time, with all that belongs to them.
     pub(super) async fn forget_events(&self, deps: &Deps, tidied: &mut Tidied) -> Result<()> {
         let Some(before) = deps.settings.retention.events_before(clock::now()) else {
             return Ok(());
         };
-        for _ in 0..MOST_BATCHES {
+        let (mut gentle, begun) = (Gentle::new(), clock::instant());
+        loop {
             let after = *locked(&self.events);
-            let batch = deps.store.forget_events(before, after, BATCH).await?;
+            let rows = gentle.begin();
+            let batch = deps.store.forget_events(before, after, rows).await?;
             tidied.events += batch.events;
             tidied.deliveries += batch.deliveries;
             tidied.attempts += batch.attempts;
             tidied.partitions += batch.partitions;
             *locked(&self.events) = batch.next;
-            if batch.next.is_none() || deps.is_draining() {
+            if batch.next.is_none() || is_over(deps, begun) {
                 break;
             }
+            gentle.rest().await;
         }
         Ok(())
     }
@@ -62,15 +69,18 @@ impl Walks {
         let Some(before) = deps.settings.retention.answers_before(clock::now()) else {
             return Ok(());
         };
-        for _ in 0..MOST_BATCHES {
+        let (mut gentle, begun) = (Gentle::new(), clock::instant());
+        loop {
             let after = self.answers_after();
-            let batch = deps.store.forget_answers(before, after, BATCH).await?;
+            let rows = gentle.begin();
+            let batch = deps.store.forget_answers(before, after, rows).await?;
             tidied.answers += batch.attempts;
             let Some(next) = batch.next else { break };
             locked(&self.answers).after = Some(next);
-            if deps.is_draining() {
+            if is_over(deps, begun) {
                 break;
             }
+            gentle.rest().await;
         }
         Ok(())
     }
