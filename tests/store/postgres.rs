@@ -82,7 +82,7 @@ async fn a_takeover_waits_for_what_is_being_recorded_and_a_renewal_does_not() {
         let delivery = accepted(&*bed.store, 1, to).await[0];
         run(&mut other, "BEGIN".to_owned()).await;
         let held = format!(
-            "SELECT id FROM deliveries WHERE id = '{}' FOR UPDATE",
+            "SELECT id FROM pending_deliveries WHERE id = '{}' FOR UPDATE",
             delivery.id
         );
         run(&mut other, held).await;
