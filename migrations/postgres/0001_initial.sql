@@ -54,9 +54,7 @@ CREATE TABLE subscription_runtime (
     hold_until      timestamptz NOT NULL -- the receiver asked to be left alone until then
 );
 
-CREATE SEQUENCE events_seq;
 CREATE TABLE events (
-    seq             bigint      NOT NULL DEFAULT nextval('events_seq'),
     received_at     timestamptz NOT NULL,
     occurred_at     timestamptz,
     id              uuid        NOT NULL PRIMARY KEY,

@@ -89,10 +89,8 @@ struct Form {
 ///
 /// Which attempts are stale is only looked for where not all deliveries moved.
 fn recording(form: Form) -> String {
-    let stale = format!(
-        "CASE WHEN (SELECT count(*) FROM moved) = cardinality(${FIRST_OF_MOVES}::uuid[]) THEN false
-        ELSE a.delivery_id NOT IN (SELECT id FROM moved) END"
-    );
+    let stale = "CASE WHEN (SELECT all_of_them FROM compared) THEN false
+        ELSE a.delivery_id NOT IN (SELECT id FROM moved) END";
     let again = match form.again {
         true => "ON CONFLICT (delivery_id, number, id) DO NOTHING",
         false => "",
@@ -119,7 +117,7 @@ fn recording(form: Form) -> String {
     WHERE d.id = ANY(ARRAY(SELECT id FROM locked)) AND {moved_now} AND r.state = 'pending'
     RETURNING d.id
 ),
-moved AS MATERIALIZED (SELECT id FROM gone UNION ALL SELECT id FROM kept),"
+moved AS NOT MATERIALIZED (SELECT id FROM gone UNION ALL SELECT id FROM kept),"
             ),
             format!(
                 "{}{},",
@@ -133,7 +131,7 @@ moved AS MATERIALIZED (SELECT id FROM gone UNION ALL SELECT id FROM kept),"
             format!("${FIRST_OF_MOVES}"),
             ", NULL::timestamptz AS blocks".to_owned(),
             "",
-            "moved AS MATERIALIZED (SELECT id FROM gone),".to_owned(),
+            "moved AS NOT MATERIALIZED (SELECT id FROM gone),".to_owned(),
             String::new(),
         )
     };
@@ -148,6 +146,9 @@ gone AS (
         r.state, r.blocks
 ),
 {kept}
+compared AS MATERIALIZED (
+    SELECT count(*) = cardinality(${FIRST_OF_MOVES}::uuid[]) AS all_of_them FROM moved
+),
 {more}
 ended AS (
     INSERT INTO final_deliveries ({CARRIED}, line, due_at, attempts, round, round_attempts,
@@ -162,7 +163,7 @@ logged AS (
     {again}
 )
 SELECT (SELECT epoch FROM lease) AS epoch,
-    CASE WHEN (SELECT count(*) FROM moved) < cardinality(${FIRST_OF_MOVES}::uuid[])
+    CASE WHEN NOT (SELECT all_of_them FROM compared)
         THEN array(SELECT id FROM moved) END AS moved",
         format_args!("d.{}", CARRIED.replace(", ", ", d.")),
         names(&ATTEMPTS),
