@@ -80,9 +80,8 @@ impl Store {
     pub async fn has_pending(&self, subscriptions: &[String]) -> bool {
         for subscription in subscriptions {
             let id = self.id(subscription);
-            let sql = format!(
-                "SELECT 1 FROM deliveries WHERE state = 'pending' AND subscription_id = {id} LIMIT 1"
-            );
+            let sql =
+                format!("SELECT 1 FROM pending_deliveries WHERE subscription_id = {id} LIMIT 1");
             if self.number(sql).await.is_some() {
                 return true;
             }
@@ -92,7 +91,7 @@ impl Store {
 
     /// How many deliveries are pending.
     pub async fn pending(&self) -> i64 {
-        let sql = "SELECT count(*) FROM deliveries WHERE state = 'pending'";
+        let sql = "SELECT count(*) FROM pending_deliveries";
         self.number(sql.to_owned()).await.unwrap_or(0)
     }
 

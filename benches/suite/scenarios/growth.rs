@@ -76,7 +76,7 @@ impl Delivered {
         let clones = [
             clone("events", format!("id = {event}"), vec![("id", id(7))]),
             clone(
-                "deliveries",
+                "final_deliveries",
                 format!("id = {delivery}"),
                 vec![("id", id(8)), ("event_id", id(7))],
             ),
