@@ -80,9 +80,8 @@ impl Store {
     pub async fn has_pending(&self, subscriptions: &[String]) -> bool {
         for subscription in subscriptions {
             let id = self.id(subscription);
-            let sql = format!(
-                "SELECT 1 FROM deliveries WHERE state = 'pending' AND subscription_id = {id} LIMIT 1"
-            );
+            let sql =
+                format!("SELECT 1 FROM pending_deliveries WHERE subscription_id = {id} LIMIT 1");
             if self.number(sql).await.is_some() {
                 return true;
             }
@@ -92,7 +91,7 @@ impl Store {
 
     /// How many deliveries are pending.
     pub async fn pending(&self) -> i64 {
-        let sql = "SELECT count(*) FROM deliveries WHERE state = 'pending'";
+        let sql = "SELECT count(*) FROM pending_deliveries";
         self.number(sql.to_owned()).await.unwrap_or(0)
     }
 
@@ -160,14 +159,23 @@ impl Store {
         let mut statements = Vec::new();
         for clone in clones {
             let table = clone.table;
-            // The sequence is drawn by the database, as for any other row.
+            // The sequence is drawn by the database, as for any other row; on SQLite the relay
+            // draws that of deliveries, and the clones are older than all it has.
             let columns: Vec<String> = self.columns(table).await;
-            let columns: Vec<&String> = columns.iter().filter(|name| *name != "seq").collect();
+            let given = self.directory().is_some() && table.ends_with("_deliveries");
+            let columns: Vec<&String> = columns
+                .iter()
+                .filter(|name| given || *name != "seq")
+                .collect();
             let values: Vec<String> = columns
                 .iter()
                 .map(|name| {
                     let differs = clone.differ.iter().find(|(column, _)| column == name);
-                    differs.map_or_else(|| format!("model.{name}"), |(_, sql)| sql.clone())
+                    match differs {
+                        Some((_, sql)) => sql.clone(),
+                        None if *name == "seq" => "-1 - n".to_owned(),
+                        None => format!("model.{name}"),
+                    }
                 })
                 .collect();
             let columns: Vec<&str> = columns.iter().map(|name| name.as_str()).collect();

@@ -41,7 +41,7 @@ pub(super) async fn run(bench: &Bench, report: &mut Report) {
                 vec![("id", event_id.clone())],
             ),
             clone(
-                "deliveries",
+                "final_deliveries",
                 format!("id = {delivery}"),
                 vec![("id", delivery_id.clone()), ("event_id", event_id)],
             ),

@@ -107,7 +107,7 @@ async fn seed(store: &Store, held: &Held, rows: u64) {
         differ: vec![("id", event.clone())],
     };
     let deliveries = Copied {
-        table: "deliveries",
+        table: "pending_deliveries",
         row: format!(
             "id = {} AND subscription_id = {}",
             store.id(&held.delivery),

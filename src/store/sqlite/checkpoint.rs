@@ -1,0 +1,53 @@
+//! Moves the log into the file, beside the writers.
+//!
+//! A checkpoint made by whoever's commit finds the log long holds everybody up while it writes
+//! and syncs the file. Here a thread of its own moves the most of it while writing goes on, then
+//! takes the writers' turn for the little that was added meanwhile. With that the log is moved as
+//! a whole, and the next write begins it anew: so it cannot grow for ever under a load that never
+//! pauses. Only a reader that holds an old snapshot keeps the log from being moved; readers are
+//! short (`connect.rs`).
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use rusqlite::Connection;
+use tokio::sync::Mutex as Turn;
+use tracing::warn;
+
+use super::connect::File;
+use crate::store::Result;
+
+/// Starts the thread; it ends with the last of those who ring.
+pub(super) fn start(file: File, turn: Arc<Turn<()>>) -> std::io::Result<SyncSender<()>> {
+    let (bell, rung) = sync_channel(1);
+    thread::Builder::new()
+        .name("sqlite-log".to_owned())
+        .spawn(move || serve(&file, &turn, &rung))?;
+    Ok(bell)
+}
+
+fn serve(file: &File, turn: &Turn<()>, rung: &Receiver<()>) {
+    let mut connection = None;
+    while rung.recv().is_ok() {
+        if let Err(problem) = checkpoint(file, &mut connection, turn) {
+            warn!(%problem, "the log of the database could not be moved into its file; trying again when it has grown");
+            connection = None;
+        }
+    }
+}
+
+fn checkpoint(file: &File, slot: &mut Option<Connection>, turn: &Turn<()>) -> Result<()> {
+    let connection = match slot {
+        Some(connection) => connection,
+        None => slot.insert(file.connect()?),
+    };
+    move_log(connection)?;
+    let _turn = turn.blocking_lock();
+    move_log(connection)
+}
+
+/// As far as readers allow, waiting for nobody.
+fn move_log(connection: &Connection) -> Result<()> {
+    Ok(connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
+}
