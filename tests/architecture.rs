@@ -9,7 +9,7 @@ use std::path::Path;
 const SHARED: [&str; 5] = ["clock", "settings", "events", "faults", "telemetry"];
 
 /// Which of our modules a module may name, beside itself, `domain` and the shared ones.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     ("main", &["cli"]),
     ("lib", &[]),
     ("cli", &["engine"]),
@@ -26,8 +26,9 @@ const LAYERS: [(&str, &[&str]); 10] = [
 ];
 
 /// Crates that stay behind a door: only these modules may name them.
-const DOORS: [(&str, &[&str]); 10] = [
+const DOORS: [(&str, &[&str]); 11] = [
     ("sqlx", &["store", "engine"]),
+    ("rusqlite", &["store"]),
     ("redis", &["feed", "engine"]),
     ("ractor", &["actors", "engine"]),
     ("axum", &["http", "engine"]),

@@ -96,7 +96,8 @@ CREATE TABLE pending_deliveries (
     line            TEXT             DEFAULT '',
     PRIMARY KEY (subscription_id, id)
 ) WITHOUT ROWID;
-CREATE UNIQUE INDEX pending_deliveries_id ON pending_deliveries (id);
+-- Unique by what it is made of; said to be, a plan would take it rather than the key.
+CREATE INDEX pending_deliveries_id ON pending_deliveries (id);
 CREATE INDEX pending_deliveries_due ON pending_deliveries (subscription_id, due_at, seq);
 CREATE INDEX pending_deliveries_age ON pending_deliveries (subscription_id, seq);
 CREATE INDEX pending_deliveries_in_line ON pending_deliveries (subscription_id, line, seq)
@@ -129,10 +130,12 @@ CREATE INDEX final_deliveries_unarrived ON final_deliveries (subscription_id, id
 CREATE INDEX final_deliveries_blocking ON final_deliveries (subscription_id, line, seq)
     WHERE blocks IS NOT NULL;
 
+-- The casts are there for plans: only where both sides have the same types does a condition or an
+-- order reach the two tables and their indexes.
 CREATE VIEW deliveries AS
-SELECT seq, due_at, created_at, NULL AS finished_at, NULL AS blocks, aged_us, version, id,
-    event_id, subscription_id, attempts, round, round_attempts, payload_bytes,
-    'pending' AS state, line
+SELECT seq, due_at, created_at, CAST(NULL AS INTEGER) AS finished_at,
+    CAST(NULL AS INTEGER) AS blocks, aged_us, version, id, event_id, subscription_id, attempts,
+    round, round_attempts, payload_bytes, CAST('pending' AS TEXT) AS state, line
 FROM pending_deliveries
 UNION ALL
 SELECT seq, due_at, created_at, finished_at, blocks, aged_us, version, id, event_id,

@@ -51,3 +51,63 @@ fn checkpoint(file: &File, slot: &mut Option<Connection>, turn: &Turn<()>) -> Re
 fn move_log(connection: &Connection) -> Result<()> {
     Ok(connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILL: &str = "INSERT INTO bulk VALUES (zeroblob(400000))";
+
+    #[test]
+    fn the_log_is_moved_as_a_whole_so_that_the_next_write_begins_it_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("any.db");
+        let log = directory.path().join("any.db-wal");
+        let length = || std::fs::metadata(&log).unwrap().len();
+        let make = "PRAGMA journal_mode = WAL; CREATE TABLE bulk (bytes BLOB)";
+        let writer = Connection::open(&path).unwrap();
+        writer.execute_batch(make).unwrap();
+        writer
+            .execute_batch("PRAGMA wal_autocheckpoint = 0")
+            .unwrap();
+        let (file, turn, mut slot) = (File::at(path), Turn::new(()), None);
+        writer.execute_batch(FILL).unwrap();
+        let after_one = length();
+        for _ in 0..5 {
+            checkpoint(&file, &mut slot, &turn).unwrap();
+            writer.execute_batch(FILL).unwrap();
+        }
+        assert!(length() <= after_one, "{} after {after_one}", length());
+    }
+
+    #[test]
+    fn a_reader_that_stays_keeps_the_log_only_as_long_as_it_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("any.db");
+        let log = directory.path().join("any.db-wal");
+        let length = || std::fs::metadata(&log).unwrap().len();
+        let make = "PRAGMA journal_mode = WAL; CREATE TABLE bulk (bytes BLOB)";
+        let (writer, reader) = (
+            Connection::open(&path).unwrap(),
+            Connection::open(&path).unwrap(),
+        );
+        writer.execute_batch(make).unwrap();
+        writer
+            .execute_batch("PRAGMA wal_autocheckpoint = 0")
+            .unwrap();
+        let (file, turn, mut slot) = (File::at(path), Turn::new(()), None);
+        let read = "BEGIN; SELECT count(*) FROM bulk";
+        reader.execute_batch(read).unwrap();
+        for _ in 0..3 {
+            writer.execute_batch(FILL).unwrap();
+            checkpoint(&file, &mut slot, &turn).unwrap();
+        }
+        let grown = length();
+        reader.execute_batch("COMMIT").unwrap();
+        for _ in 0..5 {
+            checkpoint(&file, &mut slot, &turn).unwrap();
+            writer.execute_batch(FILL).unwrap();
+        }
+        assert!(length() <= grown, "{} after {grown}", length());
+    }
+}

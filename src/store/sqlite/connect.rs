@@ -121,6 +121,12 @@ impl Pools {
 pub(super) struct File(PathBuf);
 
 impl File {
+    /// The one at this path.
+    #[cfg(test)]
+    pub(super) fn at(path: PathBuf) -> Self {
+        Self(path)
+    }
+
     /// A connection as durable as the pools'.
     pub(super) fn connect(&self) -> Result<rusqlite::Connection> {
         let connection = rusqlite::Connection::open_with_flags(

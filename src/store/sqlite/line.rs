@@ -79,16 +79,10 @@ WHERE subscription_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
 
 /// Each by its key.
 const PLACE: &str = "
-UPDATE pending_deliveries SET line = placed.line
-FROM (
-    SELECT d.id, CASE WHEN $2 THEN $3 ELSE coalesce($4 || (
-        SELECT ordering_key FROM events WHERE events.id = d.event_id
-    ), '') END AS line
-    FROM json_each($1) AS picked
-    CROSS JOIN pending_deliveries d ON d.subscription_id = $5 AND d.id = unhex(picked.value)
-) AS placed
-WHERE pending_deliveries.subscription_id = $5 AND pending_deliveries.id = placed.id
-    AND pending_deliveries.line IS NOT placed.line";
+UPDATE pending_deliveries SET line = CASE WHEN $2 THEN $3 ELSE coalesce($4 || (
+    SELECT ordering_key FROM events WHERE events.id = pending_deliveries.event_id
+), '') END
+WHERE subscription_id = $5 AND id IN (SELECT unhex(value) FROM json_each($1))";
 
 /// The heads of lines.
 pub(super) async fn heads(
@@ -237,4 +231,22 @@ pub(super) async fn blocking(
     .fetch_all(&pools.readers)
     .await?;
     found.iter().map(rows::blocking).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::plans;
+
+    #[tokio::test]
+    async fn what_is_lined_up_is_found_by_its_key_whatever_else_is_pending() {
+        let steps = plans::of(PLACE).await;
+        let of_deliveries = |step: &&String| step.contains("deliveries");
+        let found: Vec<_> = steps.iter().filter(of_deliveries).collect();
+        assert_eq!(found.len(), 1, "{steps:?}");
+        assert!(
+            found[0].ends_with("(subscription_id=? AND id=?)"),
+            "{steps:?}"
+        );
+    }
 }

@@ -166,10 +166,10 @@ impl Served {
 
     fn serve(mut self, asked: &Receiver<Box<dyn Call>>) {
         while let Ok(first) = asked.recv() {
-            let mut calls = vec![first];
-            calls.extend(asked.try_iter().take(MOST_CALLS - 1));
             let turn = Arc::clone(&self.turn);
             let turn = turn.blocking_lock();
+            let mut calls = vec![first];
+            calls.extend(asked.try_iter().take(MOST_CALLS - 1));
             let run = AssertUnwindSafe(|| self.transact(&mut calls));
             let committed = catch_unwind(run).unwrap_or_else(|_| {
                 self.connection = None;
@@ -251,4 +251,114 @@ fn commit(connection: &Connection, calls: &mut [Box<dyn Call>]) -> Result<()> {
         }
     }
     Ok(run("COMMIT")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+    use crate::store::sqlite::connect::{self, Pools};
+
+    const TABLE: &str = "CREATE TABLE notes (text TEXT NOT NULL UNIQUE)";
+
+    async fn pools(directory: &tempfile::TempDir) -> Pools {
+        let place = directory.path().display().to_string();
+        let settings = Settings::load(None, [("POSTHASTE_DATA_DIR", place)], false).unwrap();
+        connect::open(&settings.store).await.unwrap()
+    }
+
+    async fn note(pools: &Pools, text: &'static str) -> Result<()> {
+        let insert = move |connection: &Connection| {
+            connection.execute("INSERT INTO notes VALUES (?)", [text])?;
+            Ok(Written::Kept(()))
+        };
+        pools.write_hot(insert).await
+    }
+
+    async fn notes(pools: &Pools) -> Vec<String> {
+        let all = sqlx::query_scalar("SELECT text FROM notes ORDER BY text");
+        all.fetch_all(&pools.readers).await.unwrap()
+    }
+
+    async fn make_table(pools: &Pools) {
+        let make = |connection: &Connection| Ok(Written::Kept(connection.execute_batch(TABLE)?));
+        pools.write_hot(make).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_a_call_takes_back_is_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let pools = pools(&directory).await;
+        make_table(&pools).await;
+        let undone = |connection: &Connection| {
+            connection.execute("INSERT INTO notes VALUES ('undone')", [])?;
+            Ok(Written::Undone(7))
+        };
+        // All of them wait for the turn, so they share a transaction.
+        let turn = pools.write().await.unwrap();
+        let (first, taken_back, refused, last, ()) = tokio::join!(
+            note(&pools, "first"),
+            pools.write_hot(undone),
+            note(&pools, "first"),
+            note(&pools, "last"),
+            async { turn.rollback().await.unwrap() },
+        );
+        first.unwrap();
+        assert_eq!(taken_back.unwrap(), 7);
+        assert!(
+            matches!(refused, Err(StoreError::Refused(_))),
+            "{refused:?}"
+        );
+        last.unwrap();
+        assert_eq!(notes(&pools).await, ["first", "last"]);
+        pools.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_leaves_nothing_and_ends_no_later_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let pools = pools(&directory).await;
+        make_table(&pools).await;
+        let panics = |connection: &Connection| -> Result<Written<()>> {
+            connection.execute("INSERT INTO notes VALUES ('lost')", [])?;
+            panic!("as a bug would")
+        };
+        let answer = pools.write_hot(panics).await;
+        assert!(matches!(answer, Err(StoreError::Broken(_))), "{answer:?}");
+        note(&pools, "kept").await.unwrap();
+        assert_eq!(notes(&pools).await, ["kept"]);
+        pools.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_fails_the_write_and_no_later_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let pools = pools(&directory).await;
+        make_table(&pools).await;
+        let fill = |connection: &Connection| {
+            connection.execute_batch("PRAGMA max_page_count = 8")?;
+            let fill = "INSERT INTO notes VALUES (zeroblob(1000000))";
+            Ok(Written::Kept(connection.execute(fill, [])?))
+        };
+        let full = pools.write_hot(fill).await;
+        assert!(matches!(full, Err(StoreError::Unavailable(reason)) if reason.contains("full")));
+        let room = |connection: &Connection| {
+            connection.execute_batch("PRAGMA max_page_count = 1000000")?;
+            Ok(Written::Undone(()))
+        };
+        pools.write_hot(room).await.unwrap();
+        note(&pools, "kept").await.unwrap();
+        assert_eq!(notes(&pools).await, ["kept"]);
+        pools.close().await;
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_once_it_is_closed() {
+        let directory = tempfile::tempdir().unwrap();
+        let pools = pools(&directory).await;
+        make_table(&pools).await;
+        pools.close().await;
+        let late = note(&pools, "late").await;
+        assert!(matches!(late, Err(StoreError::Unavailable(_))), "{late:?}");
+    }
 }
