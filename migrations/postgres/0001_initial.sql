@@ -7,8 +7,8 @@
 -- What comes from outside and is not checked text (payloads, headers, bodies) is bytea: text
 -- and jsonb refuse NUL.
 --
--- Events, deliveries and attempts lie in partitions of time, with the same bounds in all three:
--- ids begin with the time of the event, so old ones are dropped whole and together. The relay
+-- Events, final deliveries and attempts lie in partitions of time, with the same bounds in all
+-- three: ids begin with the time of the event, so old ones are dropped whole and together. The relay
 -- makes the partitions (src/store/postgres/partitions.rs); what no partition takes, because a
 -- clock was odd, lies in the default ones.
 
@@ -54,9 +54,7 @@ CREATE TABLE subscription_runtime (
     hold_until      timestamptz NOT NULL -- the receiver asked to be left alone until then
 );
 
-CREATE SEQUENCE events_seq;
 CREATE TABLE events (
-    seq             bigint      NOT NULL DEFAULT nextval('events_seq'),
     received_at     timestamptz NOT NULL,
     occurred_at     timestamptz,
     id              uuid        NOT NULL PRIMARY KEY,
@@ -85,30 +83,88 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_taken ON idempotency_keys (taken_at);
 
+-- Deliveries lie in two tables and are in exactly one of them: what is pending, and what is final.
+-- All that changes while a delivery is pending changes in a small table without partitions, and
+-- what is final is written once. Whatever moves one deletes it here and inserts it there in one
+-- statement. The sequence is the order of acceptance.
 CREATE SEQUENCE deliveries_seq;
-CREATE TABLE deliveries (
-    seq             bigint      NOT NULL DEFAULT nextval('deliveries_seq'), -- the order of acceptance
+CREATE TABLE pending_deliveries (
+    seq             bigint      NOT NULL DEFAULT nextval('deliveries_seq'),
     due_at          timestamptz NOT NULL,
     created_at      timestamptz NOT NULL,
-    finished_at     timestamptz,
     aged_us         bigint      NOT NULL DEFAULT 0,
     version         bigint      NOT NULL DEFAULT 0, -- raised by every move
-    id              uuid        NOT NULL PRIMARY KEY, -- of both ids below: one for each pair, ever
+    id              uuid        NOT NULL PRIMARY KEY, -- of both ids below
     event_id        uuid        NOT NULL,
     subscription_id uuid        NOT NULL,
     attempts        integer     NOT NULL DEFAULT 0,
     round           integer     NOT NULL DEFAULT 1,
     round_attempts  integer     NOT NULL DEFAULT 0,
     payload_bytes   integer     NOT NULL,
-    partition       smallint    NOT NULL DEFAULT 0,
-    state           text        NOT NULL DEFAULT 'pending'
-        CHECK (state IN ('pending', 'delivered', 'failed', 'expired', 'cancelled', 'skipped'))
+    -- NULL where the subscription has no order; '' for what goes free; otherwise the line's name.
+    -- What is made without saying goes free.
+    line            text COLLATE "C" DEFAULT ''
+) WITH (
+    -- A queue: rows come and go, and a page that starts at the front of an index walks over what
+    -- went until it is vacuumed. Often, then, and at full speed; and never truncated, because that
+    -- locks everybody out and the space is wanted again at once.
+    autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_scale_factor = 0.02,
+    autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0,
+    autovacuum_analyze_threshold = 10000, autovacuum_analyze_scale_factor = 0.1,
+    vacuum_truncate = off
+);
+-- What a subscription has to deliver.
+CREATE INDEX pending_deliveries_due ON pending_deliveries (subscription_id, due_at, seq);
+-- A probe takes the oldest of what is pending, however far off its retry: one step into this.
+CREATE INDEX pending_deliveries_age ON pending_deliveries (subscription_id, seq);
+-- The condition is true of every row and is there for plans, as that of the events' types.
+CREATE INDEX pending_deliveries_of_subscription ON pending_deliveries (subscription_id, id)
+    WHERE subscription_id IS NOT NULL;
+-- Neither of these has an entry for a delivery without order.
+CREATE INDEX pending_deliveries_in_line ON pending_deliveries (subscription_id, line, seq)
+    WHERE line > '';
+CREATE INDEX pending_deliveries_free ON pending_deliveries (subscription_id, due_at, seq)
+    WHERE line = '' OR (line IS NULL AND round > 1);
+
+CREATE TABLE final_deliveries (
+    seq             bigint      NOT NULL DEFAULT nextval('deliveries_seq'),
+    due_at          timestamptz NOT NULL,
+    created_at      timestamptz NOT NULL,
+    finished_at     timestamptz NOT NULL,
+    blocks          timestamptz, -- the rule of order under which it keeps its line from going on
+    aged_us         bigint      NOT NULL DEFAULT 0,
+    version         bigint      NOT NULL DEFAULT 0,
+    id              uuid        NOT NULL PRIMARY KEY,
+    event_id        uuid        NOT NULL,
+    subscription_id uuid        NOT NULL,
+    attempts        integer     NOT NULL DEFAULT 0,
+    round           integer     NOT NULL DEFAULT 1,
+    round_attempts  integer     NOT NULL DEFAULT 0,
+    payload_bytes   integer     NOT NULL,
+    state           text        NOT NULL
+        CHECK (state IN ('delivered', 'failed', 'expired', 'cancelled', 'skipped')),
+    line            text COLLATE "C"
 ) PARTITION BY RANGE (id);
-CREATE TABLE deliveries_default PARTITION OF deliveries DEFAULT;
--- What a subscription has to deliver; holds pending rows only, so it stays as small as the backlog.
-CREATE INDEX deliveries_pending ON deliveries (subscription_id, due_at, seq) WHERE state = 'pending';
-CREATE INDEX deliveries_of_subscription ON deliveries (subscription_id, id)
+CREATE TABLE final_deliveries_default PARTITION OF final_deliveries DEFAULT;
+CREATE INDEX final_deliveries_of_subscription ON final_deliveries (subscription_id, id)
     WHERE subscription_id IS NOT NULL; -- as that of the events' types
+-- What a bulk retry walks, in the order of its events. What was delivered never touches it.
+CREATE INDEX final_deliveries_unarrived ON final_deliveries (subscription_id, id)
+    WHERE state <> 'delivered';
+CREATE INDEX final_deliveries_blocking ON final_deliveries (subscription_id, line, seq)
+    WHERE blocks IS NOT NULL;
+
+-- For whoever reads and asks for both.
+CREATE VIEW deliveries AS
+SELECT seq, due_at, created_at, NULL::timestamptz AS finished_at, NULL::timestamptz AS blocks,
+    aged_us, version, id, event_id, subscription_id, attempts, round, round_attempts,
+    payload_bytes, 'pending'::text AS state, line
+FROM pending_deliveries
+UNION ALL
+SELECT seq, due_at, created_at, finished_at, blocks, aged_us, version, id, event_id,
+    subscription_id, attempts, round, round_attempts, payload_bytes, state, line
+FROM final_deliveries;
+
 -- One key serves the log of a delivery, its last attempt, and the guard against recording an
 -- attempt twice.
 CREATE TABLE attempts (

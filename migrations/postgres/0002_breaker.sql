@@ -8,6 +8,3 @@ ALTER TABLE subscription_runtime
     ADD COLUMN breaker_state text CHECK (breaker_state IN ('closed', 'open', 'half_open')),
     ADD COLUMN breaker_until timestamptz, -- the end of the cool-down
     ADD COLUMN breaker_opened integer; -- times in a row, without a recovery between
-
--- A probe takes the oldest of what is pending, however far off its retry: one step into this.
-CREATE INDEX deliveries_pending_age ON deliveries (subscription_id, seq) WHERE state = 'pending';

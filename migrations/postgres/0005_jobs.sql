@@ -25,8 +25,3 @@ CREATE INDEX jobs_of_subscription ON jobs (subscription_id, id);
 -- What there is to work at; stays as small as that.
 CREATE INDEX jobs_open ON jobs (id) WHERE finished_at IS NULL;
 CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
-
--- What a bulk retry walks, in the order of its events. Holds what did not arrive, and no row that is
--- pending or was delivered: the common way of a delivery never touches it.
-CREATE INDEX deliveries_unarrived ON deliveries (subscription_id, id)
-    WHERE state IN ('failed', 'expired', 'cancelled', 'skipped');

@@ -21,7 +21,7 @@ use crate::domain::idempotency::ContentHash;
 use crate::domain::job::{JobState, Selection};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering, OrderingFailure, OrderingRule};
-use crate::domain::outcome::{CallResult, Header};
+use crate::domain::outcome::{CallResult, Header, Outcome};
 use crate::domain::signature::SigningSecret;
 use crate::domain::subscription::{ChangedBy, Hold, StateChange, Subscription, SubscriptionState};
 
@@ -173,28 +173,35 @@ pub(super) fn attempts(text: &str) -> Result<Vec<AttemptId>> {
     parsed(text)
 }
 
-/// Headers as one block. A line break inside a name or value would read back as a header that
-/// was never there, so it becomes a space.
+/// Headers as one block.
 pub(super) fn header_block(headers: &[Header]) -> Vec<u8> {
-    let length = headers
-        .iter()
-        .map(|header| header.name.len() + header.value.len() + 4)
-        .sum();
-    let mut block = Vec::with_capacity(length);
-    let without_breaks = |byte: &u8| {
-        if matches!(byte, b'\r' | b'\n') {
-            b' '
-        } else {
-            *byte
-        }
-    };
+    let mut block = Vec::new();
+    write_headers(headers, &mut block);
+    block
+}
+
+/// Appends headers as one block. A line break inside a name or value would read back as a header
+/// that was never there, so it becomes a space.
+pub(super) fn write_headers(headers: &[Header], block: &mut Vec<u8>) {
+    let lengths = headers.iter();
+    let length = lengths.map(|header| header.name.len() + header.value.len() + 4);
+    block.reserve(length.sum());
     for header in headers {
-        block.extend(header.name.as_bytes().iter().map(without_breaks));
+        write_without_breaks(header.name.as_bytes(), block);
         block.extend_from_slice(b": ");
-        block.extend(header.value.iter().map(without_breaks));
+        write_without_breaks(&header.value, block);
         block.extend_from_slice(b"\r\n");
     }
-    block
+}
+
+fn write_without_breaks(text: &[u8], block: &mut Vec<u8>) {
+    let written = block.len();
+    block.extend_from_slice(text);
+    for byte in &mut block[written..] {
+        if matches!(byte, b'\r' | b'\n') {
+            *byte = b' ';
+        }
+    }
 }
 
 /// The headers of a block.
@@ -214,6 +221,13 @@ pub(super) fn headers(block: &[u8]) -> Vec<Header> {
             }
         })
         .collect()
+}
+
+/// What went wrong, as text: Postgres refuses NUL in it, and the words of a library may quote the
+/// receiver.
+pub(super) fn error_message(outcome: &Outcome) -> Option<String> {
+    let message = outcome.error_message()?;
+    Some(message.replace('\0', "\u{fffd}"))
 }
 
 /// What an attempt's outcome comes to in columns.
@@ -241,10 +255,7 @@ impl<'a> OutcomeColumns<'a> {
                 .status()
                 .and_then(|status| i16::try_from(status).ok()),
             error_kind: outcome.error_kind(),
-            // Text: Postgres refuses NUL in it, and the words of a library may quote the receiver.
-            error_message: outcome
-                .error_message()
-                .map(|text| text.replace('\0', "\u{fffd}")),
+            error_message: error_message(outcome),
             answer_headers: answer.map_or_else(Vec::new, |answer| header_block(&answer.headers)),
             answer_body: answer.map_or(&[][..], |answer| &answer.body),
             answer_cut: answer.is_some_and(|answer| answer.body_cut),

@@ -28,9 +28,13 @@ impl PgHasArrayType for At {
     }
 }
 
+/// 2000-01-01, where Postgres begins to count, in microseconds since 1970.
+const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
+
 impl Encode<'_, Postgres> for At {
     fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
-        <OffsetDateTime as Encode<'_, Postgres>>::encode(self.0.to_datetime(), buffer)
+        let micros = self.0.as_micros().saturating_sub(POSTGRES_EPOCH);
+        <i64 as Encode<'_, Postgres>>::encode(micros, buffer)
     }
 }
 

@@ -236,7 +236,7 @@ async fn a_cancellation_that_takes_long_goes_on_behind_its_answer() {
     let url = relay.backend.database_url().unwrap();
     let mut database = PgConnection::connect(&url).await.unwrap();
     let mut lock = database.begin().await.unwrap();
-    lock.execute("SELECT FROM deliveries FOR UPDATE")
+    lock.execute("SELECT FROM pending_deliveries FOR UPDATE")
         .await
         .unwrap();
     let path = format!("{}/cancel-pending", subscribed.path());

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use posthaste::domain::delivery::DeliveryState;
 use posthaste::domain::event_type::EventType;
 use posthaste::domain::idempotency::KeyName;
-use posthaste::store::{Accepted, Changed, Recorded, StoreError};
+use posthaste::store::{Accepted, Changed, Moved, Recorded, StoreError};
 
 use crate::bed::Bed;
 use crate::sample::{
@@ -26,6 +26,7 @@ on_both_stores!(
     tenants_do_not_share_keys,
     of_fifty_groups_with_one_key_one_is_committed,
     a_group_run_again_stays_the_same,
+    a_group_run_again_brings_nothing_back_that_has_ended,
     a_group_run_again_counts_as_committed_though_the_directory_moved,
     a_moved_directory_leaves_nothing_behind,
     nothing_is_accepted_against_a_directory_that_has_changed,
@@ -273,6 +274,41 @@ async fn a_group_run_again_stays_the_same(bed: Bed) {
     let page = store.due_page(to, at(0), 10).await.unwrap();
     let due: Vec<_> = page.due.iter().map(|row| row.delivery).collect();
     assert_eq!(due, group.deliveries);
+}
+
+/// Between two runs a delivery may come to its end: another process pages what was committed.
+async fn a_group_run_again_brings_nothing_back_that_has_ended(bed: Bed) {
+    let store = &*bed.store;
+    let to = [
+        subscribe(store, "a").await.id,
+        subscribe(store, "b").await.id,
+    ];
+    let mut group = group(store, events(2), &to).await;
+    group.keys = vec![key("k", group.events[1].id)];
+    group.skipped = group.deliveries.split_off(3);
+    assert_eq!(store.accept(&group).await.unwrap(), Accepted::Committed);
+    let [delivered, cancelled, pending] = [0, 1, 2].map(|place| group.deliveries[place]);
+    let record = answered(delivered, 200);
+    assert_eq!(recorded(store, bed.epoch, record).await, Recorded::Moved);
+    let moved = store.cancel_delivery(cancelled.id, 0, at(1)).await;
+    assert_eq!(moved.unwrap(), Moved::Done);
+
+    assert_eq!(store.accept(&group).await.unwrap(), Accepted::Committed);
+    for (id, state) in [
+        (delivered.id, DeliveryState::Delivered),
+        (cancelled.id, DeliveryState::Cancelled),
+        (pending.id, DeliveryState::Pending),
+        (group.skipped[0].id, DeliveryState::Skipped),
+    ] {
+        let row = store.delivery(id).await.unwrap().unwrap();
+        assert_eq!(row.state, state);
+    }
+    let mut due = Vec::new();
+    for to in to {
+        let page = store.due_page(to, at(0), 10).await.unwrap();
+        due.extend(page.due.iter().map(|row| row.delivery));
+    }
+    assert_eq!(due, [pending]);
 }
 
 async fn a_group_run_again_counts_as_committed_though_the_directory_moved(bed: Bed) {

@@ -371,7 +371,7 @@ async fn rows_read(bed: &Bed, to: SubscriptionId, rule: &OrderingRule) -> u64 {
             .unwrap_or_default()
             .contains("Scan");
         let name = node["Relation Name"].as_str().unwrap_or_default();
-        let real = scan && name.starts_with("deliveries");
+        let real = scan && name.contains("deliveries");
         let own =
             number("Actual Loops") * (number("Actual Rows") + number("Rows Removed by Filter"));
         let below: u64 = node["Plans"]

@@ -82,7 +82,7 @@ async fn a_takeover_waits_for_what_is_being_recorded_and_a_renewal_does_not() {
         let delivery = accepted(&*bed.store, 1, to).await[0];
         run(&mut other, "BEGIN".to_owned()).await;
         let held = format!(
-            "SELECT id FROM deliveries WHERE id = '{}' FOR UPDATE",
+            "SELECT id FROM pending_deliveries WHERE id = '{}' FOR UPDATE",
             delivery.id
         );
         run(&mut other, held).await;
@@ -101,6 +101,40 @@ async fn a_takeover_waits_for_what_is_being_recorded_and_a_renewal_does_not() {
         run(&mut other, "ROLLBACK".to_owned()).await;
         assert_eq!(recorder.await.unwrap(), Recorded::Moved);
         assert_eq!(takeover.await.unwrap(), LeaseState::Held { epoch: 2 });
+    })
+    .await;
+}
+
+/// Whatever reads pending and final deliveries together begins at the end of an index of each, and
+/// sorts nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_of_both_tables_are_merged_from_their_indexes() {
+    on_postgres(async |bed: Bed| {
+        let url = bed.settings.database_url.as_ref().unwrap().expose();
+        let mut database = PgConnection::connect(url).await.unwrap();
+        for setting in ["enable_seqscan = off", "enable_bitmapscan = off"] {
+            run(&mut database, format!("SET {setting}")).await;
+        }
+        let id = "00000000-0000-7000-8000-000000000001";
+        for condition in [
+            String::new(),
+            format!("WHERE subscription_id = '{id}' AND id < '{id}'"),
+            format!("WHERE id >= '{id}' AND id <= '{id}'"),
+        ] {
+            let sql = format!(
+                "EXPLAIN SELECT id FROM (
+                     SELECT id, event_id, state FROM deliveries {condition}
+                     ORDER BY id DESC LIMIT 100
+                 ) AS walked WHERE state = 'failed' ORDER BY id DESC LIMIT 10"
+            );
+            let plan: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+                .fetch_all(&mut database)
+                .await
+                .unwrap();
+            let has = |words: &str| plan.iter().any(|step| step.contains(words));
+            assert!(has("Merge Append"), "{plan:?}");
+            assert!(!has("Sort  (") && !has("Seq Scan"), "{plan:?}");
+        }
     })
     .await;
 }

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use posthaste::domain::delivery::{DeliveryState, Progress};
+use posthaste::domain::delivery::{DeliveryState, PendingDelivery, Progress};
 use posthaste::domain::subscription::SubscriptionState;
-use posthaste::store::{Accepted, LeaseState, Moved, PostgresStore, Recorded, Store, StoreError};
+use posthaste::store::{
+    Accepted, DeliveryFilter, LeaseState, Moved, PageRequest, PostgresStore, Recorded, Store,
+    StoreError,
+};
 
 use crate::bed::{Bed, on_postgres};
 use crate::sample::{
@@ -19,6 +22,7 @@ on_both_stores!(
     a_retry_starts_the_next_round,
     a_hastened_delivery_is_due_unless_an_attempt_under_way_says_otherwise,
     a_cancellation_ends_what_is_pending_as_it_was_read,
+    however_many_move_a_delivery_it_is_there_once,
     what_is_spared_stays_pending,
     old_keys_are_forgotten_in_batches,
     the_holder_keeps_its_epoch,
@@ -229,6 +233,58 @@ async fn a_cancellation_ends_what_is_pending_as_it_was_read(bed: Bed) {
     let gone = posthaste::domain::id::DeliveryId(posthaste::clock::uuid());
     let nothing = store.cancel_delivery(gone, 0, at(60)).await.unwrap();
     assert_eq!(nothing, Moved::Overtaken);
+}
+
+/// Eight at once end it, bring it back and bring it forward. What each was told adds up, and it is
+/// never twice nor gone.
+async fn however_many_move_a_delivery_it_is_there_once(bed: Bed) {
+    let to = subscribe(&*bed.store, "a").await.id;
+    let id = accepted(&*bed.store, 1, to).await[0].id;
+    let movers = (0..8).map(|_| {
+        let (store, epoch) = (bed.store.clone(), bed.epoch);
+        tokio::spawn(async move {
+            let mut moves = 0;
+            for step in 0..30 {
+                let row = store.delivery(id).await.unwrap().expect("it is somewhere");
+                let version = row.progress.version;
+                let pending = PendingDelivery {
+                    id,
+                    event_id: row.event_id,
+                    subscription_id: row.subscription_id,
+                    due_at: row.due_at,
+                    progress: row.progress,
+                };
+                let moved = match (row.state, step % 3) {
+                    (DeliveryState::Pending, 0) => {
+                        recorded(&*store, epoch, answered(pending, 200)).await == Recorded::Moved
+                    }
+                    (DeliveryState::Pending, 1) => {
+                        let moved = store.cancel_delivery(id, version, at(1)).await;
+                        moved.unwrap() == Moved::Done
+                    }
+                    _ => {
+                        let moved = store.retry_delivery(id, version, at(1)).await;
+                        moved.unwrap() == Moved::Done
+                    }
+                };
+                moves += i64::from(moved);
+            }
+            moves
+        })
+    });
+    let mut moves = 0;
+    for mover in movers.collect::<Vec<_>>() {
+        moves += mover.await.unwrap();
+    }
+    let all = PageRequest {
+        limit: 10,
+        after: None,
+        offset: 0,
+    };
+    let listed = bed.store.list_deliveries(&DeliveryFilter::default(), &all);
+    let listed = listed.await.unwrap().rows;
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].progress.version, moves);
 }
 
 async fn what_is_spared_stays_pending(bed: Bed) {

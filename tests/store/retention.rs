@@ -244,7 +244,7 @@ async fn answers_go_sooner_than_their_attempts(bed: Bed) {
 async fn partitions(connection: &mut PgConnection) -> Vec<String> {
     sqlx::query_scalar(
         "SELECT relname::text FROM pg_inherits JOIN pg_class ON oid = inhrelid
-         WHERE inhparent = 'deliveries'::regclass ORDER BY relname",
+         WHERE inhparent = 'final_deliveries'::regclass ORDER BY relname",
     )
     .fetch_all(connection)
     .await
@@ -269,10 +269,10 @@ async fn what_comes_finds_its_partition_and_what_is_odd_is_kept_all_the_same() {
         assert_eq!(
             partitions(&mut look).await,
             [
-                "deliveries_2025102610_2025102611",
-                "deliveries_2025102611_2025102612",
-                "deliveries_2025102612_2025102613",
-                "deliveries_default",
+                "final_deliveries_2025102610_2025102611",
+                "final_deliveries_2025102611_2025102612",
+                "final_deliveries_2025102612_2025102613",
+                "final_deliveries_default",
             ]
         );
         let to = subscribe(store, "a").await.id;
@@ -294,7 +294,7 @@ async fn what_comes_finds_its_partition_and_what_is_odd_is_kept_all_the_same() {
             ("2025102612_2025102613", 1),
             ("default", 2),
         ] {
-            for table in ["events", "deliveries", "attempts"] {
+            for table in ["events", "final_deliveries", "attempts"] {
                 let table = format!("{table}_{suffix}");
                 assert_eq!(rows_in(&mut look, &table).await, rows, "{table}");
             }
@@ -321,11 +321,11 @@ async fn room_is_made_around_what_lies_in_the_default_partition() {
         assert_eq!(
             partitions(&mut look).await,
             [
-                "deliveries_2025102611_2025102710",
-                "deliveries_2025102710_2025102802",
-                "deliveries_2025102803_2025102810",
-                "deliveries_2025102810_2025102910",
-                "deliveries_default",
+                "final_deliveries_2025102611_2025102710",
+                "final_deliveries_2025102710_2025102802",
+                "final_deliveries_2025102803_2025102810",
+                "final_deliveries_2025102810_2025102910",
+                "final_deliveries_default",
             ]
         );
         assert_eq!(store.make_room(at(0), day).await.unwrap(), 0);
@@ -398,7 +398,7 @@ async fn ids_are_looked_for_in_primary_keys_even_where_a_table_was_empty() {
         let url = bed.settings.database_url.as_ref().unwrap().expose();
         let mut database = PgConnection::connect(url).await.unwrap();
         for sql in [
-            "ANALYZE events, deliveries, attempts",
+            "ANALYZE events, pending_deliveries, final_deliveries, attempts",
             "SET plan_cache_mode = force_generic_plan",
             "SET enable_seqscan = off",
             "SET enable_bitmapscan = off",
@@ -408,12 +408,13 @@ async fn ids_are_looked_for_in_primary_keys_even_where_a_table_was_empty() {
             run(&mut database, sql.to_owned()).await;
         }
         for (number, statement) in [
-            "UPDATE deliveries d SET version = r.version
-             FROM unnest($1, $4::bigint[]) AS r (id, version)
-             WHERE d.id BETWEEN $2 AND $3 AND d.id = ANY($1) AND d.id = r.id
-                 AND d.version = r.version AND d.finished_at IS NULL",
-            "UPDATE deliveries SET version = version + 1
-             WHERE id = ANY(ARRAY(SELECT unnest($1))) AND finished_at IS NULL",
+            "DELETE FROM pending_deliveries d
+             USING (SELECT unnest($1) AS id, unnest($4::bigint[]) AS version) AS r
+             WHERE d.id = ANY($1) AND d.id = r.id AND d.version = r.version",
+            "DELETE FROM pending_deliveries WHERE id = ANY(ARRAY(SELECT unnest($1)))",
+            "DELETE FROM final_deliveries WHERE id = ANY($1)",
+            "SELECT (SELECT id FROM final_deliveries WHERE id = $2)",
+            "SELECT id FROM pending_deliveries WHERE id >= $2 AND id < $3 ORDER BY id LIMIT 1",
             "SELECT payload FROM events WHERE id BETWEEN $2 AND $3 AND id = ANY($1)",
             "SELECT (SELECT ordering_key FROM events WHERE id = $2)",
         ]

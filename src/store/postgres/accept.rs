@@ -1,11 +1,13 @@
 //! Events, keys and deliveries in one statement.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::LazyLock;
 
-use sqlx::postgres::{PgPool, Postgres};
+use sqlx::postgres::{PgBindIterExt, PgPool, Postgres};
 use sqlx::{Executor, Row};
 use uuid::Uuid;
 
+use super::columns::{names, sparse, unnested};
 use super::rows;
 use crate::domain::Timestamp;
 use crate::domain::id::EventId;
@@ -13,6 +15,45 @@ use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::ordering::Line;
 use crate::store::rows::At;
 use crate::store::{AcceptGroup, Accepted, Result, codec};
+
+/// What a group brings beyond events and deliveries of which none stands yet.
+#[derive(Clone, Copy, Default)]
+struct Form {
+    /// Subscriptions with an order, deliveries that are skipped, operational events.
+    more: bool,
+    /// Idempotency keys.
+    keys: bool,
+    /// Some of it was accepted before.
+    again: bool,
+}
+
+/// Parameters 1 and 2 are the directory's version and the group's `now`.
+const EVENTS: [(&str, &str); 10] = [
+    ("uuid", "id"),
+    ("text", "event_type"),
+    ("timestamptz", "received_at"),
+    ("bytea", "payload"),
+    ("text", "tenant"),
+    ("text", "event_name"),
+    ("text", "source"),
+    ("text", "idempotency_key"),
+    ("text", "ordering_key"),
+    ("timestamptz", "occurred_at"),
+];
+const FIRST_OF_EVENTS: usize = 3;
+const DELIVERIES: [(&str, &str); 6] = [
+    ("uuid", "id"),
+    ("uuid", "event_id"),
+    ("uuid", "subscription_id"),
+    ("timestamptz", "due_at"),
+    ("int", "payload_bytes"),
+    ("text", "line"),
+];
+const FIRST_OF_DELIVERIES: usize = FIRST_OF_EVENTS + EVENTS.len();
+/// Turns, the number of deliveries that are not skipped, and events that waited.
+const FIRST_OF_MORE: usize = FIRST_OF_DELIVERIES + DELIVERIES.len();
+/// Until when keys have expired, and four columns of keys.
+const FIRST_OF_KEYS: usize = FIRST_OF_MORE + 3;
 
 /// Everything of a group, in the order it came, or nothing where the directory has moved or
 /// a key is somebody else's.
@@ -24,81 +65,171 @@ use crate::store::{AcceptGroup, Accepted, Result, codec};
 ///
 /// Groups that bring deliveries of one subscription with an order take turns from before their
 /// places are drawn: places become visible in their order, so that whoever sees one in a
-/// line sees all before it. `$24` is sorted.
+/// line sees all before it. The turns are sorted.
 ///
-/// Of the deliveries, those from place `$23` on are skipped.
+/// An event comes with all its deliveries, so one that stands has them, wherever they have got to
+/// since: only those of events that this very statement inserts are made.
 ///
 /// `taken` also returns keys that this very group took in an earlier run of unknown fate.
-const ACCEPT: &str = "
-WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(1886352244, 1)),
-turns AS MATERIALIZED (
-    SELECT pg_advisory_xact_lock(1886352245, turn.of) FROM gate, unnest($24::int[]) AS turn (of)
-),
-known AS MATERIALIZED (
-    SELECT directory.version FROM gate, (SELECT count(*) FROM turns) AS turned, directory
-    WHERE directory.one FOR SHARE OF directory
-),
-taken AS (
+fn accepting(form: Form) -> String {
+    let (turns, turned, told) = if form.more {
+        let [turns, told] = [FIRST_OF_MORE, FIRST_OF_MORE + 2];
+        (
+            format!(
+                "turns AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock(1886352245, turn.of) FROM gate, unnest(${turns}::int[]) AS turn (of)
+),"
+            ),
+            ", (SELECT count(*) FROM turns) AS turned",
+            format!(
+                "told AS (
+    DELETE FROM operational_events
+    WHERE id = ANY(${told}) AND (SELECT current AND free FROM clear)
+),"
+            ),
+        )
+    } else {
+        Default::default()
+    };
+    let (taken, free) = if form.keys {
+        let [expired, tenant, key, event, content] =
+            std::array::from_fn(|place| FIRST_OF_KEYS + place);
+        (
+            format!(
+                "taken AS (
     INSERT INTO idempotency_keys AS old (tenant, key, event_id, content, taken_at)
     SELECT k.tenant, k.key, k.event_id, k.content, $2
-    FROM unnest($4::text[], $5::text[], $6::uuid[], $7::bytea[])
+    FROM unnest(${tenant}::text[], ${key}::text[], ${event}::uuid[], ${content}::bytea[])
         AS k (tenant, key, event_id, content)
     WHERE (SELECT version FROM known) = $1
     ON CONFLICT (tenant, key) DO UPDATE
         SET event_id = excluded.event_id, content = excluded.content, taken_at = excluded.taken_at
-        WHERE old.taken_at < $3 OR old.event_id = excluded.event_id
+        WHERE old.taken_at < ${expired} OR old.event_id = excluded.event_id
     RETURNING 1
+),"
+            ),
+            format!("(SELECT count(*) FROM taken) = cardinality(${tenant}::text[])"),
+        )
+    } else {
+        (String::new(), "true".to_owned())
+    };
+    // Where rows are left out, or cannot be read straight from the arrays, the order is asked for.
+    let (place, in_order) = match form.more || form.again {
+        true => (
+            format!(", generate_subscripts(${FIRST_OF_DELIVERIES}::uuid[], 1) AS place"),
+            "ORDER BY place",
+        ),
+        false => Default::default(),
+    };
+    let (if_new, made) = match form.again {
+        true => (
+            "ON CONFLICT (id) DO NOTHING RETURNING id",
+            "AND event_id IN (SELECT id FROM new_events)",
+        ),
+        false => Default::default(),
+    };
+    let unless_there = if form.again {
+        "ON CONFLICT DO NOTHING"
+    } else {
+        ""
+    };
+    let deliveries = format!(
+        "FROM (SELECT {}{place}) AS d WHERE (SELECT current AND free FROM clear) {made}",
+        unnested(FIRST_OF_DELIVERIES, &DELIVERIES),
+    );
+    let (kept, skipped) = if form.more {
+        let kept = FIRST_OF_MORE + 1;
+        (
+            format!("AND place <= ${kept}"),
+            format!(
+                "skipped AS (
+    INSERT INTO final_deliveries ({}, created_at, finished_at, state)
+    SELECT {}, $2, $2, 'skipped' {deliveries} AND place > ${kept} {in_order} {unless_there}
+),",
+                names(&DELIVERIES),
+                names(&DELIVERIES),
+            ),
+        )
+    } else {
+        Default::default()
+    };
+    format!(
+        "
+WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(1886352244, 1)),
+{turns}
+known AS MATERIALIZED (
+    SELECT directory.version FROM gate{turned}, directory
+    WHERE directory.one FOR SHARE OF directory
 ),
+{taken}
 clear AS MATERIALIZED (
-    SELECT (SELECT version FROM known) = $1 AS current,
-           (SELECT count(*) FROM taken) = cardinality($4::text[]) AS free
+    SELECT (SELECT version FROM known) = $1 AS current, {free} AS free
 ),
 new_events AS (
-    INSERT INTO events (id, tenant, event_type, event_name, source, idempotency_key,
-        ordering_key, occurred_at, received_at, payload)
-    SELECT e.id, e.tenant, e.event_type, e.event_name, e.source, e.idempotency_key,
-        e.ordering_key, e.occurred_at, e.received_at, e.payload
-    FROM unnest($8::uuid[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[],
-            $14::text[], $15::timestamptz[], $16::timestamptz[], $17::bytea[])
-        WITH ORDINALITY AS e (id, tenant, event_type, event_name, source, idempotency_key,
-            ordering_key, occurred_at, received_at, payload, place)
-    WHERE (SELECT current AND free FROM clear)
-    ORDER BY e.place
-    ON CONFLICT (id) DO NOTHING
+    INSERT INTO events ({})
+    SELECT * FROM (SELECT {}) AS e WHERE (SELECT current AND free FROM clear) {if_new}
 ),
+{skipped}
+{told}
 new_deliveries AS (
-    INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, payload_bytes,
-        line, state, finished_at)
-    SELECT d.id, d.event_id, d.subscription_id, d.due_at, $2, d.payload_bytes, d.line,
-        CASE WHEN d.place > $23 THEN 'skipped' ELSE 'pending' END,
-        CASE WHEN d.place > $23 THEN $2 END
-    FROM unnest($18::uuid[], $19::uuid[], $20::uuid[], $21::timestamptz[], $22::int[],
-            $25::text[])
-        WITH ORDINALITY AS d (id, event_id, subscription_id, due_at, payload_bytes, line, place)
-    WHERE (SELECT current AND free FROM clear)
-    ORDER BY d.place
-    ON CONFLICT DO NOTHING
-),
-told AS (
-    DELETE FROM operational_events
-    WHERE id = ANY($26) AND (SELECT current AND free FROM clear)
+    INSERT INTO pending_deliveries ({}, created_at)
+    SELECT {}, $2 {deliveries} {kept} {in_order} {unless_there}
 )
-SELECT current, free FROM clear";
+SELECT current, free FROM clear",
+        names(&EVENTS),
+        unnested(FIRST_OF_EVENTS, &EVENTS),
+        names(&DELIVERIES),
+        names(&DELIVERIES),
+    )
+}
 
-/// One round trip where the group has no keys: the statement is its own transaction. Keys that
-/// turn out to be taken must be able to take the others back, so they need a transaction around.
-pub(super) async fn accept(pool: &PgPool, group: &AcceptGroup) -> Result<Accepted> {
-    let accepted = if group.keys.is_empty() {
-        insert(pool, group).await?
-    } else {
-        let mut transaction = pool.begin().await?;
-        let accepted = insert(&mut *transaction, group).await?;
-        if accepted == Accepted::Committed {
-            transaction.commit().await?;
-        } else {
-            transaction.rollback().await?;
+static FORMS: LazyLock<[String; 8]> = LazyLock::new(|| {
+    std::array::from_fn(|number| {
+        let bit = |bit| number & bit != 0;
+        accepting(Form {
+            more: bit(1),
+            keys: bit(2),
+            again: bit(4),
+        })
+    })
+});
+
+impl Form {
+    /// What the statement has to look after.
+    fn of(group: &AcceptGroup) -> Self {
+        let own = group.events.iter().any(|event| event.event_type.is_own());
+        Self {
+            more: own || !group.ordered.is_empty() || !group.skipped.is_empty(),
+            keys: !group.keys.is_empty(),
+            again: false,
         }
-        accepted
+    }
+
+    fn sql(self) -> &'static str {
+        let number =
+            usize::from(self.more) + 2 * usize::from(self.keys) + 4 * usize::from(self.again);
+        &FORMS[number]
+    }
+}
+
+/// Takes a group as one that is new. That something of it stands already (it was run before, and
+/// its fate was unknown; or others accepted an operational event) is what the database says then;
+/// asking of each row costs more than all those cases.
+pub(super) async fn accept(pool: &PgPool, group: &AcceptGroup) -> Result<Accepted> {
+    let form = Form::of(group);
+    let accepted = match run(pool, group, form).await {
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+            run(
+                pool,
+                group,
+                Form {
+                    again: true,
+                    ..form
+                },
+            )
+            .await?
+        }
+        accepted => accepted?,
     };
     // Seen from here a run of unknown fate may have been committed before the directory moved:
     // a group is committed whole, so its first event tells: of a sender's, because an
@@ -113,75 +244,101 @@ pub(super) async fn accept(pool: &PgPool, group: &AcceptGroup) -> Result<Accepte
     Ok(accepted)
 }
 
+/// One round trip where the group has no keys: the statement is its own transaction. Keys that
+/// turn out to be taken must be able to take the others back, so they need a transaction around.
+async fn run(pool: &PgPool, group: &AcceptGroup, form: Form) -> sqlx::Result<Accepted> {
+    if group.keys.is_empty() {
+        return insert(pool, group, form).await;
+    }
+    let mut transaction = pool.begin().await?;
+    let accepted = insert(&mut *transaction, group, form).await?;
+    if accepted == Accepted::Committed {
+        transaction.commit().await?;
+    } else {
+        transaction.rollback().await?;
+    }
+    Ok(accepted)
+}
+
 async fn insert<'e>(
     executor: impl Executor<'e, Database = Postgres>,
     group: &AcceptGroup,
-) -> Result<Accepted> {
-    let events = &group.events;
-    let deliveries: Vec<_> = group.deliveries.iter().chain(&group.skipped).collect();
+    form: Form,
+) -> sqlx::Result<Accepted> {
+    let events = group.events.iter();
+    let deliveries = group.deliveries.iter().chain(&group.skipped);
     let bytes: HashMap<EventId, i32> = events
-        .iter()
+        .clone()
         .map(|event| (event.id, codec::size(event.payload.len())))
         .collect();
-    // In the order of their names, so that two groups never wait for each other's keys.
-    let mut keys: Vec<&KnownKey> = group.keys.iter().collect();
-    keys.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    let tenants: Vec<String> = keys
-        .iter()
-        .map(|key| codec::tenant_key(key.name.tenant.as_deref()))
-        .collect();
-
-    let own = events.iter().filter(|event| event.event_type.is_own());
-    let told: Vec<Uuid> = own.map(|event| event.id.0).collect();
     let lines = codec::lines(group);
-    // The last bytes of an id are chance. Where two subscriptions share them, they share turns.
-    let turns = group.ordered.keys().map(|id| {
-        let [.., a, b, c, d] = *id.0.as_bytes();
-        i32::from_be_bytes([a, b, c, d])
-    });
-    let turns: Vec<i32> = turns.collect::<BTreeSet<_>>().into_iter().collect();
 
     macro_rules! column {
         ($rows:expr, $row:ident => $value:expr) => {
-            $rows.iter().map(|$row| $value).collect::<Vec<_>>()
+            $rows.clone().map(|$row| $value).bind_iter()
         };
     }
-    let row = sqlx::query(ACCEPT)
+    macro_rules! sparse_column {
+        ($rows:expr, $row:ident => $value:expr) => {
+            sparse($rows.clone().map(|$row| $value)).bind_iter()
+        };
+    }
+    let mut query = sqlx::query(form.sql())
         .bind(group.directory_version)
         .bind(At(group.now))
-        .bind(At(group.keys_expired_before))
-        .bind(tenants)
-        .bind(column!(keys, key => &*key.name.key))
-        .bind(column!(keys, key => key.event_id.0))
-        .bind(column!(keys, key => key.content.as_slice()))
         .bind(column!(events, event => event.id.0))
-        .bind(column!(events, event => event.tenant.as_deref()))
         .bind(column!(events, event => event.event_type.as_str()))
-        .bind(column!(events, event => event.event_name.as_deref()))
-        .bind(column!(events, event => event.source.as_deref()))
-        .bind(column!(events, event => event.idempotency_key.as_deref()))
-        .bind(column!(events, event => event.ordering_key.as_deref()))
-        .bind(column!(events, event => event.occurred_at.map(At)))
         .bind(column!(events, event => At(event.received_at)))
         .bind(column!(events, event => &event.payload[..]))
+        .bind(sparse_column!(events, event => event.tenant.as_deref()))
+        .bind(sparse_column!(events, event => event.event_name.as_deref()))
+        .bind(sparse_column!(events, event => event.source.as_deref()))
+        .bind(sparse_column!(events, event => event.idempotency_key.as_deref()))
+        .bind(sparse_column!(events, event => event.ordering_key.as_deref()))
+        .bind(sparse_column!(events, event => event.occurred_at.map(At)))
         .bind(column!(deliveries, delivery => delivery.id.0))
         .bind(column!(deliveries, delivery => delivery.event_id.0))
         .bind(column!(deliveries, delivery => delivery.subscription_id.0))
         .bind(column!(deliveries, delivery => At(delivery.due_at)))
         .bind(column!(deliveries, delivery =>
             bytes.get(&delivery.event_id).copied().unwrap_or(0)))
-        .bind(i64::try_from(group.deliveries.len()).unwrap_or(i64::MAX))
-        .bind(turns)
-        .bind(column!(lines, line => line.as_ref().map(Line::as_str)))
-        .bind(told)
-        .fetch_one(executor)
-        .await?;
+        .bind(sparse(lines.iter().map(|line| line.as_ref().map(Line::as_str))).bind_iter());
+    if form.more || form.keys {
+        let own = events.clone().filter(|event| event.event_type.is_own());
+        query = query
+            .bind(turns(group))
+            .bind(codec::size(group.deliveries.len()))
+            .bind(column!(own, event => event.id.0));
+    }
+    if form.keys {
+        // In the order of their names, so that two groups never wait for each other's keys.
+        let mut keys: Vec<&KnownKey> = group.keys.iter().collect();
+        keys.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        let keys = keys.iter();
+        query = query
+            .bind(At(group.keys_expired_before))
+            .bind(column!(keys, key => codec::tenant_key(key.name.tenant.as_deref())))
+            .bind(column!(keys, key => &*key.name.key))
+            .bind(column!(keys, key => key.event_id.0))
+            .bind(column!(keys, key => key.content.as_slice()));
+    }
+    let row = query.fetch_one(executor).await?;
     let (current, free): (bool, bool) = (row.try_get("current")?, row.try_get("free")?);
     Ok(match (current, free) {
         (false, _) => Accepted::DirectoryMoved,
         (true, false) => Accepted::KeyTaken,
         (true, true) => Accepted::Committed,
     })
+}
+
+/// The turns that a group has to wait for. The last bytes of an id are chance. Where two
+/// subscriptions share them, they share turns.
+fn turns(group: &AcceptGroup) -> Vec<i32> {
+    let turns = group.ordered.keys().map(|id| {
+        let [.., a, b, c, d] = *id.0.as_bytes();
+        i32::from_be_bytes([a, b, c, d])
+    });
+    turns.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Which of these keys are taken. One probe each, whatever the plan: a join could come to walk

@@ -11,28 +11,28 @@ use crate::domain::id::{EventId, SubscriptionId};
 use crate::store::rows::{At, EVENT_COLUMNS};
 use crate::store::{DuePage, DueRow, Result, Runtime, Standing};
 
-/// One range of the pending index, and one probe behind it. The left joins answer a row with
+/// One range of the index by due time, and one probe behind it. The left joins answer a row with
 /// `next_due` even where nothing is due.
 const DUE_PAGE: &str = "
 SELECT next.due_at AS next_due, page.*
 FROM (SELECT 1) AS always
 LEFT JOIN (
-    SELECT due_at FROM deliveries
-    WHERE subscription_id = $1 AND state = 'pending' AND due_at > $2
+    SELECT due_at FROM pending_deliveries
+    WHERE subscription_id = $1 AND due_at > $2
     ORDER BY due_at, seq LIMIT 1
 ) AS next ON true
 LEFT JOIN (
     SELECT id, event_id, due_at, seq, attempts, round, round_attempts, aged_us, version,
         payload_bytes
-    FROM deliveries
-    WHERE subscription_id = $1 AND state = 'pending' AND due_at <= $2
+    FROM pending_deliveries
+    WHERE subscription_id = $1 AND due_at <= $2
     ORDER BY due_at, seq LIMIT $3
 ) AS page ON true";
 
 /// One range of the index by age.
 const OLDEST: &str = "
 SELECT id, event_id, due_at, attempts, round, round_attempts, aged_us, version, payload_bytes
-FROM deliveries WHERE subscription_id = $1 AND state = 'pending' ORDER BY seq LIMIT $2";
+FROM pending_deliveries WHERE subscription_id = $1 ORDER BY seq LIMIT $2";
 
 /// Up to `limit` due deliveries, and when the next one falls due.
 pub(super) async fn due_page(
@@ -114,10 +114,9 @@ pub(super) async fn runtime(pool: &PgPool, id: SubscriptionId) -> Result<Runtime
 const STANDING: &str = "
 SELECT
     (SELECT count(*) FROM (
-        SELECT FROM deliveries WHERE subscription_id = $1 AND state = 'pending' LIMIT $2
+        SELECT FROM pending_deliveries WHERE subscription_id = $1 LIMIT $2
     ) AS counted) AS pending,
-    (SELECT created_at FROM deliveries WHERE subscription_id = $1 AND state = 'pending'
-        ORDER BY seq LIMIT 1) AS oldest,
+    (SELECT created_at FROM pending_deliveries WHERE subscription_id = $1 ORDER BY seq LIMIT 1) AS oldest,
     r.error_at, r.error_status, r.error_kind, r.error_delivery, r.error_attempt
 FROM (SELECT) AS always LEFT JOIN subscription_runtime r ON r.subscription_id = $1";
 

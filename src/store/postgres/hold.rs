@@ -5,7 +5,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
-use super::rows;
+use super::{moves, rows};
 use crate::domain::Timestamp;
 use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::domain::subscription::HistoryEntry;
@@ -19,8 +19,8 @@ SELECT c.id
 FROM unnest($1::uuid[], $2::timestamptz[]) AS c (id, tried_before)
 LEFT JOIN subscription_runtime r ON r.subscription_id = c.id
 CROSS JOIN LATERAL (
-    SELECT 1 FROM deliveries d
-    WHERE d.subscription_id = c.id AND d.state = 'pending'
+    SELECT 1 FROM pending_deliveries d
+    WHERE d.subscription_id = c.id
         AND (r.tried_at IS NULL OR r.tried_at <= c.tried_before)
         AND (r.hold_until IS NULL OR r.hold_until <= $3)
     ORDER BY d.seq LIMIT 1
@@ -48,8 +48,7 @@ pub(super) async fn trials(
 pub(super) async fn backlog(pool: &PgPool, id: SubscriptionId, most: u64) -> Result<u64> {
     let count: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM (
-             SELECT 1 FROM deliveries WHERE subscription_id = $1 AND state = 'pending'
-             ORDER BY seq LIMIT $2
+             SELECT 1 FROM pending_deliveries WHERE subscription_id = $1 ORDER BY seq LIMIT $2
          ) AS pending",
     )
     .bind(id.0)
@@ -62,8 +61,7 @@ pub(super) async fn backlog(pool: &PgPool, id: SubscriptionId, most: u64) -> Res
 /// The place of the newest pending delivery: the end of the index by age.
 pub(super) async fn newest_pending(pool: &PgPool, id: SubscriptionId) -> Result<Option<i64>> {
     Ok(sqlx::query_scalar(
-        "SELECT seq FROM deliveries WHERE subscription_id = $1 AND state = 'pending'
-         ORDER BY seq DESC LIMIT 1",
+        "SELECT seq FROM pending_deliveries WHERE subscription_id = $1 ORDER BY seq DESC LIMIT 1",
     )
     .bind(id.0)
     .fetch_optional(pool)
@@ -91,22 +89,22 @@ pub(super) async fn end_held(
     };
     let sql = format!(
         "WITH oldest AS MATERIALIZED (
-             SELECT id, seq, created_at FROM deliveries
-             WHERE subscription_id = $1 AND state = 'pending' AND id <> ALL($4)
+             SELECT id, seq, created_at FROM pending_deliveries
+             WHERE subscription_id = $1 AND id <> ALL($4)
                  AND EXISTS (SELECT FROM subscriptions WHERE id = $1 AND {may_end})
              ORDER BY seq LIMIT $3
          ),
-         locked AS MATERIALIZED (
-             SELECT id FROM deliveries
+         gone AS (
+             DELETE FROM pending_deliveries
              WHERE id = ANY(ARRAY(SELECT id FROM oldest WHERE {old_enough}))
-                 AND finished_at IS NULL
-             ORDER BY id FOR UPDATE
-         )
-         UPDATE deliveries SET state = '{state}', finished_at = $2, version = version + 1
-         WHERE id = ANY(ARRAY(SELECT id FROM locked)) AND finished_at IS NULL"
+             RETURNING *
+         ),
+         {}
+         SELECT count(*) FROM ended",
+        moves::ended(&format!("'{state}'"), "$2")
     );
     let spared: Vec<Uuid> = spared.iter().map(|id| id.0).collect();
-    let query = sqlx::query(AssertSqlSafe(sql))
+    let query = sqlx::query_scalar(AssertSqlSafe(sql))
         .bind(id.0)
         .bind(At(now))
         .bind(i64::from(limit))
@@ -115,7 +113,8 @@ pub(super) async fn end_held(
         Ending::Expired(before) => query.bind(At(before)),
         Ending::Skipped(through) => query.bind(through),
     };
-    Ok(query.execute(pool).await?.rows_affected())
+    let ended: i64 = query.fetch_one(pool).await?;
+    Ok(ended.unsigned_abs())
 }
 
 /// The changes of a subscription's state, newest first.

@@ -1,10 +1,12 @@
 //! Bulk work: jobs, what they walk, and their batches.
 
+use std::sync::LazyLock;
+
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::rows;
+use super::{moves, rows};
 use crate::domain::Timestamp;
 use crate::domain::id::{DeliveryId, EventId, JobId, first_id};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
@@ -19,40 +21,42 @@ use crate::store::{
 /// that it is the only one that can: a plan made while a partition was empty would walk the ids of
 /// all subscriptions otherwise.
 const UNARRIVED: &str = "
-SELECT id, state FROM deliveries
+SELECT id, state FROM final_deliveries
 WHERE (subscription_id, id) > ($1, $2) AND (subscription_id, id) < ($1, $3)
-    AND state IN ('failed', 'expired', 'cancelled', 'skipped')
+    AND state <> 'delivered'
 ORDER BY subscription_id, id LIMIT $4";
 
 const HEAD_COLUMNS: &str = "id, event_type, tenant, received_at, ordering_key, \
     octet_length(payload) AS payload_bytes";
 
 /// Begins the next round of final deliveries; in the order of their subscription they stand as
-/// after a single retry. `finished_at` stands for final, so that no plan can
-/// use the index of the pending ones; locked in the order of ids, as the recorder does.
-const RETRY: &str = "
-WITH locked AS MATERIALIZED (
-    SELECT id FROM deliveries WHERE id = ANY($1) AND finished_at IS NOT NULL ORDER BY id FOR UPDATE
-)
-UPDATE deliveries
-SET state = 'pending', due_at = $2, finished_at = NULL, round = round + 1, round_attempts = 0,
-    aged_us = 0, version = version + 1,
-    line = CASE WHEN blocks = (
-        SELECT ordering_since FROM subscriptions
-        WHERE subscriptions.id = deliveries.subscription_id
-    ) THEN line ELSE '' END,
-    blocks = NULL
-WHERE id = ANY(ARRAY(SELECT id FROM locked))";
+/// after a single retry. All batches lock them in the same order: partition by partition, in each
+/// by id.
+static RETRY: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "
+WITH gone AS (DELETE FROM final_deliveries WHERE id = ANY($1) RETURNING *),
+{}
+SELECT count(*) FROM begun_again",
+        moves::begun_again("$2")
+    )
+});
 
 /// Makes the deliveries that there are not, in the order given. Their first round is the one that
 /// their events' acceptance would have begun. An event may have been forgotten since it was picked:
 /// looked at again here, where its partition cannot go any more.
+///
+/// A delivery is made by the acceptance of its event, which is committed here, or by a batch like
+/// this one. Those for one subscription take turns ([`move_batch`]), so that this statement sees
+/// what the one before it made, whichever table that is in by now.
 const MAKE: &str = "
-INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, payload_bytes, round)
+INSERT INTO pending_deliveries (id, event_id, subscription_id, due_at, created_at, payload_bytes,
+    round)
 SELECT r.id, r.event_id, $1, $2, $2, r.payload_bytes, 2
 FROM unnest($3::uuid[], $4::uuid[], $5::int[])
     WITH ORDINALITY AS r (id, event_id, payload_bytes, place)
 WHERE (SELECT e.id FROM events e WHERE e.id = r.event_id) IS NOT NULL
+    AND (SELECT f.id FROM final_deliveries f WHERE f.id = r.id) IS NULL
 ORDER BY r.place
 ON CONFLICT DO NOTHING
 RETURNING id";
@@ -93,7 +97,8 @@ pub(super) async fn open(pool: &PgPool, limit: u32) -> Result<Vec<Job>> {
     found.iter().map(rows::job).collect()
 }
 
-/// Moves a batch. The rows that guard it are locked first: lease, subscription, job.
+/// Moves a batch. The rows that guard it are locked first: lease, subscription, job. That of the
+/// subscription is locked so that no other batch for it is under way.
 pub(super) async fn move_batch(pool: &PgPool, batch: &JobBatch) -> Result<JobMoved> {
     let mut transaction = pool.begin().await?;
     let epoch: Option<i64> =
@@ -104,7 +109,7 @@ pub(super) async fn move_batch(pool: &PgPool, batch: &JobBatch) -> Result<JobMov
         return Err(StoreError::Fenced);
     }
     let subscription: Option<i64> =
-        sqlx::query_scalar("SELECT version FROM subscriptions WHERE id = $1 FOR SHARE")
+        sqlx::query_scalar("SELECT version FROM subscriptions WHERE id = $1 FOR NO KEY UPDATE")
             .bind(batch.subscription.0)
             .fetch_optional(&mut *transaction)
             .await?;
@@ -152,12 +157,12 @@ async fn retry(
     now: Timestamp,
 ) -> Result<u64> {
     let ids: Vec<Uuid> = deliveries.iter().map(|id| id.0).collect();
-    let done = sqlx::query(RETRY)
+    let moved: i64 = sqlx::query_scalar(RETRY.as_str())
         .bind(ids)
         .bind(At(now))
-        .execute(connection)
+        .fetch_one(connection)
         .await?;
-    Ok(done.rows_affected())
+    Ok(moved.unsigned_abs())
 }
 
 async fn replay(

@@ -16,29 +16,29 @@ use crate::store::{BlockingRow, DuePage, DueRow, HeadRow, Moved, Result};
 /// that reads its plan.
 pub const HEADS: &str = "
 WITH RECURSIVE walk (line, step) AS (
-    (SELECT line, 1 FROM deliveries
-     WHERE subscription_id = $1 AND state = 'pending' AND line > '' AND line > $3
+    (SELECT line, 1 FROM pending_deliveries
+     WHERE subscription_id = $1 AND line > '' AND line > $3
      ORDER BY line LIMIT 1)
     UNION ALL
     SELECT (
-        SELECT d.line FROM deliveries d
-        WHERE d.subscription_id = $1 AND d.state = 'pending' AND d.line > ''
+        SELECT d.line FROM pending_deliveries d
+        WHERE d.subscription_id = $1 AND d.line > ''
             AND d.line > walk.line
         ORDER BY d.line LIMIT 1
     ), walk.step + 1
     FROM walk WHERE walk.line IS NOT NULL AND walk.step < $4
 )
 SELECT head.*, EXISTS (
-    SELECT FROM deliveries b
+    SELECT FROM final_deliveries b
     WHERE b.subscription_id = $1 AND b.line = walk.line AND b.blocks IS NOT NULL
-        AND b.finished_at IS NOT NULL AND b.blocks = $2
+        AND b.blocks = $2
 ) AS blocked
 FROM walk
 CROSS JOIN LATERAL (
     SELECT line, seq, id, event_id, due_at, attempts, round, round_attempts, aged_us, version,
         payload_bytes
-    FROM deliveries d
-    WHERE d.subscription_id = $1 AND d.state = 'pending' AND d.line > ''
+    FROM pending_deliveries d
+    WHERE d.subscription_id = $1 AND d.line > ''
         AND d.line = walk.line
     ORDER BY d.seq LIMIT 1
 ) AS head
@@ -51,8 +51,8 @@ FROM unnest($2::text[], $3::bigint[]) WITH ORDINALITY AS head (line, seq, place)
 CROSS JOIN LATERAL (
     SELECT line, seq, id, event_id, due_at, attempts, round, round_attempts, aged_us, version,
         payload_bytes
-    FROM deliveries d
-    WHERE d.subscription_id = $1 AND d.state = 'pending' AND d.line > ''
+    FROM pending_deliveries d
+    WHERE d.subscription_id = $1 AND d.line > ''
         AND d.line = head.line AND d.seq > head.seq
     ORDER BY d.seq LIMIT $4
 ) AS run
@@ -63,16 +63,16 @@ const FREE_PAGE: &str = "
 SELECT next.due_at AS next_due, page.*
 FROM (SELECT 1) AS always
 LEFT JOIN (
-    SELECT due_at FROM deliveries
-    WHERE subscription_id = $1 AND state = 'pending'
+    SELECT due_at FROM pending_deliveries
+    WHERE subscription_id = $1
         AND (line = '' OR (line IS NULL AND round > 1)) AND due_at > $2
     ORDER BY due_at, seq LIMIT 1
 ) AS next ON true
 LEFT JOIN (
     SELECT id, event_id, due_at, seq, attempts, round, round_attempts, aged_us, version,
         payload_bytes
-    FROM deliveries
-    WHERE subscription_id = $1 AND state = 'pending'
+    FROM pending_deliveries
+    WHERE subscription_id = $1
         AND (line = '' OR (line IS NULL AND round > 1)) AND due_at <= $2
     ORDER BY due_at, seq LIMIT $3
 ) AS page ON true";
@@ -81,8 +81,8 @@ LEFT JOIN (
 /// ids, as the recorder does.
 const LINE_UP: &str = "
 WITH picked AS MATERIALIZED (
-    SELECT id, event_id, seq FROM deliveries
-    WHERE subscription_id = $1 AND state = 'pending' AND seq > $2
+    SELECT id, event_id, seq FROM pending_deliveries
+    WHERE subscription_id = $1 AND seq > $2
     ORDER BY seq LIMIT $3
 ),
 placed AS MATERIALIZED (
@@ -93,14 +93,13 @@ placed AS MATERIALIZED (
     ) AS key ON true
 ),
 locked AS MATERIALIZED (
-    SELECT id FROM deliveries
-    WHERE id = ANY(ARRAY(SELECT id FROM placed)) AND finished_at IS NULL
+    SELECT id FROM pending_deliveries
+    WHERE id = ANY(ARRAY(SELECT id FROM placed))
     ORDER BY id FOR UPDATE
 ),
 moved AS (
-    UPDATE deliveries d SET line = placed.line FROM placed
-    WHERE d.id = ANY(ARRAY(SELECT id FROM locked)) AND d.id = placed.id
-        AND d.finished_at IS NULL AND d.line IS DISTINCT FROM placed.line
+    UPDATE pending_deliveries d SET line = placed.line FROM placed
+    WHERE d.id = ANY(ARRAY(SELECT id FROM locked)) AND d.id = placed.id AND d.line IS DISTINCT FROM placed.line
 )
 SELECT max(seq) AS last FROM picked";
 
@@ -201,8 +200,8 @@ pub(super) async fn release(
     to: DeliveryState,
 ) -> Result<Moved> {
     let done = sqlx::query(
-        "UPDATE deliveries SET state = $3, blocks = NULL, version = version + 1
-         WHERE id = $1 AND version = $2 AND finished_at IS NOT NULL AND blocks IS NOT NULL",
+        "UPDATE final_deliveries SET state = $3, blocks = NULL, version = version + 1
+         WHERE id = $1 AND version = $2 AND blocks IS NOT NULL",
     )
     .bind(id.0)
     .bind(version)
@@ -225,8 +224,8 @@ pub(super) async fn blocking(
 ) -> Result<Vec<BlockingRow>> {
     let id: Uuid = id.0;
     let found = sqlx::query(
-        "SELECT line, id, event_id, state, finished_at FROM deliveries
-         WHERE subscription_id = $1 AND blocks IS NOT NULL AND finished_at IS NOT NULL
+        "SELECT line, id, event_id, state, finished_at FROM final_deliveries
+         WHERE subscription_id = $1 AND blocks IS NOT NULL
              AND blocks = $2 AND line > $3
          ORDER BY line, seq LIMIT $4",
     )

@@ -4,6 +4,7 @@
 //! that statement: `directory` for acceptance, `leases` for recording. Plain reads take none.
 
 mod accept;
+mod columns;
 mod connect;
 mod deliver;
 mod directory;
@@ -11,6 +12,7 @@ mod forget;
 mod hold;
 mod jobs;
 mod line;
+mod moves;
 mod operational;
 mod partitions;
 mod read;

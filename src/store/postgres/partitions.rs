@@ -1,6 +1,6 @@
 //! Partitions of time: made ahead of need, dropped whole when they are old.
 //!
-//! Events, deliveries and attempts have the same partitions, told apart by the suffix of their
+//! Events, final deliveries and attempts have the same partitions, told apart by the suffix of their
 //! names, and all three are made and dropped in one transaction. That takes the parents' locks for an
 //! instant, and whoever waits for a lock makes all others wait behind it: so it waits a tenth of
 //! a second at most, and whoever asked asks again later.
@@ -22,26 +22,18 @@ use crate::domain::retention::Span;
 use crate::store::{Forgotten, Result, StoreError};
 
 /// How long a lock on the parents may be waited for: nothing moves meanwhile.
-const INSTANT: &str = "SET LOCAL lock_timeout = '100ms'";
+pub(super) const INSTANT: &str = "SET LOCAL lock_timeout = '100ms'";
 /// The SQLSTATE of a lock that was not to be had in time.
-const LOCK_NOT_AVAILABLE: &str = "55P03";
+pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// Whoever makes or drops partitions takes turns. The numbers are the relay's own, as in
 /// `accept.rs`, and one more.
 const TAKE_TURNS: &str = "SELECT pg_advisory_xact_lock(1886352244, 2)";
-/// The tables, each with the column whose range parts it and what a partition is made with.
-///
-/// Every move of a delivery changes an indexed column, so no update is ever "heap only" and free
-/// space kept in the pages (fillfactor) would buy nothing. Dead rows and the dead ends they leave
-/// in `deliveries_pending` are worth collecting early.
-const TABLES: [(&str, &str, &str); 3] = [
-    ("events", "id", ""),
-    (
-        "deliveries",
-        "id",
-        " WITH (autovacuum_vacuum_scale_factor = 0.02, \
-         autovacuum_vacuum_insert_scale_factor = 0.1, autovacuum_analyze_scale_factor = 0.05)",
-    ),
-    ("attempts", "delivery_id", ""),
+/// The tables, each with the column whose range parts it. All three are written once and hardly
+/// ever changed, so that the server's own ideas of when to tidy up serve.
+const TABLES: [(&str, &str); 3] = [
+    ("events", "id"),
+    ("final_deliveries", "id"),
+    ("attempts", "delivery_id"),
 ];
 /// Cuts of one span around rows in the default partition, before it is left for the next round.
 const MAX_CUTS: usize = 48;
@@ -102,15 +94,18 @@ async fn drop_one(pool: &PgPool, span: Span, dropped: &mut Forgotten) -> Result<
     let [events, deliveries, attempts] = estimates(&mut transaction, span).await?;
     transaction.execute(INSTANT).await?;
     // All at once and before anything else: a statement that is under way ends first, and one
-    // that comes then finds either all three or none.
+    // that comes then finds either all three or none. Whatever makes something pending names one
+    // of them: acceptance and replays the events, a retry the final deliveries that it takes from.
     transaction
-        .execute("LOCK TABLE ONLY events, ONLY deliveries, ONLY attempts IN ACCESS EXCLUSIVE MODE")
+        .execute(
+            "LOCK TABLE ONLY events, ONLY final_deliveries, ONLY attempts IN ACCESS EXCLUSIVE MODE",
+        )
         .await?;
     // A retry may have come since. From here on none can.
     if is_needed(&mut transaction, span).await? {
         return Ok(());
     }
-    let names = TABLES.map(|(table, ..)| name(table, span));
+    let names = TABLES.map(|(table, _)| name(table, span));
     let sql = format!("DROP TABLE {}", names.join(", "));
     transaction.execute(AssertSqlSafe(sql)).await?;
     transaction.commit().await?;
@@ -121,21 +116,11 @@ async fn drop_one(pool: &PgPool, span: Span, dropped: &mut Forgotten) -> Result<
     Ok(())
 }
 
-/// All partitions of the deliveries, the default one too, as statements name them.
-pub(super) async fn of_deliveries(pool: &PgPool) -> Result<Vec<String>> {
-    Ok(sqlx::query_scalar(
-        "SELECT inhrelid::regclass::text FROM pg_inherits
-         WHERE inhparent = 'deliveries'::regclass ORDER BY inhrelid",
-    )
-    .fetch_all(pool)
-    .await?)
-}
-
 /// The spans that have partitions, in order.
 async fn spans(connection: &mut PgConnection) -> Result<Vec<Span>> {
     let names: Vec<String> = sqlx::query_scalar(
         "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-         WHERE i.inhparent = 'deliveries'::regclass",
+         WHERE i.inhparent = 'final_deliveries'::regclass",
     )
     .fetch_all(connection)
     .await?;
@@ -164,7 +149,7 @@ async fn free_parts(connection: &mut PgConnection, span: Span) -> Result<Vec<Spa
 /// When the first row of that span came that the default partitions hold.
 async fn first_in_default(connection: &mut PgConnection, span: Span) -> Result<Option<Timestamp>> {
     let mut first = None;
-    for (table, column, _) in TABLES {
+    for (table, column) in TABLES {
         let sql = format!(
             "SELECT {column} FROM {table}_default WHERE {column} >= $1 AND {column} < $2
              ORDER BY {column} LIMIT 1"
@@ -182,9 +167,9 @@ async fn first_in_default(connection: &mut PgConnection, span: Span) -> Result<O
 }
 
 async fn make(connection: &mut PgConnection, span: Span) -> Result<()> {
-    for (table, _, with) in TABLES {
+    for (table, _) in TABLES {
         let sql = format!(
-            "CREATE TABLE {} PARTITION OF {table} FOR VALUES FROM ('{}') TO ('{}'){with}",
+            "CREATE TABLE {} PARTITION OF {table} FOR VALUES FROM ('{}') TO ('{}')",
             name(table, span),
             first_id(span.from),
             first_id(span.to),
@@ -194,25 +179,29 @@ async fn make(connection: &mut PgConnection, span: Span) -> Result<()> {
     Ok(())
 }
 
-/// Whether something is pending there, or keeps others from being sent.
+/// Whether something of that time is pending, or keeps others from being sent.
 async fn is_needed(connection: &mut PgConnection, span: Span) -> Result<bool> {
-    let deliveries = name("deliveries", span);
+    let finals = name("final_deliveries", span);
     let sql = format!(
-        "SELECT EXISTS (SELECT FROM {deliveries} WHERE state = 'pending') OR EXISTS (
-             SELECT FROM {deliveries} d
-             JOIN subscriptions s ON s.id = d.subscription_id AND s.ordering_since = d.blocks
-             WHERE d.blocks IS NOT NULL AND d.finished_at IS NOT NULL AND s.state <> 'deleted'
-         )"
+        "SELECT (SELECT id FROM pending_deliveries WHERE id >= $1 AND id < $2
+                 ORDER BY id LIMIT 1) IS NOT NULL
+             OR EXISTS (
+                 SELECT FROM {finals} d
+                 JOIN subscriptions s ON s.id = d.subscription_id AND s.ordering_since = d.blocks
+                 WHERE d.blocks IS NOT NULL AND s.state <> 'deleted'
+             )"
     );
     Ok(sqlx::query_scalar(AssertSqlSafe(sql))
         .persistent(false)
+        .bind(first_id(span.from))
+        .bind(first_id(span.to))
         .fetch_one(connection)
         .await?)
 }
 
 async fn estimates(connection: &mut PgConnection, span: Span) -> Result<[u64; 3]> {
     let mut rows = [0; 3];
-    for ((table, ..), rows) in TABLES.into_iter().zip(&mut rows) {
+    for ((table, _), rows) in TABLES.into_iter().zip(&mut rows) {
         let count: i64 = sqlx::query_scalar("SELECT pg_stat_get_live_tuples(to_regclass($1))")
             .bind(name(table, span))
             .fetch_one(&mut *connection)
@@ -256,8 +245,11 @@ mod tests {
             to: at(120),
         };
         assert_eq!(name("events", span), "events_2025102610_2025103110");
-        assert_eq!(span_of("deliveries_2025102610_2025103110"), Some(span));
-        assert_eq!(span_of("deliveries_default"), None);
-        assert_eq!(span_of("deliveries"), None);
+        assert_eq!(
+            span_of("final_deliveries_2025102610_2025103110"),
+            Some(span)
+        );
+        assert_eq!(span_of("final_deliveries_default"), None);
+        assert_eq!(span_of("final_deliveries"), None);
     }
 }

@@ -4,67 +4,179 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use sqlx::Row;
-use sqlx::postgres::PgPool;
+use sqlx::error::DatabaseError;
+use sqlx::postgres::{PgBindIterExt, PgPool, PgRow};
 use uuid::Uuid;
 
+use super::columns::{HeaderBlock, names, sparse, unnested};
+use super::moves::CARRIED;
 use super::operational;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::delivery::AttemptRecord;
 use crate::domain::id::SubscriptionId;
 use crate::domain::operational::OperationalEvent;
-use crate::store::codec::{self, Learnt, OutcomeColumns};
+use crate::domain::outcome::CallResult;
+use crate::store::codec::{self, Learnt};
 use crate::store::rows::At;
 use crate::store::{RecordGroup, Recorded, Result, StoreError};
 
+/// Parameters 1 and 2 are the epoch and the group's `now`.
+const MOVES: [(&str, &str); 9] = [
+    ("uuid", "id"),
+    ("bigint", "guard"),
+    ("text", "state"),
+    ("timestamptz", "due_at"),
+    ("int", "attempts"),
+    ("int", "round"),
+    ("int", "round_attempts"),
+    ("bigint", "aged_us"),
+    ("bigint", "version"),
+];
+const FIRST_OF_MOVES: usize = 3;
+/// The number of an attempt is what its delivery has made with it, so both share a parameter.
+const NUMBER: usize = FIRST_OF_MOVES + 4;
+const ATTEMPTS: [(&str, &str); 16] = [
+    ("uuid", "id"),
+    ("text", "trigger"),
+    ("timestamptz", "started_at"),
+    ("bigint", "duration_us"),
+    ("bigint", "name_us"),
+    ("bigint", "connect_us"),
+    ("bigint", "tls_us"),
+    ("bigint", "first_byte_us"),
+    ("bigint", "body_us"),
+    ("smallint", "status"),
+    ("text", "error_kind"),
+    ("text", "error_message"),
+    ("bytea", "request_headers"),
+    ("bytea", "answer_headers"),
+    ("bytea", "answer_body"),
+    ("bool", "answer_cut"),
+];
+const FIRST_OF_ATTEMPTS: usize = FIRST_OF_MOVES + MOVES.len();
+/// Which rule of order a delivery that failed blocks its line by.
+const BLOCKS: usize = FIRST_OF_ATTEMPTS + ATTEMPTS.len();
+const LEARNT: [(&str, &str); 13] = [
+    ("uuid", "subscription_id"),
+    ("timestamptz", "hold_until"),
+    ("timestamptz", "tried_at"),
+    ("timestamptz", "streak_from"),
+    ("timestamptz", "failing_since"),
+    ("timestamptz", "failed_at"),
+    ("int", "exhausted"),
+    ("text", "evidence"),
+    ("timestamptz", "error_at"),
+    ("smallint", "error_status"),
+    ("text", "error_kind"),
+    ("uuid", "error_delivery"),
+    ("uuid", "error_attempt"),
+];
+const FIRST_OF_LEARNT: usize = BLOCKS + 1;
+
+/// What a group is about, beyond deliveries that all become final and tell nothing.
+#[derive(Clone, Copy)]
+struct Form {
+    /// Retries, blocked lines, what was learnt, operational events.
+    more: bool,
+    /// Some of it was recorded before.
+    again: bool,
+}
+
 /// The lease row stays locked until the commit: a takeover (an update of the unique key's
 /// `epoch`) waits for it, and what comes after the takeover sees its epoch. A renewal does not
-/// conflict. Rows come sorted by delivery, so that two groups never wait for each other.
+/// conflict. Rows come sorted by delivery, so that two groups never wait for each other; where two
+/// parts of the statement move them, they are locked first.
 ///
-/// The bounds `$36` and `$37` of the ids leave the partitions out that hold none of them: an array
-/// would not. The rows are asked for by `id = ANY`, and `finished_at IS NULL` stands for pending, so that
-/// the primary key is the only index that any plan can use: "pending" would let a plan made in
-/// quiet times walk the whole backlog later.
-static RECORD: LazyLock<String> = LazyLock::new(|| {
+/// Which attempts are stale is only looked for where not all deliveries moved.
+fn recording(form: Form) -> String {
+    let stale = "CASE WHEN (SELECT all_of_them FROM compared) THEN false
+        ELSE a.delivery_id NOT IN (SELECT id FROM moved) END";
+    let again = match form.again {
+        true => "ON CONFLICT (delivery_id, number, id) DO NOTHING",
+        false => "",
+    };
+    let moves = unnested(FIRST_OF_MOVES, &MOVES);
+    let moved_now =
+        format!("d.id = r.id AND d.version = r.guard AND (SELECT epoch FROM lease) = $1");
+    let (locked, rows, blocks, is_final, kept, more) = if form.more {
+        (
+            format!(
+                "locked AS MATERIALIZED (
+    SELECT id FROM pending_deliveries WHERE id = ANY(${FIRST_OF_MOVES}) ORDER BY id FOR UPDATE
+),"
+            ),
+            "ARRAY(SELECT id FROM locked)".to_owned(),
+            format!(", unnest(${BLOCKS}::timestamptz[]) AS blocks"),
+            "AND r.state <> 'pending'",
+            format!(
+                "kept AS (
+    UPDATE pending_deliveries d
+    SET due_at = r.due_at, attempts = r.attempts, round = r.round,
+        round_attempts = r.round_attempts, aged_us = r.aged_us, version = r.version
+    FROM (SELECT {moves}) AS r
+    WHERE d.id = ANY(ARRAY(SELECT id FROM locked)) AND {moved_now} AND r.state = 'pending'
+    RETURNING d.id
+),
+moved AS NOT MATERIALIZED (SELECT id FROM gone UNION ALL SELECT id FROM kept),"
+            ),
+            format!(
+                "{}{},",
+                learnt(),
+                operational::waits(FIRST_OF_LEARNT + LEARNT.len(), "moved")
+            ),
+        )
+    } else {
+        (
+            String::new(),
+            format!("${FIRST_OF_MOVES}"),
+            ", NULL::timestamptz AS blocks".to_owned(),
+            "",
+            "moved AS NOT MATERIALIZED (SELECT id FROM gone),".to_owned(),
+            String::new(),
+        )
+    };
     format!(
         "
 WITH lease AS MATERIALIZED (SELECT epoch FROM leases WHERE partition = 0 FOR KEY SHARE),
-moved AS (
-    UPDATE deliveries d
-    SET state = r.state, due_at = r.due_at, finished_at = r.finished_at, attempts = r.number,
-        round = r.round, round_attempts = r.round_attempts, aged_us = r.aged_us,
-        version = r.version, blocks = r.blocks
-    FROM unnest($3::uuid[], $4::bigint[], $5::text[], $6::timestamptz[], $7::timestamptz[],
-            $8::int[], $9::int[], $10::int[], $11::bigint[], $12::bigint[], $43::timestamptz[])
-        AS r (delivery_id, guard, state, due_at, finished_at, number, round, round_attempts,
-            aged_us, version, blocks)
-    WHERE d.id BETWEEN $36 AND $37 AND d.id = ANY($3) AND d.id = r.delivery_id AND d.version = r.guard
-        AND d.finished_at IS NULL
-        AND (SELECT epoch FROM lease) = $1
-    RETURNING d.id
+{locked}
+gone AS (
+    DELETE FROM pending_deliveries d USING (SELECT {moves}{blocks}) AS r
+    WHERE d.id = ANY({rows}) AND {moved_now} {is_final}
+    RETURNING {}, d.line, r.due_at, r.attempts, r.round, r.round_attempts, r.aged_us, r.version,
+        r.state, r.blocks
+),
+{kept}
+compared AS MATERIALIZED (
+    SELECT count(*) = cardinality(${FIRST_OF_MOVES}::uuid[]) AS all_of_them FROM moved
+),
+{more}
+ended AS (
+    INSERT INTO final_deliveries ({CARRIED}, line, due_at, attempts, round, round_attempts,
+        aged_us, version, state, blocks, finished_at)
+    SELECT *, $2 FROM gone
 ),
 logged AS (
-    INSERT INTO attempts (id, delivery_id, number, trigger, started_at, duration_us, name_us,
-        connect_us, tls_us, first_byte_us, body_us, status, error_kind, error_message,
-        request_headers, answer_headers, answer_body, answer_cut, stale)
-    SELECT a.*, moved.id IS NULL
-    FROM unnest($2::uuid[], $3::uuid[], $8::int[], $13::text[], $14::timestamptz[],
-            $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[],
-            $20::bigint[], $21::smallint[], $22::text[], $23::text[], $24::bytea[],
-            $25::bytea[], $26::bytea[], $27::bool[])
-        AS a (id, delivery_id, number, trigger, started_at, duration_us, name_us, connect_us,
-            tls_us, first_byte_us, body_us, status, error_kind, error_message, request_headers,
-            answer_headers, answer_body, answer_cut)
-    LEFT JOIN moved ON moved.id = a.delivery_id
-    ON CONFLICT (delivery_id, number, id) DO NOTHING
-),
-learnt AS (
-    INSERT INTO subscription_runtime AS old (subscription_id, hold_until, tried_at, streak_from,
-        failing_since, failed_at, exhausted, evidence, error_at, error_status, error_kind,
-        error_delivery, error_attempt)
-    SELECT h.*
-    FROM unnest($28::uuid[], $29::timestamptz[], $30::timestamptz[], $31::timestamptz[],
-            $32::timestamptz[], $33::timestamptz[], $34::int[], $35::text[],
-            $38::timestamptz[], $39::smallint[], $40::text[], $41::uuid[], $42::uuid[]) AS h
+    INSERT INTO attempts ({}, delivery_id, number, stale)
+    SELECT a.*, {stale}
+    FROM (SELECT {}, unnest(${FIRST_OF_MOVES}::uuid[]) AS delivery_id,
+        unnest(${NUMBER}::int[]) AS number) AS a
+    {again}
+)
+SELECT (SELECT epoch FROM lease) AS epoch,
+    CASE WHEN NOT (SELECT all_of_them FROM compared)
+        THEN array(SELECT id FROM moved) END AS moved",
+        format_args!("d.{}", CARRIED.replace(", ", ", d.")),
+        names(&ATTEMPTS),
+        unnested(FIRST_OF_ATTEMPTS, &ATTEMPTS),
+    )
+}
+
+/// What was learnt of subscriptions.
+fn learnt() -> String {
+    format!(
+        "learnt AS (
+    INSERT INTO subscription_runtime AS old ({})
+    SELECT h.* FROM (SELECT {}) AS h
     WHERE (SELECT epoch FROM lease) = $1
     ON CONFLICT (subscription_id) DO UPDATE
         SET hold_until = greatest(old.hold_until, excluded.hold_until),
@@ -84,11 +196,26 @@ learnt AS (
             error_attempt = coalesce(excluded.error_attempt, old.error_attempt),
             error_at = coalesce(excluded.error_at, old.error_at)
 ),
-{}
-SELECT (SELECT epoch FROM lease) AS epoch, array(SELECT id FROM moved) AS moved",
-        operational::waits(44, "moved")
+",
+        names(&LEARNT),
+        unnested(FIRST_OF_LEARNT, &LEARNT),
     )
+}
+
+static FORMS: LazyLock<[String; 4]> = LazyLock::new(|| {
+    std::array::from_fn(|number| {
+        recording(Form {
+            more: number & 1 != 0,
+            again: number & 2 != 0,
+        })
+    })
 });
+
+impl Form {
+    fn sql(self) -> &'static str {
+        &FORMS[usize::from(self.more) + 2 * usize::from(self.again)]
+    }
+}
 
 /// Fenced as a record is.
 static KEEP_BREAKER: LazyLock<String> = LazyLock::new(|| {
@@ -133,84 +260,24 @@ pub(super) async fn keep_breaker(
 }
 
 /// Records a group. Answers for each record, in the group's order.
+///
+/// That an attempt stands already, though nobody said that this is run again, is left to the
+/// database to say, as in `accept.rs`.
 pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Recorded>> {
-    let mut records: Vec<&AttemptRecord> = group.records.iter().map(AsRef::as_ref).collect();
-    records.sort_unstable_by_key(|record| record.delivery.id);
-    let (first, last) = (records.first().copied(), records.last().copied());
-    let moves: Vec<_> = records
-        .iter()
-        .map(|record| {
-            let settlement = record.verdict.settlement;
-            settlement.state_and_due(record.delivery.due_at)
-        })
-        .collect();
-    let raised: Vec<_> = records
-        .iter()
-        .filter_map(|record| Some((record.delivery.id.0, record.raises.as_deref()?)))
-        .collect();
-    let outcomes: Vec<_> = records.iter().copied().map(OutcomeColumns::of).collect();
-    let learnt = Learnt::of(group)?;
-
-    macro_rules! column {
-        ($rows:expr, $row:pat => $value:expr) => {
-            $rows.iter().map(|$row| $value).collect::<Vec<_>>()
-        };
-    }
-    macro_rules! part {
-        ($name:ident) => {
-            column!(records, record => record.outcome.timing.$name.map(codec::micros))
-        };
-    }
-    let query = sqlx::query(RECORD.as_str())
-        .bind(group.epoch)
-        .bind(column!(records, record => record.id.0))
-        .bind(column!(records, record => record.delivery.id.0))
-        .bind(column!(records, record => record.delivery.progress.version))
-        .bind(column!(moves, (state, _) => state.as_str()))
-        .bind(column!(moves, (_, due_at) => At(*due_at)))
-        .bind(column!(moves, (state, _) => state.is_final().then_some(At(group.now))))
-        .bind(column!(records, record => codec::count(record.number())))
-        .bind(column!(records, record => codec::count(record.verdict.progress.round)))
-        .bind(column!(records, record => codec::count(record.verdict.progress.round_attempts)))
-        .bind(column!(records, record => codec::micros(record.verdict.progress.aged)))
-        .bind(column!(records, record => record.verdict.progress.version))
-        .bind(column!(records, record => record.trigger.as_str()))
-        .bind(column!(records, record => At(record.outcome.started_at)))
-        .bind(column!(records, record => codec::micros(record.outcome.duration)))
-        .bind(part!(name))
-        .bind(part!(connect))
-        .bind(part!(tls))
-        .bind(part!(first_byte))
-        .bind(part!(body))
-        .bind(column!(outcomes, outcome => outcome.status))
-        .bind(column!(outcomes, outcome => outcome.error_kind))
-        .bind(column!(outcomes, outcome => outcome.error_message.as_deref()))
-        .bind(column!(outcomes, outcome => outcome.request_headers.as_slice()))
-        .bind(column!(outcomes, outcome => outcome.answer_headers.as_slice()))
-        .bind(column!(outcomes, outcome => outcome.answer_body))
-        .bind(column!(outcomes, outcome => outcome.answer_cut))
-        .bind(column!(learnt, one => one.subscription.0))
-        .bind(column!(learnt, one => one.hold_until.map(At)))
-        .bind(column!(learnt, one => one.tried_at.map(At)))
-        .bind(column!(learnt, one => one.streak.map(|streak| At(streak.counted_from))))
-        .bind(column!(learnt, one => one.streak.and_then(|streak| streak.failing_since).map(At)))
-        .bind(column!(learnt, one => one.streak.and_then(|streak| streak.failed_at).map(At)))
-        .bind(column!(learnt, one => one.streak.map(|streak| codec::count(streak.exhausted))))
-        .bind(column!(learnt, one => one.evidence.as_deref()))
-        .bind(first.map(|record| record.delivery.id.0))
-        .bind(last.map(|record| record.delivery.id.0))
-        .bind(column!(learnt, one => one.error_at().map(At)))
-        .bind(column!(learnt, one => one.error_status()))
-        .bind(column!(learnt, one =>
-            one.failure.and_then(|record| record.outcome.error_kind())))
-        .bind(column!(learnt, one => one.failure.map(|record| record.delivery.id.0)))
-        .bind(column!(learnt, one => one.failure.map(|record| record.id.0)))
-        .bind(column!(records, record => record.blocks.map(At)));
-    let row = operational::bind(query, &raised).fetch_one(pool).await?;
+    let again = group.rerun;
+    let row = match run(pool, group, again).await? {
+        Err(error) if !again && error.is_unique_violation() => run(pool, group, true)
+            .await?
+            .map_err(sqlx::Error::Database)?,
+        row => row.map_err(sqlx::Error::Database)?,
+    };
     if row.try_get::<Option<i64>, _>("epoch")? != Some(group.epoch) {
         return Err(StoreError::Fenced);
     }
-    let moved: HashSet<Uuid> = row.try_get::<Vec<Uuid>, _>("moved")?.into_iter().collect();
+    let Some(moved) = row.try_get::<Option<Vec<Uuid>>, _>("moved")? else {
+        return Ok(vec![Recorded::Moved; group.records.len()]);
+    };
+    let moved: HashSet<Uuid> = moved.into_iter().collect();
     let mut fates: Vec<Recorded> = group
         .records
         .iter()
@@ -223,6 +290,109 @@ pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Rec
         recall(pool, group, &mut fates).await?;
     }
     Ok(fates)
+}
+
+/// The statement's row, or what the database had against it.
+async fn run(
+    pool: &PgPool,
+    group: &RecordGroup,
+    again: bool,
+) -> Result<std::result::Result<PgRow, Box<dyn DatabaseError>>> {
+    let mut records: Vec<&AttemptRecord> = group.records.iter().map(AsRef::as_ref).collect();
+    records.sort_unstable_by_key(|record| record.delivery.id);
+    let records = records.iter().copied();
+    let moves = records.clone().map(|record| {
+        let settlement = record.verdict.settlement;
+        settlement.state_and_due(record.delivery.due_at)
+    });
+    let raised: Vec<_> = records
+        .clone()
+        .filter_map(|record| Some((record.delivery.id.0, record.raises.as_deref()?)))
+        .collect();
+    let learnt = Learnt::of(group)?;
+    let blocks = records.clone().map(|record| record.blocks.map(At));
+    let form = Form {
+        more: !raised.is_empty()
+            || !learnt.is_empty()
+            || moves.clone().any(|(state, _)| !state.is_final())
+            || blocks.clone().any(|blocks| blocks.is_some()),
+        again,
+    };
+
+    macro_rules! column {
+        ($rows:expr, $row:pat => $value:expr) => {
+            $rows.clone().map(|$row| $value).bind_iter()
+        };
+    }
+    macro_rules! sparse_column {
+        ($rows:expr, $row:pat => $value:expr) => {
+            sparse($rows.clone().map(|$row| $value)).bind_iter()
+        };
+    }
+    macro_rules! part {
+        ($name:ident) => {
+            sparse_column!(records, record => record.outcome.timing.$name.map(codec::micros))
+        };
+    }
+    let answers = records.clone().map(|record| match &record.outcome.result {
+        CallResult::Answer(answer) => Some(answer),
+        CallResult::Failure(_) => None,
+    });
+    let mut query = sqlx::query(form.sql())
+        .bind(group.epoch)
+        .bind(At(group.now))
+        .bind(column!(records, record => record.delivery.id.0))
+        .bind(column!(records, record => record.delivery.progress.version))
+        .bind(column!(moves, (state, _) => state.as_str()))
+        .bind(column!(moves, (_, due_at) => At(due_at)))
+        .bind(column!(records, record => codec::count(record.number())))
+        .bind(column!(records, record => codec::count(record.verdict.progress.round)))
+        .bind(column!(records, record => codec::count(record.verdict.progress.round_attempts)))
+        .bind(column!(records, record => codec::micros(record.verdict.progress.aged)))
+        .bind(column!(records, record => record.verdict.progress.version))
+        .bind(column!(records, record => record.id.0))
+        .bind(column!(records, record => record.trigger.as_str()))
+        .bind(column!(records, record => At(record.outcome.started_at)))
+        .bind(column!(records, record => codec::micros(record.outcome.duration)))
+        .bind(part!(name))
+        .bind(part!(connect))
+        .bind(part!(tls))
+        .bind(part!(first_byte))
+        .bind(part!(body))
+        .bind(sparse_column!(records, record =>
+            record.outcome.status().and_then(|status| i16::try_from(status).ok())))
+        .bind(sparse_column!(records, record => record.outcome.error_kind()))
+        .bind(sparse_column!(records, record => codec::error_message(&record.outcome)))
+        .bind(column!(records, record => HeaderBlock(&record.outcome.request_headers)))
+        .bind(column!(answers, answer =>
+            HeaderBlock(answer.map_or(&[][..], |answer| &answer.headers))))
+        .bind(column!(answers, answer => answer.map_or(&[][..], |answer| &answer.body[..])))
+        .bind(column!(answers, answer => answer.is_some_and(|answer| answer.body_cut)));
+    if form.more {
+        let learnt = learnt.iter();
+        query = query
+            .bind(sparse(blocks).bind_iter())
+            .bind(column!(learnt, one => one.subscription.0))
+            .bind(column!(learnt, one => one.hold_until.map(At)))
+            .bind(column!(learnt, one => one.tried_at.map(At)))
+            .bind(column!(learnt, one => one.streak.map(|streak| At(streak.counted_from))))
+            .bind(column!(learnt, one => one.streak.and_then(|one| one.failing_since).map(At)))
+            .bind(column!(learnt, one => one.streak.and_then(|one| one.failed_at).map(At)))
+            .bind(column!(learnt, one => one.streak.map(|one| codec::count(one.exhausted))))
+            .bind(column!(learnt, one => one.evidence.as_deref()))
+            .bind(column!(learnt, one => one.error_at().map(At)))
+            .bind(column!(learnt, one => one.error_status()))
+            .bind(column!(learnt, one =>
+                one.failure.and_then(|record| record.outcome.error_kind())))
+            .bind(column!(learnt, one => one.failure.map(|record| record.delivery.id.0)))
+            .bind(column!(learnt, one => one.failure.map(|record| record.id.0)));
+        query = operational::bind(query, &raised);
+    }
+    match query.fetch_one(pool).await {
+        Ok(row) => Ok(Ok(row)),
+        Err(sqlx::Error::Database(error)) => Ok(Err(error)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Gives the attempts that an earlier run recorded the fate they had then. A statement of its

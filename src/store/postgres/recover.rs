@@ -6,54 +6,37 @@ use sqlx::postgres::PgPool;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
-use super::partitions;
+use super::moves;
 use crate::domain::Timestamp;
 use crate::domain::delivery::Progress;
 use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::store::rows::At;
-use crate::store::{LeaseState, Moved, Result, StoreError, codec};
+use crate::store::{LeaseState, Moved, Result, codec};
 
-/// The SQLSTATE of a table that is not there.
-const UNDEFINED_TABLE: &str = "42P01";
-
-/// From subscription to subscription along the pending index of one partition: one step for each
-/// that has something pending, however many there are that have nothing. Each partition is walked
-/// by itself. A walk along all of them would come back to the dead rows of one for every step
-/// that it takes in another.
-fn walk(partition: &str) -> String {
-    format!(
-        "(WITH RECURSIVE walk (id, due_at) AS (
-    (SELECT subscription_id, due_at FROM {partition}
-     WHERE state = 'pending' AND subscription_id > $1
+/// From subscription to subscription along the index by due time: one step for each that has
+/// something pending, however many there are that have nothing. A breaker that is not closed is
+/// probed at the end of its cool-down, however far off the retries are.
+const PENDING_IN: &str = "
+WITH RECURSIVE walk (id, due_at) AS (
+    (SELECT subscription_id, due_at FROM pending_deliveries
+     WHERE subscription_id > $1
      ORDER BY subscription_id, due_at, seq LIMIT 1)
     UNION ALL
     SELECT next.* FROM walk CROSS JOIN LATERAL (
-        SELECT d.subscription_id, d.due_at FROM {partition} d
-        WHERE d.state = 'pending' AND d.subscription_id > walk.id
+        SELECT d.subscription_id, d.due_at FROM pending_deliveries d
+        WHERE d.subscription_id > walk.id
         ORDER BY d.subscription_id, d.due_at, d.seq LIMIT 1
     ) AS next
+),
+found AS MATERIALIZED (
+    SELECT id, due_at FROM walk
+    WHERE (SELECT s.state FROM subscriptions s WHERE s.id = walk.id) = $3 LIMIT $2
 )
-SELECT id, due_at FROM walk
-WHERE (SELECT s.state FROM subscriptions s WHERE s.id = walk.id) = $3 LIMIT $2)"
-    )
-}
-
-/// The first of what all partitions answer. Each gives its own first ones, so none is missing. A
-/// breaker that is not closed is probed at the end of its cool-down, however far off the retries
-/// are.
-fn walks(partitions: &[String]) -> String {
-    let walks: Vec<String> = partitions.iter().map(|name| walk(name)).collect();
-    format!(
-        "SELECT p.id, coalesce(
-    (SELECT least(p.due_at, coalesce(r.breaker_until, 'epoch')) FROM subscription_runtime r
-     WHERE r.subscription_id = p.id AND r.breaker_state IN ('open', 'half_open')),
-    p.due_at)
-FROM (
-    SELECT id, min(due_at) AS due_at FROM ({}) AS walked GROUP BY id ORDER BY id LIMIT $2
-) AS p ORDER BY p.id",
-        walks.join(" UNION ALL ")
-    )
-}
+SELECT found.id, coalesce(
+    (SELECT least(found.due_at, coalesce(r.breaker_until, 'epoch')) FROM subscription_runtime r
+     WHERE r.subscription_id = found.id AND r.breaker_state IN ('open', 'half_open')),
+    found.due_at)
+FROM found ORDER BY found.id";
 
 /// Subscriptions in that state with something pending, and when its earliest falls due.
 pub(super) async fn pending_in(
@@ -62,21 +45,12 @@ pub(super) async fn pending_in(
     after: Option<SubscriptionId>,
     limit: u32,
 ) -> Result<Vec<(SubscriptionId, Timestamp)>> {
-    let ask = || async {
-        let sql = walks(&partitions::of_deliveries(pool).await?);
-        let found: Vec<(Uuid, At)> = sqlx::query_as(AssertSqlSafe(sql))
-            .bind(after.map_or(Uuid::nil(), |id| id.0))
-            .bind(i64::from(limit))
-            .bind(state)
-            .fetch_all(pool)
-            .await?;
-        Ok(found)
-    };
-    let found = match ask().await {
-        // A partition was dropped in between.
-        Err(StoreError::Broken(reason)) if reason.contains(UNDEFINED_TABLE) => ask().await?,
-        found => found?,
-    };
+    let found: Vec<(Uuid, At)> = sqlx::query_as(PENDING_IN)
+        .bind(after.map_or(Uuid::nil(), |id| id.0))
+        .bind(i64::from(limit))
+        .bind(state)
+        .fetch_all(pool)
+        .await?;
     Ok(found
         .into_iter()
         .map(|(id, due_at)| (SubscriptionId(id), due_at.0))
@@ -140,30 +114,35 @@ pub(super) async fn release_lease(pool: &PgPool, holder: &str) -> Result<()> {
     Ok(())
 }
 
-/// Starts a delivery's next round.
+/// Starts a delivery's next round, wherever it is.
 pub(super) async fn retry_delivery(
     pool: &PgPool,
     id: DeliveryId,
     version: i64,
     now: Timestamp,
 ) -> Result<Moved> {
-    let done = sqlx::query(
-        "UPDATE deliveries
-         SET state = 'pending', due_at = $3, finished_at = NULL, round = round + 1,
-             round_attempts = 0, aged_us = 0, version = version + 1,
-             line = CASE WHEN finished_at IS NULL OR blocks = (
-                 SELECT ordering_since FROM subscriptions
-                 WHERE subscriptions.id = deliveries.subscription_id
-             ) THEN line ELSE '' END,
-             blocks = NULL
-         WHERE id = $1 AND version = $2",
-    )
-    .bind(id.0)
-    .bind(version)
-    .bind(At(now))
-    .execute(pool)
-    .await?;
-    Ok(moved(done.rows_affected()))
+    let sql = format!(
+        "WITH waiting AS (
+             UPDATE pending_deliveries
+             SET due_at = $3, round = round + 1, round_attempts = 0, aged_us = 0,
+                 version = version + 1
+             WHERE id = $1 AND version = $2
+             RETURNING 1
+         ),
+         gone AS (
+             DELETE FROM final_deliveries WHERE id = $1 AND version = $2 RETURNING *
+         ),
+         {}
+         SELECT (SELECT count(*) FROM waiting) + (SELECT count(*) FROM begun_again)",
+        moves::begun_again("$3")
+    );
+    let rows: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
+        .bind(id.0)
+        .bind(version)
+        .bind(At(now))
+        .fetch_one(pool)
+        .await?;
+    Ok(moved(rows))
 }
 
 /// Starts a pending delivery's next round, unless the outcome of an attempt comes first.
@@ -174,8 +153,9 @@ pub(super) async fn hasten_delivery(
     now: Timestamp,
 ) -> Result<Moved> {
     let done = sqlx::query(
-        "UPDATE deliveries SET due_at = $4, round = round + 1, round_attempts = 0, aged_us = 0
-         WHERE id = $1 AND version = $2 AND round = $3 AND finished_at IS NULL",
+        "UPDATE pending_deliveries
+         SET due_at = $4, round = round + 1, round_attempts = 0, aged_us = 0
+         WHERE id = $1 AND version = $2 AND round = $3",
     )
     .bind(id.0)
     .bind(progress.version)
@@ -183,7 +163,7 @@ pub(super) async fn hasten_delivery(
     .bind(At(now))
     .execute(pool)
     .await?;
-    Ok(moved(done.rows_affected()))
+    Ok(moved(codec::large(done.rows_affected())))
 }
 
 /// Cancels a delivery that is pending as it was read.
@@ -193,20 +173,25 @@ pub(super) async fn cancel_delivery(
     version: i64,
     now: Timestamp,
 ) -> Result<Moved> {
-    let done = sqlx::query(
-        "UPDATE deliveries SET state = 'cancelled', finished_at = $3, version = version + 1
-         WHERE id = $1 AND version = $2 AND finished_at IS NULL",
-    )
-    .bind(id.0)
-    .bind(version)
-    .bind(At(now))
-    .execute(pool)
-    .await?;
-    Ok(moved(done.rows_affected()))
+    let sql = format!(
+        "WITH gone AS (
+             DELETE FROM pending_deliveries WHERE id = $1 AND version = $2 RETURNING *
+         ),
+         {}
+         SELECT count(*) FROM ended",
+        moves::ended("'cancelled'", "$3")
+    );
+    let rows: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
+        .bind(id.0)
+        .bind(version)
+        .bind(At(now))
+        .fetch_one(pool)
+        .await?;
+    Ok(moved(rows))
 }
 
-/// Cancels a batch of what is pending. Picked in the pending index's order, so that a batch
-/// costs a batch; locked in the order of ids, as the recorder does.
+/// Cancels a batch of what is pending. Picked in the order of the index by due time, so that a
+/// batch costs a batch; locked in the order of ids, as the recorder does.
 pub(super) async fn cancel_pending(
     pool: &PgPool,
     id: SubscriptionId,
@@ -215,29 +200,30 @@ pub(super) async fn cancel_pending(
     limit: u32,
 ) -> Result<u64> {
     let spared: Vec<Uuid> = spared.iter().map(|id| id.0).collect();
-    let done = sqlx::query(
+    let sql = format!(
         "WITH picked AS MATERIALIZED (
-             SELECT id FROM deliveries WHERE subscription_id = $1 AND state = 'pending' AND id <> ALL($4)
+             SELECT id FROM pending_deliveries WHERE subscription_id = $1 AND id <> ALL($4)
              ORDER BY due_at, seq LIMIT $3
          ),
-         locked AS MATERIALIZED (
-             SELECT id FROM deliveries
-             WHERE id = ANY(ARRAY(SELECT id FROM picked)) AND finished_at IS NULL
-             ORDER BY id FOR UPDATE
-         )
-         UPDATE deliveries SET state = 'cancelled', finished_at = $2, version = version + 1
-         WHERE id = ANY(ARRAY(SELECT id FROM locked)) AND finished_at IS NULL",
-    )
-    .bind(id.0)
-    .bind(At(now))
-    .bind(i64::from(limit))
-    .bind(spared)
-    .execute(pool)
-    .await?;
-    Ok(done.rows_affected())
+         gone AS (
+             DELETE FROM pending_deliveries WHERE id = ANY(ARRAY(SELECT id FROM picked))
+             RETURNING *
+         ),
+         {}
+         SELECT count(*) FROM ended",
+        moves::ended("'cancelled'", "$2")
+    );
+    let cancelled: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
+        .bind(id.0)
+        .bind(At(now))
+        .bind(i64::from(limit))
+        .bind(spared)
+        .fetch_one(pool)
+        .await?;
+    Ok(cancelled.unsigned_abs())
 }
 
-fn moved(rows: u64) -> Moved {
+fn moved(rows: i64) -> Moved {
     match rows {
         0 => Moved::Overtaken,
         _ => Moved::Done,

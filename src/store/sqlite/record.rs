@@ -159,7 +159,7 @@ pub(super) async fn keep_breaker(
     for event in raises {
         operational::wait(&mut transaction, event).await?;
     }
-    Ok(transaction.commit().await?)
+    transaction.commit().await
 }
 
 /// Whether it stood as it was read.
