@@ -9,7 +9,7 @@ use std::path::Path;
 const SHARED: [&str; 5] = ["clock", "settings", "events", "faults", "telemetry"];
 
 /// Which of our modules a module may name, beside itself, `domain` and the shared ones.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 10] = [
     ("main", &["cli"]),
     ("lib", &[]),
     ("cli", &["engine"]),

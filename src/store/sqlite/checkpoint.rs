@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
 use tokio::sync::Mutex as Turn;
@@ -18,13 +18,34 @@ use tracing::warn;
 use super::connect::File;
 use crate::store::Result;
 
-/// Starts the thread; it ends with the last of those who ring.
-pub(super) fn start(file: File, turn: Arc<Turn<()>>) -> std::io::Result<SyncSender<()>> {
-    let (bell, rung) = sync_channel(1);
-    thread::Builder::new()
-        .name("sqlite-log".to_owned())
-        .spawn(move || serve(&file, &turn, &rung))?;
-    Ok(bell)
+/// The way to the thread.
+pub(super) struct Checkpointer {
+    bell: SyncSender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Checkpointer {
+    /// Starts the thread.
+    pub(super) fn start(file: File, turn: Arc<Turn<()>>) -> std::io::Result<Self> {
+        let (bell, rung) = sync_channel(1);
+        let thread = thread::Builder::new()
+            .name("sqlite-log".to_owned())
+            .spawn(move || serve(&file, &turn, &rung))?;
+        Ok(Self { bell, thread })
+    }
+
+    /// The log has grown.
+    pub(super) fn ring(&self) {
+        // Full: it was rung for already.
+        let _ = self.bell.try_send(());
+    }
+
+    /// Ends the thread and its connection.
+    pub(super) fn close(self) {
+        drop(self.bell);
+        // It has nothing to say in the end, nor where it panicked.
+        let _ = self.thread.join();
+    }
 }
 
 fn serve(file: &File, turn: &Turn<()>, rung: &Receiver<()>) {

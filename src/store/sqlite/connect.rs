@@ -16,7 +16,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, Sqlite, Transaction};
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
-use super::checkpoint;
+use super::checkpoint::Checkpointer;
 use super::writer::{Writer, Written};
 use crate::settings::StoreSettings;
 use crate::store::{Result, StoreError};
@@ -189,8 +189,8 @@ pub(super) async fn open(settings: &StoreSettings) -> Result<Pools> {
     let readers = pool(READERS).connect_lazy_with(readers);
     let turn = Arc::default();
     let file = File(path);
-    let started = checkpoint::start(file.clone(), Arc::clone(&turn))
-        .and_then(|bell| Writer::start(file, Arc::clone(&turn), bell));
+    let started = Checkpointer::start(file.clone(), Arc::clone(&turn))
+        .and_then(|checkpointer| Writer::start(file, Arc::clone(&turn), checkpointer));
     Ok(Pools {
         hot: started.map_err(|error| StoreError::Unavailable(error.to_string()))?,
         writer,

@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use rusqlite::hooks::Wal;
 use tokio::sync::{Mutex as Turn, oneshot};
 
+use super::checkpoint::Checkpointer;
 use super::connect::File;
 use crate::store::{Result, StoreError};
 
@@ -89,17 +90,16 @@ fn gone() -> StoreError {
 }
 
 impl Writer {
-    /// Starts the thread. It writes while it has `turn`, and rings `checkpoint` when the log has
-    /// grown.
+    /// Starts the thread. It writes while it has `turn`, and rings when the log has grown.
     pub(super) fn start(
         file: File,
         turn: Arc<Turn<()>>,
-        checkpoint: SyncSender<()>,
+        checkpointer: Checkpointer,
     ) -> std::io::Result<Self> {
         let (calls, asked) = channel();
         let thread = thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || Served::new(file, turn, checkpoint).serve(&asked))?;
+            .spawn(move || Served::new(file, turn, checkpointer).serve(&asked))?;
         Ok(Self {
             calls: Mutex::new(Some(calls)),
             thread: Mutex::new(Some(thread)),
@@ -146,19 +146,19 @@ struct Served {
     file: File,
     connection: Option<Connection>,
     turn: Arc<Turn<()>>,
-    checkpoint: SyncSender<()>,
+    checkpointer: Checkpointer,
     /// The log was so long at the last commit, and is checkpointed when it is this long.
     log_pages: i32,
     checkpoint_at: i32,
 }
 
 impl Served {
-    fn new(file: File, turn: Arc<Turn<()>>, checkpoint: SyncSender<()>) -> Self {
+    fn new(file: File, turn: Arc<Turn<()>>, checkpointer: Checkpointer) -> Self {
         Self {
             file,
             connection: None,
             turn,
-            checkpoint,
+            checkpointer,
             log_pages: 0,
             checkpoint_at: CHECKPOINT_PAGES,
         }
@@ -181,6 +181,8 @@ impl Served {
             }
             self.note_log();
         }
+        drop(self.connection);
+        self.checkpointer.close();
     }
 
     /// All in one transaction. Whatever fails, none is left open.
@@ -206,8 +208,7 @@ impl Served {
         self.log_pages = pages;
         if pages >= self.checkpoint_at {
             self.checkpoint_at = pages.saturating_add(CHECKPOINT_PAGES);
-            // Full: it was rung for already.
-            let _ = self.checkpoint.try_send(());
+            self.checkpointer.ring();
         }
     }
 }
