@@ -26,8 +26,9 @@ const LAYERS: [(&str, &[&str]); 10] = [
 ];
 
 /// Crates that stay behind a door: only these modules may name them.
-const DOORS: [(&str, &[&str]); 10] = [
+const DOORS: [(&str, &[&str]); 11] = [
     ("sqlx", &["store", "engine"]),
+    ("rusqlite", &["store"]),
     ("redis", &["feed", "engine"]),
     ("ractor", &["actors", "engine"]),
     ("axum", &["http", "engine"]),

@@ -171,14 +171,23 @@ impl Store {
         let mut statements = Vec::new();
         for clone in clones {
             let table = clone.table;
-            // The sequence is drawn by the database, as for any other row.
+            // The sequence is drawn by the database, as for any other row; on SQLite the relay
+            // draws that of deliveries, and the clones are older than all it has.
             let columns: Vec<String> = self.columns(table).await;
-            let columns: Vec<&String> = columns.iter().filter(|name| *name != "seq").collect();
+            let given = self.directory().is_some() && table.ends_with("_deliveries");
+            let columns: Vec<&String> = columns
+                .iter()
+                .filter(|name| given || *name != "seq")
+                .collect();
             let values: Vec<String> = columns
                 .iter()
                 .map(|name| {
                     let differs = clone.differ.iter().find(|(column, _)| column == name);
-                    differs.map_or_else(|| format!("model.{name}"), |(_, sql)| sql.clone())
+                    match differs {
+                        Some((_, sql)) => sql.clone(),
+                        None if *name == "seq" => "-1 - n".to_owned(),
+                        None => format!("model.{name}"),
+                    }
                 })
                 .collect();
             let columns: Vec<&str> = columns.iter().map(|name| name.as_str()).collect();

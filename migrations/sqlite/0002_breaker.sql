@@ -15,5 +15,3 @@ INSERT INTO subscription_runtime_2 (subscription_id, hold_until)
 SELECT subscription_id, hold_until FROM subscription_runtime;
 DROP TABLE subscription_runtime;
 ALTER TABLE subscription_runtime_2 RENAME TO subscription_runtime;
-
-CREATE INDEX deliveries_pending_age ON deliveries (subscription_id, seq) WHERE state = 'pending';

@@ -25,6 +25,3 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_of_subscription ON jobs (subscription_id, id);
 CREATE INDEX jobs_open ON jobs (id) WHERE finished_at IS NULL;
 CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
-
-CREATE INDEX deliveries_unarrived ON deliveries (subscription_id, id)
-    WHERE state IN ('failed', 'expired', 'cancelled', 'skipped');

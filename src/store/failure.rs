@@ -28,6 +28,16 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let Some(failure) = error.sqlite_error() else {
+            return Self::Broken(error.to_string());
+        };
+        let code = failure.extended_code;
+        of_sqlite(code).with(format!("{error} ({code})"))
+    }
+}
+
 impl From<MigrateError> for StoreError {
     fn from(error: MigrateError) -> Self {
         match error {
@@ -49,11 +59,7 @@ fn of_database(error: &(dyn DatabaseError + 'static)) -> StoreError {
     } else {
         of_sqlite(code.parse().unwrap_or(0))
     };
-    match meaning {
-        Meaning::Unavailable => StoreError::Unavailable(message),
-        Meaning::Refused => StoreError::Refused(message),
-        Meaning::Broken => StoreError::Broken(message),
-    }
+    meaning.with(message)
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -61,6 +67,16 @@ enum Meaning {
     Unavailable,
     Refused,
     Broken,
+}
+
+impl Meaning {
+    fn with(self, message: String) -> StoreError {
+        match self {
+            Self::Unavailable => StoreError::Unavailable(message),
+            Self::Refused => StoreError::Refused(message),
+            Self::Broken => StoreError::Broken(message),
+        }
+    }
 }
 
 /// By SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).

@@ -9,32 +9,21 @@ use crate::support::{Profile, Receiver, Relay};
 crate::stories!(an_outcome_that_was_overtaken_is_stale_and_the_delivery_is_sent_as_asked);
 
 /// What a retry by another program does.
-macro_rules! next_round {
-    ($table:literal) => {
-        concat!(
-            "UPDATE ",
-            $table,
-            " SET version = version + 1, round = round + 1, round_attempts = 0, aged_us = 0"
-        )
-    };
-}
+const NEXT_ROUND: &str = "UPDATE pending_deliveries \
+    SET version = version + 1, round = round + 1, round_attempts = 0, aged_us = 0";
 
 async fn move_on(backend: &Backend) {
     match backend.database_url() {
         Some(url) => {
             let mut database = PgConnection::connect(&url).await.unwrap();
-            let done = sqlx::query(next_round!("pending_deliveries"))
-                .execute(&mut database)
-                .await;
+            let done = sqlx::query(NEXT_ROUND).execute(&mut database).await;
             assert_eq!(done.unwrap().rows_affected(), 1);
         }
         None => {
             let file = backend.data_dir().join("posthaste.db");
             let url = format!("sqlite://{}", file.display());
             let mut database = SqliteConnection::connect(&url).await.unwrap();
-            let done = sqlx::query(next_round!("deliveries"))
-                .execute(&mut database)
-                .await;
+            let done = sqlx::query(NEXT_ROUND).execute(&mut database).await;
             assert_eq!(done.unwrap().rows_affected(), 1);
         }
     }

@@ -97,7 +97,7 @@ fn recording(form: Form) -> String {
     };
     let moves = unnested(FIRST_OF_MOVES, &MOVES);
     let moved_now =
-        format!("d.id = r.id AND d.version = r.guard AND (SELECT epoch FROM lease) = $1");
+        "d.id = r.id AND d.version = r.guard AND (SELECT epoch FROM lease) = $1".to_owned();
     let (locked, rows, blocks, is_final, kept, more) = if form.more {
         (
             format!(

@@ -1,12 +1,11 @@
 //! Events, keys and deliveries in one transaction.
 
-use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::collections::{HashMap, HashSet};
 
-use sqlx::SqliteConnection;
+use rusqlite::{Connection, params};
 
-use super::bulk::Bulk;
 use super::connect::Pools;
+use super::writer::Written;
 use super::{operational, rows};
 use crate::domain::Timestamp;
 use crate::domain::delivery::{DeliveryState, PendingDelivery};
@@ -16,23 +15,26 @@ use crate::domain::ordering::Line;
 use crate::store::rows::At;
 use crate::store::{AcceptGroup, Accepted, Result, codec};
 
-static INSERT_EVENTS: LazyLock<Bulk> = LazyLock::new(|| {
-    Bulk::new(
-        "INSERT INTO events (id, tenant, event_type, event_name, source, idempotency_key, \
-         ordering_key, occurred_at, received_at, payload) VALUES",
-        10,
-        "ON CONFLICT DO NOTHING",
-    )
-});
+const INSERT_EVENT: &str = "
+INSERT INTO events (id, tenant, event_type, event_name, source, idempotency_key, ordering_key,
+    occurred_at, received_at, payload)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING";
 
-static INSERT_DELIVERIES: LazyLock<Bulk> = LazyLock::new(|| {
-    Bulk::new(
-        "INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, \
-         payload_bytes, state, finished_at, line) VALUES",
-        9,
-        "ON CONFLICT DO NOTHING",
-    )
-});
+const INSERT_PENDING: &str = "
+INSERT INTO pending_deliveries (seq, id, event_id, subscription_id, due_at, created_at,
+    payload_bytes, line)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+
+/// Never pending, so never in the other table.
+const INSERT_SKIPPED: &str = "
+INSERT INTO final_deliveries (seq, id, event_id, subscription_id, due_at, created_at,
+    finished_at, payload_bytes, line, state)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+/// Draws so many places in the order of acceptance and answers the last of them. Writers take
+/// turns, so the order is that of commits.
+pub(super) const DRAW: &str = "UPDATE deliveries_seq SET last = last + ? RETURNING last";
 
 /// Takes a key that is free, expired, or this very event's from an earlier run.
 const TAKE_KEY: &str = "
@@ -41,30 +43,15 @@ ON CONFLICT (tenant, key) DO UPDATE
     SET event_id = excluded.event_id, content = excluded.content, taken_at = excluded.taken_at
     WHERE taken_at < ? OR event_id = excluded.event_id";
 
-/// Commits a group; whatever ends the transaction early takes all of it back.
+/// Commits a group, or leaves nothing behind.
 pub(super) async fn accept(pools: &Pools, group: &AcceptGroup) -> Result<Accepted> {
-    let mut transaction = pools.write().await?;
-    let version: i64 = sqlx::query_scalar("SELECT version FROM directory")
-        .fetch_one(&mut *transaction)
+    let asked = group.clone();
+    let accepted = pools
+        .write_hot(move |connection| accept_in(connection, &asked))
         .await?;
-    let accepted = if version != group.directory_version {
-        Accepted::DirectoryMoved
-    } else if !take_keys(&mut transaction, group).await? {
-        Accepted::KeyTaken
-    } else {
-        Accepted::Committed
-    };
     if accepted == Accepted::Committed {
-        insert(&mut transaction, group).await?;
-        let own = group
-            .events
-            .iter()
-            .filter(|event| event.event_type.is_own());
-        operational::wait_no_more(&mut transaction, own.map(AsRef::as_ref)).await?;
-        transaction.commit().await?;
         return Ok(accepted);
     }
-    transaction.rollback().await?;
     // A run of unknown fate may have been committed before the directory moved: a group is
     // committed whole, so its first event tells: of a sender's, because an operational one may
     // have been accepted by somebody else.
@@ -74,70 +61,132 @@ pub(super) async fn accept(pools: &Pools, group: &AcceptGroup) -> Result<Accepte
     }
 }
 
-async fn take_keys(connection: &mut SqliteConnection, group: &AcceptGroup) -> Result<bool> {
+fn accept_in(connection: &Connection, group: &AcceptGroup) -> Result<Written<Accepted>> {
+    let version: i64 = connection
+        .prepare_cached("SELECT version FROM directory")?
+        .query_row([], |row| row.get(0))?;
+    if version != group.directory_version {
+        return Ok(Written::Undone(Accepted::DirectoryMoved));
+    }
+    if !take_keys(connection, group)? {
+        return Ok(Written::Undone(Accepted::KeyTaken));
+    }
+    let stored = insert_events(connection, group)?;
+    insert_deliveries(connection, group, &stored)?;
+    let own = group
+        .events
+        .iter()
+        .filter(|event| event.event_type.is_own());
+    operational::wait_no_more(connection, own.map(AsRef::as_ref))?;
+    Ok(Written::Kept(Accepted::Committed))
+}
+
+fn take_keys(connection: &Connection, group: &AcceptGroup) -> Result<bool> {
+    let mut take = connection.prepare_cached(TAKE_KEY)?;
     for known in &group.keys {
-        let taken = sqlx::query(TAKE_KEY)
-            .bind(codec::tenant_key(known.name.tenant.as_deref()))
-            .bind(&*known.name.key)
-            .bind(known.event_id.0)
-            .bind(known.content.as_slice())
-            .bind(At(group.now))
-            .bind(At(group.keys_expired_before))
-            .execute(&mut *connection)
-            .await?;
-        if taken.rows_affected() == 0 {
+        let taken = take.execute(params![
+            codec::tenant_key(known.name.tenant.as_deref()),
+            &*known.name.key,
+            known.event_id.0.as_bytes(),
+            known.content,
+            group.now.as_micros(),
+            group.keys_expired_before.as_micros(),
+        ])?;
+        if taken == 0 {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-async fn insert(connection: &mut SqliteConnection, group: &AcceptGroup) -> Result<()> {
-    for (sql, events) in INSERT_EVENTS.chunks(&group.events) {
-        let mut query = sqlx::query(sql);
-        for event in events {
-            query = query
-                .bind(event.id.0)
-                .bind(event.tenant.as_deref())
-                .bind(event.event_type.as_str())
-                .bind(event.event_name.as_deref())
-                .bind(event.source.as_deref())
-                .bind(event.idempotency_key.as_deref())
-                .bind(event.ordering_key.as_deref())
-                .bind(event.occurred_at.map(At))
-                .bind(At(event.received_at))
-                .bind(&event.payload[..]);
+/// Answers those that stand already, from a run of unknown fate or because somebody else accepted
+/// an operational one: their deliveries were stored with them, and may be final by now.
+fn insert_events(connection: &Connection, group: &AcceptGroup) -> Result<HashSet<EventId>> {
+    let mut stored = HashSet::new();
+    let mut insert = connection.prepare_cached(INSERT_EVENT)?;
+    for event in &group.events {
+        let inserted = insert.execute(params![
+            event.id.0.as_bytes(),
+            event.tenant.as_deref(),
+            event.event_type.as_str(),
+            event.event_name.as_deref(),
+            event.source.as_deref(),
+            event.idempotency_key.as_deref(),
+            event.ordering_key.as_deref(),
+            event.occurred_at.map(Timestamp::as_micros),
+            event.received_at.as_micros(),
+            &event.payload[..],
+        ])?;
+        if inserted == 0 {
+            stored.insert(event.id);
         }
-        query.execute(&mut *connection).await?;
     }
+    Ok(stored)
+}
+
+fn insert_deliveries(
+    connection: &Connection,
+    group: &AcceptGroup,
+    stored: &HashSet<EventId>,
+) -> Result<()> {
+    let count = group.deliveries.len() + group.skipped.len();
+    if count == 0 {
+        return Ok(());
+    }
+    let last: i64 = connection
+        .prepare_cached(DRAW)?
+        .query_row(params![i64::try_from(count).unwrap_or(i64::MAX)], |row| {
+            row.get(0)
+        })?;
+    let mut seq = last - i64::try_from(count).unwrap_or(i64::MAX);
     let bytes: HashMap<EventId, i32> = group
         .events
         .iter()
         .map(|event| (event.id, codec::size(event.payload.len())))
         .collect();
-    let state_of = |state: DeliveryState| move |one| (one, state);
-    let pending = group
-        .deliveries
-        .iter()
-        .map(state_of(DeliveryState::Pending));
-    let skipped = group.skipped.iter().map(state_of(DeliveryState::Skipped));
-    let deliveries: Vec<(&PendingDelivery, DeliveryState)> = pending.chain(skipped).collect();
-    let rows: Vec<_> = deliveries.into_iter().zip(codec::lines(group)).collect();
-    for (sql, rows) in INSERT_DELIVERIES.chunks(&rows) {
-        let mut query = sqlx::query(sql);
-        for ((delivery, state), line) in rows {
-            query = query
-                .bind(delivery.id.0)
-                .bind(delivery.event_id.0)
-                .bind(delivery.subscription_id.0)
-                .bind(At(delivery.due_at))
-                .bind(At(group.now))
-                .bind(bytes.get(&delivery.event_id).copied().unwrap_or(0))
-                .bind(state.as_str())
-                .bind(state.is_final().then_some(At(group.now)))
-                .bind(line.as_ref().map(Line::as_str));
+    let bytes_of = |delivery: &PendingDelivery| bytes.get(&delivery.event_id).copied().unwrap_or(0);
+    let mut lines = codec::lines(group).into_iter();
+    let now = group.now.as_micros();
+    let mut insert = connection.prepare_cached(INSERT_PENDING)?;
+    for delivery in &group.deliveries {
+        seq += 1;
+        let line = lines.next().flatten();
+        if stored.contains(&delivery.event_id) {
+            continue;
         }
-        query.execute(&mut *connection).await?;
+        insert.execute(params![
+            seq,
+            delivery.id.0.as_bytes(),
+            delivery.event_id.0.as_bytes(),
+            delivery.subscription_id.0.as_bytes(),
+            delivery.due_at.as_micros(),
+            now,
+            bytes_of(delivery),
+            line.as_ref().map(Line::as_str),
+        ])?;
+    }
+    if group.skipped.is_empty() {
+        return Ok(());
+    }
+    let mut insert = connection.prepare_cached(INSERT_SKIPPED)?;
+    for delivery in &group.skipped {
+        seq += 1;
+        let line = lines.next().flatten();
+        if stored.contains(&delivery.event_id) {
+            continue;
+        }
+        insert.execute(params![
+            seq,
+            delivery.id.0.as_bytes(),
+            delivery.event_id.0.as_bytes(),
+            delivery.subscription_id.0.as_bytes(),
+            delivery.due_at.as_micros(),
+            now,
+            now,
+            bytes_of(delivery),
+            line.as_ref().map(Line::as_str),
+            DeliveryState::Skipped.as_str(),
+        ])?;
     }
     Ok(())
 }

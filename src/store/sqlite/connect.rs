@@ -1,7 +1,12 @@
-//! One file, one writer, a few readers.
+//! One file, one write at a time, a few readers.
+//!
+//! Two connections write: the thread that accepts and records (`writer.rs`), and one for all that is
+//! rarer. They take turns, fairly; SQLite's own lock would let them wait in sleeps.
 
 use std::io;
-use std::path::Path;
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{
@@ -9,7 +14,10 @@ use sqlx::sqlite::{
     SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection, Sqlite, Transaction};
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
+use super::checkpoint::Checkpointer;
+use super::writer::{Writer, Written};
 use crate::settings::StoreSettings;
 use crate::store::{Result, StoreError};
 
@@ -19,31 +27,120 @@ const FILE: &str = "posthaste.db";
 const BUSY: Duration = Duration::from_secs(5);
 /// Readers: lists and pages; each is short.
 const READERS: u32 = 4;
-/// KiB of pages that the writer keeps: the ends of all its indexes should fit.
-const WRITER_CACHE_KIB: u32 = 65_536;
-/// Pages in the log before they are moved into the file (16 MiB). A page written often is
-/// moved once for all its writes, so a longer log costs less; recovery after a crash reads it.
-const CHECKPOINT_PAGES: u32 = 4_096;
+/// KiB of pages that each writer keeps: the ends of all its indexes should fit. What does not is
+/// in the system's cache, a copy away.
+const WRITER_CACHE_KIB: u32 = 8_192;
+/// KiB of pages that each reader keeps.
+const READER_CACHE_KIB: u32 = 2_048;
 /// A log that once grew longer, behind a long read, is cut back to this.
 const LOG_BYTES: u32 = 64 << 20;
+/// The rarer writer moves a log of so many pages itself: it may be the only one who writes.
+const OVERDUE_PAGES: u32 = 16_384;
 
-/// The writer and the readers of one file.
+/// The writers and the readers of one file.
 pub(super) struct Pools {
+    hot: Writer,
     /// One connection: SQLite lets one write at a time, and here they queue fairly.
     pub(super) writer: SqlitePool,
     pub(super) readers: SqlitePool,
+    turn: Arc<Turn<()>>,
+    patience: Duration,
+}
+
+/// A transaction that may write, and the turn for it.
+pub(super) struct Writing {
+    transaction: Transaction<'static, Sqlite>,
+    /// Given back last.
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Writing {
+    /// Makes it durable.
+    pub(super) async fn commit(self) -> Result<()> {
+        Ok(self.transaction.commit().await?)
+    }
+
+    /// Takes it back.
+    pub(super) async fn rollback(self) -> Result<()> {
+        Ok(self.transaction.rollback().await?)
+    }
+}
+
+impl Deref for Writing {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for Writing {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.transaction
+    }
 }
 
 impl Pools {
     /// A transaction that may write. It holds the write lock from its begin on, so it cannot
     /// fail half-way for having read before another wrote.
-    pub(super) async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    pub(super) async fn write(&self) -> Result<Writing> {
+        let turn = Arc::clone(&self.turn).lock_owned();
+        let Ok(turn) = tokio::time::timeout(self.patience, turn).await else {
+            let reason = "the database was busy for too long";
+            return Err(StoreError::Unavailable(reason.to_owned()));
+        };
+        Ok(Writing {
+            transaction: self.writer.begin_with("BEGIN IMMEDIATE").await?,
+            _turn: turn,
+        })
+    }
+
+    /// Runs this in a transaction of the thread that accepts and records.
+    pub(super) async fn write_hot<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&rusqlite::Connection) -> Result<Written<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.hot.write(work).await
     }
 
     /// A snapshot to read from.
     pub(super) async fn read(&self) -> Result<Transaction<'static, Sqlite>> {
         Ok(self.readers.begin().await?)
+    }
+
+    /// Ends all connections. The writer last: it moves the log into the file and tidies up.
+    pub(super) async fn close(&self) {
+        self.hot.close().await;
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// The file, for connections that are not a pool's.
+#[derive(Clone)]
+pub(super) struct File(PathBuf);
+
+impl File {
+    /// The one at this path.
+    #[cfg(test)]
+    pub(super) fn at(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// A connection as durable as the pools'.
+    pub(super) fn connect(&self) -> Result<rusqlite::Connection> {
+        let connection = rusqlite::Connection::open_with_flags(
+            &self.0,
+            rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        connection.busy_timeout(BUSY)?;
+        connection.execute_batch(&format!(
+            "PRAGMA synchronous = FULL; PRAGMA fullfsync = 1; PRAGMA checkpoint_fullfsync = 1;
+             PRAGMA foreign_keys = OFF; PRAGMA temp_store = memory;
+             PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = {LOG_BYTES};
+             PRAGMA cache_size = -{WRITER_CACHE_KIB}"
+        ))?;
+        Ok(connection)
     }
 }
 
@@ -68,7 +165,8 @@ pub(super) async fn open(settings: &StoreSettings) -> Result<Pools> {
         .busy_timeout(BUSY)
         .foreign_keys(false)
         .pragma("temp_store", "memory")
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+        .pragma("checkpoint_fullfsync", "1")
+        .pragma("wal_autocheckpoint", OVERDUE_PAGES.to_string())
         .pragma("journal_size_limit", LOG_BYTES.to_string())
         .disable_statement_logging();
     let pool = |connections| {
@@ -85,8 +183,21 @@ pub(super) async fn open(settings: &StoreSettings) -> Result<Pools> {
         .clone()
         .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"));
     let writer = pool(1).connect_with(writer).await?;
-    let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "1"));
-    Ok(Pools { writer, readers })
+    let readers = options
+        .pragma("cache_size", format!("-{READER_CACHE_KIB}"))
+        .pragma("query_only", "1");
+    let readers = pool(READERS).connect_lazy_with(readers);
+    let turn = Arc::default();
+    let file = File(path);
+    let started = Checkpointer::start(file.clone(), Arc::clone(&turn))
+        .and_then(|checkpointer| Writer::start(file, Arc::clone(&turn), checkpointer));
+    Ok(Pools {
+        hot: started.map_err(|error| StoreError::Unavailable(error.to_string()))?,
+        writer,
+        readers,
+        turn,
+        patience: settings.acquire_timeout,
+    })
 }
 
 /// Whether a connection may be used again. On a full disk or a failed write SQLite ends the

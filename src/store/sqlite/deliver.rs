@@ -13,21 +13,21 @@ use crate::store::{DuePage, DueRow, Result, Runtime, Standing};
 /// One range of the pending index.
 const DUE: &str = "
 SELECT id, event_id, due_at, attempts, round, round_attempts, aged_us, version, payload_bytes
-FROM deliveries INDEXED BY deliveries_pending
-WHERE subscription_id = ? AND state = 'pending' AND due_at <= ?
+FROM pending_deliveries INDEXED BY pending_deliveries_due
+WHERE subscription_id = ? AND due_at <= ?
 ORDER BY due_at, seq LIMIT ?";
 
 /// One probe behind it.
 const NEXT_DUE: &str = "
-SELECT due_at FROM deliveries INDEXED BY deliveries_pending
-WHERE subscription_id = ? AND state = 'pending' AND due_at > ?
+SELECT due_at FROM pending_deliveries INDEXED BY pending_deliveries_due
+WHERE subscription_id = ? AND due_at > ?
 ORDER BY due_at LIMIT 1";
 
 /// One range of the index by age.
 const OLDEST: &str = "
 SELECT id, event_id, due_at, attempts, round, round_attempts, aged_us, version, payload_bytes
-FROM deliveries INDEXED BY deliveries_pending_age
-WHERE subscription_id = ? AND state = 'pending' ORDER BY seq LIMIT ?";
+FROM pending_deliveries INDEXED BY pending_deliveries_age
+WHERE subscription_id = ? ORDER BY seq LIMIT ?";
 
 /// Up to `limit` due deliveries, and when the next one falls due.
 pub(super) async fn due_page(
@@ -107,11 +107,11 @@ pub(super) async fn runtime(pools: &Pools, id: SubscriptionId) -> Result<Runtime
 const STANDING: &str = "
 SELECT
     (SELECT count(*) FROM (
-        SELECT 1 FROM deliveries INDEXED BY deliveries_pending
-        WHERE subscription_id = $1 AND state = 'pending' LIMIT $2
+        SELECT 1 FROM pending_deliveries INDEXED BY pending_deliveries_due
+        WHERE subscription_id = $1 LIMIT $2
     )) AS pending,
-    (SELECT created_at FROM deliveries INDEXED BY deliveries_pending_age
-        WHERE subscription_id = $1 AND state = 'pending' ORDER BY seq LIMIT 1) AS oldest,
+    (SELECT created_at FROM pending_deliveries INDEXED BY pending_deliveries_age
+        WHERE subscription_id = $1 ORDER BY seq LIMIT 1) AS oldest,
     r.error_at, r.error_status, r.error_kind, r.error_delivery, r.error_attempt
 FROM (SELECT 1) AS always LEFT JOIN subscription_runtime r ON r.subscription_id = $1";
 

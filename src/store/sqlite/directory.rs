@@ -216,8 +216,8 @@ pub(super) async fn deleted_with_pending(pools: &Pools, limit: u32) -> Result<Ve
     let found: Vec<Uuid> = sqlx::query_scalar(
         "SELECT s.id FROM subscriptions s
          WHERE s.state = 'deleted' AND EXISTS (
-             SELECT 1 FROM deliveries d INDEXED BY deliveries_pending
-             WHERE d.subscription_id = s.id AND d.state = 'pending'
+             SELECT 1 FROM pending_deliveries d INDEXED BY pending_deliveries_due
+             WHERE d.subscription_id = s.id
          )
          ORDER BY s.id LIMIT ?",
     )

@@ -12,6 +12,28 @@ use crate::domain::id::{DeliveryId, EventId, first_id};
 use crate::store::rows::At;
 use crate::store::{Forgotten, ForgottenAnswers, Result};
 
+const NEEDED: &str = "
+SELECT EXISTS (
+    SELECT 1 FROM pending_deliveries WHERE id BETWEEN ?1 AND ?2 AND event_id = ?3
+) OR EXISTS (
+    SELECT 1 FROM final_deliveries AS d
+    WHERE d.id BETWEEN ?1 AND ?2 AND d.event_id = ?3 AND d.blocks IS NOT NULL AND EXISTS (
+        SELECT 1 FROM subscriptions AS s
+        WHERE s.id = d.subscription_id AND s.ordering_since = d.blocks AND s.state <> 'deleted'
+    )
+)";
+
+const FORGET_ATTEMPTS: &str = "
+DELETE FROM attempts WHERE rowid IN (
+    SELECT a.rowid FROM final_deliveries d CROSS JOIN attempts a ON a.delivery_id = d.id
+    WHERE d.id BETWEEN ? AND ? AND d.event_id = ? LIMIT ?
+)";
+
+const FORGET_DELIVERIES: &str = "
+DELETE FROM final_deliveries WHERE id IN (
+    SELECT id FROM final_deliveries WHERE id BETWEEN ? AND ? AND event_id = ? LIMIT ?
+)";
+
 /// One batch: events in the order of their ids, each wholly or, where it has more children than
 /// the batch takes, as far as that.
 pub(super) async fn events(
@@ -59,38 +81,20 @@ async fn forget_one(
     forgotten: &mut Forgotten,
 ) -> Result<bool> {
     let (first, last) = DeliveryId::range_of(id);
-    // Pending, or keeping others from being sent. Not asked by the state, which would let a plan
-    // walk all that is pending.
-    let needed: bool = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT 1 FROM deliveries AS d
-         WHERE id BETWEEN ? AND ? AND event_id = ? AND (finished_at IS NULL OR EXISTS (
-             SELECT 1 FROM subscriptions AS s
-             WHERE s.id = d.subscription_id AND s.ordering_since = d.blocks AND s.state <> 'deleted'
-         )))",
-    )
-    .bind(first.0)
-    .bind(last.0)
-    .bind(id.0)
-    .fetch_one(&mut *connection)
-    .await?;
+    // Pending, or keeping others from being sent.
+    let needed: bool = sqlx::query_scalar(NEEDED)
+        .bind(first.0)
+        .bind(last.0)
+        .bind(id.0)
+        .fetch_one(&mut *connection)
+        .await?;
     if needed {
         *room -= 1;
         return Ok(true);
     }
     for (children, count) in [
-        (
-            "DELETE FROM attempts WHERE rowid IN (
-                 SELECT a.rowid FROM deliveries d CROSS JOIN attempts a ON a.delivery_id = d.id
-                 WHERE d.id BETWEEN ? AND ? AND d.event_id = ? LIMIT ?
-             )",
-            &mut forgotten.attempts,
-        ),
-        (
-            "DELETE FROM deliveries WHERE seq IN (
-                 SELECT seq FROM deliveries WHERE id BETWEEN ? AND ? AND event_id = ? LIMIT ?
-             )",
-            &mut forgotten.deliveries,
-        ),
+        (FORGET_ATTEMPTS, &mut forgotten.attempts),
+        (FORGET_DELIVERIES, &mut forgotten.deliveries),
     ] {
         let done = sqlx::query(children)
             .bind(first.0)

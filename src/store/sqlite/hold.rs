@@ -5,8 +5,9 @@ use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::connect::Pools;
-use super::{id_list, rows};
+use super::{id_list, moves, rows};
 use crate::domain::Timestamp;
+use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::domain::subscription::HistoryEntry;
 use crate::store::rows::At;
@@ -21,8 +22,8 @@ LEFT JOIN subscription_runtime r ON r.subscription_id = unhex(c.value ->> 0)
 WHERE CASE
     WHEN r.tried_at > (c.value ->> 1) OR r.hold_until > $2 THEN false
     ELSE EXISTS (
-        SELECT 1 FROM deliveries d INDEXED BY deliveries_pending_age
-        WHERE d.subscription_id = unhex(c.value ->> 0) AND d.state = 'pending'
+        SELECT 1 FROM pending_deliveries d INDEXED BY pending_deliveries_age
+        WHERE d.subscription_id = unhex(c.value ->> 0)
     ) END
 ORDER BY 1";
 
@@ -48,8 +49,8 @@ pub(super) async fn trials(
 pub(super) async fn backlog(pools: &Pools, id: SubscriptionId, most: u64) -> Result<u64> {
     let count: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM (
-             SELECT 1 FROM deliveries INDEXED BY deliveries_pending_age
-             WHERE subscription_id = ? AND state = 'pending' LIMIT ?
+             SELECT 1 FROM pending_deliveries INDEXED BY pending_deliveries_age
+             WHERE subscription_id = ? LIMIT ?
          )",
     )
     .bind(id.0)
@@ -62,8 +63,8 @@ pub(super) async fn backlog(pools: &Pools, id: SubscriptionId, most: u64) -> Res
 /// The place of the newest pending delivery: the end of the index by age.
 pub(super) async fn newest_pending(pools: &Pools, id: SubscriptionId) -> Result<Option<i64>> {
     Ok(sqlx::query_scalar(
-        "SELECT seq FROM deliveries INDEXED BY deliveries_pending_age
-         WHERE subscription_id = ? AND state = 'pending' ORDER BY seq DESC LIMIT 1",
+        "SELECT seq FROM pending_deliveries INDEXED BY pending_deliveries_age
+         WHERE subscription_id = ? ORDER BY seq DESC LIMIT 1",
     )
     .bind(id.0)
     .fetch_optional(&pools.readers)
@@ -71,7 +72,7 @@ pub(super) async fn newest_pending(pools: &Pools, id: SubscriptionId) -> Result<
 }
 
 /// Ends a batch of what is held, from the old end of the index by age, where all that may end
-/// stands. The subscription is looked at in the same statement, so that nothing of one that was
+/// stands. The subscription is looked at in the same transaction, so that nothing of one that was
 /// reactivated meanwhile ends.
 pub(super) async fn end_held(
     pools: &Pools,
@@ -83,37 +84,34 @@ pub(super) async fn end_held(
 ) -> Result<u64> {
     let (state, may_end, old_enough) = match ending {
         Ending::Expired(_) => (
-            "expired",
-            "state IN ('deactivated', 'suspended') AND state_at < $5",
-            "created_at < $5",
+            DeliveryState::Expired,
+            "state IN ('deactivated', 'suspended') AND state_at < $4",
+            "created_at < $4",
         ),
-        Ending::Skipped(_) => ("skipped", "skip_through = $5", "seq <= $5"),
+        Ending::Skipped(_) => (DeliveryState::Skipped, "skip_through = $4", "seq <= $4"),
     };
     let sql = format!(
-        "UPDATE deliveries SET state = '{state}', finished_at = $2, version = version + 1
-         WHERE seq IN (
-             SELECT seq FROM (
-                 SELECT seq, created_at FROM deliveries INDEXED BY deliveries_pending_age
-                 WHERE subscription_id = $1 AND state = 'pending'
-                     AND id NOT IN (SELECT unhex(value) FROM json_each($4))
-                     AND EXISTS (SELECT 1 FROM subscriptions WHERE id = $1 AND {may_end})
-                 ORDER BY seq LIMIT $3
-             ) WHERE {old_enough}
-         )"
+        "SELECT id FROM (
+             SELECT id, seq, created_at FROM pending_deliveries INDEXED BY pending_deliveries_age
+             WHERE subscription_id = $1
+                 AND id NOT IN (SELECT unhex(value) FROM json_each($3))
+                 AND EXISTS (SELECT 1 FROM subscriptions WHERE id = $1 AND {may_end})
+             ORDER BY seq LIMIT $2
+         ) WHERE {old_enough}"
     );
     let mut transaction = pools.write().await?;
-    let query = sqlx::query(AssertSqlSafe(sql))
+    let query = sqlx::query_scalar(AssertSqlSafe(sql))
         .bind(id.0)
-        .bind(At(now))
         .bind(i64::from(limit))
         .bind(id_list(spared.iter().map(|id| id.0)));
     let query = match ending {
         Ending::Expired(before) => query.bind(At(before)),
         Ending::Skipped(through) => query.bind(through),
     };
-    let done = query.execute(&mut *transaction).await?;
+    let found: Vec<Uuid> = query.fetch_all(&mut *transaction).await?;
+    let done = moves::end(&mut transaction, found.into_iter(), state, now).await?;
     transaction.commit().await?;
-    Ok(done.rows_affected())
+    Ok(done)
 }
 
 /// The changes of a subscription's state, newest first.

@@ -5,11 +5,12 @@ use std::sync::LazyLock;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 use uuid::Uuid;
 
+use super::accept::DRAW;
 use super::bulk::Bulk;
 use super::connect::Pools;
-use super::{id_list, rows};
+use super::{id_list, moves, rows};
 use crate::domain::Timestamp;
-use crate::domain::id::{DeliveryId, EventId, JobId, first_id};
+use crate::domain::id::{EventId, JobId, first_id};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::store::paging::{OLDER, YOUNGER};
 use crate::store::rows::{At, NEW_JOB_COLUMNS, bind_new_job};
@@ -19,9 +20,8 @@ use crate::store::{
 };
 
 const UNARRIVED: &str = "
-SELECT id, state FROM deliveries INDEXED BY deliveries_unarrived
-WHERE subscription_id = ? AND state IN ('failed', 'expired', 'cancelled', 'skipped')
-    AND id > ? AND id < ?
+SELECT id, state FROM final_deliveries INDEXED BY final_deliveries_unarrived
+WHERE subscription_id = ? AND state <> 'delivered' AND id > ? AND id < ?
 ORDER BY id LIMIT ?";
 
 const HEAD_COLUMNS: &str = "id, event_type, tenant, received_at, ordering_key, \
@@ -31,26 +31,14 @@ const HEAD_COLUMNS: &str = "id, event_type, tenant, received_at, ordering_key, \
 /// acceptance would have begun. An event may have been forgotten since it was picked.
 static MAKE: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
-        "INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, \
+        "INSERT INTO pending_deliveries (seq, id, event_id, subscription_id, due_at, created_at, \
          payload_bytes, round) SELECT * FROM (VALUES",
-        7,
-        ") WHERE EXISTS (SELECT 1 FROM events WHERE events.id = column2)
+        8,
+        ") WHERE EXISTS (SELECT 1 FROM events WHERE events.id = column3)
+             AND NOT EXISTS (SELECT 1 FROM final_deliveries WHERE final_deliveries.id = column2)
          ON CONFLICT DO NOTHING RETURNING id",
     )
 });
-
-/// Begins the next round of final deliveries; in the order of their subscription they stand as
-/// after a single retry.
-const RETRY: &str = "
-UPDATE deliveries
-SET state = 'pending', due_at = $1, finished_at = NULL, round = round + 1, round_attempts = 0,
-    aged_us = 0, version = version + 1,
-    line = CASE WHEN blocks = (
-        SELECT ordering_since FROM subscriptions
-        WHERE subscriptions.id = deliveries.subscription_id
-    ) THEN line ELSE '' END,
-    blocks = NULL
-WHERE id IN (SELECT unhex(value) FROM json_each($2)) AND finished_at IS NOT NULL";
 
 /// Stores a new job, unless too many are open.
 pub(super) async fn create(pools: &Pools, job: &Job, most: u32) -> Result<JobCreated> {
@@ -119,7 +107,8 @@ pub(super) async fn move_batch(pools: &Pools, batch: &JobBatch) -> Result<JobMov
     }
     let moved = match &batch.work {
         JobWork::Retry(deliveries) => {
-            retry(&mut transaction, deliveries.iter().copied(), batch.now).await?
+            let ids = deliveries.iter().map(|delivery| delivery.0);
+            moves::retry(&mut transaction, ids, batch.now).await?
         }
         JobWork::Replay(events) => replay(&mut transaction, batch, events).await?,
     };
@@ -154,10 +143,16 @@ async fn replay(
     events: &[Replayed],
 ) -> Result<u64> {
     let mut made: Vec<Uuid> = Vec::with_capacity(events.len());
+    let last: i64 = sqlx::query_scalar(DRAW)
+        .bind(codec::large(events.len() as u64))
+        .fetch_one(&mut *connection)
+        .await?;
+    let mut places = last - codec::large(events.len() as u64)..last;
     for (sql, events) in MAKE.chunks(events) {
         let mut query = sqlx::query_scalar::<_, Uuid>(sql);
-        for one in events {
+        for (one, place) in events.iter().zip(&mut places) {
             query = query
+                .bind(place + 1)
                 .bind(one.delivery.0)
                 .bind(one.event.0)
                 .bind(batch.subscription.0)
@@ -170,23 +165,10 @@ async fn replay(
     }
     let there = events
         .iter()
-        .map(|one| one.delivery)
-        .filter(|delivery| !made.contains(&delivery.0));
-    let again = retry(connection, there, batch.now).await?;
+        .map(|one| one.delivery.0)
+        .filter(|delivery| !made.contains(delivery));
+    let again = moves::retry(connection, there, batch.now).await?;
     Ok(made.len() as u64 + again)
-}
-
-async fn retry(
-    connection: &mut SqliteConnection,
-    deliveries: impl Iterator<Item = DeliveryId>,
-    now: Timestamp,
-) -> Result<u64> {
-    let done = sqlx::query(RETRY)
-        .bind(At(now))
-        .bind(id_list(deliveries.map(|id| id.0)))
-        .execute(connection)
-        .await?;
-    Ok(done.rows_affected())
 }
 
 /// Ends a job that is not final.

@@ -1,9 +1,10 @@
 //! Lines: deliveries of a subscription that go one after the other.
 
 use serde_json::json;
+use uuid::Uuid;
 
 use super::connect::Pools;
-use super::{deliver, rows};
+use super::{deliver, id_list, rows};
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, SubscriptionId};
@@ -16,14 +17,14 @@ use crate::store::{BlockingRow, DuePage, DueRow, HeadRow, Moved, Result};
 pub const HEADS: &str = "
 WITH RECURSIVE walk (line, step) AS (
     SELECT * FROM (
-        SELECT line, 1 FROM deliveries INDEXED BY deliveries_in_line
-        WHERE subscription_id = $1 AND state = 'pending' AND line > '' AND line > $3
+        SELECT line, 1 FROM pending_deliveries INDEXED BY pending_deliveries_in_line
+        WHERE subscription_id = $1 AND line > '' AND line > $3
         ORDER BY line LIMIT 1
     )
     UNION ALL
     SELECT (
-        SELECT d.line FROM deliveries d INDEXED BY deliveries_in_line
-        WHERE d.subscription_id = $1 AND d.state = 'pending' AND d.line > ''
+        SELECT d.line FROM pending_deliveries d INDEXED BY pending_deliveries_in_line
+        WHERE d.subscription_id = $1 AND d.line > ''
             AND d.line > walk.line
         ORDER BY d.line LIMIT 1
     ), walk.step + 1
@@ -31,14 +32,14 @@ WITH RECURSIVE walk (line, step) AS (
 )
 SELECT head.line, head.seq, head.id, head.event_id, head.due_at, head.attempts, head.round,
     head.round_attempts, head.aged_us, head.version, head.payload_bytes, EXISTS (
-        SELECT 1 FROM deliveries b INDEXED BY deliveries_blocking
+        SELECT 1 FROM final_deliveries b INDEXED BY final_deliveries_blocking
         WHERE b.subscription_id = $1 AND b.line = walk.line AND b.blocks IS NOT NULL
-            AND b.finished_at IS NOT NULL AND b.blocks = $2
+            AND b.blocks = $2
     ) AS blocked
 FROM walk
-JOIN deliveries head ON head.seq = (
-    SELECT d.seq FROM deliveries d INDEXED BY deliveries_in_line
-    WHERE d.subscription_id = $1 AND d.state = 'pending' AND d.line > '' AND d.line = walk.line
+JOIN pending_deliveries head ON head.subscription_id = $1 AND head.id = (
+    SELECT d.id FROM pending_deliveries d INDEXED BY pending_deliveries_in_line
+    WHERE d.subscription_id = $1 AND d.line > '' AND d.line = walk.line
     ORDER BY d.seq LIMIT 1
 )
 ORDER BY walk.step";
@@ -48,9 +49,9 @@ pub const AFTER: &str = "
 SELECT run.line, run.id, run.event_id, run.due_at, run.attempts, run.round, run.round_attempts,
     run.aged_us, run.version, run.payload_bytes
 FROM json_each($2) AS head
-JOIN deliveries run ON run.seq IN (
-    SELECT d.seq FROM deliveries d INDEXED BY deliveries_in_line
-    WHERE d.subscription_id = $1 AND d.state = 'pending' AND d.line > ''
+JOIN pending_deliveries run ON run.subscription_id = $1 AND run.id IN (
+    SELECT d.id FROM pending_deliveries d INDEXED BY pending_deliveries_in_line
+    WHERE d.subscription_id = $1 AND d.line > ''
         AND d.line = head.value ->> 0 AND d.seq > head.value ->> 1
     ORDER BY d.seq LIMIT $3
 )
@@ -59,22 +60,29 @@ ORDER BY head.key, run.seq";
 /// One range of the index of what is free.
 const FREE: &str = "
 SELECT id, event_id, due_at, attempts, round, round_attempts, aged_us, version, payload_bytes
-FROM deliveries INDEXED BY deliveries_free
-WHERE subscription_id = ? AND state = 'pending'
+FROM pending_deliveries INDEXED BY pending_deliveries_free
+WHERE subscription_id = ?
     AND (line = '' OR (line IS NULL AND round > 1)) AND due_at <= ?
 ORDER BY due_at, seq LIMIT ?";
 
 /// One probe behind it.
 const NEXT_FREE: &str = "
-SELECT due_at FROM deliveries INDEXED BY deliveries_free
-WHERE subscription_id = ? AND state = 'pending'
+SELECT due_at FROM pending_deliveries INDEXED BY pending_deliveries_free
+WHERE subscription_id = ?
     AND (line = '' OR (line IS NULL AND round > 1)) AND due_at > ?
 ORDER BY due_at LIMIT 1";
 
 /// Along the index by age.
 const PICKED: &str = "
-SELECT seq FROM deliveries INDEXED BY deliveries_pending_age
-WHERE subscription_id = $1 AND state = 'pending' AND seq > $2 ORDER BY seq LIMIT $3";
+SELECT seq, id FROM pending_deliveries INDEXED BY pending_deliveries_age
+WHERE subscription_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+
+/// Each by its key.
+const PLACE: &str = "
+UPDATE pending_deliveries SET line = CASE WHEN $2 THEN $3 ELSE coalesce($4 || (
+    SELECT ordering_key FROM events WHERE events.id = pending_deliveries.event_id
+), '') END
+WHERE subscription_id = $5 AND id IN (SELECT unhex(value) FROM json_each($1))";
 
 /// The heads of lines.
 pub(super) async fn heads(
@@ -138,31 +146,23 @@ pub(super) async fn line_up(
     let all = Ordering::All.line(None);
     let prefix = Ordering::Key.line(Some(""));
     let mut transaction = pools.write().await?;
-    let picked: Vec<i64> = sqlx::query_scalar(PICKED)
+    let picked: Vec<(i64, Uuid)> = sqlx::query_as(PICKED)
         .bind(id.0)
         .bind(after)
         .bind(i64::from(limit))
         .fetch_all(&mut *transaction)
         .await?;
-    let Some(last) = picked.last().copied() else {
+    let Some((last, _)) = picked.last().copied() else {
         return Ok(None);
     };
-    sqlx::query(
-        "UPDATE deliveries SET line = placed.line
-         FROM (
-             SELECT d.seq, CASE WHEN $2 THEN $3 ELSE coalesce($4 || (
-                 SELECT ordering_key FROM events WHERE events.id = d.event_id
-             ), '') END AS line
-             FROM json_each($1) AS picked JOIN deliveries d ON d.seq = picked.value
-         ) AS placed
-         WHERE deliveries.seq = placed.seq AND deliveries.line IS NOT placed.line",
-    )
-    .bind(json!(picked).to_string())
-    .bind(ordering == Ordering::All)
-    .bind(all.as_ref().map(Line::as_str))
-    .bind(prefix.as_ref().map(Line::as_str))
-    .execute(&mut *transaction)
-    .await?;
+    sqlx::query(PLACE)
+        .bind(id_list(picked.into_iter().map(|(_, id)| id)))
+        .bind(ordering == Ordering::All)
+        .bind(all.as_ref().map(Line::as_str))
+        .bind(prefix.as_ref().map(Line::as_str))
+        .bind(id.0)
+        .execute(&mut *transaction)
+        .await?;
     transaction.commit().await?;
     Ok(Some(last))
 }
@@ -195,8 +195,8 @@ pub(super) async fn release(
 ) -> Result<Moved> {
     let mut transaction = pools.write().await?;
     let done = sqlx::query(
-        "UPDATE deliveries SET state = ?, blocks = NULL, version = version + 1
-         WHERE id = ? AND version = ? AND finished_at IS NOT NULL AND blocks IS NOT NULL",
+        "UPDATE final_deliveries SET state = ?, blocks = NULL, version = version + 1
+         WHERE id = ? AND version = ? AND blocks IS NOT NULL",
     )
     .bind(to.as_str())
     .bind(id.0)
@@ -220,9 +220,8 @@ pub(super) async fn blocking(
 ) -> Result<Vec<BlockingRow>> {
     let found = sqlx::query(
         "SELECT line, id, event_id, state, finished_at
-         FROM deliveries INDEXED BY deliveries_blocking
-         WHERE subscription_id = ? AND blocks IS NOT NULL AND finished_at IS NOT NULL
-             AND blocks = ? AND line > ?
+         FROM final_deliveries INDEXED BY final_deliveries_blocking
+         WHERE subscription_id = ? AND blocks IS NOT NULL AND blocks = ? AND line > ?
          ORDER BY line, seq LIMIT ?",
     )
     .bind(id.0)
@@ -232,4 +231,22 @@ pub(super) async fn blocking(
     .fetch_all(&pools.readers)
     .await?;
     found.iter().map(rows::blocking).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::plans;
+
+    #[tokio::test]
+    async fn what_is_lined_up_is_found_by_its_key_whatever_else_is_pending() {
+        let steps = plans::of(PLACE).await;
+        let of_deliveries = |step: &&String| step.contains("deliveries");
+        let found: Vec<_> = steps.iter().filter(of_deliveries).collect();
+        assert_eq!(found.len(), 1, "{steps:?}");
+        assert!(
+            found[0].ends_with("(subscription_id=? AND id=?)"),
+            "{steps:?}"
+        );
+    }
 }

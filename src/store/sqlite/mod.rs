@@ -6,6 +6,7 @@
 
 mod accept;
 mod bulk;
+mod checkpoint;
 mod connect;
 mod deliver;
 mod directory;
@@ -13,11 +14,15 @@ mod forget;
 mod hold;
 mod jobs;
 mod line;
+mod moves;
 mod operational;
+#[cfg(test)]
+mod plans;
 mod read;
 mod record;
 mod recover;
 mod rows;
+mod writer;
 
 pub use self::line::{AFTER as LINES_AFTER, HEADS as LINE_HEADS};
 
@@ -422,8 +427,6 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
-        // The writer last: it moves the log into the file and tidies up.
-        self.pools.readers.close().await;
-        self.pools.writer.close().await;
+        self.pools.close().await;
     }
 }

@@ -1,9 +1,10 @@
 //! Operational events between what raised them and their acceptance.
 
+use rusqlite::{Connection, params};
 use sqlx::SqliteConnection;
 
 use super::connect::Pools;
-use super::{id_list, rows};
+use super::rows;
 use crate::domain::event::Event;
 use crate::domain::operational::OperationalEvent;
 use crate::store::rows::At;
@@ -38,19 +39,28 @@ pub(super) async fn wait(
     Ok(())
 }
 
+/// As [`wait`], where outcomes are recorded.
+pub(super) fn wait_hot(connection: &Connection, event: &OperationalEvent) -> Result<()> {
+    connection.prepare_cached(WAIT)?.execute(params![
+        event.id.0.as_bytes(),
+        event.event_type.as_str(),
+        event.subscription_id.0.as_bytes(),
+        event.occurred_at.as_micros(),
+        &event.payload[..],
+        codec::kind_named(event),
+        codec::any_kind_named(),
+    ])?;
+    Ok(())
+}
+
 /// These are being accepted in the same transaction.
-pub(super) async fn wait_no_more(
-    connection: &mut SqliteConnection,
-    accepted: impl Iterator<Item = &Event>,
+pub(super) fn wait_no_more<'a>(
+    connection: &Connection,
+    accepted: impl Iterator<Item = &'a Event>,
 ) -> Result<()> {
-    let ids: Vec<_> = accepted.map(|event| event.id.0).collect();
-    if !ids.is_empty() {
-        sqlx::query(
-            "DELETE FROM operational_events WHERE id IN (SELECT unhex(value) FROM json_each(?))",
-        )
-        .bind(id_list(ids.into_iter()))
-        .execute(connection)
-        .await?;
+    let mut delete = connection.prepare_cached("DELETE FROM operational_events WHERE id = ?")?;
+    for event in accepted {
+        delete.execute(params![event.id.0.as_bytes()])?;
     }
     Ok(())
 }

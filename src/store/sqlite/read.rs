@@ -177,3 +177,80 @@ pub(super) async fn attempts(pools: &Pools, id: DeliveryId, limit: u32) -> Resul
         .await?;
     found.iter().rev().map(rows::attempt).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Timestamp;
+    use crate::domain::delivery::DeliveryState;
+    use crate::domain::id::SubscriptionId;
+    use crate::store::sqlite::plans;
+
+    #[tokio::test]
+    async fn lists_of_deliveries_walk_both_tables_by_index_and_sort_nothing() {
+        let (id, at) = (Uuid::nil(), Timestamp::from_micros(0));
+        let all = DeliveryFilter::default();
+        let of_subscription = DeliveryFilter {
+            subscription: Some(SubscriptionId(id)),
+            ..all.clone()
+        };
+        let filters = [
+            (false, all.clone()),
+            (true, of_subscription.clone()),
+            (
+                true,
+                DeliveryFilter {
+                    state: Some(DeliveryState::Pending),
+                    since: Some(at),
+                    ..of_subscription
+                },
+            ),
+            (
+                true,
+                DeliveryFilter {
+                    event: Some(EventId(id)),
+                    ..all.clone()
+                },
+            ),
+            (
+                false,
+                DeliveryFilter {
+                    state: Some(DeliveryState::Failed),
+                    event_type: Some("job.created".to_owned()),
+                    ..all
+                },
+            ),
+        ];
+        let page = PageRequest {
+            limit: 10,
+            after: None,
+            offset: 0,
+        };
+        for (narrow, filter) in filters {
+            let listing = Listing::deliveries(&filter, &page);
+            let asked = [Some(listing.ids_sql()), listing.walk_end_sql(0)];
+            for (sql, _) in asked.into_iter().flatten() {
+                let steps = plans::of(&sql).await;
+                let has = |text: &str| steps.iter().any(|step| step.contains(text));
+                assert!(has("MERGE (UNION ALL)"), "{sql}: {steps:?}");
+                assert!(!has("TEMP B-TREE"), "{sql}: {steps:?}");
+                for table in ["pending_deliveries", "final_deliveries"] {
+                    assert!(
+                        !narrow || has(&format!("SEARCH {table}")),
+                        "{sql}: {steps:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn deliveries_are_found_by_their_ids_in_both_tables() {
+        let sql = format!("{DELIVERY} WHERE d.id IN (SELECT unhex(value) FROM json_each($1))");
+        let steps = plans::of(&sql).await;
+        for table in ["pending_deliveries", "final_deliveries"] {
+            let found = |step: &&String| step.contains(table) && step.ends_with("(id=?)");
+            assert_eq!(steps.iter().filter(found).count(), 1, "{steps:?}");
+        }
+    }
+}

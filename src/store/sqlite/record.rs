@@ -1,14 +1,13 @@
 //! Attempts in, deliveries moved: one transaction a group.
 
-use std::collections::HashSet;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use sqlx::{Row, SqliteConnection};
-use uuid::Uuid;
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::bulk::Bulk;
 use super::connect::Pools;
 use super::operational;
+use super::writer::Written;
+use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::delivery::AttemptRecord;
 use crate::domain::id::SubscriptionId;
@@ -17,33 +16,29 @@ use crate::store::codec::{self, Learnt, OutcomeColumns};
 use crate::store::rows::At;
 use crate::store::{RecordGroup, Recorded, Result, StoreError};
 
-/// The columns of a list of values are called `column1` and so on. `finished_at IS NULL` stands
-/// for pending, so that the id's index is the only one that a plan can use: "pending" would let it
-/// walk all that is pending, of whomever.
-static MOVE: LazyLock<Bulk> = LazyLock::new(|| {
-    Bulk::new(
-        "UPDATE deliveries
-         SET state = r.column3, due_at = r.column4, finished_at = r.column5,
-             attempts = r.column6, round = r.column7, round_attempts = r.column8,
-             aged_us = r.column9, version = r.column10, blocks = r.column11
-         FROM (VALUES",
-        11,
-        ") AS r
-         WHERE deliveries.id = r.column1 AND deliveries.version = r.column2
-             AND deliveries.finished_at IS NULL
-         RETURNING deliveries.id",
-    )
-});
+/// A delivery ends where it stands as it was read: copied into the table of what is final, then
+/// taken out of that of what is pending.
+const COPY: &str = "
+INSERT INTO final_deliveries (seq, id, event_id, subscription_id, created_at, payload_bytes, line,
+    state, due_at, finished_at, attempts, round, round_attempts, aged_us, version, blocks)
+SELECT seq, id, event_id, subscription_id, created_at, payload_bytes, line,
+    ?, ?, ?, ?, ?, ?, ?, ?, ?
+FROM pending_deliveries WHERE subscription_id = ? AND id = ? AND version = ?";
 
-static LOG: LazyLock<Bulk> = LazyLock::new(|| {
-    Bulk::new(
-        "INSERT INTO attempts (id, delivery_id, number, trigger, started_at, duration_us, \
-         name_us, connect_us, tls_us, first_byte_us, body_us, status, error_kind, \
-         error_message, request_headers, answer_headers, answer_body, answer_cut, stale) VALUES",
-        19,
-        "ON CONFLICT DO NOTHING",
-    )
-});
+const TAKE_OUT: &str = "DELETE FROM pending_deliveries WHERE subscription_id = ? AND id = ?";
+
+/// A delivery that stays pending.
+const PUT_OFF: &str = "
+UPDATE pending_deliveries
+SET due_at = ?, attempts = ?, round = ?, round_attempts = ?, aged_us = ?, version = ?
+WHERE subscription_id = ? AND id = ? AND version = ?";
+
+const LOG: &str = "
+INSERT INTO attempts (id, delivery_id, number, trigger, started_at, duration_us, name_us,
+    connect_us, tls_us, first_byte_us, body_us, status, error_kind, error_message, request_headers,
+    answer_headers, answer_body, answer_cut, stale)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING";
 
 /// SQLite's `max` of two is NULL where one is; 0 stands for none there, and is none again.
 const LEARN: &str = "
@@ -76,66 +71,68 @@ ON CONFLICT (subscription_id) DO UPDATE
 
 /// Records a group. Answers for each record, in the group's order.
 pub(super) async fn record(pools: &Pools, group: &RecordGroup) -> Result<Vec<Recorded>> {
-    let mut transaction = pools.write().await?;
-    let epoch: i64 = sqlx::query_scalar("SELECT epoch FROM leases WHERE partition = 0")
-        .fetch_one(&mut *transaction)
+    let group = group.clone();
+    let fates = pools
+        .write_hot(move |connection| record_in(connection, &group).map(Written::Kept))
         .await?;
+    fates.ok_or(StoreError::Fenced)
+}
+
+/// Nothing where the epoch is another: then all is in the log as stale.
+fn record_in(connection: &Connection, group: &RecordGroup) -> Result<Option<Vec<Recorded>>> {
+    let epoch: i64 = connection
+        .prepare_cached("SELECT epoch FROM leases WHERE partition = 0")?
+        .query_row([], |row| row.get(0))?;
     let owned = epoch == group.epoch;
-    let moved = if owned {
-        move_deliveries(&mut transaction, group).await?
-    } else {
-        HashSet::new()
-    };
     let mut fates = Vec::with_capacity(group.records.len());
     for record in &group.records {
-        let moves = moved.contains(&record.delivery.id.0);
-        let moved_before = !moves && group.rerun && stands_moved(&mut transaction, record).await?;
+        let moves = owned && move_delivery(connection, record, group.now)?;
+        let moved_before = !moves && group.rerun && stands_moved(connection, record)?;
         fates.push(if moves || moved_before {
             Recorded::Moved
         } else {
             Recorded::Stale
         });
-    }
-    log_attempts(&mut transaction, group, &fates).await?;
-    if owned {
-        for record in &group.records {
-            let moves = moved.contains(&record.delivery.id.0);
-            if let Some(event) = record.raises.as_ref().filter(|_| moves) {
-                operational::wait(&mut transaction, event).await?;
-            }
-        }
-        for one in Learnt::of(group)? {
-            let streak = one.streak;
-            sqlx::query(LEARN)
-                .bind(one.subscription.0)
-                .bind(one.hold_until.map(At))
-                .bind(one.tried_at.map(At))
-                .bind(streak.map(|streak| At(streak.counted_from)))
-                .bind(streak.and_then(|streak| streak.failing_since).map(At))
-                .bind(streak.and_then(|streak| streak.failed_at).map(At))
-                .bind(streak.map(|streak| codec::count(streak.exhausted)))
-                .bind(one.evidence.as_deref())
-                .execute(&mut *transaction)
-                .await?;
-            if let Some(failure) = one.failure {
-                sqlx::query(LEARN_FAILURE)
-                    .bind(one.error_at().map(At))
-                    .bind(one.error_status())
-                    .bind(failure.outcome.error_kind())
-                    .bind(failure.delivery.id.0)
-                    .bind(failure.id.0)
-                    .bind(one.subscription.0)
-                    .execute(&mut *transaction)
-                    .await?;
-            }
+        if let Some(event) = record.raises.as_ref().filter(|_| moves) {
+            operational::wait_hot(connection, event)?;
         }
     }
-    transaction.commit().await?;
+    log_attempts(connection, group, &fates)?;
     if owned {
-        Ok(fates)
-    } else {
-        Err(StoreError::Fenced)
+        learn(connection, group)?;
     }
+    Ok(owned.then_some(fates))
+}
+
+fn learn(connection: &Connection, group: &RecordGroup) -> Result<()> {
+    for one in Learnt::of(group)? {
+        let streak = one.streak;
+        connection.prepare_cached(LEARN)?.execute(params![
+            one.subscription.0.as_bytes(),
+            one.hold_until.map(Timestamp::as_micros),
+            one.tried_at.map(Timestamp::as_micros),
+            streak.map(|streak| streak.counted_from.as_micros()),
+            streak
+                .and_then(|streak| streak.failing_since)
+                .map(Timestamp::as_micros),
+            streak
+                .and_then(|streak| streak.failed_at)
+                .map(Timestamp::as_micros),
+            streak.map(|streak| codec::count(streak.exhausted)),
+            one.evidence.as_deref(),
+        ])?;
+        if let Some(failure) = one.failure {
+            connection.prepare_cached(LEARN_FAILURE)?.execute(params![
+                one.error_at().map(Timestamp::as_micros),
+                one.error_status(),
+                failure.outcome.error_kind(),
+                failure.delivery.id.0.as_bytes(),
+                failure.id.0.as_bytes(),
+                one.subscription.0.as_bytes(),
+            ])?;
+        }
+    }
+    Ok(())
 }
 
 /// Keeps where a breaker is.
@@ -162,111 +159,112 @@ pub(super) async fn keep_breaker(
     for event in raises {
         operational::wait(&mut transaction, event).await?;
     }
-    Ok(transaction.commit().await?)
+    transaction.commit().await
 }
 
-async fn move_deliveries(
-    connection: &mut SqliteConnection,
-    group: &RecordGroup,
-) -> Result<HashSet<Uuid>> {
-    let mut moved = HashSet::with_capacity(group.records.len());
-    for (sql, records) in MOVE.chunks(&group.records) {
-        let mut query = sqlx::query(sql);
-        for record in records {
-            let progress = &record.verdict.progress;
-            let settlement = record.verdict.settlement;
-            let (state, due_at) = settlement.state_and_due(record.delivery.due_at);
-            query = query
-                .bind(record.delivery.id.0)
-                .bind(record.delivery.progress.version)
-                .bind(state.as_str())
-                .bind(At(due_at))
-                .bind(state.is_final().then_some(At(group.now)))
-                .bind(codec::count(progress.attempts))
-                .bind(codec::count(progress.round))
-                .bind(codec::count(progress.round_attempts))
-                .bind(codec::micros(progress.aged))
-                .bind(progress.version)
-                .bind(record.blocks.map(At));
-        }
-        for row in query.fetch_all(&mut *connection).await? {
-            moved.insert(row.try_get::<Uuid, _>(0)?);
-        }
+/// Whether it stood as it was read.
+fn move_delivery(connection: &Connection, record: &AttemptRecord, now: Timestamp) -> Result<bool> {
+    let (delivery, progress) = (&record.delivery, &record.verdict.progress);
+    let settlement = record.verdict.settlement;
+    let (state, due_at) = settlement.state_and_due(delivery.due_at);
+    let (subscription, id) = (delivery.subscription_id.0, delivery.id.0);
+    if !state.is_final() {
+        let moved = connection.prepare_cached(PUT_OFF)?.execute(params![
+            due_at.as_micros(),
+            codec::count(progress.attempts),
+            codec::count(progress.round),
+            codec::count(progress.round_attempts),
+            codec::micros(progress.aged),
+            progress.version,
+            subscription.as_bytes(),
+            id.as_bytes(),
+            delivery.progress.version,
+        ])?;
+        return Ok(moved == 1);
     }
-    Ok(moved)
+    let moved = connection.prepare_cached(COPY)?.execute(params![
+        state.as_str(),
+        due_at.as_micros(),
+        now.as_micros(),
+        codec::count(progress.attempts),
+        codec::count(progress.round),
+        codec::count(progress.round_attempts),
+        codec::micros(progress.aged),
+        progress.version,
+        record.blocks.map(Timestamp::as_micros),
+        subscription.as_bytes(),
+        id.as_bytes(),
+        delivery.progress.version,
+    ])?;
+    if moved == 0 {
+        return Ok(false);
+    }
+    connection
+        .prepare_cached(TAKE_OUT)?
+        .execute(params![subscription.as_bytes(), id.as_bytes()])?;
+    Ok(true)
 }
 
 /// Whether an earlier run of unknown fate recorded this attempt and moved its delivery.
-async fn stands_moved(connection: &mut SqliteConnection, record: &AttemptRecord) -> Result<bool> {
-    let stale: Option<bool> = sqlx::query_scalar(
-        "SELECT stale FROM attempts WHERE delivery_id = ? AND number = ? AND id = ?",
-    )
-    .bind(record.delivery.id.0)
-    .bind(codec::count(record.number()))
-    .bind(record.id.0)
-    .fetch_optional(connection)
-    .await?;
+fn stands_moved(connection: &Connection, record: &AttemptRecord) -> Result<bool> {
+    let stale: Option<bool> = connection
+        .prepare_cached(
+            "SELECT stale FROM attempts WHERE delivery_id = ? AND number = ? AND id = ?",
+        )?
+        .query_row(
+            params![
+                record.delivery.id.0.as_bytes(),
+                codec::count(record.number()),
+                record.id.0.as_bytes(),
+            ],
+            |row| row.get(0),
+        )
+        .optional()?;
     Ok(stale == Some(false))
 }
 
-async fn log_attempts(
-    connection: &mut SqliteConnection,
-    group: &RecordGroup,
-    fates: &[Recorded],
-) -> Result<()> {
-    let rows: Vec<_> = group.records.iter().zip(fates).collect();
-    for (sql, rows) in LOG.chunks(&rows) {
-        let mut query = sqlx::query(sql);
-        for (record, fate) in rows {
-            let timing = &record.outcome.timing;
-            let columns = OutcomeColumns::of(record);
-            query = query
-                .bind(record.id.0)
-                .bind(record.delivery.id.0)
-                .bind(codec::count(record.number()))
-                .bind(record.trigger.as_str())
-                .bind(At(record.outcome.started_at))
-                .bind(codec::micros(record.outcome.duration))
-                .bind(timing.name.map(codec::micros))
-                .bind(timing.connect.map(codec::micros))
-                .bind(timing.tls.map(codec::micros))
-                .bind(timing.first_byte.map(codec::micros))
-                .bind(timing.body.map(codec::micros))
-                .bind(columns.status)
-                .bind(columns.error_kind)
-                .bind(columns.error_message)
-                .bind(columns.request_headers)
-                .bind(columns.answer_headers)
-                .bind(columns.answer_body)
-                .bind(columns.answer_cut)
-                .bind(**fate == Recorded::Stale);
-        }
-        query.execute(&mut *connection).await?;
+fn log_attempts(connection: &Connection, group: &RecordGroup, fates: &[Recorded]) -> Result<()> {
+    let mut log = connection.prepare_cached(LOG)?;
+    for (record, fate) in group.records.iter().zip(fates) {
+        let timing = &record.outcome.timing;
+        let columns = OutcomeColumns::of(record);
+        log.execute(params![
+            record.id.0.as_bytes(),
+            record.delivery.id.0.as_bytes(),
+            codec::count(record.number()),
+            record.trigger.as_str(),
+            record.outcome.started_at.as_micros(),
+            codec::micros(record.outcome.duration),
+            timing.name.map(codec::micros),
+            timing.connect.map(codec::micros),
+            timing.tls.map(codec::micros),
+            timing.first_byte.map(codec::micros),
+            timing.body.map(codec::micros),
+            columns.status,
+            columns.error_kind,
+            columns.error_message,
+            columns.request_headers,
+            columns.answer_headers,
+            columns.answer_body,
+            columns.answer_cut,
+            *fate == Recorded::Stale,
+        ])?;
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use sqlx::Connection;
-
     use super::*;
-    use crate::store::sqlite::MIGRATIONS;
+    use crate::store::sqlite::plans;
 
     #[tokio::test]
-    async fn a_move_finds_its_deliveries_by_their_ids_whatever_else_is_pending() {
-        let mut database = SqliteConnection::connect("sqlite::memory:").await.unwrap();
-        MIGRATIONS.run(&mut database).await.unwrap();
-        for rows in [1, 4, 16, 64] {
-            let rows = vec![(); rows];
-            let (sql, _) = MOVE.chunks(&rows).next().unwrap();
-            let explained = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
-            let plan = sqlx::query(explained).fetch_all(&mut database).await;
-            let steps: Vec<String> = plan.unwrap().iter().map(|row| row.get("detail")).collect();
-            let of_deliveries = |step: &&String| step.contains("deliveries");
-            let found: Vec<_> = steps.iter().filter(of_deliveries).collect();
-            assert_eq!(found.len(), 1, "{steps:?}");
-            assert!(found[0].ends_with("(id=?)"), "{steps:?}");
+    async fn a_delivery_is_found_by_its_key_whatever_else_is_pending() {
+        for sql in [COPY, TAKE_OUT, PUT_OFF] {
+            let steps = plans::of(sql).await;
+            assert_eq!(steps.len(), 1, "{steps:?}");
+            let key = "USING PRIMARY KEY (subscription_id=? AND id=?)";
+            assert!(steps[0].ends_with(key), "{steps:?}");
         }
     }
 }

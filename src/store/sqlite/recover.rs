@@ -5,9 +5,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::connect::Pools;
-use super::id_list;
+use super::{id_list, moves};
 use crate::domain::Timestamp;
-use crate::domain::delivery::Progress;
+use crate::domain::delivery::{DeliveryState, Progress};
 use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::store::rows::At;
 use crate::store::{LeaseState, Moved, Result, codec};
@@ -20,9 +20,9 @@ SELECT s.id, CASE
     ELSE d.due_at END
 FROM subscriptions s
 LEFT JOIN subscription_runtime r ON r.subscription_id = s.id
-JOIN deliveries d ON d.seq = (
-    SELECT p.seq FROM deliveries p INDEXED BY deliveries_pending
-    WHERE p.subscription_id = s.id AND p.state = 'pending'
+JOIN pending_deliveries d ON d.subscription_id = s.id AND d.id = (
+    SELECT p.id FROM pending_deliveries p INDEXED BY pending_deliveries_due
+    WHERE p.subscription_id = s.id
     ORDER BY p.due_at, p.seq LIMIT 1
 )
 WHERE s.state = 'active' AND s.id > ?
@@ -79,14 +79,8 @@ pub(super) async fn retry_delivery(
 ) -> Result<Moved> {
     let mut transaction = pools.write().await?;
     let done = sqlx::query(
-        "UPDATE deliveries
-         SET state = 'pending', due_at = ?, finished_at = NULL, round = round + 1,
-             round_attempts = 0, aged_us = 0, version = version + 1,
-             line = CASE WHEN finished_at IS NULL OR blocks = (
-                 SELECT ordering_since FROM subscriptions
-                 WHERE subscriptions.id = deliveries.subscription_id
-             ) THEN line ELSE '' END,
-             blocks = NULL
+        "UPDATE pending_deliveries
+         SET due_at = ?, round = round + 1, round_attempts = 0, aged_us = 0, version = version + 1
          WHERE id = ? AND version = ?",
     )
     .bind(At(now))
@@ -94,8 +88,18 @@ pub(super) async fn retry_delivery(
     .bind(version)
     .execute(&mut *transaction)
     .await?;
+    let mut done = done.rows_affected();
+    if done == 0 {
+        let found: Option<Uuid> =
+            sqlx::query_scalar("SELECT id FROM final_deliveries WHERE id = ? AND version = ?")
+                .bind(id.0)
+                .bind(version)
+                .fetch_optional(&mut *transaction)
+                .await?;
+        done = moves::retry(&mut transaction, found.into_iter(), now).await?;
+    }
     transaction.commit().await?;
-    Ok(moved(done.rows_affected()))
+    Ok(moved(done))
 }
 
 /// Starts a pending delivery's next round, unless the outcome of an attempt comes first.
@@ -107,8 +111,9 @@ pub(super) async fn hasten_delivery(
 ) -> Result<Moved> {
     let mut transaction = pools.write().await?;
     let done = sqlx::query(
-        "UPDATE deliveries SET due_at = ?, round = round + 1, round_attempts = 0, aged_us = 0
-         WHERE id = ? AND version = ? AND round = ? AND finished_at IS NULL",
+        "UPDATE pending_deliveries
+         SET due_at = ?, round = round + 1, round_attempts = 0, aged_us = 0
+         WHERE id = ? AND version = ? AND round = ?",
     )
     .bind(At(now))
     .bind(id.0)
@@ -128,17 +133,21 @@ pub(super) async fn cancel_delivery(
     now: Timestamp,
 ) -> Result<Moved> {
     let mut transaction = pools.write().await?;
-    let done = sqlx::query(
-        "UPDATE deliveries SET state = 'cancelled', finished_at = ?, version = version + 1
-         WHERE id = ? AND version = ? AND finished_at IS NULL",
+    let found: Option<Uuid> =
+        sqlx::query_scalar("SELECT id FROM pending_deliveries WHERE id = ? AND version = ?")
+            .bind(id.0)
+            .bind(version)
+            .fetch_optional(&mut *transaction)
+            .await?;
+    let done = moves::end(
+        &mut transaction,
+        found.into_iter(),
+        DeliveryState::Cancelled,
+        now,
     )
-    .bind(At(now))
-    .bind(id.0)
-    .bind(version)
-    .execute(&mut *transaction)
     .await?;
     transaction.commit().await?;
-    Ok(moved(done.rows_affected()))
+    Ok(moved(done))
 }
 
 /// Cancels a batch of what is pending.
@@ -150,23 +159,20 @@ pub(super) async fn cancel_pending(
     limit: u32,
 ) -> Result<u64> {
     let mut transaction = pools.write().await?;
-    let done = sqlx::query(
-        "UPDATE deliveries SET state = 'cancelled', finished_at = ?, version = version + 1
-         WHERE seq IN (
-             SELECT seq FROM deliveries INDEXED BY deliveries_pending
-             WHERE subscription_id = ? AND state = 'pending'
-                 AND id NOT IN (SELECT unhex(value) FROM json_each(?))
-             ORDER BY due_at, seq LIMIT ?
-         )",
+    let found: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT id FROM pending_deliveries INDEXED BY pending_deliveries_due
+         WHERE subscription_id = ? AND id NOT IN (SELECT unhex(value) FROM json_each(?))
+         ORDER BY due_at, seq LIMIT ?",
     )
-    .bind(At(now))
     .bind(id.0)
     .bind(id_list(spared.iter().map(|id| id.0)))
     .bind(i64::from(limit))
-    .execute(&mut *transaction)
+    .fetch_all(&mut *transaction)
     .await?;
+    let ids = found.into_iter();
+    let done = moves::end(&mut transaction, ids, DeliveryState::Cancelled, now).await?;
     transaction.commit().await?;
-    Ok(done.rows_affected())
+    Ok(done)
 }
 
 fn moved(rows: u64) -> Moved {
