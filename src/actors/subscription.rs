@@ -323,7 +323,11 @@ impl State {
     /// Lets the attempts under way go on to the next where nothing but their number keeps more
     /// from being started.
     fn clear(&self, subscription: &Arc<Subscription>, receiver: &Arc<Receiver>) {
-        let free = self.runtime_known && self.bucket.is_none() && self.hold_until.is_none();
+        // Asked anew: the last answer heard may have said that the receiver is gone.
+        let free = self.delivers(subscription)
+            && self.runtime_known
+            && self.bucket.is_none()
+            && self.hold_until.is_none();
         let Some(revision) = self.breaker_seen.filter(|_| free) else {
             return;
         };
