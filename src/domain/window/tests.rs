@@ -82,7 +82,7 @@ impl Model {
             0 => {
                 let id = id(self.made);
                 self.made += 1;
-                let reserved = self.window.reserve(id, pick % 4 == 0);
+                let reserved = self.window.reserve(id, pick.is_multiple_of(4));
                 self.committing.push((id, reserved));
             }
             1 if !self.committing.is_empty() => {
