@@ -9,8 +9,8 @@ need_toolchain() {
         echo "cargo is missing: install Rust (https://rustup.rs), then run this again" >&2
         exit 1
     fi
-    # SQLite and the TLS library contain C code.
-    if ! command -v "${CC:-cc}" >/dev/null 2>&1; then
+    # SQLite, the TLS library and the allocator contain C code; the last is built by make.
+    if ! command -v "${CC:-cc}" >/dev/null 2>&1 || ! command -v make >/dev/null 2>&1; then
         install_compiler
     fi
 }
@@ -22,11 +22,11 @@ install_compiler() {
         echo "installing a C compiler ..."
         $sudo apt-get update -q || true
         if $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
-            gcc libc6-dev </dev/null; then
+            gcc libc6-dev make </dev/null; then
             return
         fi
     fi
-    echo "a C compiler is missing: apt-get install gcc libc6-dev (Debian, Ubuntu)," >&2
-    echo "dnf install gcc (Fedora), xcode-select --install (macOS), then run this again" >&2
+    echo "a C compiler or make is missing: apt-get install gcc libc6-dev make (Debian, Ubuntu)," >&2
+    echo "dnf install gcc make (Fedora), xcode-select --install (macOS), then run this again" >&2
     exit 1
 }

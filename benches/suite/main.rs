@@ -24,6 +24,10 @@ mod wire;
 
 use serde::de::DeserializeOwned;
 
+/// The relay's, so that the floor differs from it by what it does alone.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let role = arguments.next().unwrap_or_default();

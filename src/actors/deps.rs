@@ -90,10 +90,11 @@ impl Deps {
     pub fn new(parts: Parts) -> Arc<Self> {
         let delivery = &parts.settings.delivery;
         let dispatcher = Address::vacant();
+        let budget = Arc::new(ByteBudget::new(delivery.window_bytes));
         Arc::new(Self {
-            budget: Arc::new(ByteBudget::new(delivery.window_bytes)),
+            budget: Arc::clone(&budget),
             slots: Arc::new(Slots::new(delivery.max_in_flight_total)),
-            lanes: Lanes::new(delivery.window, dispatcher.clone()),
+            lanes: Lanes::new(delivery.window, budget, dispatcher.clone()),
             backlogs: Backlogs::default(),
             dispatcher,
             sweeper: Address::vacant(),

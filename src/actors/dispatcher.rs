@@ -237,7 +237,10 @@ impl State {
 
     fn forget(&mut self, actor: ActorId) -> Option<(SubscriptionId, Child)> {
         let id = self.by_actor.remove(&actor)?;
-        self.children.remove(&id).map(|child| (id, child))
+        let child = self.children.remove(&id)?;
+        // What it had cleared may have been what killed it.
+        child.lane.clear(None);
+        Some((id, child))
     }
 
     /// Starts a dead actor again after a pause, or suspends its subscription.

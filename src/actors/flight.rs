@@ -1,4 +1,5 @@
-//! An attempt's task: make the call, hand the outcome to the recorder.
+//! An attempt's task: make the call, hand the outcome to the recorder, go on to the next
+//! (`onward.rs`) or end.
 
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use tracing::warn;
 use super::breaking;
 use super::deps::Deps;
 use super::lane::{Call, Ticket, WaitingDelivery};
+use super::onward;
 use super::recorder::Finished;
 use super::slots::Slot;
 use super::trial;
@@ -46,60 +48,84 @@ impl Leave {
 pub fn launch(
     deps: &Arc<Deps>,
     ticket: Ticket,
-    mut call: Call,
+    call: Call,
     slot: Slot,
     item: WaitingDelivery,
     receiver: Arc<Receiver>,
     leave: Leave,
 ) {
-    let lane = Arc::clone(call.lane());
-    let delivery = item.delivery;
-    let trigger = leave.trigger(delivery.progress.next_trigger());
-    let attempt = AttemptId(clock::uuid());
     let task_deps = Arc::clone(deps);
     deps.flights.spawn(async move {
         let deps = task_deps;
-        match event_of(&deps, &item).await {
-            Ok(event) => {
-                let assignment = Assignment {
-                    attempt,
-                    delivery,
-                    trigger,
-                    event,
-                    receiver: Arc::clone(&receiver),
-                    in_line: item.line.is_some(),
-                };
-                let mut record = deps.courier.deliver(&assignment).await;
-                record.raises = raised(&deps, &record, assignment.event.as_deref());
-                // The event's memory is free before the outcome is recorded.
-                drop((assignment, item.event));
-                let verdict = &record.verdict;
-                let speaks = speaks_for(&deps, delivery.subscription_id, &receiver);
-                if speaks {
-                    if verdict.gone || verdict.hold_until.is_some() {
-                        call.hear(attempt, verdict);
-                    }
-                    if let Leave::Trial(since) = leave
-                        && record.outcome.is_success()
-                    {
-                        trial::passed(&deps, delivery.subscription_id, since, attempt);
-                    }
-                    let bound = deps.settings.delivery.retry_after_max;
-                    let signal = Signal::of(&record.outcome, bound);
-                    let change = call.judge(signal, clock::now(), clock::chance());
-                    breaking::note(&deps, &lane, change);
-                }
-                deps.slots.note_unrecorded();
-                deps.recorder.push(Finished::new(record, ticket, speaks));
+        let (mut ticket, mut call, mut slot) = (ticket, call, slot);
+        let (mut item, mut receiver, mut leave) = (item, receiver, leave);
+        loop {
+            let lane = Arc::clone(call.lane());
+            let attempted = attempt(&deps, ticket, &mut call, item, receiver, leave).await;
+            // What an attempt was let through for by somebody else says nothing about the next.
+            let goes_on = attempted && matches!(leave, Leave::Pass(_));
+            if !goes_on {
+                return;
             }
-            Err(problem) => {
-                warn!(%problem, "an event cannot be read for its attempt; it is paged again");
-                drop(ticket);
-            }
+            let Some(next) = onward::next(&deps, &lane, call, slot) else {
+                return;
+            };
+            ticket = Ticket::new(&lane, next.item.delivery.id);
+            (call, slot, item) = (next.call, next.slot, next.item);
+            (receiver, leave) = (next.receiver, Leave::Pass(next.pass));
         }
-        drop(call);
-        drop(slot);
     });
+}
+
+/// One attempt. False where none was made.
+async fn attempt(
+    deps: &Arc<Deps>,
+    ticket: Ticket,
+    call: &mut Call,
+    item: WaitingDelivery,
+    receiver: Arc<Receiver>,
+    leave: Leave,
+) -> bool {
+    let delivery = item.delivery;
+    let event = match event_of(deps, &item).await {
+        Ok(event) => event,
+        Err(problem) => {
+            warn!(%problem, "an event cannot be read for its attempt; it is paged again");
+            drop(ticket);
+            return false;
+        }
+    };
+    let assignment = Assignment {
+        attempt: AttemptId(clock::uuid()),
+        delivery,
+        trigger: leave.trigger(delivery.progress.next_trigger()),
+        event,
+        receiver,
+        in_line: item.line.is_some(),
+    };
+    let mut record = deps.courier.deliver(&assignment).await;
+    record.raises = raised(deps, &record, assignment.event.as_deref());
+    let speaks = speaks_for(deps, delivery.subscription_id, &assignment.receiver);
+    // The event's memory is free before the outcome is recorded.
+    drop((assignment, item.event));
+    if speaks {
+        let (attempt, verdict) = (record.id, &record.verdict);
+        if verdict.gone || verdict.hold_until.is_some() {
+            call.hear(attempt, verdict);
+        }
+        if let Leave::Trial(since) = leave
+            && record.outcome.is_success()
+        {
+            trial::passed(deps, delivery.subscription_id, since, attempt);
+        }
+        let bound = deps.settings.delivery.retry_after_max;
+        let signal = Signal::of(&record.outcome, bound);
+        let change = call.judge(signal, clock::now(), clock::chance());
+        breaking::note(deps, call.lane(), change);
+    }
+    deps.slots.note_unrecorded();
+    deps.recorder.push(Finished::new(record, ticket, speaks));
+    true
 }
 
 /// What is told of an attempt that ends its delivery undelivered. Of an event that is stored no

@@ -18,15 +18,16 @@ use ractor::ActorRef;
 
 use self::breaking::Keeping;
 pub use self::breaking::Step;
-pub use self::call::Call;
+pub use self::call::{Call, Onward};
 use self::showing::Showing;
 pub use self::showing::{Shown, Snapshot};
 use self::streak::Failures;
 use super::address::Address;
 use super::dispatcher::DispatcherMessage;
+use super::onward::Clearance;
 use super::subscription::SubscriptionMessage;
 use crate::clock;
-use crate::delivery::payload::LoadedEvent;
+use crate::delivery::payload::{ByteBudget, LoadedEvent};
 use crate::domain::Timestamp;
 use crate::domain::breaker::{Breaker, BreakerPolicy, Pass};
 use crate::domain::delivery::{AttemptRecord, PendingDelivery, Settlement, Verdict};
@@ -68,8 +69,10 @@ pub struct Heard {
 #[derive(Debug)]
 pub struct Lane {
     subscription: SubscriptionId,
+    budget: Arc<ByteBudget>,
     window: Mutex<Window<WaitingDelivery>>,
-    /// What was recorded since the actor last looked. Bounded by the window.
+    /// What was recorded since the actor last looked, as far as it has to know. Bounded by the
+    /// window.
     verdicts: Mutex<Vec<Verdict>>,
     /// What was heard since the actor last listened.
     heard: Mutex<Heard>,
@@ -86,6 +89,8 @@ pub struct Lane {
     /// HTTP calls under way, their recording not counted. Raised under the window's lock only,
     /// so that nobody exceeds a bound that somebody else reaches just now.
     calls: AtomicU32,
+    /// As many as there may be, as the actor last looked; 0 where it has not.
+    bound: AtomicU32,
     /// Calls made past the rate limit since the actor last counted them.
     owed: AtomicU32,
     actor: Mutex<Option<ActorRef<SubscriptionMessage>>>,
@@ -93,6 +98,8 @@ pub struct Lane {
     woken: AtomicBool,
     /// The subscription or its deliveries changed since the actor last looked.
     changed: AtomicBool,
+    /// What lets attempts go on without the actor, where nothing is against them.
+    cleared: Mutex<Option<Clearance>>,
     /// The lane's actor has left; wakes go to the dispatcher.
     retired: AtomicBool,
     dispatcher: Address<DispatcherMessage>,
@@ -106,10 +113,12 @@ impl Lane {
     fn new(
         subscription: SubscriptionId,
         bound: usize,
+        budget: Arc<ByteBudget>,
         dispatcher: Address<DispatcherMessage>,
     ) -> Self {
         Self {
             subscription,
+            budget,
             window: Mutex::new(Window::new(bound)),
             verdicts: Mutex::default(),
             heard: Mutex::default(),
@@ -120,10 +129,12 @@ impl Lane {
             restarts: AtomicU32::new(0),
             failures: Mutex::default(),
             calls: AtomicU32::new(0),
+            bound: AtomicU32::new(0),
             owed: AtomicU32::new(0),
             actor: Mutex::default(),
             woken: AtomicBool::new(false),
             changed: AtomicBool::new(false),
+            cleared: Mutex::default(),
             retired: AtomicBool::new(false),
             dispatcher,
         }
@@ -173,6 +184,7 @@ impl Lane {
     /// A new actor takes the lane over. What its predecessor asked is asked again; what it had
     /// queued is dropped and paged again, in case that was what killed it.
     pub fn adopt(&self, actor: ActorRef<SubscriptionMessage>) {
+        self.clear(None);
         {
             let mut window = self.window();
             window.abandon_question();
@@ -227,6 +239,25 @@ impl Lane {
         std::mem::take(&mut locked(&self.heard))
     }
 
+    /// Whether the actor has a change or something heard to look at.
+    pub fn has_news(&self) -> bool {
+        let heard = || {
+            let heard = locked(&self.heard);
+            heard.hold_until.is_some() || heard.gone.is_some()
+        };
+        self.changed.load(Ordering::Acquire) || heard()
+    }
+
+    /// Lets attempts go on without the actor, or lets them no more.
+    pub fn clear(&self, clearance: Option<Clearance>) {
+        *locked(&self.cleared) = clearance;
+    }
+
+    /// What lets them, for as long as they are looked at.
+    pub fn cleared(&self) -> MutexGuard<'_, Option<Clearance>> {
+        locked(&self.cleared)
+    }
+
     /// Whether an attempt of that delivery is being made or recorded.
     pub fn is_flying(&self, id: DeliveryId) -> bool {
         self.window().is_flying(id)
@@ -235,6 +266,13 @@ impl Lane {
     /// HTTP calls under way.
     pub fn calls(&self) -> u32 {
         self.calls.load(Ordering::Acquire)
+    }
+
+    /// Whether each delivery that waits has a call under way that sees to it when it ends: it
+    /// goes on to it, or wakes the actor. Asked under the window's lock.
+    fn is_busy(&self) -> bool {
+        let bound = self.bound.load(Ordering::Acquire);
+        bound > 0 && self.calls() >= bound
     }
 
     /// The next delivery of the window and the call that takes it, where fewer than `most` are
@@ -353,16 +391,25 @@ impl Ticket {
         if !matches!(record.verdict.settlement, Settlement::RetryAt(_)) {
             self.lane.note_end(clock::instant());
         }
-        {
+        let concerns_actor = {
             // Under the window's lock: whoever hears when the retry is due finds the id released.
             let mut window = self.lane.window();
-            locked(&self.lane.verdicts).push(record.verdict);
+            let verdict = &record.verdict;
+            if verdict.bears_on_more() {
+                locked(&self.lane.verdicts).push(*verdict);
+            }
             match record.passes_on() {
                 true => window.pass_on(self.delivery),
                 false => window.release(self.delivery, false),
             }
+            let may_start = window.waiting() > 0 && !self.lane.is_busy();
+            // With nothing in flight it may leave, or follow another rule.
+            let rests = window.flying() == 0;
+            verdict.bears_on_more() || may_start || rests || window.wants_page()
+        };
+        if concerns_actor {
+            self.lane.wake();
         }
-        self.lane.wake();
     }
 
     /// The outcome is committed as stale: the delivery had moved on and may be due.
@@ -402,7 +449,8 @@ pub struct Reservation {
 impl Reservation {
     /// Holds the id, where the window takes it.
     pub fn make(lane: &Arc<Lane>, delivery: DeliveryId) -> Option<Self> {
-        let reserved = lane.window().reserve(delivery);
+        let scarce = lane.budget.is_half_used();
+        let reserved = lane.window().reserve(delivery, scarce);
         reserved.then(|| Self {
             lane: Arc::clone(lane),
             delivery,
@@ -413,8 +461,13 @@ impl Reservation {
     /// The commit is done: here is the delivery.
     pub fn offer(mut self, item: WaitingDelivery) {
         self.ended = true;
-        self.lane.window().offer(item);
-        self.lane.wake();
+        let seen_to = {
+            let mut window = self.lane.window();
+            window.offer(item) && self.lane.is_busy()
+        };
+        if !seen_to {
+            self.lane.wake();
+        }
     }
 
     /// Nothing was committed.
@@ -439,15 +492,21 @@ impl Drop for Reservation {
 #[derive(Debug)]
 pub struct Lanes {
     bound: usize,
+    budget: Arc<ByteBudget>,
     dispatcher: Address<DispatcherMessage>,
     lanes: Mutex<HashMap<SubscriptionId, Arc<Lane>>>,
 }
 
 impl Lanes {
-    /// Each lane's window holds `bound` deliveries at most.
-    pub fn new(bound: usize, dispatcher: Address<DispatcherMessage>) -> Self {
+    /// Each lane's window holds `bound` deliveries at most, and all of them what `budget` allows.
+    pub fn new(
+        bound: usize,
+        budget: Arc<ByteBudget>,
+        dispatcher: Address<DispatcherMessage>,
+    ) -> Self {
         Self {
             bound,
+            budget,
             dispatcher,
             lanes: Mutex::default(),
         }
@@ -466,7 +525,8 @@ impl Lanes {
         {
             return Arc::clone(lane);
         }
-        let lane = Arc::new(Lane::new(id, self.bound, self.dispatcher.clone()));
+        let budget = Arc::clone(&self.budget);
+        let lane = Arc::new(Lane::new(id, self.bound, budget, self.dispatcher.clone()));
         lanes.insert(id, Arc::clone(&lane));
         lane
     }

@@ -35,6 +35,7 @@ mod lane;
 mod leases;
 mod listener;
 mod live;
+mod onward;
 mod operate;
 mod outbox;
 mod page;

@@ -96,8 +96,15 @@ impl Recorder {
 
     /// Takes an outcome in.
     pub fn push(&self, finished: Finished) {
-        locked(&self.queue).push_back(finished);
-        self.bell.ring();
+        let first = {
+            let mut queue = locked(&self.queue);
+            queue.push_back(finished);
+            queue.len() == 1
+        };
+        // Where more waits, somebody was called already, or is at work and looks again.
+        if first {
+            self.bell.ring();
+        }
     }
 
     /// Outcomes not yet recorded.

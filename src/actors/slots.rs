@@ -62,6 +62,16 @@ impl Slots {
         })
     }
 
+    /// Whether a lane may keep this slot for its next call: nobody waits for one, and it would be
+    /// given another.
+    pub fn may_keep(&self, _slot: &Slot, lane: &Lane) -> bool {
+        let state = self.lock();
+        // Its call counts among the lane's as its slot does among those taken.
+        let others = (lane.calls() as usize).saturating_sub(1);
+        let free = self.total - state.taken + 1;
+        state.queue.is_empty() && self.has_room(&state) && others < fair_share(free)
+    }
+
     /// Whoever looked and needs no slot passes on the wake that it may have had for one: else
     /// a free slot would wait for the next one to come free.
     pub fn pass_on(&self) {
@@ -151,7 +161,12 @@ mod tests {
     use super::*;
     use crate::actors::address::Address;
     use crate::actors::lane::{Call, Lanes, ManualTaking, Ticket};
+    use crate::delivery::payload::ByteBudget;
     use crate::domain::id::DeliveryId;
+
+    fn lanes(bound: usize) -> Lanes {
+        Lanes::new(bound, Arc::new(ByteBudget::new(0)), Address::vacant())
+    }
 
     /// A call under way, of a delivery of its own.
     fn call(lane: &Arc<Lane>) -> (Ticket, Call) {
@@ -164,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_free_slot_finds_the_next_in_line_where_the_first_does_not_need_it() {
-        let lanes = Lanes::new(1, Address::vacant());
+        let lanes = lanes(1);
         let lane = |number| lanes.open(SubscriptionId(Uuid::from_u128(number)));
         let [busy, first, second] = [1, 2, 3].map(lane);
         let slots = Arc::new(Slots::new(1));
@@ -184,7 +199,7 @@ mod tests {
 
     #[test]
     fn nobody_gets_more_than_a_quarter_of_what_is_free_and_everybody_gets_one() {
-        let lanes = Lanes::new(64, Address::vacant());
+        let lanes = lanes(64);
         let slots = Arc::new(Slots::new(32));
         let greedy = lanes.open(SubscriptionId(Uuid::from_u128(1)));
         let mut held = Vec::new();
@@ -202,7 +217,7 @@ mod tests {
 
     #[test]
     fn what_waits_to_be_recorded_is_bounded() {
-        let lanes = Lanes::new(1, Address::vacant());
+        let lanes = lanes(1);
         let lane = lanes.open(SubscriptionId(Uuid::from_u128(1)));
         let slots = Arc::new(Slots::new(1));
         for _ in 0..UNRECORDED_PER_SLOT {

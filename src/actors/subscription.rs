@@ -17,6 +17,7 @@ pub use self::breaking::Wanted;
 use super::deps::Deps;
 use super::flight::{self, Leave};
 use super::lane::{Lane, Shown, Ticket};
+use super::onward::Clearance;
 use super::operate::Why;
 use super::page::PageAnswer;
 use super::timer::Timer;
@@ -172,6 +173,8 @@ impl State {
 
     /// Does all that can be done now.
     fn advance(&mut self, myself: &ActorRef<SubscriptionMessage>) -> Next {
+        // First of all: what is seen from here on holds for whoever goes on, too.
+        self.lane.clear(None);
         let now = clock::now();
         self.follow_epoch();
         let changed = self.lane.take_change();
@@ -192,6 +195,9 @@ impl State {
             return self.rest(myself, None, now);
         }
         let wait = self.launch(&subscription, &receiver, now);
+        if wait.is_none() {
+            self.clear(&subscription, &receiver);
+        }
         self.ask(myself);
         self.rest(myself, wait, now)
     }
@@ -312,6 +318,26 @@ impl State {
             self.next_due = None;
             self.lane.window().decline();
         }
+    }
+
+    /// Lets the attempts under way go on to the next where nothing but their number keeps more
+    /// from being started.
+    fn clear(&self, subscription: &Arc<Subscription>, receiver: &Arc<Receiver>) {
+        // Asked anew: the last answer heard may have said that the receiver is gone.
+        let free = self.delivers(subscription)
+            && self.runtime_known
+            && self.bucket.is_none()
+            && self.hold_until.is_none();
+        let Some(revision) = self.breaker_seen.filter(|_| free) else {
+            return;
+        };
+        self.lane.clear(Some(Clearance {
+            subscription: Arc::clone(subscription),
+            receiver: Arc::clone(receiver),
+            epoch: self.epoch,
+            revision,
+            bound: self.bound(subscription),
+        }));
     }
 
     /// Starts attempts while there is something to attempt and nothing against it. Returns how

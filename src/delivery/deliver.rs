@@ -19,7 +19,7 @@ use crate::domain::Timestamp;
 use crate::domain::delivery::{self, AttemptRecord, PendingDelivery, Trigger};
 use crate::domain::id::AttemptId;
 use crate::domain::ordering::OrderingRule;
-use crate::domain::outcome::{CallResult, Failure, FailureKind, Outcome, Timing};
+use crate::domain::outcome::{CallResult, Failure, FailureKind, Headers, Outcome, Timing};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::signature::SigningSecret;
 use crate::domain::subscription::Subscription;
@@ -222,7 +222,7 @@ fn failed(kind: FailureKind, message: &str) -> Outcome {
         started_at: clock::now(),
         duration: Duration::ZERO,
         timing: Timing::default(),
-        request_headers: Vec::new(),
+        request_headers: Headers::default(),
         result: CallResult::Failure(Failure {
             kind,
             message: message.to_owned(),

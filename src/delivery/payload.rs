@@ -31,6 +31,11 @@ impl ByteBudget {
         self.used.load(Ordering::Acquire)
     }
 
+    /// Whether the half of it is in use: from here on nobody is to hold more than a little.
+    pub fn is_half_used(&self) -> bool {
+        self.used() >= self.limit / 2
+    }
+
     /// Takes bytes out of the budget, if they fit.
     pub fn reserve(self: &Arc<Self>, bytes: usize) -> Option<ByteReservation> {
         let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.limit);

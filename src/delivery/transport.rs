@@ -34,7 +34,7 @@ use super::tls;
 use crate::clock;
 use crate::domain::Timestamp;
 use crate::domain::outcome::{
-    Answer, CallResult, Failure, FailureKind, Header, Outcome, parse_retry_after,
+    Answer, CallResult, Failure, FailureKind, Headers, Outcome, parse_retry_after,
 };
 use crate::settings::{AddressGuardSettings, DeliverySettings};
 
@@ -51,6 +51,9 @@ const OWN_HEADERS: [HeaderName; 6] = [
     header::TRAILER,
     header::EXPECT,
 ];
+
+/// What the headers of most messages take, so that their block is made at once.
+const ROOM_FOR_HEADERS: usize = 512;
 
 /// Sends requests. Shared by all attempts, behind an `Arc`.
 pub struct Transport {
@@ -294,29 +297,26 @@ fn carried(request: &OutgoingRequest) -> impl Iterator<Item = &(HeaderName, Head
 }
 
 /// The same headers as [`to_message`], for the record.
-fn as_recorded(request: &OutgoingRequest) -> Vec<Header> {
-    let recorded = |name: &HeaderName, value: &[u8]| Header {
-        name: name.as_str().to_owned(),
-        value: value.to_vec(),
+fn as_recorded(request: &OutgoingRequest) -> Headers {
+    let shown = |value: &HeaderValue| match value.is_sensitive() {
+        true => HeaderValue::from_static(MASK),
+        false => value.clone(),
     };
-    let mut headers = Vec::with_capacity(request.headers.len() + 2);
-    headers.push(recorded(&header::HOST, request.target.host().as_bytes()));
-    headers.extend(carried(request).map(|(name, value)| {
-        recorded(
-            name,
-            if value.is_sensitive() {
-                MASK.as_bytes()
-            } else {
-                value.as_bytes()
-            },
-        )
-    }));
-    let length = request.body.len().to_string();
-    headers.push(Header {
-        name: header::CONTENT_LENGTH.to_string(),
-        value: length.into_bytes(),
-    });
-    headers
+    let length = HeaderValue::from(request.body.len());
+    let host = (&header::HOST, request.target.host().clone());
+    let carried = carried(request).map(|(name, value)| (name, shown(value)));
+    let all = std::iter::once(host)
+        .chain(carried)
+        .chain([(&header::CONTENT_LENGTH, length)]);
+    block(all)
+}
+
+fn block<'a, V: AsRef<[u8]>>(headers: impl Iterator<Item = (&'a HeaderName, V)>) -> Headers {
+    let mut block = Headers::with_capacity(ROOM_FOR_HEADERS);
+    for (name, value) in headers {
+        block.push(name.as_str(), value.as_ref());
+    }
+    block
 }
 
 /// Weighs what has come of the answer against what broke it off.
@@ -340,13 +340,9 @@ impl Reading {
         let retry_after = retry_after
             .and_then(|value| value.to_str().ok())
             .and_then(|value| parse_retry_after(value, now));
-        let headers = self.headers.iter().map(|(name, value)| Header {
-            name: name.as_str().to_owned(),
-            value: value.as_bytes().to_vec(),
-        });
         Answer {
             status: self.status.as_u16(),
-            headers: headers.collect(),
+            headers: block(self.headers.iter()),
             body: self.body,
             body_cut: self.cut,
             retry_after,

@@ -232,9 +232,9 @@ impl Breaker {
             self.opened_in_a_row = 0;
             return self.step(closed(&self.policy, None));
         }
-        let longest = self.policy.cool_down(self.opened_in_a_row);
         if let Stage::Open { until } = &mut self.stage {
             // A clock that was set back, or a shorter cool-down since.
+            let longest = self.policy.cool_down(self.opened_in_a_row);
             *until = (*until).min(now.plus(longest));
             if *until <= now {
                 return self.step(half_open());

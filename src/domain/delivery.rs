@@ -188,6 +188,14 @@ pub struct Verdict {
     pub gone: bool,
 }
 
+impl Verdict {
+    /// Whether it bears on more than this delivery's past: on when something is due, or on the
+    /// whole subscription.
+    pub fn bears_on_more(&self) -> bool {
+        matches!(self.settlement, Settlement::RetryAt(_)) || self.hold_until.is_some() || self.gone
+    }
+}
+
 impl Settlement {
     /// Whether the delivery ends without having arrived.
     pub fn is_failure(&self) -> bool {

@@ -10,6 +10,7 @@ pub mod deactivation;
 pub mod delivery;
 pub mod event;
 pub mod event_type;
+pub mod headers;
 pub mod id;
 pub mod idempotency;
 pub mod job;

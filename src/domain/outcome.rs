@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use super::Timestamp;
+pub use super::headers::{Header, Headers};
 
 /// One finished HTTP call.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +21,7 @@ pub struct Outcome {
     /// Where the time went.
     pub timing: Timing,
     /// The request headers as sent, own headers' values masked.
-    pub request_headers: Vec<Header>,
+    pub request_headers: Headers,
     /// What came of it.
     pub result: CallResult,
 }
@@ -41,15 +42,6 @@ pub struct Timing {
     pub body: Option<Duration>,
 }
 
-/// A header as it crossed the wire. Values are bytes: receivers send what they like.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// Lower-case name.
-    pub name: String,
-    /// The value, not necessarily UTF-8.
-    pub value: Vec<u8>,
-}
-
 /// Either an answer, complete or cut, or the reason there is none.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CallResult {
@@ -65,7 +57,7 @@ pub struct Answer {
     /// The status code, 100 to 999.
     pub status: u16,
     /// The answer's headers, bounded by the transport.
-    pub headers: Vec<Header>,
+    pub headers: Headers,
     /// The first bytes of the body.
     pub body: Vec<u8>,
     /// Whether the body went on after `body`.
@@ -220,10 +212,10 @@ mod tests {
             started_at: Timestamp::default(),
             duration: Duration::ZERO,
             timing: Timing::default(),
-            request_headers: Vec::new(),
+            request_headers: Headers::default(),
             result: CallResult::Answer(Answer {
                 status,
-                headers: Vec::new(),
+                headers: Headers::default(),
                 body: Vec::new(),
                 body_cut: false,
                 retry_after,

@@ -9,11 +9,13 @@
 //! - **Pages** from the store. A page leaves out every id that was held at any time between
 //!   question and answer, since the row that it shows may be older than what became of it.
 //!
-//! A window is *caught up* when every delivery that is due is held. Only then does it take
-//! offers; otherwise the committer *declines* after its commit, which sets `missed`. `missed`
-//! is cleared before a question, so a page that comes back short with `missed` still clear has
-//! seen everything there was: the window is caught up. The property test below runs these rules
-//! through random interleavings of commits, pages, outcomes, crashes and edits.
+//! A window *takes offers* from a page that came back short until one does not fit; otherwise
+//! the committer *declines* after its commit, which sets `missed`. `missed` is cleared before a
+//! question, so a page that comes back short with `missed` still clear has seen everything there
+//! was: the window is *caught up*, every delivery that is due is held. Where something was missed
+//! meanwhile, it is asked for again while offers are taken already: else a stream of commits,
+//! each declined, would keep a window from ever catching up. The property test below runs these
+//! rules through random interleavings of commits, pages, outcomes, crashes and edits.
 //!
 //! Whoever takes deliveries back in the store *closes* the window meanwhile: it holds only what
 //! flies then, and takes nothing up. So what does not fly is not sent once it is taken back.
@@ -30,6 +32,9 @@ use self::lines::Lines;
 pub use self::lines::{Head, LinePage, Picked, Walk};
 use super::id::DeliveryId;
 use super::ordering::Line;
+
+/// Deliveries that one page brings at most, however many the window may hold.
+const PAGE: usize = 512;
 
 /// Something that waits in a window for its attempt.
 pub trait Waiting {
@@ -105,7 +110,8 @@ pub struct Window<T> {
     flying: usize,
     waiting: VecDeque<T>,
     lines: Lines<T>,
-    caught_up: bool,
+    /// All that is due is held or known to be missed.
+    takes_offers: bool,
     missed: bool,
     question: Option<Question>,
     questions: u64,
@@ -123,7 +129,7 @@ impl<T: Waiting> Window<T> {
             flying: 0,
             waiting: VecDeque::new(),
             lines: Lines::none(),
-            caught_up: false,
+            takes_offers: false,
             missed: true,
             question: None,
             questions: 0,
@@ -133,8 +139,9 @@ impl<T: Waiting> Window<T> {
     }
 
     /// Holds an id that is about to be committed. False where the window is behind, full or
-    /// retired: then decline once the commit is done.
-    pub fn reserve(&mut self, id: DeliveryId) -> bool {
+    /// retired: then decline once the commit is done. Where memory is `scarce`, a quarter of the
+    /// bound is full: a slow receiver's backlog must not take what the others need.
+    pub fn reserve(&mut self, id: DeliveryId, scarce: bool) -> bool {
         if self.held.contains_key(&id) {
             // A commit of unknown fate is run again, and a page saw its first run.
             return false;
@@ -143,13 +150,18 @@ impl<T: Waiting> Window<T> {
             // What is before it in its line the store alone knows.
             return false;
         }
-        let takes =
-            self.caught_up && self.closed == 0 && !self.retired && self.held.len() < self.bound;
+        let most = if scarce {
+            self.bound.div_ceil(4)
+        } else {
+            self.bound
+        };
+        let room = self.held.len() < most;
+        let takes = self.takes_offers && self.closed == 0 && !self.retired && room;
         if takes {
             self.held.insert(id, Stage::Reserved);
         } else {
             // From here on the window cannot claim to hold all that is due.
-            self.caught_up = false;
+            self.takes_offers = false;
         }
         takes
     }
@@ -182,9 +194,7 @@ impl<T: Waiting> Window<T> {
 
     /// Whether the store should be asked now; if so, the question counts as asked.
     pub fn ask(&mut self) -> Option<Ask> {
-        let wanted = self.missed || !self.caught_up;
-        if self.retired || self.closed > 0 || self.question.is_some() || !wanted || !self.has_room()
-        {
+        if !self.wants_page() {
             return None;
         }
         // A walk over lines may take several pages: what is missed after its first one is
@@ -199,14 +209,30 @@ impl<T: Waiting> Window<T> {
         });
         Some(Ask {
             number: self.questions,
-            limit: self.bound,
+            // What is held may stand before what is news.
+            limit: self.held.len() + self.room().clamp(1, PAGE),
         })
     }
 
+    /// Whether there is something to ask the store, and room for an answer.
+    pub fn wants_page(&self) -> bool {
+        let open = !self.retired && self.closed == 0 && self.question.is_none();
+        open && !self.is_caught_up() && self.has_room()
+    }
+
     /// Room worth a question: what waits is running out and a fair part of the bound is free.
+    /// Behind, a backlog is read as it is sent; caught up but for a few, those need not wait for
+    /// all that was offered meanwhile.
     fn has_room(&self) -> bool {
-        let room = self.bound.saturating_sub(self.held.len());
-        self.held.is_empty() || (self.waiting.len() <= self.bound / 4 && room > self.bound / 8)
+        let few = match self.takes_offers {
+            true => self.bound / 4,
+            false => self.bound.min(PAGE) / 4,
+        };
+        self.held.is_empty() || (self.waiting.len() <= few && self.room() > self.bound / 8)
+    }
+
+    fn room(&self) -> usize {
+        self.bound.saturating_sub(self.held.len())
     }
 
     /// Whether an answer to `ask` may bring this id: it was held at no time since the question.
@@ -241,7 +267,7 @@ impl<T: Waiting> Window<T> {
             self.waiting.push_back(item);
         }
         self.question = None;
-        self.caught_up = short && all_taken && !self.missed;
+        self.takes_offers = short && all_taken;
         true
     }
 
@@ -340,7 +366,7 @@ impl<T: Waiting> Window<T> {
                 *stage = Stage::Revoked;
             }
         }
-        self.caught_up = false;
+        self.takes_offers = false;
     }
 
     /// Drops what was not sent yet and takes nothing up until it is opened again. Several may
@@ -375,11 +401,7 @@ impl<T: Waiting> Window<T> {
 
     /// Whether it holds nothing and has nothing to learn.
     pub fn is_idle(&self) -> bool {
-        self.held.is_empty()
-            && self.caught_up
-            && !self.missed
-            && self.closed == 0
-            && self.question.is_none()
+        self.held.is_empty() && self.is_caught_up() && self.closed == 0 && self.question.is_none()
     }
 
     /// Ids held.
@@ -410,7 +432,7 @@ impl<T: Waiting> Window<T> {
 
     /// Whether everything due is held.
     pub fn is_caught_up(&self) -> bool {
-        self.caught_up
+        self.takes_offers && !self.missed
     }
 }
 

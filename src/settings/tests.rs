@@ -203,7 +203,7 @@ fn faults_name_key_value_source_and_fix() {
         (
             "[delivery]\nwindow = \"3\"\n",
             &[],
-            &["delivery.window = \"3\"", "a whole number", "256"],
+            &["delivery.window = \"3\"", "a whole number", "1024"],
         ),
         (
             "[delivery]\nwindow = -3\n",

@@ -1,6 +1,5 @@
 //! How domain values lie in columns: what both stores share.
 //!
-//! Header values are bytes, so a list of headers is one block of bytes, `name: value\r\n` each.
 //! Durations are whole microseconds. A subscription's lists and policies are JSON text.
 
 use std::collections::{BTreeMap, HashMap};
@@ -21,7 +20,7 @@ use crate::domain::idempotency::ContentHash;
 use crate::domain::job::{JobState, Selection};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering, OrderingFailure, OrderingRule};
-use crate::domain::outcome::{CallResult, Header, Outcome};
+use crate::domain::outcome::{CallResult, Outcome};
 use crate::domain::signature::SigningSecret;
 use crate::domain::subscription::{ChangedBy, Hold, StateChange, Subscription, SubscriptionState};
 
@@ -173,56 +172,6 @@ pub(super) fn attempts(text: &str) -> Result<Vec<AttemptId>> {
     parsed(text)
 }
 
-/// Headers as one block.
-pub(super) fn header_block(headers: &[Header]) -> Vec<u8> {
-    let mut block = Vec::new();
-    write_headers(headers, &mut block);
-    block
-}
-
-/// Appends headers as one block. A line break inside a name or value would read back as a header
-/// that was never there, so it becomes a space.
-pub(super) fn write_headers(headers: &[Header], block: &mut Vec<u8>) {
-    let lengths = headers.iter();
-    let length = lengths.map(|header| header.name.len() + header.value.len() + 4);
-    block.reserve(length.sum());
-    for header in headers {
-        write_without_breaks(header.name.as_bytes(), block);
-        block.extend_from_slice(b": ");
-        write_without_breaks(&header.value, block);
-        block.extend_from_slice(b"\r\n");
-    }
-}
-
-fn write_without_breaks(text: &[u8], block: &mut Vec<u8>) {
-    let written = block.len();
-    block.extend_from_slice(text);
-    for byte in &mut block[written..] {
-        if matches!(byte, b'\r' | b'\n') {
-            *byte = b' ';
-        }
-    }
-}
-
-/// The headers of a block.
-pub(super) fn headers(block: &[u8]) -> Vec<Header> {
-    block
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| line.strip_suffix(b"\r"))
-        .map(|line| {
-            let colon = line.windows(2).position(|pair| pair == b": ");
-            let (name, value) = match colon {
-                Some(at) => (&line[..at], &line[at + 2..]),
-                None => (line, &line[line.len()..]),
-            };
-            Header {
-                name: String::from_utf8_lossy(name).into_owned(),
-                value: value.to_vec(),
-            }
-        })
-        .collect()
-}
-
 /// What went wrong, as text: Postgres refuses NUL in it, and the words of a library may quote the
 /// receiver.
 pub(super) fn error_message(outcome: &Outcome) -> Option<String> {
@@ -232,11 +181,11 @@ pub(super) fn error_message(outcome: &Outcome) -> Option<String> {
 
 /// What an attempt's outcome comes to in columns.
 pub(super) struct OutcomeColumns<'a> {
-    pub(super) request_headers: Vec<u8>,
+    pub(super) request_headers: &'a [u8],
     pub(super) status: Option<i16>,
     pub(super) error_kind: Option<&'static str>,
     pub(super) error_message: Option<String>,
-    pub(super) answer_headers: Vec<u8>,
+    pub(super) answer_headers: &'a [u8],
     pub(super) answer_body: &'a [u8],
     pub(super) answer_cut: bool,
 }
@@ -250,13 +199,13 @@ impl<'a> OutcomeColumns<'a> {
             CallResult::Failure(_) => None,
         };
         Self {
-            request_headers: header_block(&outcome.request_headers),
+            request_headers: outcome.request_headers.as_block(),
             status: outcome
                 .status()
                 .and_then(|status| i16::try_from(status).ok()),
             error_kind: outcome.error_kind(),
             error_message: error_message(outcome),
-            answer_headers: answer.map_or_else(Vec::new, |answer| header_block(&answer.headers)),
+            answer_headers: answer.map_or(&[][..], |answer| answer.headers.as_block()),
             answer_body: answer.map_or(&[][..], |answer| &answer.body),
             answer_cut: answer.is_some_and(|answer| answer.body_cut),
         }
@@ -469,30 +418,6 @@ fn parsed<T: DeserializeOwned>(text: &str) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn header(name: &str, value: &[u8]) -> Header {
-        Header {
-            name: name.to_owned(),
-            value: value.to_vec(),
-        }
-    }
-
-    #[test]
-    fn headers_keep_their_bytes() {
-        let list = [
-            header("content-type", b"text/plain"),
-            header("x-bytes", &[0, 0xff, b':', b' ', 0x80]),
-            header("x-empty", b""),
-        ];
-        assert_eq!(headers(&header_block(&list)), list);
-        assert!(headers(&header_block(&[])).is_empty());
-    }
-
-    #[test]
-    fn a_line_break_makes_no_header() {
-        let block = header_block(&[header("a", b"1\r\nb: 2\n\n")]);
-        assert_eq!(headers(&block), [header("a", b"1  b: 2  ")]);
-    }
 
     #[test]
     fn no_tenant_is_no_name_of_a_tenant() {

@@ -117,7 +117,7 @@ macro_rules! row_readers {
         use crate::domain::job::{EventHead, FinalDelivery, Job, Total};
         use crate::domain::operational::OperationalEvent;
         use crate::domain::ordering::Line;
-        use crate::domain::outcome::Timing;
+        use crate::domain::outcome::{Headers, Timing};
         use crate::domain::subscription::{HistoryEntry, StateChange, Subscription};
         use crate::store::codec::{self, SubscriptionColumns};
         use crate::store::rows::At;
@@ -309,11 +309,11 @@ macro_rules! row_readers {
                     first_byte: part("first_byte_us")?,
                     body: part("body_us")?,
                 },
-                request_headers: codec::headers(row.try_get("request_headers")?),
+                request_headers: Headers::list_of(row.try_get("request_headers")?),
                 status: status(row, "status")?,
                 error_kind: row.try_get("error_kind")?,
                 error_message: row.try_get("error_message")?,
-                answer_headers: codec::headers(row.try_get("answer_headers")?),
+                answer_headers: Headers::list_of(row.try_get("answer_headers")?),
                 answer_body: row.try_get("answer_body")?,
                 answer_cut: row.try_get("answer_cut")?,
             })

@@ -62,7 +62,7 @@ pub fn subscription(name: &str) -> Subscription {
         name: name.to_owned(),
         url: "https://example.com/hook".parse().unwrap(),
         event_types: vec![EventPattern::parse("*").unwrap()],
-        headers: Vec::new(),
+        headers: Default::default(),
         retry_policy: None,
         timeout: None,
         max_in_flight: None,
@@ -156,7 +156,7 @@ pub fn key(key: &str, event: EventId) -> KnownKey {
 pub fn answer(status: u16, retry_after: Option<u64>) -> Answer {
     Answer {
         status,
-        headers: Vec::new(),
+        headers: Default::default(),
         body: b"ok".to_vec(),
         body_cut: false,
         retry_after: retry_after.map(Duration::from_secs),
@@ -168,7 +168,7 @@ pub fn outcome(result: CallResult) -> Outcome {
         started_at: at(1),
         duration: Duration::from_micros(1_500),
         timing: Timing::default(),
-        request_headers: Vec::new(),
+        request_headers: Default::default(),
         result,
     }
 }

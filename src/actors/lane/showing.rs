@@ -55,6 +55,7 @@ pub(super) struct Showing {
 impl Lane {
     /// The actor has looked: this is what it holds.
     pub fn show(&self, shown: Shown) {
+        self.bound.store(shown.bound, Ordering::Release);
         locked(&self.showing).shown = shown;
     }
 

@@ -39,13 +39,13 @@ fn what_an_outcome_says() {
         started_at: at(0),
         duration: Duration::ZERO,
         timing: Timing::default(),
-        request_headers: Vec::new(),
+        request_headers: Default::default(),
         result,
     };
     let answer = |status, seconds: Option<u64>| {
         outcome(CallResult::Answer(Answer {
             status,
-            headers: Vec::new(),
+            headers: Default::default(),
             body: Vec::new(),
             body_cut: false,
             retry_after: seconds.map(Duration::from_secs),

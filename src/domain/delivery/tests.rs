@@ -9,7 +9,7 @@ fn outcome(result: CallResult) -> Outcome {
         started_at: Timestamp::default(),
         duration: Duration::from_secs(1),
         timing: Timing::default(),
-        request_headers: Vec::new(),
+        request_headers: Default::default(),
         result,
     }
 }
@@ -17,7 +17,7 @@ fn outcome(result: CallResult) -> Outcome {
 fn answer(status: u16, retry_after: Option<u64>) -> Outcome {
     outcome(CallResult::Answer(Answer {
         status,
-        headers: Vec::new(),
+        headers: Default::default(),
         body: Vec::new(),
         body_cut: false,
         retry_after: retry_after.map(Duration::from_secs),

@@ -212,7 +212,7 @@ fn failed(result: CallResult, max_age: Option<Duration>) -> AttemptRecord {
         started_at: at(0),
         duration: Duration::from_secs(1),
         timing: Timing::default(),
-        request_headers: Vec::new(),
+        request_headers: Default::default(),
         result,
     };
     let delays = max_age.map_or_else(Vec::new, |_| vec![Duration::from_secs(60)]);
@@ -239,7 +239,7 @@ fn failed(result: CallResult, max_age: Option<Duration>) -> AttemptRecord {
 fn answer(status: u16) -> CallResult {
     CallResult::Answer(Answer {
         status,
-        headers: Vec::new(),
+        headers: Default::default(),
         body: SECRET.as_bytes().to_vec(),
         body_cut: false,
         retry_after: None,

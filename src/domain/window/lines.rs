@@ -11,7 +11,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::{Ask, Stage, Waiting, Window};
+use super::{Ask, PAGE, Stage, Waiting, Window};
 use crate::domain::Timestamp;
 use crate::domain::id::DeliveryId;
 use crate::domain::ordering::Line;
@@ -133,13 +133,13 @@ impl<T: Waiting> Window<T> {
     /// How much an answer to the open question may bring. Half of the room is for heads at
     /// least, so that no line that is slow can fill the window with what stands behind it.
     pub fn walk(&self) -> Walk {
-        let room = self.bound.saturating_sub(self.held.len());
+        let room = self.room().min(PAGE);
         let behind = (self.bound / 2).saturating_sub(self.lines.behind);
         let behind = behind.min(room / 2);
         let rest = room - behind;
         Walk {
             after: self.lines.position.clone(),
-            heads: self.bound.saturating_mul(2).max(256),
+            heads: self.bound.min(PAGE).saturating_mul(2).max(256),
             lines: rest.div_ceil(2).max(1),
             behind,
             free: (rest / 2).max(1),
@@ -252,7 +252,7 @@ impl<T: Waiting> Window<T> {
             self.lines.position = page.to;
         }
         let ended = all_taken && self.lines.at_start() && !page.more_free;
-        self.caught_up = ended && !self.missed;
+        self.takes_offers = ended;
         true
     }
 

@@ -251,7 +251,7 @@ impl Model {
             0 if self.made < 60 => {
                 let id = id(self.made);
                 self.made += 1;
-                assert!(!self.window.reserve(id), "nothing is offered");
+                assert!(!self.window.reserve(id, false), "nothing is offered");
                 self.committing.push(id);
             }
             1 if !self.committing.is_empty() => {
@@ -598,7 +598,10 @@ fn another_rule_waits_for_what_flies() {
     assert!(window.follow(None));
     let ask = window.ask().unwrap();
     assert!(window.answer(ask, Vec::new(), true));
-    assert!(window.reserve(id(5)), "without an order, offers are taken");
+    assert!(
+        window.reserve(id(5), false),
+        "without an order, offers are taken"
+    );
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl Model {
             0 => {
                 let id = id(self.made);
                 self.made += 1;
-                let reserved = self.window.reserve(id);
+                let reserved = self.window.reserve(id, pick.is_multiple_of(4));
                 self.committing.push((id, reserved));
             }
             1 if !self.committing.is_empty() => {
@@ -287,7 +287,7 @@ fn a_row_recorded_while_a_page_was_under_way_is_not_taken_from_it() {
     let mut window = Window::new(4);
     let first = window.ask().unwrap();
     assert!(window.answer(first, Vec::new(), true));
-    assert!(window.reserve(id(1)));
+    assert!(window.reserve(id(1), false));
     assert!(window.offer(Item {
         id: id(1),
         version: 0
@@ -305,12 +305,55 @@ fn a_row_recorded_while_a_page_was_under_way_is_not_taken_from_it() {
 fn a_decline_while_a_page_is_under_way_keeps_the_window_behind() {
     let mut window: Window<Item> = Window::new(4);
     let ask = window.ask().unwrap();
-    assert!(!window.reserve(id(1)));
+    assert!(!window.reserve(id(1), false));
     assert!(window.decline());
     assert!(!window.decline(), "told once is enough");
     window.answer(ask, Vec::new(), true);
     assert!(!window.is_caught_up());
     assert!(window.ask().is_some());
+}
+
+#[test]
+fn a_stream_of_commits_does_not_keep_a_window_from_catching_up() {
+    let mut window = Window::new(4);
+    let item = |number| Item {
+        id: id(number),
+        version: 0,
+    };
+    let ask = window.ask().unwrap();
+    assert!(!window.reserve(id(1), false));
+    window.decline();
+    // Too early for the page that is under way, but no more so for what is committed from here.
+    window.answer(ask, Vec::new(), true);
+    assert!(window.reserve(id(2), false));
+    let ask = window.ask().unwrap();
+    assert!(window.offer(item(2)));
+    assert!(window.reserve(id(3), false));
+    window.answer(ask, vec![item(1), item(2)], true);
+    assert!(window.offer(item(3)));
+    assert!(window.is_caught_up());
+    assert_eq!(window.waiting(), 3);
+}
+
+#[test]
+fn a_window_takes_less_while_memory_is_scarce() {
+    let mut window: Window<Item> = Window::new(8);
+    let ask = window.ask().unwrap();
+    window.answer(ask, Vec::new(), true);
+    assert!(window.reserve(id(1), true) && window.reserve(id(2), true));
+    assert!(!window.reserve(id(3), true));
+    assert!(!window.reserve(id(3), false), "it is behind from then on");
+}
+
+#[test]
+fn a_page_is_bounded_however_much_the_window_may_hold() {
+    let mut window: Window<Item> = Window::new(100 * PAGE);
+    let ask = window.ask().unwrap();
+    assert_eq!(ask.limit, PAGE);
+    window.answer(ask, Vec::new(), true);
+    assert!(window.reserve(id(1), false));
+    window.decline();
+    assert_eq!(window.ask().unwrap().limit, 1 + PAGE, "past what is held");
 }
 
 #[test]
@@ -320,7 +363,7 @@ fn a_retired_window_takes_nothing() {
     let ask = window.ask().unwrap();
     window.answer(ask, Vec::new(), true);
     assert!(window.retire());
-    assert!(!window.reserve(id(1)));
+    assert!(!window.reserve(id(1), false));
 }
 
 #[test]
@@ -328,7 +371,7 @@ fn a_window_that_holds_anything_never_retires() {
     let mut window = Window::new(4);
     let ask = window.ask().unwrap();
     window.answer(ask, Vec::new(), true);
-    assert!(window.reserve(id(1)));
+    assert!(window.reserve(id(1), false));
     assert!(
         !window.retire() && !window.retire_empty(),
         "being committed"
@@ -351,7 +394,7 @@ fn what_is_being_committed_while_the_window_is_flushed_is_paged() {
     let mut window = Window::new(4);
     let ask = window.ask().unwrap();
     window.answer(ask, Vec::new(), true);
-    assert!(window.reserve(id(1)));
+    assert!(window.reserve(id(1), false));
     window.flush();
     assert!(!window.offer(Item {
         id: id(1),
@@ -395,7 +438,7 @@ fn one_taken_out_of_its_turn_is_held_once_and_makes_room() {
     let mut window = Window::new(2);
     let ask = window.ask().unwrap();
     window.answer(ask, Vec::new(), true);
-    assert!(window.reserve(id(1)));
+    assert!(window.reserve(id(1), false));
     assert_eq!(window.take(id(1)), Taking::Busy, "it is being committed");
     assert!(window.offer(item(1)));
 }

@@ -5,14 +5,6 @@
 //! that is shorter than the others is filled up with NULL, so a column that is NULL in every row
 //! goes as an empty one.
 
-use sqlx::encode::IsNull;
-use sqlx::error::BoxDynError;
-use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo};
-use sqlx::{Encode, Postgres, Type};
-
-use crate::domain::outcome::Header;
-use crate::store::codec;
-
 /// `unnest($1::uuid[]) AS id, …`: parameters from `first` on, each with its type and name.
 pub(super) fn unnested(first: usize, columns: &[(&str, &str)]) -> String {
     let columns = columns.iter().zip(first..);
@@ -34,26 +26,4 @@ pub(super) fn sparse<T>(
 ) -> impl Iterator<Item = Option<T>> {
     let any = values.clone().any(|value| value.is_some());
     any.then_some(values).into_iter().flatten()
-}
-
-/// Headers as one block of bytes.
-pub(super) struct HeaderBlock<'a>(pub(super) &'a [Header]);
-
-impl Type<Postgres> for HeaderBlock<'_> {
-    fn type_info() -> PgTypeInfo {
-        <[u8] as Type<Postgres>>::type_info()
-    }
-}
-
-impl PgHasArrayType for HeaderBlock<'_> {
-    fn array_type_info() -> PgTypeInfo {
-        <&[u8] as PgHasArrayType>::array_type_info()
-    }
-}
-
-impl Encode<'_, Postgres> for HeaderBlock<'_> {
-    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
-        codec::write_headers(self.0, buffer);
-        Ok(IsNull::No)
-    }
 }

@@ -8,7 +8,7 @@ use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgBindIterExt, PgPool, PgRow};
 use uuid::Uuid;
 
-use super::columns::{HeaderBlock, names, sparse, unnested};
+use super::columns::{names, sparse, unnested};
 use super::moves::CARRIED;
 use super::operational;
 use crate::domain::breaker::StoredBreaker;
@@ -363,9 +363,9 @@ async fn run(
             record.outcome.status().and_then(|status| i16::try_from(status).ok())))
         .bind(sparse_column!(records, record => record.outcome.error_kind()))
         .bind(sparse_column!(records, record => codec::error_message(&record.outcome)))
-        .bind(column!(records, record => HeaderBlock(&record.outcome.request_headers)))
+        .bind(column!(records, record => record.outcome.request_headers.as_block()))
         .bind(column!(answers, answer =>
-            HeaderBlock(answer.map_or(&[][..], |answer| &answer.headers))))
+            answer.map_or(&[][..], |answer| answer.headers.as_block())))
         .bind(column!(answers, answer => answer.map_or(&[][..], |answer| &answer.body[..])))
         .bind(column!(answers, answer => answer.is_some_and(|answer| answer.body_cut)));
     if form.more {
