@@ -62,6 +62,9 @@ pub async fn serve_connection(
             // How long the head of a request may take is watched below, along with the rest.
             .header_read_timeout(None)
             .max_buf_size(MAX_HEAD_BYTES)
+            // Else hyper makes a second read buffer for each request, the first being held by that
+            // request, only to see whether its caller hangs up meanwhile.
+            .half_close(true)
             .serve_connection(TokioIo::new(stream), service)
     );
     std::future::poll_fn(|cx| {
