@@ -10,8 +10,8 @@ use std::panic::AssertUnwindSafe;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::Method;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use hyper::body::Incoming;
@@ -66,9 +66,7 @@ impl Front {
         let handled = AssertUnwindSafe(handled).catch_unwind();
         match timer.within(deadline, handled).await {
             Some(Ok(Ok(accepted))) => {
-                // The connection reads its next request into the map of this answer.
-                let mut headers = std::mem::take(&mut parts.headers);
-                headers.clear();
+                let headers = emptied(std::mem::take(&mut parts.headers));
                 frame.answer(Some(Ok(accepted.into_response_with(headers))))
             }
             Some(Ok(Err(refusal))) => frame.answer(Some(Ok(refusal.into_response()))),
@@ -85,4 +83,17 @@ impl Front {
             }
         }
     }
+}
+
+/// Headers of which a connection keeps the room at most.
+const KEPT_ROOM: usize = 64;
+
+/// The map of a request for its answer: the connection reads its next request into that one, so
+/// that it mostly does with one map.
+fn emptied(mut headers: HeaderMap) -> HeaderMap {
+    if headers.capacity() > KEPT_ROOM {
+        return HeaderMap::new();
+    }
+    headers.clear();
+    headers
 }
