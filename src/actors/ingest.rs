@@ -46,9 +46,6 @@ impl Work for Ingest {
 
     async fn run(deps: Arc<Deps>) {
         while deps.ingest.has_work() {
-            // Requests that have arrived come first, so that one commit serves them all. Where
-            // there are none this costs a glance.
-            tokio::task::yield_now().await;
             let group = deps.ingest.take_group();
             accept(&deps, group).await;
         }
