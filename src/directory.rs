@@ -24,6 +24,17 @@ pub struct Directory {
     refreshing: Mutex<()>,
 }
 
+/// Whom events reach.
+#[derive(Debug, Default)]
+pub struct Matches {
+    /// The directory's version that they were matched against.
+    pub version: i64,
+    /// Event by event.
+    pub subscriptions: Vec<Arc<Subscription>>,
+    /// How many of them are each event's; of events that were not looked at, nothing.
+    pub counts: Vec<usize>,
+}
+
 #[derive(Default)]
 struct Entries {
     version: i64,
@@ -37,33 +48,32 @@ struct Entries {
 /// with [`Subscription::wants`]; it only has to find enough.
 #[derive(Default)]
 struct PatternIndex {
-    exact: HashMap<String, Vec<SubscriptionId>>,
+    exact: HashMap<String, Vec<Arc<Subscription>>>,
     /// By prefix, its dot included.
-    prefix: HashMap<String, Vec<SubscriptionId>>,
+    prefix: HashMap<String, Vec<Arc<Subscription>>>,
     /// `*`, and patterns with a wildcard in the middle.
-    others: Vec<SubscriptionId>,
+    others: Vec<Arc<Subscription>>,
 }
 
 impl PatternIndex {
-    fn insert(&mut self, subscription: &Subscription) {
-        let id = subscription.id;
+    fn insert(&mut self, subscription: &Arc<Subscription>) {
         for pattern in &subscription.event_types {
-            let ids = match pattern.shape() {
+            let found = match pattern.shape() {
                 PatternShape::Exact(text) => self.exact.entry(text.to_owned()).or_default(),
                 PatternShape::Prefix(text) => self.prefix.entry(text.to_owned()).or_default(),
                 PatternShape::All | PatternShape::Mixed => &mut self.others,
             };
             // All of a subscription's patterns come in one go, so a repeat is the last one.
-            if ids.last() != Some(&id) {
-                ids.push(id);
+            if found.last().map(|last| last.id) != Some(subscription.id) {
+                found.push(Arc::clone(subscription));
             }
         }
     }
 
     fn remove(&mut self, subscription: &Subscription) {
-        let without = |ids: &mut Vec<SubscriptionId>| {
-            ids.retain(|other| *other != subscription.id);
-            ids.is_empty()
+        let without = |found: &mut Vec<Arc<Subscription>>| {
+            found.retain(|other| other.id != subscription.id);
+            found.is_empty()
         };
         for pattern in &subscription.event_types {
             match pattern.shape() {
@@ -84,7 +94,10 @@ impl PatternIndex {
         }
     }
 
-    fn candidates<'a>(&'a self, event_type: &'a str) -> impl Iterator<Item = SubscriptionId> + 'a {
+    fn candidates<'a>(
+        &'a self,
+        event_type: &'a str,
+    ) -> impl Iterator<Item = &'a Arc<Subscription>> + 'a {
         let prefixes = event_type
             .match_indices('.')
             .filter_map(|(dot, _)| self.prefix.get(&event_type[..=dot]));
@@ -94,7 +107,6 @@ impl PatternIndex {
             .chain(prefixes)
             .flatten()
             .chain(&self.others)
-            .copied()
     }
 }
 
@@ -166,25 +178,27 @@ impl Directory {
         self.len() == 0
     }
 
-    /// Matches events against one and the same version, which comes first in the answer. Ends
-    /// with the event whose matches are the first past `enough`.
+    /// Matches events against one and the same version. Ends with the event whose matches are
+    /// the first past `enough`.
     pub fn match_events<'a>(
         &self,
         events: impl Iterator<Item = &'a Event>,
         enough: usize,
-    ) -> (i64, Vec<Vec<Arc<Subscription>>>) {
+    ) -> Matches {
         let entries = self.read();
-        let mut found = 0;
-        let mut matches = Vec::new();
+        let mut matches = Matches {
+            version: entries.version,
+            ..Matches::default()
+        };
         for event in events {
-            let matched = entries.matches(event);
-            found += matched.len();
-            matches.push(matched);
-            if found > enough {
+            let before = matches.subscriptions.len();
+            entries.add_matches(event, &mut matches.subscriptions);
+            matches.counts.push(matches.subscriptions.len() - before);
+            if matches.subscriptions.len() > enough {
                 break;
             }
         }
-        (entries.version, matches)
+        matches
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Entries> {
@@ -193,17 +207,22 @@ impl Directory {
 }
 
 impl Entries {
-    fn matches(&self, event: &Event) -> Vec<Arc<Subscription>> {
-        let mut found: Vec<SubscriptionId> =
-            self.index.candidates(event.event_type.as_str()).collect();
+    /// Adds the subscriptions that want an event, in the order of their ids.
+    fn add_matches(&self, event: &Event, found: &mut Vec<Arc<Subscription>>) {
+        let before = found.len();
+        let candidates = self.index.candidates(event.event_type.as_str());
+        found.extend(
+            candidates
+                .filter(|subscription| subscription.wants(event))
+                .cloned(),
+        );
         // A subscription may be found by several of its patterns and is still matched once.
-        found.sort_unstable();
-        found.dedup();
-        found
-            .iter()
-            .filter_map(|id| self.subscriptions.get(id))
-            .filter(|subscription| subscription.wants(event))
-            .cloned()
-            .collect()
+        let Some([_, _, ..]) = found.get(before..) else {
+            return;
+        };
+        let mut own = found.split_off(before);
+        own.sort_unstable_by_key(|subscription| subscription.id);
+        own.dedup_by_key(|subscription| subscription.id);
+        found.append(&mut own);
     }
 }

@@ -29,7 +29,7 @@ use crate::feed::memory::MemoryFeed;
 use crate::feed::ownership::{DataDirLock, Ownership};
 use crate::feed::redis::RedisFeed;
 use crate::http::server::{ServerLimits, serve};
-use crate::http::{AdminKey, HttpState, UrlGuard, router};
+use crate::http::{AdminKey, HttpState, UrlGuard, front};
 use crate::settings::{Secret, Settings};
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
@@ -116,7 +116,8 @@ impl Engine {
         let stop_http = CancellationToken::new();
         let stopping = stop_http.clone();
         let http = tokio::spawn(async move {
-            serve(listener, router(state), limits, stopping.cancelled_owned()).await;
+            let front = Arc::new(front(state));
+            serve(listener, front, limits, stopping.cancelled_owned()).await;
         });
         Ok(Self {
             deps,

@@ -1,7 +1,9 @@
 //! What the rest of the program may ask of the actors.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
 
 use super::deps::Deps;
 use crate::clock;
@@ -39,6 +41,15 @@ pub enum AcceptAnswer {
     Unavailable,
     /// Nothing stored: the node is stopping.
     Draining,
+}
+
+/// A unit that was handed over.
+#[derive(Debug)]
+pub struct Waiting {
+    /// What became of it; an error where nobody can tell any more.
+    pub answer: oneshot::Receiver<AcceptAnswer>,
+    /// Until when to wait: what is not answered by then counts as [`AcceptAnswer::Unavailable`].
+    pub deadline: Instant,
 }
 
 /// How the node is.
@@ -80,18 +91,26 @@ impl Relay {
     /// Hands a unit to the ingest actor and waits for its commit, at most
     /// `events.accept_timeout`.
     pub async fn accept(&self, unit: Vec<NewEvent>) -> AcceptAnswer {
-        if self.deps.is_draining() {
-            return AcceptAnswer::Draining;
-        }
-        let deadline = clock::instant() + self.deps.settings.events.accept_timeout;
-        let Some(answer) = self.deps.ingest.submit(unit, deadline) else {
-            return AcceptAnswer::Overloaded;
+        let Waiting { answer, deadline } = match self.submit(unit) {
+            Ok(waiting) => waiting,
+            Err(refusal) => return refusal,
         };
         // The deadline is checked between commits; one that hangs must not hold the sender.
         match tokio::time::timeout_at(deadline.into(), answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) | Err(_) => AcceptAnswer::Unavailable,
         }
+    }
+
+    /// Hands a unit to the ingest actor. `Err` is the answer where it is not taken.
+    pub fn submit(&self, unit: Vec<NewEvent>) -> Result<Waiting, AcceptAnswer> {
+        if self.deps.is_draining() {
+            return Err(AcceptAnswer::Draining);
+        }
+        let deadline = clock::instant() + self.deps.settings.events.accept_timeout;
+        let answer = self.deps.ingest.submit(unit, deadline);
+        let answer = answer.ok_or(AcceptAnswer::Overloaded)?;
+        Ok(Waiting { answer, deadline })
     }
 
     /// A subscription was created, changed or deleted in the store: brings the directory up to

@@ -14,8 +14,8 @@ use std::time::Duration;
 use tracing::warn;
 
 use self::matched::Matched;
-use self::queue::Group;
 pub use self::queue::Ingest;
+use self::queue::{Group, Unit};
 use super::deps::Deps;
 use super::handle::{AcceptAnswer, NewEvent};
 use super::pump::{Doorbell, Work};
@@ -180,6 +180,11 @@ async fn settle(
             new.content,
         ))
     };
+    let mut events = group.units.iter().flat_map(|unit| &unit.events);
+    if events.all(|new| new.event.idempotency_key.is_none()) {
+        let all_new = |unit: &Unit| UnitFate::Accepted(vec![ItemFate::New; unit.events.len()]);
+        return Ok(group.units.iter().map(all_new).collect());
+    }
     let units: Vec<Vec<Item>> = group
         .units
         .iter()

@@ -46,7 +46,10 @@ fn is_segment(segment: &str) -> bool {
 }
 
 fn check(text: &str, wildcards: bool) -> Result<(), InvalidEventType> {
-    let length = text.chars().count();
+    let length = match text.is_ascii() {
+        true => text.len(),
+        false => text.chars().count(),
+    };
     if length == 0 || length > MAX_LENGTH {
         return Err(InvalidEventType::Length(length));
     }
@@ -85,6 +88,11 @@ impl EventType {
     /// As text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// As text that it shares.
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 
     /// Whether Posthaste itself raises such events: no sender can.

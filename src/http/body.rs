@@ -1,6 +1,6 @@
 //! Reading a request's body, bounded.
 
-use axum::body::Body;
+use axum::body::HttpBody;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
@@ -15,16 +15,29 @@ const DISCARD_FACTOR: usize = 4;
 
 /// The body's bytes, at most `limit` of them. Not copied where they came in one piece.
 pub async fn read(request: Request, limit: usize) -> Result<Bytes> {
-    check_encoding(request.headers())?;
-    let account = request.extensions().get::<BodyAccount>().cloned();
-    let announced = content_length(request.headers());
-    let mut body = request.into_body();
+    let (parts, body) = request.into_parts();
+    let account = parts.extensions.get::<BodyAccount>();
+    read_parts(&parts.headers, body, account, limit).await
+}
+
+/// The same of a request that is in parts.
+pub async fn read_parts<B>(
+    headers: &HeaderMap,
+    mut body: B,
+    account: Option<&BodyAccount>,
+    limit: usize,
+) -> Result<Bytes>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
+    check_encoding(headers)?;
+    let announced = content_length(headers);
     if announced.is_some_and(|length| length > limit as u64) {
         discard(body, limit.saturating_mul(DISCARD_FACTOR)).await;
         return Err(too_large(limit));
     }
     let cover = |bytes: usize| {
-        let covered = account.as_ref().is_none_or(|account| account.cover(bytes));
+        let covered = account.is_none_or(|account| account.cover(bytes));
         covered.then_some(()).ok_or_else(no_memory)
     };
     // Announced, it is refused before it has begun to arrive; the limit holds it within usize.
@@ -90,7 +103,7 @@ fn no_memory() -> ApiError {
     ApiError::unavailable("The relay holds as many bytes of requests as it may; try again")
 }
 
-async fn discard(mut body: Body, at_most: usize) {
+async fn discard(mut body: impl HttpBody<Data = Bytes> + Unpin, at_most: usize) {
     let mut seen = 0usize;
     while let Some(Ok(frame)) = body.frame().await {
         seen = seen.saturating_add(frame.data_ref().map_or(0, Bytes::len));
@@ -102,6 +115,7 @@ async fn discard(mut body: Body, at_most: usize) {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
     use futures_util::stream;
 
     use super::*;

@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
 use futures_util::future::join_all;
 use serde::Serialize;
 
@@ -23,11 +23,44 @@ const REFUSED: &str = "was refused by the database and would be refused again";
 const KEY_CONFLICT: &str = "was used before for other content";
 const TRY_AGAIN: &str = "temporarily unavailable";
 
+/// The answer to who was not refused as a whole.
+#[derive(Debug)]
+pub struct Accepted {
+    status: StatusCode,
+    json: Vec<u8>,
+}
+
+impl Accepted {
+    /// Bytes of a short answer; a longer one makes its room itself.
+    const ROOM: usize = 256;
+
+    fn new(status: StatusCode, view: &impl Serialize) -> Result<Self> {
+        let mut json = Vec::with_capacity(Self::ROOM);
+        match serde_json::to_writer(&mut json, view) {
+            Ok(()) => Ok(Self { status, json }),
+            Err(error) => {
+                tracing::error!(%error, "an answer cannot be written");
+                Err(ApiError::internal())
+            }
+        }
+    }
+
+    /// The answer with these headers and its own.
+    pub fn into_response_with(self, mut headers: HeaderMap) -> Response {
+        let json = HeaderValue::from_static("application/json");
+        headers.insert(header::CONTENT_TYPE, json);
+        let mut response = Response::new(Body::from(self.json));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
 /// All or nothing. `accept` hands a unit to the engine.
 pub async fn accept_whole<F>(
     input: Input,
     accept: impl FnOnce(Vec<NewEvent>) -> F,
-) -> Result<Response>
+) -> Result<Accepted>
 where
     F: Future<Output = AcceptAnswer>,
 {
@@ -44,20 +77,21 @@ where
     }
     let events: Vec<Arc<Event>> = unit.iter().map(|new| new.event.clone()).collect();
     let fates = accepted(accept(unit).await, input.is_batch)?;
-    let answer = match (events.as_slice(), fates.as_slice()) {
-        ([event], [fate]) if !input.is_batch => Json(SingleView::new(event, *fate)).into_response(),
+    match (events.as_slice(), fates.as_slice()) {
+        ([event], [fate]) if !input.is_batch => {
+            Accepted::new(StatusCode::ACCEPTED, &SingleView::new(event, *fate))
+        }
         _ => {
             let results = events.iter().zip(&fates);
-            Json(BatchView {
+            let view = BatchView {
                 message: format!("All {} events successfully enqueued", events.len()),
                 results: results
                     .map(|(event, fate)| ResultView::success(event, *fate))
                     .collect(),
-            })
-            .into_response()
+            };
+            Accepted::new(StatusCode::ACCEPTED, &view)
         }
-    };
-    Ok((StatusCode::ACCEPTED, answer).into_response())
+    }
 }
 
 /// The items' fates, or the answer for a unit of which nothing is stored.
@@ -93,7 +127,7 @@ fn accepted(answer: AcceptAnswer, is_batch: bool) -> Result<Vec<ItemFate>> {
 pub async fn accept_each<F>(
     items: Vec<Item>,
     accept: impl Fn(Vec<NewEvent>) -> F,
-) -> Result<Response>
+) -> Result<Accepted>
 where
     F: Future<Output = AcceptAnswer>,
 {
@@ -121,7 +155,7 @@ where
             format!("{stored} of {all} events enqueued"),
         )
     };
-    Ok((code, Json(BatchView { message, results })).into_response())
+    Accepted::new(code, &BatchView { message, results })
 }
 
 async fn accept_one<F>(item: Item, accept: &impl Fn(Vec<NewEvent>) -> F) -> ResultView
@@ -160,22 +194,22 @@ fn identity(event: &Event, fate: ItemFate) -> (EventId, bool) {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct SingleView {
+struct SingleView<'a> {
     event_id: EventId,
     id: EventId,
-    event_type: String,
+    event_type: &'a str,
     status: &'static str,
     duplicate: bool,
     message: &'static str,
 }
 
-impl SingleView {
-    fn new(event: &Event, fate: ItemFate) -> Self {
+impl<'a> SingleView<'a> {
+    fn new(event: &'a Event, fate: ItemFate) -> Self {
         let (id, duplicate) = identity(event, fate);
         Self {
             event_id: id,
             id,
-            event_type: event.event_type.as_str().to_owned(),
+            event_type: event.event_type.as_str(),
             status: "success",
             duplicate,
             message: "Event accepted",
@@ -194,7 +228,7 @@ struct BatchView {
 struct ResultView {
     #[serde(skip_serializing_if = "Option::is_none")]
     event_id: Option<EventId>,
-    event_type: Option<String>,
+    event_type: Option<Arc<str>>,
     status: &'static str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     duplicate: bool,
@@ -206,7 +240,7 @@ struct ResultView {
 }
 
 impl ResultView {
-    fn failed(event_type: Option<String>, error: String) -> Self {
+    fn failed(event_type: Option<Arc<str>>, error: String) -> Self {
         Self {
             event_id: None,
             event_type,
@@ -221,7 +255,7 @@ impl ResultView {
         let (id, duplicate) = identity(event, fate);
         Self {
             event_id: Some(id),
-            event_type: Some(event.event_type.as_str().to_owned()),
+            event_type: Some(event.event_type.shared()),
             status: "success",
             duplicate,
             error: None,

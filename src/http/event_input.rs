@@ -4,6 +4,7 @@
 //! included. Every fault is found, not only the first, and named with its place. Fields that
 //! Posthaste does not know are passed over: senders of several systems send more than we keep.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -40,7 +41,7 @@ pub struct Input {
 #[derive(Debug)]
 pub struct Item {
     /// The event type as sent, where it was a text at all.
-    pub event_type: Option<String>,
+    pub event_type: Option<Arc<str>>,
     /// The event, or all that is wrong with it.
     pub event: Result<NewEvent, Vec<Fault>>,
 }
@@ -84,14 +85,9 @@ pub fn parse(body: &Bytes, arrival: &Arrival<'_>, bounds: &Bounds) -> Result<Inp
                 true => batch_key(key, index),
                 false => key.to_owned(),
             });
-            let place = if is_batch {
-                format!("[{index}]")
-            } else {
-                String::new()
-            };
             ItemReader {
                 body,
-                place,
+                index: is_batch.then_some(index),
                 faults: Vec::new(),
             }
             .read(raw, header_key, arrival, bounds)
@@ -116,7 +112,8 @@ fn batch_key(key: &str, index: usize) -> String {
 /// Reads one item and collects its faults.
 struct ItemReader<'a> {
     body: &'a Bytes,
-    place: String,
+    /// Its place in an array.
+    index: Option<usize>,
     faults: Vec<Fault>,
 }
 
@@ -129,7 +126,7 @@ impl ItemReader<'_> {
         bounds: &Bounds,
     ) -> Item {
         if !raw.trim_start().starts_with('{') {
-            let place = self.place;
+            let place = self.index.map_or_else(String::new, place_in_array);
             let event = Err(vec![Fault::new(place, "must be an object")]);
             return Item {
                 event_type: None,
@@ -139,10 +136,7 @@ impl ItemReader<'_> {
         let fields = match serde_json::from_str::<Fields<'_>>(raw) {
             Ok(fields) => fields,
             Err(error) => {
-                let place = match self.place.as_str() {
-                    "" => "body",
-                    place => place,
-                };
+                let place = self.index.map_or_else(|| "body".to_owned(), place_in_array);
                 let event = Err(vec![Fault::new(place, not_json(&error))]);
                 return Item {
                     event_type: None,
@@ -161,9 +155,13 @@ impl ItemReader<'_> {
         let tenant = self.tenant(&fields);
         let occurred_at = self.occurred_at(&fields);
         let key = self.idempotency_key(&fields, header_key);
-        let shown_type = fields
-            .get(Field::EventType)
-            .and_then(|raw| serde_json::from_str::<String>(raw).ok());
+        let shown_type = match &event_type {
+            Some(event_type) => Some(event_type.shared()),
+            None => fields
+                .get(Field::EventType)
+                .and_then(|raw| serde_json::from_str::<String>(raw).ok())
+                .map(Arc::from),
+        };
         let event = match (event_type, payload) {
             (Some(event_type), Some(payload)) if self.faults.is_empty() => {
                 let content = match &key {
@@ -174,10 +172,10 @@ impl ItemReader<'_> {
                     id: (arrival.new_id)(),
                     tenant: tenant.map(Arc::from),
                     event_type,
-                    event_name,
-                    source,
+                    event_name: event_name.map(Cow::into_owned),
+                    source: source.map(Cow::into_owned),
                     idempotency_key: key.map(Arc::from),
-                    ordering_key,
+                    ordering_key: ordering_key.map(Cow::into_owned),
                     occurred_at,
                     received_at: arrival.now,
                     payload: kept(self.body, payload),
@@ -196,9 +194,9 @@ impl ItemReader<'_> {
     }
 
     fn path(&self, field: Field) -> String {
-        match self.place.as_str() {
-            "" => field.name().to_owned(),
-            place => format!("{place}.{}", field.name()),
+        match self.index {
+            None => field.name().to_owned(),
+            Some(index) => format!("{}.{}", place_in_array(index), field.name()),
         }
     }
 
@@ -207,9 +205,9 @@ impl ItemReader<'_> {
     }
 
     /// A text that may have any content; `null` counts as absent.
-    fn any_text(&mut self, fields: &Fields<'_>, field: Field) -> Option<String> {
+    fn any_text<'t>(&mut self, fields: &Fields<'t>, field: Field) -> Option<Cow<'t, str>> {
         let raw = fields.get(field).filter(|raw| *raw != "null")?;
-        let text = serde_json::from_str::<String>(raw).ok();
+        let text = read_text(raw);
         if text.is_none() {
             self.fault(field, "must be a text (of valid Unicode)");
         }
@@ -217,7 +215,7 @@ impl ItemReader<'_> {
     }
 
     /// A text as [`text::check`] wants it.
-    fn text(&mut self, fields: &Fields<'_>, field: Field) -> Option<String> {
+    fn text<'t>(&mut self, fields: &Fields<'t>, field: Field) -> Option<Cow<'t, str>> {
         let text = self.any_text(fields, field)?;
         match text::check(&text) {
             Ok(()) => Some(text),
@@ -279,7 +277,7 @@ impl ItemReader<'_> {
         Some(payload)
     }
 
-    fn tenant(&mut self, fields: &Fields<'_>) -> Option<String> {
+    fn tenant<'t>(&mut self, fields: &Fields<'t>) -> Option<Cow<'t, str>> {
         let tenant = self.text(fields, Field::Tenant);
         let client = self.text(fields, Field::ClientId);
         if tenant.is_some() && client.is_some() && tenant != client {
@@ -300,13 +298,14 @@ impl ItemReader<'_> {
 
     /// The item's own key, or else the header's. In an array the header's key is a mere
     /// default; on a single object two different keys contradict each other.
-    fn idempotency_key(
+    fn idempotency_key<'t>(
         &mut self,
-        fields: &Fields<'_>,
+        fields: &Fields<'t>,
         header_key: Option<String>,
-    ) -> Option<String> {
+    ) -> Option<Cow<'t, str>> {
         let own = self.text(fields, Field::IdempotencyKey);
-        let is_single = self.place.is_empty();
+        let header_key = header_key.map(Cow::from);
+        let is_single = self.index.is_none();
         if is_single && own.is_some() && header_key.is_some() && own != header_key {
             self.fault(
                 Field::IdempotencyKey,
@@ -314,6 +313,23 @@ impl ItemReader<'_> {
             );
         }
         own.or(header_key)
+    }
+}
+
+fn place_in_array(index: usize) -> String {
+    format!("[{index}]")
+}
+
+/// A JSON value's text, if it is one. `raw` was checked to be JSON: what is between quotes and
+/// escapes nothing means itself.
+fn read_text(raw: &str) -> Option<Cow<'_, str>> {
+    let plain = raw
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .filter(|text| !text.contains('\\'));
+    match plain {
+        Some(text) => Some(Cow::Borrowed(text)),
+        None => serde_json::from_str::<String>(raw).ok().map(Cow::Owned),
     }
 }
 

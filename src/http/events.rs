@@ -1,42 +1,64 @@
 //! Events: accepting them, and looking at them.
 
 use axum::Json;
+use axum::body::HttpBody;
 use axum::extract::{RawQuery, Request, State};
-use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 
 use super::HttpState;
 use super::body;
+use super::body_budget::BodyAccount;
+use super::connection_timer::ConnectionTimer;
 use super::deliveries::deliveries_of_event;
 use super::error::{ApiError, Fault, Result};
-use super::event_answer::{accept_each, accept_whole};
+use super::event_answer::{Accepted, accept_each, accept_whole};
 use super::event_input::{self, Arrival, Bounds};
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use super::view::EventView;
+use crate::actors::{AcceptAnswer, NewEvent, Relay};
 use crate::clock;
 use crate::domain::id::EventId;
 use crate::settings::EventSettings;
 use crate::store::EventFilter;
 
-/// `POST /events`: one object or an array. Answers once everything is durable.
-pub async fn create(
-    State(app): State<HttpState>,
-    RawQuery(raw): RawQuery,
-    request: Request,
-) -> Result<Response> {
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// `POST /events` as it stands in the table of routes.
+pub async fn create(State(app): State<HttpState>, request: Request) -> Result<Response> {
+    let (parts, body) = request.into_parts();
+    let account = parts.extensions.get::<BodyAccount>();
+    let timer = ConnectionTimer::default();
+    let accepted = accept(&app, &parts, body, account, &timer).await?;
+    Ok(accepted.into_response_with(HeaderMap::new()))
+}
+
+/// One object or an array. Answers once everything is durable.
+pub async fn accept<B>(
+    app: &HttpState,
+    request: &Parts,
+    body: B,
+    account: Option<&BodyAccount>,
+    timer: &ConnectionTimer,
+) -> Result<Accepted>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
     if !app.settings.engine.role.accepts() {
         return Err(ApiError::unavailable(
             "This process has the role deliver and accepts no events; send them to one that has \
              the role ingest or all",
         ));
     }
-    let mut query = Query::of(raw.as_deref(), &["atomic"]);
+    let mut query = Query::of(request.uri.query(), &["atomic"]);
     let atomic = query.flag("atomic", true);
     query.done()?;
-    let header_key = idempotency_header(request.headers())?;
+    let header_key = idempotency_header(&request.headers)?;
     let settings = &app.settings.events;
-    let body = body::read(request, settings.max_body_bytes).await?;
+    let body = body::read_parts(&request.headers, body, account, settings.max_body_bytes).await?;
     let arrival = Arrival {
         now: clock::now(),
         header_key: header_key.as_deref(),
@@ -46,9 +68,22 @@ pub async fn create(
         .map_err(ApiError::invalid_body)?;
     drop(body);
     if input.is_batch && !atomic {
-        accept_each(input.items, |unit| app.relay.accept(unit)).await
+        // Many wait at once, which the connection's timer is not made for.
+        Box::pin(accept_each(input.items, |unit| app.relay.accept(unit))).await
     } else {
-        accept_whole(input, |unit| app.relay.accept(unit)).await
+        accept_whole(input, |unit| accept_unit(&app.relay, unit, timer)).await
+    }
+}
+
+async fn accept_unit(relay: &Relay, unit: Vec<NewEvent>, timer: &ConnectionTimer) -> AcceptAnswer {
+    match relay.submit(unit) {
+        Ok(waiting) => {
+            let answer = timer.within(waiting.deadline, waiting.answer).await;
+            answer
+                .and_then(std::result::Result::ok)
+                .unwrap_or(AcceptAnswer::Unavailable)
+        }
+        Err(refusal) => refusal,
     }
 }
 
@@ -62,7 +97,7 @@ impl From<&EventSettings> for Bounds {
 }
 
 fn idempotency_header(headers: &HeaderMap) -> Result<Option<String>> {
-    let mut values = headers.get_all("idempotency-key").into_iter();
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).into_iter();
     let first = values.next();
     let fault = |message| {
         Err(ApiError::invalid_body(vec![Fault::new(

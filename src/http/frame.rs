@@ -3,6 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use axum::body::HttpBody;
@@ -12,8 +13,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use tracing::Instrument;
+use uuid::Uuid;
 
-use super::body_budget::BodyBudget;
+use super::body_budget::{BodyAccount, BodyBudget};
 use super::error::ApiError;
 use crate::clock;
 
@@ -32,51 +34,74 @@ pub struct Bounds {
 
 /// Runs one request within its bounds and answers it whatever happens.
 pub async fn frame(State(bounds): State<Bounds>, mut request: Request, next: Next) -> Response {
-    let id = request_id(request.headers());
-    let account = bounds.bodies.open_account();
-    if request.body().is_end_stream() {
-        account.set_whole();
-    }
-    request.extensions_mut().insert(account.clone());
+    let frame = Frame::around(&bounds, request.headers(), request.body());
+    request.extensions_mut().insert(frame.account.clone());
     // The route's pattern and not the path: a query or a path may hold what nobody should log.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let span = tracing::info_span!(
         "request",
-        id = id.to_str().unwrap_or_default(),
+        id = frame.shown_id(),
         method = %request.method(),
         route = route.as_ref().map_or("", MatchedPath::as_str),
     );
     let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
     let in_time = async { tokio::time::timeout(bounds.time, handled).await };
-    let answer = async {
-        match in_time.await {
-            Ok(Ok(response)) => response,
-            Ok(Err(_)) => {
+    let answer = async { frame.answer(in_time.await.ok()) };
+    answer.instrument(span).await
+}
+
+/// What is around one request.
+pub struct Frame {
+    id: HeaderValue,
+    /// For the request's body.
+    pub account: BodyAccount,
+}
+
+impl Frame {
+    /// Around a request that has just come.
+    pub fn around(bounds: &Bounds, headers: &HeaderMap, body: &impl HttpBody) -> Self {
+        let account = bounds.bodies.open_account();
+        if body.is_end_stream() {
+            account.set_whole();
+        }
+        let id = request_id(headers);
+        Self { id, account }
+    }
+
+    /// The request's name, for logs.
+    pub fn shown_id(&self) -> &str {
+        self.id.to_str().unwrap_or_default()
+    }
+
+    /// The answer: what the handler made, where it neither panicked nor ran out of time (`None`).
+    pub fn answer(self, handled: Option<thread::Result<Response>>) -> Response {
+        let mut response = match handled {
+            Some(Ok(response)) => response,
+            Some(Err(_)) => {
                 tracing::error!("a handler panicked");
                 ApiError::internal().into_response()
             }
-            Err(_) if account.is_whole() => {
+            None if self.account.is_whole() => {
                 tracing::warn!("a request took too long");
                 ApiError::unavailable("The request took too long").into_response()
             }
-            Err(_) => ApiError::new(
+            None => ApiError::new(
                 StatusCode::REQUEST_TIMEOUT,
                 "The request's body did not arrive in time",
             )
             .into_response(),
-        }
-    };
-    let mut response = answer.instrument(span).await;
-    let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, id);
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
-    response
+        };
+        let headers = response.headers_mut();
+        headers.insert(REQUEST_ID, self.id);
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+        headers
+            .entry(header::CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-store"));
+        response
+    }
 }
 
 /// The caller's own id where it is harmless to log and repeat, a new one otherwise.
@@ -93,7 +118,8 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
         .filter(is_sane)
         .cloned()
         .unwrap_or_else(|| {
-            HeaderValue::from_str(&clock::uuid().to_string())
+            let mut text = Uuid::encode_buffer();
+            HeaderValue::from_str(clock::uuid().as_hyphenated().encode_lower(&mut text))
                 .unwrap_or_else(|_| HeaderValue::from_static("none"))
         })
 }

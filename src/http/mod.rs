@@ -2,7 +2,8 @@
 //!
 //! Routes stand under `/api/v1` and, for the systems that Posthaste replaces, under `/api`.
 //! Everything but health needs a key. What a handler decides is written in its resource's
-//! file; what every request goes through, in `frame.rs` and `auth.rs`.
+//! file; what every request goes through, in `frame.rs` and `auth.rs`; how it comes here, in
+//! `server.rs`, `connection.rs` and `front.rs`.
 
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ mod auth;
 mod bare;
 mod body;
 mod body_budget;
+mod connection;
+mod connection_timer;
 mod deliveries;
 mod error;
 mod event_answer;
@@ -28,6 +31,7 @@ mod event_fields;
 pub mod event_input;
 mod events;
 mod frame;
+mod front;
 mod health;
 mod history;
 mod job_input;
@@ -52,6 +56,7 @@ pub use auth::AdminKey;
 use body_budget::BodyBudget;
 use error::ApiError;
 use frame::Bounds;
+use front::Front;
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -77,14 +82,16 @@ pub trait UrlGuard: Send + Sync + 'static {
 
 /// Where the routes stand.
 const BASES: [&str; 2] = ["/api/v1", "/api"];
+/// Where events come in, mostly by the short way (`front.rs`).
+const EVENTS: &str = "/events";
 /// Resources with a second name.
 const ALIASES: [(&str, &str); 1] = [("/subscriptions", "/webhooks")];
 
 /// Routes that need the key, relative to each of the bases.
 fn guarded_routes() -> Vec<Route<HttpState>> {
     vec![
-        Route::post("/events", events::create),
-        Route::get("/events", events::list),
+        Route::post(EVENTS, events::create),
+        Route::get(EVENTS, events::list),
         Route::get("/events/{id}", events::show),
         Route::post("/subscriptions", subscriptions::create),
         Route::get("/subscriptions", subscriptions::list),
@@ -130,13 +137,20 @@ fn open_routes() -> Vec<Route<HttpState>> {
 }
 
 /// All of it.
-pub fn router(state: HttpState) -> Router {
+pub fn front(state: HttpState) -> Front {
     let server = &state.settings.server;
     let bounds = Bounds {
         time: server.request_timeout,
         bodies: BodyBudget::new(server.max_request_bytes),
     };
-    assemble(guarded_routes(), open_routes(), state.admin_key, bounds).with_state(state)
+    let key = state.admin_key;
+    let router = assemble(guarded_routes(), open_routes(), key, bounds.clone());
+    Front {
+        router: router.with_state(state.clone()),
+        short: Route::post(EVENTS, events::create).paths(),
+        bounds,
+        state,
+    }
 }
 
 /// One method of one path.

@@ -1,29 +1,23 @@
 //! Listening: bounded connections, bounded patience, and a stop that finishes what runs.
 
 use std::io;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::write_deadline::WriteDeadline;
+use super::connection::{Answer, Signal, serve_connection};
 use crate::settings::ServerSettings;
 
-/// Bytes of one request's head at most, and what a connection reads ahead.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// How long a connection may stay idle or take over the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(30);
 /// Pause after the system refused a connection for want of resources.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Bounds of the server. How long a request may take is the router's matter.
+/// Bounds of the server. How long a request may take is the matter of who answers it.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerLimits {
     /// Open connections at most; further ones wait in the kernel's backlog.
@@ -47,30 +41,33 @@ impl From<&ServerSettings> for ServerLimits {
     }
 }
 
-/// Serves `router` until `shutdown` ends; then accepts nothing more, lets requests that run
+/// Serves with `answer` until `shutdown` ends; then accepts nothing more, lets requests that run
 /// finish within `stop_patience`, and returns.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    answer: Arc<impl Answer>,
     limits: ServerLimits,
     shutdown: impl Future<Output = ()>,
 ) {
     let slots = Arc::new(Semaphore::new(limits.max_connections));
     let connections = TaskTracker::new();
-    let stopping = CancellationToken::new();
-    let cut = CancellationToken::new();
+    let (stopping, cut) = (Signal::default(), Signal::default());
     let accepting = async {
         loop {
             let Some((stream, slot)) = accept(&listener, &slots).await else {
                 continue;
             };
-            let (router, stopping, cut) = (router.clone(), stopping.clone(), cut.clone());
+            let (answer, stopping) = (Arc::clone(&answer), stopping.hearing());
+            let mut cut = cut.hearing();
             connections.spawn(async move {
                 let _slot = slot;
-                tokio::select! {
-                    () = connection(stream, router, limits, stopping) => {}
-                    () = cut.cancelled() => {}
-                }
+                let served = serve_connection(stream, answer, limits, stopping);
+                let mut served = std::pin::pin!(served);
+                std::future::poll_fn(|cx| match cut.poll(cx) {
+                    Poll::Ready(()) => Poll::Ready(()),
+                    Poll::Pending => served.as_mut().poll(cx),
+                })
+                .await;
             });
         }
     };
@@ -79,7 +76,7 @@ pub async fn serve(
         () = shutdown => {}
     }
     drop(listener);
-    stopping.cancel();
+    stopping.give();
     connections.close();
     if tokio::time::timeout(limits.stop_patience, connections.wait())
         .await
@@ -89,7 +86,7 @@ pub async fn serve(
             open = connections.len(),
             "connections were cut at the end of the grace period"
         );
-        cut.cancel();
+        cut.give();
         connections.wait().await;
     }
 }
@@ -125,31 +122,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::ConnectionReset
     )
-}
-
-async fn connection(
-    stream: TcpStream,
-    router: Router,
-    limits: ServerLimits,
-    stopping: CancellationToken,
-) {
-    let stream = WriteDeadline::new(stream, limits.write_patience);
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_patience)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopping.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
-    }
 }
 
 #[cfg(test)]

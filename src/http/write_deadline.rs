@@ -6,28 +6,41 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use super::connection::Shared;
+
 /// Fails a write that made no progress for `patience`.
 #[derive(Debug)]
 pub struct WriteDeadline<T> {
     inner: T,
     patience: Duration,
+    shared: Arc<Shared>,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T> WriteDeadline<T> {
     /// Watches over `inner`.
-    pub fn new(inner: T, patience: Duration) -> Self {
+    pub fn new(inner: T, patience: Duration, shared: Arc<Shared>) -> Self {
         Self {
             inner,
             patience,
+            shared,
             waiting: None,
+        }
+    }
+
+    /// What became of writing some bytes, told to whoever watches the connection.
+    fn told(&self, progress: &Poll<io::Result<usize>>) {
+        match progress {
+            Poll::Ready(_) => self.shared.activity.note_written(),
+            Poll::Pending => self.shared.activity.note_waiting(),
         }
     }
 
@@ -68,6 +81,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<T> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let progress = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.told(&progress);
         self.watched(cx, progress)
     }
 
@@ -77,6 +91,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<T> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let progress = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.told(&progress);
         self.watched(cx, progress)
     }
 
@@ -104,7 +119,8 @@ mod tests {
     #[tokio::test]
     async fn a_peer_who_does_not_read_is_given_up() {
         let (ours, theirs) = tokio::io::duplex(8);
-        let mut ours = WriteDeadline::new(ours, Duration::from_millis(20));
+        let patience = Duration::from_millis(20);
+        let mut ours = WriteDeadline::new(ours, patience, Arc::default());
         assert!(ours.write_all(b"12345678").await.is_ok());
         let error = ours.write_all(b"9").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);

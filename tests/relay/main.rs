@@ -12,6 +12,7 @@ mod breaker;
 mod by_hand;
 mod cancelling;
 mod changing;
+mod coming_in;
 mod deactivating;
 mod delivering;
 mod held_bounds;

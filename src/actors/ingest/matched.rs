@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::queue::Group;
 use crate::actors::deps::Deps;
 use crate::actors::handle::NewEvent;
-use crate::actors::lane::{Reservation, WaitingDelivery};
+use crate::actors::lane::{Lane, Reservation, WaitingDelivery};
 use crate::delivery::payload::LoadedEvent;
 use crate::domain::delivery::{PendingDelivery, Progress};
 use crate::domain::event::Event;
@@ -51,11 +51,12 @@ impl Matched {
             _ => MAX_GROUP_DELIVERIES,
         };
         let events = fresh.iter().map(|new| new.event.as_ref());
-        let (version, matches) = deps.directory.match_events(events, enough);
-        let counts = matches.iter().map(Vec::len).collect();
-        let (mut deliveries, mut skipped) = (Vec::new(), Vec::new());
-        for (new, subscriptions) in fresh.iter().zip(matches) {
-            for subscription in subscriptions {
+        let matches = deps.directory.match_events(events, enough);
+        let mut deliveries = Vec::with_capacity(matches.subscriptions.len());
+        let mut skipped = Vec::new();
+        let mut subscriptions = matches.subscriptions.into_iter();
+        for (new, count) in fresh.iter().zip(&matches.counts) {
+            for subscription in subscriptions.by_ref().take(*count) {
                 let delivery = PendingDelivery {
                     id: DeliveryId::of(new.event.id, subscription.id),
                     event_id: new.event.id,
@@ -77,10 +78,10 @@ impl Matched {
             }
         }
         Self {
-            version,
+            version: matches.version,
             deliveries,
             skipped,
-            counts,
+            counts: matches.counts,
         }
     }
 
@@ -121,6 +122,7 @@ impl Matched {
         if !deps.ownership.may_deliver() {
             return;
         }
+        let mut last: Option<(SubscriptionId, Option<Arc<Lane>>)> = None;
         for one in &mut self.deliveries {
             // An operational event may stand already, accepted by another owner who has moved
             // its deliveries on since. These are paged.
@@ -128,10 +130,14 @@ impl Matched {
                 continue;
             }
             if one.subscription.state.delivers() {
-                one.reservation = deps
-                    .lanes
-                    .get(one.subscription.id)
-                    .and_then(|lane| Reservation::make(&lane, one.delivery.id));
+                let id = one.subscription.id;
+                // Mostly one subscription has many of a group's deliveries in a row.
+                let (_, lane) = match last.take() {
+                    Some(known) if known.0 == id => last.insert(known),
+                    _ => last.insert((id, deps.lanes.get(id))),
+                };
+                let lane = lane.as_ref();
+                one.reservation = lane.and_then(|lane| Reservation::make(lane, one.delivery.id));
             }
         }
     }

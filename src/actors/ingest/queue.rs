@@ -16,6 +16,7 @@ use crate::store::StoreError;
 
 /// Times that a unit may be in the hands of a task that panics.
 const MAX_LOST: u8 = 2;
+
 /// What a sender wants accepted as a whole, and how to tell.
 #[derive(Debug)]
 pub struct Unit {
@@ -207,6 +208,9 @@ impl Group {
     /// Answers the units whose time is up; what a later commit does to them is not told.
     pub fn drop_late(&mut self) {
         let now = clock::instant();
+        if self.units.iter().all(|unit| unit.deadline > now) {
+            return;
+        }
         let (late, rest) = std::mem::take(&mut self.units)
             .into_iter()
             .partition(|unit| unit.deadline <= now);

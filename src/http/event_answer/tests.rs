@@ -1,3 +1,4 @@
+use axum::response::IntoResponse;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -18,8 +19,10 @@ fn input(body: &Value) -> Input {
     parse(&Bytes::from(body.to_string()), &arrival, &bounds).unwrap()
 }
 
-async fn shown(answer: Result<Response>) -> (u16, Value) {
+async fn shown(answer: Result<Accepted>) -> (u16, Value) {
+    let answer = answer.map(|accepted| accepted.into_response_with(HeaderMap::new()));
     let (parts, body) = answer.into_response().into_parts();
+    assert_eq!(parts.headers[header::CONTENT_TYPE], "application/json");
     let bytes = axum::body::to_bytes(body, 9_999).await.unwrap();
     (
         parts.status.as_u16(),

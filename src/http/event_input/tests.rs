@@ -358,6 +358,19 @@ proptest! {
         let _ = parse_with(text.as_bytes(), key.as_deref());
     }
 
+    /// A text is read from its place in the body as any reader of JSON would read it.
+    #[test]
+    fn texts_mean_what_they_mean_in_json(text in any::<String>(), other in jsonish()) {
+        let quoted = serde_json::Value::from(text).to_string();
+        for raw in [quoted.as_str(), other.trim(), r#""\u0061\"\\""#, r#""\ud800""#, "\"\""] {
+            if serde_json::from_str::<IgnoredAny>(raw).is_err() {
+                continue;
+            }
+            let expected = serde_json::from_str::<String>(raw).ok();
+            prop_assert_eq!(read_text(raw).map(Cow::into_owned), expected);
+        }
+    }
+
     /// Whatever JSON a payload is, its bytes come through.
     #[test]
     fn payloads_come_through(text in jsonish(), gap in "[ \n\t]{0,3}") {

@@ -1,6 +1,7 @@
 use std::future::pending;
 use std::net::SocketAddr;
 
+use axum::Router;
 use axum::routing::get;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, oneshot};
@@ -40,7 +41,7 @@ async fn server(limits: ServerLimits) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let running = tokio::spawn(serve(listener, router, limits, async {
+    let running = tokio::spawn(serve(listener, Arc::new(router), limits, async {
         let _ = stopped.await;
     }));
     Server {

@@ -1,0 +1,99 @@
+//! What answers a request: the router, or the short way of `POST /events` past it.
+//!
+//! Nearly every request is one of these, and the router's layers cost more than what is done for
+//! it. So it is told apart first, by method and path alone, and goes through the same steps in
+//! the same order: frame, key, handler. It stands in the table of routes as any other, and its
+//! paths come from there.
+
+use std::panic::AssertUnwindSafe;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use hyper::body::Incoming;
+use tower::ServiceExt;
+
+use super::HttpState;
+use super::connection::Answer;
+use super::connection_timer::ConnectionTimer;
+use super::events;
+use super::frame::{Bounds, Frame};
+use crate::clock;
+
+/// All routes, and the short way to one of them.
+pub struct Front {
+    /// Every route, that one included.
+    pub router: Router,
+    /// The paths of the short way.
+    pub short: Vec<String>,
+    /// What requests are held within.
+    pub bounds: Bounds,
+    /// What handlers work with.
+    pub state: HttpState,
+}
+
+impl Answer for Front {
+    async fn answer(&self, request: Request<Incoming>, timer: &ConnectionTimer) -> Response {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path();
+        if parts.method == Method::POST && self.short.iter().any(|short| short == path) {
+            return self.accept(parts, body, timer).await;
+        }
+        // Boxed, so that the short way need not carry its size.
+        Box::pin(self.router.answer(Request::from_parts(parts, body), timer)).await
+    }
+}
+
+impl Answer for Router {
+    async fn answer(&self, request: Request<Incoming>, _: &ConnectionTimer) -> Response {
+        let answered = self.clone().oneshot(request.map(Body::new)).await;
+        answered.unwrap_or_else(|never| match never {})
+    }
+}
+
+impl Front {
+    async fn accept(&self, mut parts: Parts, body: Incoming, timer: &ConnectionTimer) -> Response {
+        let frame = Frame::around(&self.bounds, &parts.headers, &body);
+        let deadline = clock::instant() + self.bounds.time;
+        let handled = async {
+            self.state.admin_key.check(&parts.headers)?;
+            events::accept(&self.state, &parts, body, Some(&frame.account), timer).await
+        };
+        let handled = AssertUnwindSafe(handled).catch_unwind();
+        match timer.within(deadline, handled).await {
+            Some(Ok(Ok(accepted))) => {
+                let headers = emptied(std::mem::take(&mut parts.headers));
+                frame.answer(Some(Ok(accepted.into_response_with(headers))))
+            }
+            Some(Ok(Err(refusal))) => frame.answer(Some(Ok(refusal.into_response()))),
+            failed => {
+                // Only here is anything logged, and a span costs more than all the rest of a frame.
+                let span = tracing::info_span!(
+                    "request",
+                    id = frame.shown_id(),
+                    method = %parts.method,
+                    route = parts.uri.path(),
+                );
+                let panic = failed.and_then(std::result::Result::err);
+                span.in_scope(|| frame.answer(panic.map(Err)))
+            }
+        }
+    }
+}
+
+/// Headers of which a connection keeps the room at most.
+const KEPT_ROOM: usize = 64;
+
+/// The map of a request for its answer: the connection reads its next request into that one, so
+/// that it mostly does with one map.
+fn emptied(mut headers: HeaderMap) -> HeaderMap {
+    if headers.capacity() > KEPT_ROOM {
+        return HeaderMap::new();
+    }
+    headers.clear();
+    headers
+}
