@@ -281,7 +281,8 @@ async fn however_many_move_a_delivery_it_is_there_once(bed: Bed) {
         after: None,
         offset: 0,
     };
-    let listed = bed.store.list_deliveries(&DeliveryFilter::default(), &all);
+    let any = DeliveryFilter::default();
+    let listed = bed.store.list_deliveries(&any, &all);
     let listed = listed.await.unwrap().rows;
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].progress.version, moves);
