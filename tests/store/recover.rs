@@ -282,8 +282,7 @@ async fn however_many_move_a_delivery_it_is_there_once(bed: Bed) {
         offset: 0,
     };
     let any = DeliveryFilter::default();
-    let listed = bed.store.list_deliveries(&any, &all);
-    let listed = listed.await.unwrap().rows;
+    let listed = bed.store.list_deliveries(&any, &all).await.unwrap().rows;
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].progress.version, moves);
 }

@@ -96,8 +96,7 @@ fn recording(form: Form) -> String {
         false => "",
     };
     let moves = unnested(FIRST_OF_MOVES, &MOVES);
-    let moved_now =
-        "d.id = r.id AND d.version = r.guard AND (SELECT epoch FROM lease) = $1".to_owned();
+    let moved_now = "d.id = r.id AND d.version = r.guard AND (SELECT epoch FROM lease) = $1";
     let (locked, rows, blocks, is_final, kept, more) = if form.more {
         (
             format!(
