@@ -37,7 +37,7 @@ pub fn uuid() -> Uuid {
     Uuid::from_u64_pair(head, VARIANT | (rand::random::<u64>() >> 2))
 }
 
-/// Random bytes from the operating system, for secrets and keys.
+/// Random bytes for secrets and keys, of a generator that the operating system seeds.
 pub fn random_bytes<const N: usize>() -> [u8; N] {
     rand::random()
 }

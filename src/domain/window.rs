@@ -226,7 +226,7 @@ impl<T: Waiting> Window<T> {
     fn has_room(&self) -> bool {
         let few = match self.takes_offers {
             true => self.bound / 4,
-            false => self.bound.min(PAGE) / 4,
+            false => self.bound.min(PAGE) / 2,
         };
         self.held.is_empty() || (self.waiting.len() <= few && self.room() > self.bound / 8)
     }

@@ -3,10 +3,11 @@
 //! The pages that this frees are filled by the rows that follow, so a file stops growing once
 //! the oldest of it goes; it is never made smaller (`auto_vacuum`, see the first migration).
 
-use sqlx::SqliteConnection;
+use rusqlite::{Connection, params};
 use uuid::Uuid;
 
 use super::connect::Pools;
+use super::writer::Written;
 use crate::domain::Timestamp;
 use crate::domain::id::{DeliveryId, EventId, first_id};
 use crate::store::rows::At;
@@ -53,41 +54,41 @@ pub(super) async fn events(
     if ids.is_empty() {
         return Ok(forgotten);
     }
-    let mut transaction = pools.write().await?;
-    let mut room = u64::from(limit);
-    let mut last = after;
-    let mut all = true;
-    for id in ids.iter().copied().map(EventId) {
-        let whole = room > 0 && forget_one(&mut transaction, id, &mut room, &mut forgotten).await?;
-        if !whole {
-            all = false;
-            break;
+    let batch = move |connection: &Connection| {
+        let mut room = u64::from(limit);
+        let mut last = after;
+        let mut all = true;
+        for id in ids.iter().copied().map(EventId) {
+            let whole = room > 0 && forget_one(connection, id, &mut room, &mut forgotten)?;
+            if !whole {
+                all = false;
+                break;
+            }
+            last = Some(id);
         }
-        last = Some(id);
-    }
-    transaction.commit().await?;
-    if !all || ids.len() == limit as usize {
-        forgotten.next = Some(last.unwrap_or(EventId(Uuid::nil())));
-    }
-    Ok(forgotten)
+        if !all || ids.len() == limit as usize {
+            forgotten.next = Some(last.unwrap_or(EventId(Uuid::nil())));
+        }
+        Ok(Written::Kept(forgotten))
+    };
+    pools.write_hot(batch).await
 }
 
 /// Removes an event unless something needs it. False where there was no room for all of it. One
 /// that stays takes room too: it was looked at.
-async fn forget_one(
-    connection: &mut SqliteConnection,
+fn forget_one(
+    connection: &Connection,
     id: EventId,
     room: &mut u64,
     forgotten: &mut Forgotten,
 ) -> Result<bool> {
     let (first, last) = DeliveryId::range_of(id);
+    let [first, last] = [first.0.as_bytes(), last.0.as_bytes()];
+    let event = id.0.as_bytes();
     // Pending, or keeping others from being sent.
-    let needed: bool = sqlx::query_scalar(NEEDED)
-        .bind(first.0)
-        .bind(last.0)
-        .bind(id.0)
-        .fetch_one(&mut *connection)
-        .await?;
+    let needed: bool = connection
+        .prepare_cached(NEEDED)?
+        .query_row(params![first, last, event], |row| row.get(0))?;
     if needed {
         *room -= 1;
         return Ok(true);
@@ -96,24 +97,20 @@ async fn forget_one(
         (FORGET_ATTEMPTS, &mut forgotten.attempts),
         (FORGET_DELIVERIES, &mut forgotten.deliveries),
     ] {
-        let done = sqlx::query(children)
-            .bind(first.0)
-            .bind(last.0)
-            .bind(id.0)
-            .bind(i64::try_from(*room).unwrap_or(i64::MAX))
-            .execute(&mut *connection)
-            .await?;
-        *count += done.rows_affected();
-        *room -= done.rows_affected().min(*room);
+        let most = i64::try_from(*room).unwrap_or(i64::MAX);
+        let done = connection
+            .prepare_cached(children)?
+            .execute(params![first, last, event, most])? as u64;
+        *count += done;
+        *room -= done.min(*room);
         if *room == 0 {
             return Ok(false);
         }
     }
-    let done = sqlx::query("DELETE FROM events WHERE id = ?")
-        .bind(id.0)
-        .execute(connection)
-        .await?;
-    forgotten.events += done.rows_affected();
+    let done = connection
+        .prepare_cached("DELETE FROM events WHERE id = ?")?
+        .execute(params![event])?;
+    forgotten.events += done as u64;
     *room -= 1;
     Ok(true)
 }
