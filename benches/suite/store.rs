@@ -220,6 +220,10 @@ impl Store {
         };
         let statements = statements.iter().map(|sql| (*sql).to_owned());
         self.execute(statements.collect()).await;
+        // A seed need not be durable, so the system may hold a gigabyte of it back and write it
+        // out under the measurement.
+        let synced = std::process::Command::new("sync").status();
+        assert!(synced.expect("sync").success(), "sync failed");
     }
 
     async fn columns(&self, table: &str) -> Vec<String> {
