@@ -5,20 +5,23 @@
 //! neither sends twice what still flies nor misses what was learnt. Mailboxes stay bounded,
 //! because all that is ever sent to the actor about a lane is one wake at a time.
 
+mod all;
 mod breaking;
 mod call;
+mod held;
 mod showing;
 mod streak;
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ractor::ActorRef;
 
+pub use self::all::Lanes;
 use self::breaking::Keeping;
 pub use self::breaking::Step;
 pub use self::call::{Call, Onward};
+pub use self::held::{Reservation, Ticket};
 use self::showing::Showing;
 pub use self::showing::{Shown, Snapshot};
 use self::streak::Failures;
@@ -26,11 +29,10 @@ use super::address::Address;
 use super::dispatcher::DispatcherMessage;
 use super::onward::Clearance;
 use super::subscription::SubscriptionMessage;
-use crate::clock;
 use crate::delivery::payload::{ByteBudget, LoadedEvent};
 use crate::domain::Timestamp;
 use crate::domain::breaker::{Breaker, BreakerPolicy, Pass};
-use crate::domain::delivery::{AttemptRecord, PendingDelivery, Settlement, Verdict};
+use crate::domain::delivery::{PendingDelivery, Verdict};
 use crate::domain::id::{AttemptId, DeliveryId, SubscriptionId};
 use crate::domain::ordering::Line;
 use crate::domain::window::{Taking, Waiting, Window};
@@ -362,193 +364,4 @@ pub enum ManualTaking {
     AtBound,
     /// The window does not give it; never [`Taking::Taken`].
     Not(Taking),
-}
-
-/// The proof that this process holds a delivery in memory. It ends with the commit of the
-/// outcome ([`Ticket::settled`], [`Ticket::overtaken`]); dropped anywhere else, it frees the
-/// id to be paged again.
-#[derive(Debug)]
-pub struct Ticket {
-    lane: Arc<Lane>,
-    delivery: DeliveryId,
-    ended: bool,
-}
-
-impl Ticket {
-    /// For a delivery that was just taken from the window.
-    pub fn new(lane: &Arc<Lane>, delivery: DeliveryId) -> Self {
-        Self {
-            lane: Arc::clone(lane),
-            delivery,
-            ended: false,
-        }
-    }
-
-    /// The outcome is committed and moved the delivery.
-    pub fn settled(mut self, record: &AttemptRecord) {
-        self.ended = true;
-        self.lane.note_move(clock::now());
-        if !matches!(record.verdict.settlement, Settlement::RetryAt(_)) {
-            self.lane.note_end(clock::instant());
-        }
-        let concerns_actor = {
-            // Under the window's lock: whoever hears when the retry is due finds the id released.
-            let mut window = self.lane.window();
-            let verdict = &record.verdict;
-            if verdict.bears_on_more() {
-                locked(&self.lane.verdicts).push(*verdict);
-            }
-            match record.passes_on() {
-                true => window.pass_on(self.delivery),
-                false => window.release(self.delivery, false),
-            }
-            let may_start = window.waiting() > 0 && !self.lane.is_busy();
-            // With nothing in flight it may leave, or follow another rule.
-            let rests = window.flying() == 0;
-            verdict.bears_on_more() || may_start || rests || window.wants_page()
-        };
-        if concerns_actor {
-            self.lane.wake();
-        }
-    }
-
-    /// The outcome is committed as stale: the delivery had moved on and may be due.
-    pub fn overtaken(mut self) {
-        self.end();
-    }
-
-    /// The lane of its subscription.
-    pub fn lane(&self) -> &Arc<Lane> {
-        &self.lane
-    }
-
-    fn end(&mut self) {
-        self.ended = true;
-        self.lane.window().release(self.delivery, true);
-        self.lane.wake();
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.end();
-        }
-    }
-}
-
-/// A delivery's id held in a window while its event is committed. Dropped before it is offered
-/// or withdrawn, it counts as perhaps committed.
-#[derive(Debug)]
-pub struct Reservation {
-    lane: Arc<Lane>,
-    delivery: DeliveryId,
-    ended: bool,
-}
-
-impl Reservation {
-    /// Holds the id, where the window takes it.
-    pub fn make(lane: &Arc<Lane>, delivery: DeliveryId) -> Option<Self> {
-        let scarce = lane.budget.is_half_used();
-        let reserved = lane.window().reserve(delivery, scarce);
-        reserved.then(|| Self {
-            lane: Arc::clone(lane),
-            delivery,
-            ended: false,
-        })
-    }
-
-    /// The commit is done: here is the delivery.
-    pub fn offer(mut self, item: WaitingDelivery) {
-        self.ended = true;
-        let seen_to = {
-            let mut window = self.lane.window();
-            window.offer(item) && self.lane.is_busy()
-        };
-        if !seen_to {
-            self.lane.wake();
-        }
-    }
-
-    /// Nothing was committed.
-    pub fn withdraw(mut self) {
-        self.ended = true;
-        self.lane.window().withdraw(self.delivery);
-        // It may have been all that kept the actor from leaving.
-        self.lane.wake();
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.lane.window().release(self.delivery, true);
-            self.lane.wake();
-        }
-    }
-}
-
-/// The lanes of this engine, one for each subscription whose actor lives.
-#[derive(Debug)]
-pub struct Lanes {
-    bound: usize,
-    budget: Arc<ByteBudget>,
-    dispatcher: Address<DispatcherMessage>,
-    lanes: Mutex<HashMap<SubscriptionId, Arc<Lane>>>,
-}
-
-impl Lanes {
-    /// Each lane's window holds `bound` deliveries at most, and all of them what `budget` allows.
-    pub fn new(
-        bound: usize,
-        budget: Arc<ByteBudget>,
-        dispatcher: Address<DispatcherMessage>,
-    ) -> Self {
-        Self {
-            bound,
-            budget,
-            dispatcher,
-            lanes: Mutex::default(),
-        }
-    }
-
-    /// The lane of a subscription whose actor lives.
-    pub fn get(&self, id: SubscriptionId) -> Option<Arc<Lane>> {
-        locked(&self.lanes).get(&id).cloned()
-    }
-
-    /// The lane of a subscription whose actor is about to live. A retired lane is replaced.
-    pub fn open(&self, id: SubscriptionId) -> Arc<Lane> {
-        let mut lanes = locked(&self.lanes);
-        if let Some(lane) = lanes.get(&id)
-            && !lane.retired.load(Ordering::Acquire)
-        {
-            return Arc::clone(lane);
-        }
-        let budget = Arc::clone(&self.budget);
-        let lane = Arc::new(Lane::new(id, self.bound, budget, self.dispatcher.clone()));
-        lanes.insert(id, Arc::clone(&lane));
-        lane
-    }
-
-    /// Forgets a lane that has retired.
-    pub fn close(&self, id: SubscriptionId) {
-        let mut lanes = locked(&self.lanes);
-        if lanes
-            .get(&id)
-            .is_some_and(|lane| lane.retired.load(Ordering::Acquire))
-        {
-            lanes.remove(&id);
-        }
-    }
-
-    /// All of them.
-    pub fn all(&self) -> Vec<Arc<Lane>> {
-        locked(&self.lanes).values().cloned().collect()
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        locked(&self.lanes).len()
-    }
 }

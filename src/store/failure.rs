@@ -28,16 +28,6 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        let Some(failure) = error.sqlite_error() else {
-            return Self::Broken(error.to_string());
-        };
-        let code = failure.extended_code;
-        of_sqlite(code).with(format!("{error} ({code})"))
-    }
-}
-
 impl From<MigrateError> for StoreError {
     fn from(error: MigrateError) -> Self {
         match error {
@@ -49,6 +39,11 @@ impl From<MigrateError> for StoreError {
             other => Self::Broken(other.to_string()),
         }
     }
+}
+
+/// An error that SQLite gave this code to.
+pub(super) fn of_sqlite_code(code: i32, message: &str) -> StoreError {
+    of_sqlite(code).with(format!("{message} ({code})"))
 }
 
 fn of_database(error: &(dyn DatabaseError + 'static)) -> StoreError {

@@ -17,6 +17,7 @@ use tokio::sync::{Mutex as Turn, oneshot};
 
 use super::checkpoint::Checkpointer;
 use super::connect::File;
+use crate::store::failure::of_sqlite_code;
 use crate::store::{Result, StoreError};
 
 /// Calls that share a transaction at most.
@@ -87,6 +88,15 @@ where
 
 fn gone() -> StoreError {
     StoreError::Unavailable("the writer of the database has ended".to_owned())
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error() {
+            Some(failure) => of_sqlite_code(failure.extended_code, &error.to_string()),
+            None => Self::Broken(error.to_string()),
+        }
+    }
 }
 
 impl Writer {
