@@ -228,4 +228,33 @@ mod tests {
         slots.note_recorded(1);
         assert!(slots.take(&lane).is_some());
     }
+
+    #[test]
+    fn a_slot_is_kept_only_where_another_would_be_given() {
+        let lanes = lanes(64);
+        let lane = |number| lanes.open(SubscriptionId(Uuid::from_u128(number)));
+        let [holder, other] = [1, 2].map(lane);
+        let slots = Arc::new(Slots::new(4));
+        let slot = slots.take(&holder).unwrap();
+        let first = call(&holder);
+        assert!(slots.may_keep(&slot, &holder));
+
+        // As others take theirs, its share becomes one, and then somebody waits.
+        let second = (slots.take_one().unwrap(), call(&holder));
+        assert!(!slots.may_keep(&slot, &holder), "past its share");
+        drop(second);
+        let taken: Vec<_> = std::iter::from_fn(|| slots.take_one()).collect();
+        assert!(slots.may_keep(&slot, &holder), "the last one is its own");
+        assert!(slots.take(&other).is_none());
+        assert!(!slots.may_keep(&slot, &holder), "another waits");
+        drop(taken);
+        slots.pass_on();
+        assert!(slots.may_keep(&slot, &holder));
+
+        for _ in 0..4 * UNRECORDED_PER_SLOT {
+            slots.note_unrecorded();
+        }
+        assert!(!slots.may_keep(&slot, &holder), "too much is not recorded");
+        drop(first);
+    }
 }
