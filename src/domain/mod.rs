@@ -4,6 +4,7 @@
 //! chance arrive as arguments. That is what lets the rules be tested as tables and as random
 //! interleavings, and what `tests/architecture.rs` holds.
 
+pub mod access;
 pub mod admission;
 pub mod breaker;
 pub mod deactivation;

@@ -1,10 +1,14 @@
 //! Who may call: for now whoever has the admin key.
 //!
 //! The check is a layer around every route but health, unknown routes included, so that a new
-//! route cannot be forgotten and a stranger cannot tell which routes there are. The short way of
-//! `front.rs` makes it as well.
+//! route cannot be forgotten and a stranger cannot tell which routes there are. A second one,
+//! around each route, asks for the scope that the table of routes names. The short way of
+//! `front.rs` makes both as well.
 
-use axum::extract::{Request, State};
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -12,6 +16,7 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 use super::error::{ApiError, Result};
+use crate::domain::access::{Caller, Scope};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const SERVICE_TOKEN: HeaderName = HeaderName::from_static("x-service-token");
@@ -26,10 +31,10 @@ impl AdminKey {
         Self(Sha256::digest(key.as_bytes()).into())
     }
 
-    /// Refuses who does not have it.
-    pub fn check(&self, headers: &HeaderMap) -> Result<()> {
+    /// Who calls with these headers; refuses who does not have the key.
+    pub fn caller(&self, headers: &HeaderMap) -> Result<Arc<Caller>> {
         match self.is_in(headers) {
-            true => Ok(()),
+            true => Ok(Arc::new(Caller::admin())),
             false => Err(ApiError::new(
                 StatusCode::UNAUTHORIZED,
                 "A valid key is required: Authorization: Bearer, X-API-Key or X-Service-Token",
@@ -67,14 +72,51 @@ fn bearer_token(value: &[u8]) -> Option<&[u8]> {
         .then(|| token.trim_ascii())
 }
 
-/// Lets through who has the key.
+/// Lets through who has the key, and notes who it is.
 pub async fn require_key(
     State(key): State<AdminKey>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response> {
+    let caller = key.caller(request.headers())?;
+    request.extensions_mut().insert(Asking(caller));
+    Ok(next.run(request).await)
+}
+
+/// Lets through who may do this.
+pub async fn require_scope(
+    State(scope): State<Scope>,
+    Asking(caller): Asking,
     request: Request,
     next: Next,
 ) -> Result<Response> {
-    key.check(request.headers())?;
+    check_scope(&caller, scope)?;
     Ok(next.run(request).await)
+}
+
+/// 403 where this caller may not do this.
+pub fn check_scope(caller: &Caller, scope: Scope) -> Result<()> {
+    match caller.scopes.allow(scope) {
+        true => Ok(()),
+        false => Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            format!("This key lacks the scope {}", scope.as_str()),
+        )),
+    }
+}
+
+/// Who makes a request, for handlers behind a key.
+#[derive(Clone, Debug)]
+pub struct Asking(pub Arc<Caller>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Asking {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        // Only a route that stands outside of the layer has none.
+        let asking = parts.extensions.get::<Self>().cloned();
+        asking.ok_or_else(ApiError::internal)
+    }
 }
 
 #[cfg(test)]

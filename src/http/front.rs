@@ -18,11 +18,13 @@ use hyper::body::Incoming;
 use tower::ServiceExt;
 
 use super::HttpState;
+use super::auth;
 use super::connection::Answer;
 use super::connection_timer::ConnectionTimer;
 use super::events;
 use super::frame::{Bounds, Frame};
 use crate::clock;
+use crate::domain::access::Scope;
 
 /// All routes, and the short way to one of them.
 pub struct Front {
@@ -60,7 +62,8 @@ impl Front {
         let frame = Frame::around(&self.bounds, &parts.headers, &body);
         let deadline = clock::instant() + self.bounds.time;
         let handled = async {
-            self.state.admin_key.check(&parts.headers)?;
+            let caller = self.state.admin_key.caller(&parts.headers)?;
+            auth::check_scope(&caller, Scope::EventsWrite)?;
             events::accept(&self.state, &parts, body, Some(&frame.account), timer).await
         };
         let handled = AssertUnwindSafe(handled).catch_unwind();

@@ -1,20 +1,18 @@
-//! The way in over HTTP. This page is the table of contents: every route there is.
+//! The way in over HTTP.
 //!
-//! Routes stand under `/api/v1` and, for the systems that Posthaste replaces, under `/api`.
-//! Everything but health needs a key. What a handler decides is written in its resource's
-//! file; what every request goes through, in `frame.rs` and `auth.rs`; how it comes here, in
-//! `server.rs`, `connection.rs` and `front.rs`.
+//! Which routes there are stands in `routes.rs`, the table of contents. What a handler decides
+//! is written in its resource's file; what every request goes through, in `frame.rs` and
+//! `auth.rs`; how it comes here, in `server.rs`, `connection.rs` and `front.rs`.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::handler::Handler;
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{self, MethodRouter};
 use url::Url;
 
 use crate::actors::Relay;
+use crate::domain::access::Scope;
 use crate::settings::Settings;
 use crate::store::Store;
 
@@ -42,6 +40,7 @@ mod ordering;
 mod own_headers;
 mod paging;
 mod path;
+mod routes;
 mod runtime;
 pub mod server;
 mod subscription_input;
@@ -57,6 +56,7 @@ use body_budget::BodyBudget;
 use error::ApiError;
 use frame::Bounds;
 use front::Front;
+use routes::{EVENTS, Route, guarded_routes, open_routes};
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -80,62 +80,6 @@ pub trait UrlGuard: Send + Sync + 'static {
     fn check(&self, url: &Url) -> Result<(), String>;
 }
 
-/// Where the routes stand.
-const BASES: [&str; 2] = ["/api/v1", "/api"];
-/// Where events come in, mostly by the short way (`front.rs`).
-const EVENTS: &str = "/events";
-/// Resources with a second name.
-const ALIASES: [(&str, &str); 1] = [("/subscriptions", "/webhooks")];
-
-/// Routes that need the key, relative to each of the bases.
-fn guarded_routes() -> Vec<Route<HttpState>> {
-    vec![
-        Route::post(EVENTS, events::create),
-        Route::get(EVENTS, events::list),
-        Route::get("/events/{id}", events::show),
-        Route::post("/subscriptions", subscriptions::create),
-        Route::get("/subscriptions", subscriptions::list),
-        Route::get("/subscriptions/{id}", subscriptions::show),
-        Route::put("/subscriptions/{id}", subscriptions::change),
-        Route::patch("/subscriptions/{id}", subscriptions::change),
-        Route::delete("/subscriptions/{id}", subscriptions::delete),
-        Route::post("/subscriptions/{id}/pause", subscriptions::pause),
-        Route::post("/subscriptions/{id}/resume", subscriptions::resume),
-        Route::post("/subscriptions/{id}/reactivate", subscriptions::reactivate),
-        Route::post(
-            "/subscriptions/{id}/cancel-pending",
-            subscriptions::cancel_pending,
-        ),
-        Route::get("/subscriptions/{id}/runtime", runtime::show),
-        Route::post("/subscriptions/{id}/retry-failed", jobs::retry_failed),
-        Route::post("/subscriptions/{id}/replay", jobs::replay),
-        Route::get("/subscriptions/{id}/history", history::list),
-        Route::get("/subscriptions/{id}/secret", subscriptions::secret),
-        Route::get(
-            "/subscriptions/{id}/deliveries",
-            deliveries::list_of_subscription,
-        ),
-        Route::get("/subscriptions/{id}/blocked-keys", ordering::blocked_keys),
-        Route::get("/deliveries", deliveries::list),
-        Route::get("/deliveries/{id}", deliveries::show),
-        Route::post("/deliveries/{id}/retry", deliveries::retry),
-        Route::post("/deliveries/{id}/cancel", deliveries::cancel),
-        Route::post("/deliveries/{id}/skip", ordering::skip),
-        Route::get("/jobs", jobs::list),
-        Route::get("/jobs/{id}", jobs::show),
-        Route::post("/jobs/{id}/cancel", jobs::cancel),
-    ]
-}
-
-/// Routes that anyone may call, from the root.
-fn open_routes() -> Vec<Route<HttpState>> {
-    vec![
-        Route::get("/health", health::overview),
-        Route::get("/health/live", health::live),
-        Route::get("/health/ready", health::ready),
-    ]
-}
-
 /// All of it.
 pub fn front(state: HttpState) -> Front {
     let server = &state.settings.server;
@@ -147,44 +91,9 @@ pub fn front(state: HttpState) -> Front {
     let router = assemble(guarded_routes(), open_routes(), key, bounds.clone());
     Front {
         router: router.with_state(state.clone()),
-        short: Route::post(EVENTS, events::create).paths(),
+        short: Route::post(EVENTS, Scope::EventsWrite, events::create).paths(),
         bounds,
         state,
-    }
-}
-
-/// One method of one path.
-struct Route<S> {
-    /// For the tests, which walk the table.
-    #[cfg_attr(not(test), expect(dead_code))]
-    method: Method,
-    path: &'static str,
-    handler: MethodRouter<S>,
-}
-
-macro_rules! methods {
-    ($($name:ident $method:ident),*) => {
-        impl<S: Clone + Send + Sync + 'static> Route<S> {
-            $(fn $name<T: 'static>(path: &'static str, handler: impl Handler<T, S>) -> Self {
-                Self { method: Method::$method, path, handler: routing::$name(handler) }
-            })*
-        }
-    };
-}
-methods!(get GET, post POST, put PUT, patch PATCH, delete DELETE);
-
-impl<S> Route<S> {
-    /// Every path that leads to this route.
-    fn paths(&self) -> Vec<String> {
-        let alias = ALIASES.iter().find_map(|(name, alias)| {
-            let rest = self.path.strip_prefix(name)?;
-            Some(format!("{alias}{rest}"))
-        });
-        let names: Vec<String> = std::iter::once(self.path.to_owned()).chain(alias).collect();
-        BASES
-            .iter()
-            .flat_map(|base| names.iter().map(move |name| format!("{base}{name}")))
-            .collect()
     }
 }
 
@@ -196,8 +105,13 @@ fn assemble<S: Clone + Send + Sync + 'static>(
 ) -> Router<S> {
     let mut behind_key = Router::new();
     for route in guarded {
+        let scope = route.scope.unwrap_or(Scope::Admin);
+        let handler = route
+            .handler
+            .clone()
+            .layer(from_fn_with_state(scope, auth::require_scope));
         for path in route.paths() {
-            behind_key = behind_key.route(&path, route.handler.clone());
+            behind_key = behind_key.route(&path, handler.clone());
         }
     }
     let behind_key = behind_key

@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::response::Response;
-use axum::routing::MethodFilter;
+use axum::routing::{self, MethodFilter};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -18,6 +18,7 @@ fn stubs(routes: &[Route<HttpState>]) -> Vec<Route<()>> {
         Route {
             method: route.method.clone(),
             path: route.path,
+            scope: route.scope,
             handler: routing::on(filter, async || "reached"),
         }
     };

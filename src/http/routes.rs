@@ -1,0 +1,122 @@
+//! Every route there is, and what it takes to be let in.
+//!
+//! Routes stand under `/api/v1` and, for the systems that Posthaste replaces, under `/api`.
+//! Everything but health needs a key with the scope that stands beside the route.
+
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::routing::{self, MethodRouter};
+
+use super::{
+    HttpState, deliveries, events, health, history, jobs, ordering, runtime, subscriptions,
+};
+use crate::domain::access::Scope;
+
+/// Where the routes stand.
+const BASES: [&str; 2] = ["/api/v1", "/api"];
+/// Where events come in, mostly by the short way (`front.rs`).
+pub(super) const EVENTS: &str = "/events";
+/// Resources with a second name.
+const ALIASES: [(&str, &str); 1] = [("/subscriptions", "/webhooks")];
+
+/// Routes that need the key, relative to each of the bases.
+#[rustfmt::skip] // One route a line.
+pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
+    use Scope::{
+        DeliveriesRead, DeliveriesWrite, EventsRead, EventsWrite, SubscriptionsRead,
+        SubscriptionsWrite,
+    };
+    vec![
+        Route::post(EVENTS, EventsWrite, events::create),
+        Route::get(EVENTS, EventsRead, events::list),
+        Route::get("/events/{id}", EventsRead, events::show),
+        Route::post("/subscriptions", SubscriptionsWrite, subscriptions::create),
+        Route::get("/subscriptions", SubscriptionsRead, subscriptions::list),
+        Route::get("/subscriptions/{id}", SubscriptionsRead, subscriptions::show),
+        Route::put("/subscriptions/{id}", SubscriptionsWrite, subscriptions::change),
+        Route::patch("/subscriptions/{id}", SubscriptionsWrite, subscriptions::change),
+        Route::delete("/subscriptions/{id}", SubscriptionsWrite, subscriptions::delete),
+        Route::post("/subscriptions/{id}/pause", SubscriptionsWrite, subscriptions::pause),
+        Route::post("/subscriptions/{id}/resume", SubscriptionsWrite, subscriptions::resume),
+        Route::post("/subscriptions/{id}/reactivate", SubscriptionsWrite, subscriptions::reactivate),
+        Route::post("/subscriptions/{id}/cancel-pending", DeliveriesWrite, subscriptions::cancel_pending),
+        Route::get("/subscriptions/{id}/runtime", SubscriptionsRead, runtime::show),
+        Route::post("/subscriptions/{id}/retry-failed", DeliveriesWrite, jobs::retry_failed),
+        Route::post("/subscriptions/{id}/replay", DeliveriesWrite, jobs::replay),
+        Route::get("/subscriptions/{id}/history", SubscriptionsRead, history::list),
+        Route::get("/subscriptions/{id}/secret", SubscriptionsWrite, subscriptions::secret),
+        Route::get("/subscriptions/{id}/deliveries", DeliveriesRead, deliveries::list_of_subscription),
+        Route::get("/subscriptions/{id}/blocked-keys", DeliveriesRead, ordering::blocked_keys),
+        Route::get("/deliveries", DeliveriesRead, deliveries::list),
+        Route::get("/deliveries/{id}", DeliveriesRead, deliveries::show),
+        Route::post("/deliveries/{id}/retry", DeliveriesWrite, deliveries::retry),
+        Route::post("/deliveries/{id}/cancel", DeliveriesWrite, deliveries::cancel),
+        Route::post("/deliveries/{id}/skip", DeliveriesWrite, ordering::skip),
+        Route::get("/jobs", DeliveriesRead, jobs::list),
+        Route::get("/jobs/{id}", DeliveriesRead, jobs::show),
+        Route::post("/jobs/{id}/cancel", DeliveriesWrite, jobs::cancel),
+    ]
+}
+
+/// Routes that anyone may call, from the root.
+pub(super) fn open_routes() -> Vec<Route<HttpState>> {
+    vec![
+        Route::open("/health", health::overview),
+        Route::open("/health/live", health::live),
+        Route::open("/health/ready", health::ready),
+    ]
+}
+
+/// One method of one path.
+pub(super) struct Route<S> {
+    /// For the tests, which walk the table.
+    #[cfg_attr(not(test), expect(dead_code))]
+    pub(super) method: Method,
+    pub(super) path: &'static str,
+    /// What a key has to be allowed; nothing where no key is needed.
+    pub(super) scope: Option<Scope>,
+    pub(super) handler: MethodRouter<S>,
+}
+
+macro_rules! methods {
+    ($($name:ident $method:ident),*) => {
+        impl<S: Clone + Send + Sync + 'static> Route<S> {
+            $(pub(super) fn $name<T: 'static>(
+                path: &'static str,
+                scope: Scope,
+                handler: impl Handler<T, S>,
+            ) -> Self {
+                let handler = routing::$name(handler);
+                Self { method: Method::$method, path, scope: Some(scope), handler }
+            })*
+        }
+    };
+}
+methods!(get GET, post POST, put PUT, patch PATCH, delete DELETE);
+
+impl<S: Clone + Send + Sync + 'static> Route<S> {
+    /// A `GET` that anyone may call.
+    pub(super) fn open<T: 'static>(path: &'static str, handler: impl Handler<T, S>) -> Self {
+        Self {
+            method: Method::GET,
+            path,
+            scope: None,
+            handler: routing::get(handler),
+        }
+    }
+}
+
+impl<S> Route<S> {
+    /// Every path that leads to this route.
+    pub(super) fn paths(&self) -> Vec<String> {
+        let alias = ALIASES.iter().find_map(|(name, alias)| {
+            let rest = self.path.strip_prefix(name)?;
+            Some(format!("{alias}{rest}"))
+        });
+        let names: Vec<String> = std::iter::once(self.path.to_owned()).chain(alias).collect();
+        BASES
+            .iter()
+            .flat_map(|base| names.iter().map(move |name| format!("{base}{name}")))
+            .collect()
+    }
+}
