@@ -1,0 +1,12 @@
+//! The API as its callers know it: every request of the systems that Posthaste replaces, as it
+//! stands in their senders, admin scripts and receivers.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod caller;
+mod s1_algohire;
+mod s2_candidates;
+mod s3_full_stack;
+mod s4_dashboard;
+mod s5_recart;
