@@ -1,4 +1,4 @@
-//! Who subscribes to what, in memory, in front of the database.
+//! Who subscribes to what, and what tenants may, in memory, in front of the database.
 //!
 //! The directory has a version, raised by every change in the change's own transaction. An
 //! event's commit is fenced by it: a group that was matched against another version leaves
@@ -14,9 +14,10 @@ use crate::domain::event::Event;
 use crate::domain::event_type::PatternShape;
 use crate::domain::id::SubscriptionId;
 use crate::domain::subscription::{Subscription, SubscriptionState};
+use crate::domain::tenant::{Tenant, TenantStatus};
 use crate::store::{Result, Store};
 
-/// The subscriptions of an installation, as of some version.
+/// The subscriptions and tenants of an installation, as of some version.
 pub struct Directory {
     store: Arc<dyn Store>,
     entries: RwLock<Entries>,
@@ -33,6 +34,17 @@ pub struct Matches {
     pub subscriptions: Vec<Arc<Subscription>>,
     /// How many of them are each event's; of events that were not looked at, nothing.
     pub counts: Vec<usize>,
+    /// Some tenant's backlogs are bounded.
+    pub bounded: bool,
+}
+
+/// What became known.
+#[derive(Debug, Default)]
+pub struct Refreshed {
+    /// Subscriptions that changed.
+    pub subscriptions: Vec<Arc<Subscription>>,
+    /// Whether any tenant changed.
+    pub tenants: bool,
 }
 
 #[derive(Default)]
@@ -41,6 +53,12 @@ struct Entries {
     subscriptions: HashMap<SubscriptionId, Arc<Subscription>>,
     /// Those that a rule holds.
     held: HashSet<SubscriptionId>,
+    /// Those that no rule holds any more, but whose hold is full.
+    draining: HashSet<SubscriptionId>,
+    /// Those that are registered.
+    tenants: HashMap<Arc<str>, Arc<Tenant>>,
+    /// Some tenant's backlogs are bounded.
+    bounded: bool,
     index: PatternIndex,
 }
 
@@ -115,14 +133,31 @@ impl Entries {
         if let Some(old) = self.subscriptions.remove(&subscription.id) {
             self.index.remove(&old);
             self.held.remove(&old.id);
+            self.draining.remove(&old.id);
         }
         if subscription.state != SubscriptionState::Deleted {
             self.index.insert(&subscription);
             if subscription.is_held_by_rule() {
                 self.held.insert(subscription.id);
+            } else if subscription.hold.full_since.is_some() {
+                self.draining.insert(subscription.id);
             }
             self.subscriptions.insert(subscription.id, subscription);
         }
+    }
+
+    fn apply_tenants(&mut self, changed: Vec<Tenant>) {
+        for tenant in changed {
+            match tenant.status {
+                TenantStatus::Deleted => self.tenants.remove(&tenant.id),
+                TenantStatus::Active | TenantStatus::Inactive => {
+                    let id = Arc::clone(&tenant.id);
+                    self.tenants.insert(id, Arc::new(tenant))
+                }
+            };
+        }
+        let mut all = self.tenants.values();
+        self.bounded = all.any(|tenant| tenant.limits.max_backlog.is_some());
     }
 }
 
@@ -137,7 +172,7 @@ impl Directory {
     }
 
     /// Fetches what changed since the version that is known, and returns it.
-    pub async fn refresh(&self) -> Result<Vec<Arc<Subscription>>> {
+    pub async fn refresh(&self) -> Result<Refreshed> {
         let _turn = self.refreshing.lock().await;
         let changes = self.store.directory_since(self.version()).await?;
         let changed: Vec<_> = changes.subscriptions.into_iter().map(Arc::new).collect();
@@ -145,8 +180,15 @@ impl Directory {
         for subscription in &changed {
             entries.apply(Arc::clone(subscription));
         }
+        let tenants = !changes.tenants.is_empty();
+        if tenants {
+            entries.apply_tenants(changes.tenants);
+        }
         entries.version = entries.version.max(changes.version);
-        Ok(changed)
+        Ok(Refreshed {
+            subscriptions: changed,
+            tenants,
+        })
     }
 
     /// The version known here.
@@ -166,6 +208,23 @@ impl Directory {
         held.filter_map(|id| entries.subscriptions.get(id))
             .cloned()
             .collect()
+    }
+
+    /// Those that no rule holds any more, but whose hold is full: what comes in is skipped until there
+    /// is room.
+    pub fn draining(&self) -> Vec<SubscriptionId> {
+        self.read().draining.iter().copied().collect()
+    }
+
+    /// A tenant that is registered.
+    pub fn tenant(&self, id: &str) -> Option<Arc<Tenant>> {
+        self.read().tenants.get(id).cloned()
+    }
+
+    /// Pending deliveries that each subscription of a tenant may have at most.
+    pub fn max_backlog(&self, tenant: &str) -> Option<u64> {
+        let entries = self.read();
+        entries.tenants.get(tenant)?.limits.max_backlog
     }
 
     /// How many there are.
@@ -188,6 +247,7 @@ impl Directory {
         let entries = self.read();
         let mut matches = Matches {
             version: entries.version,
+            bounded: entries.bounded,
             ..Matches::default()
         };
         for event in events {

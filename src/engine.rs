@@ -107,6 +107,7 @@ impl Engine {
             admin_key: AdminKey::new(admin_key.expose()),
             guard: Arc::new(Guard(AddressGuard::new(&settings.address_guard))),
             settings: Arc::clone(&settings),
+            tenant_rates: Arc::default(),
         };
         let grace = settings.server.shutdown_grace;
         let limits = ServerLimits {

@@ -10,6 +10,7 @@ use crate::clock;
 use crate::domain::event::Event;
 use crate::domain::id::SubscriptionId;
 use crate::domain::idempotency::{ContentHash, ItemFate};
+use crate::domain::tenant::Tenant;
 use crate::feed::Notice;
 use crate::settings::Role;
 use crate::store::StoreError;
@@ -135,6 +136,21 @@ impl Relay {
                 }
             });
         }
+    }
+
+    /// A tenant was made, changed or deleted in the store: brings the directory up to date on this
+    /// node, and tells the others.
+    pub async fn tenant_changed(&self) {
+        self.deps.feed.announce(Notice::Tenants);
+        if let Err(problem) = self.deps.refresh_directory().await {
+            // The next commit fetches it, or the next sweep.
+            tracing::warn!(%problem, "the directory is brought up to date later");
+        }
+    }
+
+    /// A tenant that is registered, as this node knows it: one look-up in memory.
+    pub fn tenant(&self, id: &str) -> Option<Arc<Tenant>> {
+        self.deps.directory.tenant(id)
     }
 
     /// Deliveries of a subscription were moved in the store from outside of its actor.

@@ -25,6 +25,7 @@ pub mod retention;
 pub mod retry;
 pub mod signature;
 pub mod subscription;
+pub mod tenant;
 pub mod timestamp;
 pub mod window;
 

@@ -154,7 +154,8 @@ impl ChangedBy {
     }
 }
 
-/// What is held while a rule holds a subscription; empty in any other state.
+/// What is held while a rule holds a subscription; empty in any other state, but that one of a
+/// tenant's that is full stays full until it is found to have room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hold {
     /// Since when as much is held as may be: what comes in now is skipped.
@@ -306,7 +307,7 @@ impl Subscription {
 
     /// Whether what comes in now is skipped, because as much is held as may be.
     pub fn skips(&self) -> bool {
-        self.is_held_by_rule() && self.hold.full_since.is_some()
+        self.hold.full_since.is_some()
     }
 
     /// The time between two trials, where it is tried at all: it is deactivated, its receiver has
@@ -392,7 +393,13 @@ impl Subscription {
             (_, Active | Paused | Deactivated | Suspended | Deleted) => {}
         }
         if self.state != to {
-            next.hold = Hold::default();
+            // Only a tenant can have a bound on what it has pending whatever the state. Were that
+            // forgotten, each reactivation would let as much come in again.
+            let full_since = self.hold.full_since;
+            next.hold = Hold {
+                full_since: full_since.filter(|_| self.tenant.is_some() && to != Deleted),
+                skip_through: None,
+            };
         }
         if to == Active {
             next.counted_from = change.at;

@@ -221,7 +221,7 @@ fn coalesce(notices: Vec<Notice>) -> Vec<Notice> {
 }
 
 /// The names under which notices stand in an entry.
-const FIELDS: [&str; 4] = ["changed", "due", "retry", "jobs"];
+const FIELDS: [&str; 5] = ["changed", "due", "retry", "tenants", "jobs"];
 
 fn encode(notice: &Notice) -> (&'static str, Vec<u8>) {
     match notice {
@@ -235,6 +235,7 @@ fn encode(notice: &Notice) -> (&'static str, Vec<u8>) {
             let ids = [*subscription.0.as_bytes(), *delivery.0.as_bytes()].concat();
             ("retry", [&ids[..], &round.to_be_bytes()].concat())
         }
+        Notice::Tenants => ("tenants", Vec::new()),
         Notice::Jobs => ("jobs", Vec::new()),
         Notice::Gap => ("due", Vec::new()),
     }
@@ -268,6 +269,7 @@ fn decode(field: &str, value: &[u8]) -> Vec<Notice> {
                 _ => Vec::new(),
             }
         }
+        "tenants" => vec![Notice::Tenants],
         "jobs" => vec![Notice::Jobs],
         _ => Vec::new(),
     }
@@ -289,7 +291,8 @@ mod tests {
             round: 6,
         };
         let due = Notice::Due(vec![id(1), id(2)]);
-        for notice in [due, Notice::Changed(id(3)), retry, Notice::Jobs] {
+        let changed = Notice::Changed(id(3));
+        for notice in [due, changed, retry, Notice::Tenants, Notice::Jobs] {
             let (field, value) = encode(&notice);
             assert!(FIELDS.contains(&field), "{field} is not read");
             assert_eq!(decode(field, &value), [notice]);

@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::rate_limit_headers::RateHeaders;
 use crate::store::StoreError;
 
 /// One thing that is wrong with a request, and where.
@@ -21,6 +22,9 @@ pub struct Fault {
     /// Nothing is wrong but the size.
     #[serde(skip)]
     pub too_large: bool,
+    /// Nothing is wrong but who asks: it is a tenant's that they may not speak for.
+    #[serde(skip)]
+    pub not_theirs: bool,
 }
 
 impl Fault {
@@ -30,6 +34,7 @@ impl Fault {
             path: path.into(),
             message: message.into(),
             too_large: false,
+            not_theirs: false,
         }
     }
 
@@ -37,6 +42,14 @@ impl Fault {
     pub fn too_large(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             too_large: true,
+            ..Self::new(path, message)
+        }
+    }
+
+    /// A tenant at that place that the caller may not speak for.
+    pub fn not_theirs(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            not_theirs: true,
             ..Self::new(path, message)
         }
     }
@@ -60,6 +73,7 @@ pub struct ApiError {
     status: StatusCode,
     message: String,
     faults: Vec<Fault>,
+    rate: Option<Box<RateHeaders>>,
 }
 
 /// What handlers answer.
@@ -72,13 +86,18 @@ impl ApiError {
             status,
             message: message.into(),
             faults: Vec::new(),
+            rate: None,
         }
     }
 
-    /// 400 for a body, naming every fault; 413 where sizes are all that is wrong.
+    /// 400 for a body, naming every fault; 413 where sizes are all that is wrong, 403 where whose it is
+    /// is.
     pub fn invalid_body(faults: Vec<Fault>) -> Self {
         let status = if faults.iter().all(|fault| fault.too_large) {
             StatusCode::PAYLOAD_TOO_LARGE
+        } else if faults.iter().all(|fault| fault.not_theirs) {
+            let message = format!("Not allowed: {}", in_one_line(&faults));
+            return Self::new(StatusCode::FORBIDDEN, message).with(faults);
         } else {
             StatusCode::BAD_REQUEST
         };
@@ -95,6 +114,14 @@ impl ApiError {
     /// This error with a list of faults beside it.
     pub fn with(self, faults: Vec<Fault>) -> Self {
         Self { faults, ..self }
+    }
+
+    /// This error with what it says about a rate.
+    pub fn with_rate(self, rate: RateHeaders) -> Self {
+        Self {
+            rate: Some(Box::new(rate)),
+            ..self
+        }
     }
 
     /// 404.
@@ -159,6 +186,9 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Some(rate) = &self.rate {
+            rate.write(headers);
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -9,36 +9,44 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use super::HttpState;
+use super::auth::Asking;
+use super::belonging::{Listed, empty};
 use super::body;
 use super::body_budget::BodyAccount;
 use super::connection_timer::ConnectionTimer;
 use super::deliveries::deliveries_of_event;
 use super::error::{ApiError, Fault, Result};
 use super::event_answer::{Accepted, accept_each, accept_whole};
-use super::event_input::{self, Arrival, Bounds};
+use super::event_input::{self, Arrival, Bounds, Sender};
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use super::view::EventView;
 use crate::actors::{AcceptAnswer, NewEvent, Relay};
 use crate::clock;
+use crate::domain::access::Caller;
 use crate::domain::id::EventId;
 use crate::settings::EventSettings;
-use crate::store::EventFilter;
+use crate::store::{EventFilter, EventRow};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// `POST /events` as it stands in the table of routes.
-pub async fn create(State(app): State<HttpState>, request: Request) -> Result<Response> {
+pub async fn create(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    request: Request,
+) -> Result<Response> {
     let (parts, body) = request.into_parts();
     let account = parts.extensions.get::<BodyAccount>();
     let timer = ConnectionTimer::default();
-    let accepted = accept(&app, &parts, body, account, &timer).await?;
+    let accepted = accept(&app, &caller, &parts, body, account, &timer).await?;
     Ok(accepted.into_response_with(HeaderMap::new()))
 }
 
 /// One object or an array. Answers once everything is durable.
 pub async fn accept<B>(
     app: &HttpState,
+    caller: &Caller,
     request: &Parts,
     body: B,
     account: Option<&BodyAccount>,
@@ -59,14 +67,24 @@ where
     let header_key = idempotency_header(&request.headers)?;
     let settings = &app.settings.events;
     let body = body::read_parts(&request.headers, body, account, settings.max_body_bytes).await?;
+    let tenant = |id: &str| app.relay.tenant(id);
+    let is_inactive = |id: &str| tenant(id).is_some_and(|tenant| tenant.is_inactive());
     let arrival = Arrival {
         now: clock::now(),
+        sender: Sender {
+            tenant: caller.tenant.as_ref(),
+            must_name: settings.require_tenant,
+            is_inactive: &is_inactive,
+        },
         header_key: header_key.as_deref(),
         new_id: || EventId(clock::uuid()),
     };
     let input = event_input::parse(&body, &arrival, &Bounds::from(settings))
         .map_err(ApiError::invalid_body)?;
     drop(body);
+    if let Some(own) = caller.tenant.as_deref().and_then(tenant) {
+        app.tenant_rates.take(&own, input.items.len())?;
+    }
     if input.is_batch && !atomic {
         // Many wait at once, which the connection's timer is not made for.
         Box::pin(accept_each(input.items, |unit| app.relay.accept(unit))).await
@@ -116,7 +134,11 @@ fn idempotency_header(headers: &HeaderMap) -> Result<Option<String>> {
 }
 
 /// `GET /events`: newest first.
-pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Result<Response> {
+pub async fn list(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    RawQuery(raw): RawQuery,
+) -> Result<Response> {
     let filters = [
         "eventType",
         "source",
@@ -126,26 +148,47 @@ pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Resu
         "until",
     ];
     let mut query = Query::of_list(raw.as_deref(), &filters);
-    let filter = EventFilter {
+    let listed = Listed::for_caller(&caller, query.text(&["tenant", "clientId"]));
+    let mut filter = EventFilter {
         event_type: query.text(&["eventType"]),
-        tenant: query.text(&["tenant", "clientId"]),
+        tenant: None,
         source: query.text(&["source"]),
         since: query.time("since"),
         until: query.time("until"),
     };
     let request = query.page();
     query.done()?;
-    let page = app.store.list_events(&filter, &request).await?;
+    let page = match listed {
+        Listed::Of(tenant) => {
+            filter.tenant = tenant;
+            app.store.list_events(&filter, &request).await?
+        }
+        Listed::Nothing => empty(),
+    };
     let view = PageView::new(&page, request.limit, |row| EventView::new(&row.event));
     Ok(Json(view).into_response())
 }
 
-/// `GET /events/{id}`: one event with its newest deliveries.
-pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+/// `GET /events/{id}`: one event with its newest deliveries. A tenant sees its own events, and those
+/// without a tenant that were for a subscription of it: what they carry it was sent, or will be.
+pub async fn show(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    PathId(id): PathId,
+) -> Result<Response> {
     let row = app.store.event(EventId(id)).await?;
-    let row = row.ok_or_else(|| ApiError::not_found("event"))?;
-    let deliveries = deliveries_of_event(&app, row.event.id).await?;
-    let view = EventView::new(&row.event).with_deliveries(deliveries);
+    let of_tenant = |row: &EventRow| row.event.tenant.is_some();
+    let visible = row.filter(|row| caller.sees(row.event.tenant.as_deref()) || !of_tenant(row));
+    let row = visible.ok_or_else(|| ApiError::not_found("event"))?;
+    let deliveries = deliveries_of_event(&app, &caller, row.event.id).await?;
+    let of_another = !caller.sees(row.event.tenant.as_deref());
+    if of_another && deliveries.is_empty() {
+        return Err(ApiError::not_found("event"));
+    }
+    let mut view = EventView::new(&row.event).with_deliveries(deliveries);
+    if of_another {
+        view = view.without_senders_key();
+    }
     Ok(Json(view).into_response())
 }
 

@@ -23,6 +23,7 @@ use super::connection::Answer;
 use super::connection_timer::ConnectionTimer;
 use super::events;
 use super::frame::{Bounds, Frame};
+use super::tenants;
 use crate::clock;
 use crate::domain::access::Scope;
 
@@ -64,7 +65,8 @@ impl Front {
         let handled = async {
             let caller = self.state.admin_key.caller(&parts.headers)?;
             auth::check_scope(&caller, Scope::EventsWrite)?;
-            events::accept(&self.state, &parts, body, Some(&frame.account), timer).await
+            tenants::check_active(&caller, |id| self.state.relay.tenant(id))?;
+            events::accept(&self.state, &caller, &parts, body, Some(&frame.account), timer).await
         };
         let handled = AssertUnwindSafe(handled).catch_unwind();
         match timer.within(deadline, handled).await {

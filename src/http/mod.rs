@@ -18,6 +18,7 @@ use crate::store::Store;
 
 mod auth;
 mod bare;
+mod belonging;
 mod body;
 mod body_budget;
 mod connection;
@@ -40,12 +41,16 @@ mod ordering;
 mod own_headers;
 mod paging;
 mod path;
+mod rate_limit_headers;
 mod routes;
 mod runtime;
 pub mod server;
 mod subscription_input;
 mod subscription_view;
 mod subscriptions;
+mod tenant_input;
+mod tenant_rates;
+mod tenants;
 mod text;
 mod to_the_end;
 mod view;
@@ -57,6 +62,8 @@ use error::ApiError;
 use frame::Bounds;
 use front::Front;
 use routes::{EVENTS, Route, guarded_routes, open_routes};
+pub use tenant_rates::TenantRates;
+use tenants::FindTenant;
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -71,6 +78,8 @@ pub struct HttpState {
     pub settings: Arc<Settings>,
     /// Which receivers are allowed.
     pub guard: Arc<dyn UrlGuard>,
+    /// How fast tenants may post.
+    pub tenant_rates: Arc<TenantRates>,
 }
 
 /// Says whether a receiver's URL may be stored. What its name resolves to is looked at when
@@ -88,7 +97,9 @@ pub fn front(state: HttpState) -> Front {
         bodies: BodyBudget::new(server.max_request_bytes),
     };
     let key = state.admin_key;
-    let router = assemble(guarded_routes(), open_routes(), key, bounds.clone());
+    let relay = state.relay.clone();
+    let tenants: FindTenant = Arc::new(move |id| relay.tenant(id));
+    let router = assemble(guarded_routes(), open_routes(), key, tenants, bounds.clone());
     Front {
         router: router.with_state(state.clone()),
         short: Route::post(EVENTS, Scope::EventsWrite, events::create).paths(),
@@ -101,6 +112,7 @@ fn assemble<S: Clone + Send + Sync + 'static>(
     guarded: Vec<Route<S>>,
     open: Vec<Route<S>>,
     key: AdminKey,
+    tenants: FindTenant,
     bounds: Bounds,
 ) -> Router<S> {
     let mut behind_key = Router::new();
@@ -117,6 +129,7 @@ fn assemble<S: Clone + Send + Sync + 'static>(
     let behind_key = behind_key
         .method_not_allowed_fallback(wrong_method)
         .fallback(no_route)
+        .layer(from_fn_with_state(tenants, tenants::require_active))
         .layer(from_fn_with_state(key, auth::require_key));
     open.into_iter()
         .fold(Router::new(), |router, route| {

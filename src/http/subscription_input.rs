@@ -54,6 +54,8 @@ const READ_ONLY: [&str; 11] = [
 /// What a body is checked against.
 #[derive(Clone, Copy)]
 pub struct Rules<'a> {
+    /// The tenant whose key it is: whose subscription it is and stays.
+    pub tenant: Option<&'a Arc<str>>,
     /// The default retry policy, which fills what an own one leaves open.
     pub retry: &'a RetryPolicy,
     /// The default breaker, which fills what an own one leaves open.
@@ -133,7 +135,7 @@ pub fn parse_new(body: &[u8], rules: Rules<'_>, seed: Seed) -> Result<Subscripti
         (Some(name), Some(url), Some(event_types)) if faults.is_empty() => {
             let plain = Subscription {
                 id: seed.id,
-                tenant: None,
+                tenant: rules.tenant.cloned(),
                 name,
                 url,
                 event_types,
@@ -230,7 +232,7 @@ impl SubscriptionInput {
                 deactivation::read(fields, name, rules)
             }),
             active: fields.flag("isActive"),
-            tenant: read_tenant(fields),
+            tenant: read_tenant(fields, rules.tenant),
         };
         let headers = fields.nullable("headers", |fields, name| match fields.take(name)? {
             Value::Object(given) => match OwnHeaders::read(given) {
@@ -430,13 +432,22 @@ fn read_word<T: Copy + Default>(
     given.map(Option::unwrap_or_default)
 }
 
-fn read_tenant(fields: &mut Fields) -> Option<Option<Arc<str>>> {
+/// A tenant's caller can name its own tenant only, and take it from nothing.
+fn read_tenant(fields: &mut Fields, own: Option<&Arc<str>>) -> Option<Option<Arc<str>>> {
     let client = fields.nullable("clientId", Fields::text);
     let tenant = fields.nullable("tenant", Fields::text);
     if client.is_some() && tenant.is_some() && client != tenant {
         fields.fault("tenant", "contradicts clientId, which means the same");
     }
-    client.or(tenant).map(|tenant| tenant.map(Arc::from))
+    let place = if client.is_some() { "clientId" } else { "tenant" };
+    let named = client.or(tenant);
+    if let (Some(own), Some(named)) = (own, &named)
+        && named.as_deref() != Some(&**own)
+    {
+        let problem = "is not the tenant of this key: leave it out";
+        fields.extend(vec![Fault::not_theirs(place, problem)]);
+    }
+    named.map(|named| named.map(Arc::from))
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub struct SubscriptionView<'a> {
     state_changed_at: Timestamp,
     state_changed_by: &'static str,
     state_evidence: &'a [AttemptId],
-    /// Null where no rule holds it.
+    /// Null where no rule holds it, and it is not being emptied since one did.
     hold: Option<HoldView>,
     client_id: Option<&'a str>,
     created_at: Timestamp,
@@ -50,7 +50,7 @@ pub struct SubscriptionView<'a> {
     secret: Option<&'a str>,
 }
 
-/// What is held while a rule holds a subscription.
+/// What is held while a rule holds a subscription, or until what it held is less.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct HoldView {
@@ -109,7 +109,7 @@ impl HoldView {
             reason: hold.full_since.map(|_| REASON_BACKLOG_FULL),
             skipping: hold.skip_through.is_some(),
         };
-        subscription.is_held_by_rule().then_some(view)
+        (subscription.is_held_by_rule() || view.full).then_some(view)
     }
 }
 

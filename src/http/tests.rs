@@ -25,6 +25,11 @@ fn stubs(routes: &[Route<HttpState>]) -> Vec<Route<()>> {
     routes.iter().map(stub).collect()
 }
 
+/// None is registered.
+fn no_tenants() -> FindTenant {
+    Arc::new(|_| None)
+}
+
 fn bounds() -> Bounds {
     Bounds {
         time: Duration::from_secs(5),
@@ -41,6 +46,7 @@ async fn call(method: &Method, path: &str, key: Option<(&str, &str)>) -> (u16, H
         stubs(&guarded_routes()),
         stubs(&open_routes()),
         AdminKey::new("right"),
+        no_tenants(),
         bounds(),
     );
     let response: Response = router
@@ -158,7 +164,8 @@ async fn unknown_routes_and_methods_are_answered_in_our_shape() {
 fn the_real_table_has_no_contradictions() {
     // The router panics on overlapping routes.
     let key = AdminKey::new("right");
-    let _: Router<HttpState> = assemble(guarded_routes(), open_routes(), key, bounds());
+    let tenants = no_tenants();
+    let _: Router<HttpState> = assemble(guarded_routes(), open_routes(), key, tenants, bounds());
 }
 
 #[tokio::test]

@@ -56,6 +56,14 @@ impl<'a> EventView<'a> {
         }
     }
 
+    /// For those who were sent it: the sender's key is the sender's own.
+    pub fn without_senders_key(self) -> Self {
+        Self {
+            idempotency_key: None,
+            ..self
+        }
+    }
+
     /// With its deliveries.
     pub fn with_deliveries(self, deliveries: Vec<DeliveryView>) -> Self {
         Self {

@@ -171,6 +171,8 @@ pub struct FeedSettings {
 /// What is accepted.
 #[derive(Clone, Debug)]
 pub struct EventSettings {
+    /// Whether whoever has no tenant must name one with each event.
+    pub require_tenant: bool,
     /// Events in one batch at most.
     pub max_batch: usize,
     /// Bytes of one payload at most.

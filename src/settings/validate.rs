@@ -171,6 +171,7 @@ fn url(reader: &mut Reader<'_>, key: &'static str, schemes: &[&str]) -> Option<S
 fn events(reader: &mut Reader<'_>) -> EventSettings {
     let retention_hours = reader.number("events.idempotency_retention_hours", 1, 720);
     EventSettings {
+        require_tenant: reader.flag("events.require_tenant"),
         max_batch: reader.size("events.max_batch", 1, 10_000),
         max_payload_bytes: reader.size("events.max_payload_bytes", KIB, 16 * MIB),
         max_body_bytes: reader.size("events.max_body_bytes", KIB, 256 * MIB),

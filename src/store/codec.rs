@@ -23,6 +23,7 @@ use crate::domain::ordering::{Line, Ordering, OrderingFailure, OrderingRule};
 use crate::domain::outcome::{CallResult, Outcome};
 use crate::domain::signature::SigningSecret;
 use crate::domain::subscription::{ChangedBy, Hold, StateChange, Subscription, SubscriptionState};
+use crate::domain::tenant::{TenantLimits, TenantStatus};
 
 /// A stored value that cannot be read: a bug, or a damaged database.
 pub(super) fn damaged(what: impl std::fmt::Display) -> StoreError {
@@ -155,6 +156,21 @@ pub(super) fn selection(text: &str) -> Result<Selection> {
 pub(super) fn subscription_state(word: &str) -> Result<SubscriptionState> {
     SubscriptionState::parse(word)
         .ok_or_else(|| damaged(format_args!("subscription state {word:?}")))
+}
+
+/// A tenant's status, as stored.
+pub(super) fn tenant_status(word: &str) -> Result<TenantStatus> {
+    TenantStatus::parse(word).ok_or_else(|| damaged(format_args!("tenant status {word:?}")))
+}
+
+/// A tenant's limits as text.
+pub(super) fn tenant_limits_text(limits: &TenantLimits) -> Result<String> {
+    json(limits)
+}
+
+/// The limits behind [`tenant_limits_text`].
+pub(super) fn tenant_limits(text: &str) -> Result<TenantLimits> {
+    parsed(text)
 }
 
 /// Who changed it, as stored.

@@ -21,6 +21,7 @@ use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
 use crate::domain::subscription::{HistoryEntry, Subscription};
+use crate::domain::tenant::Tenant;
 
 mod calls;
 mod codec;
@@ -35,7 +36,7 @@ pub mod sqlite;
 pub use calls::{
     AcceptGroup, Accepted, BlockingRow, Changed, DirectoryChanges, DuePage, DueRow, Ending,
     Forgotten, ForgottenAnswers, HeadRow, LastFailure, LeaseState, MOST_HISTORY, Moved,
-    RecordGroup, Recorded, Runtime, Standing, WaitingEvent,
+    RecordGroup, Recorded, Runtime, Standing, TenantDeleted, TenantLeftovers, WaitingEvent,
 };
 pub use job::{
     EventWalk, JobBatch, JobCreated, JobFilter, JobMoved, JobWork, Replayed, UnarrivedWalk,
@@ -111,6 +112,14 @@ pub trait Store: Send + Sync + 'static {
     /// Stores a new subscription, and the first entry of its history; its `version` is drawn here.
     async fn create_subscription(&self, subscription: &Subscription) -> Result<i64>;
 
+    /// As [`Store::create_subscription`] where its tenant has fewer than `most` that are not deleted;
+    /// nothing otherwise. Of several that are stored at once no more get through.
+    async fn create_subscription_within(
+        &self,
+        subscription: &Subscription,
+        most: u32,
+    ) -> Result<Option<i64>>;
+
     /// Replaces a subscription where its stored version still is `subscription.version`, and
     /// draws it a new one. `Overtaken` also where there is no such subscription. In the same
     /// transaction a change of its state, or that its hold is full, goes into its history, a
@@ -121,6 +130,20 @@ pub trait Store: Send + Sync + 'static {
         subscription: &Subscription,
         raises: Option<&OperationalEvent>,
     ) -> Result<Changed>;
+
+    /// Stores a new tenant; its `version` is drawn here. Nothing where one stands with this id,
+    /// unless that is deleted.
+    async fn create_tenant(&self, tenant: &Tenant) -> Result<Option<i64>>;
+
+    /// Replaces name, status and limits of a tenant where its stored version still is
+    /// `tenant.version`, and draws it a new one.
+    async fn update_tenant(&self, tenant: &Tenant) -> Result<Changed>;
+
+    /// Tombstones a tenant of which nothing is left, where its version still is `version`.
+    async fn delete_tenant(&self, id: &str, version: i64, now: Timestamp) -> Result<TenantDeleted>;
+
+    /// One tenant that is not deleted.
+    async fn tenant(&self, id: &str) -> Result<Option<Tenant>>;
 
     /// One subscription as it stands, deleted ones included.
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>>;
@@ -372,6 +395,9 @@ pub trait Store: Send + Sync + 'static {
         tenant: Option<&str>,
         page: &PageRequest,
     ) -> Result<Page<Subscription>>;
+
+    /// Tenants that are not deleted, newest first.
+    async fn list_tenants(&self, page: &PageRequest) -> Result<Page<Tenant>>;
 
     /// The changes of a subscription's state, newest first, [`MOST_HISTORY`] at most; of deleted
     /// ones too.

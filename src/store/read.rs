@@ -102,6 +102,8 @@ pub struct EventFilter {
 pub struct DeliveryFilter {
     /// Of this subscription.
     pub subscription: Option<SubscriptionId>,
+    /// Of subscriptions of this tenant.
+    pub tenant: Option<String>,
     /// Of this event.
     pub event: Option<EventId>,
     /// Of this event type.

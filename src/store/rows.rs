@@ -119,11 +119,12 @@ macro_rules! row_readers {
         use crate::domain::ordering::Line;
         use crate::domain::outcome::{Headers, Timing};
         use crate::domain::subscription::{HistoryEntry, StateChange, Subscription};
+        use crate::domain::tenant::Tenant;
         use crate::store::codec::{self, SubscriptionColumns};
         use crate::store::rows::At;
         use crate::store::{
             AttemptRow, BlockingRow, DeliveryRow, DueRow, HeadRow, LastFailure, Result, Runtime,
-            Standing, WaitingEvent,
+            Standing, TenantLeftovers, WaitingEvent,
         };
 
         fn at(row: &$row, column: &str) -> Result<Timestamp> {
@@ -230,6 +231,27 @@ macro_rules! row_readers {
                 failed_at: at_or_none(row, "failed_at")?,
                 exhausted: codec::uncount(exhausted.unwrap_or_default()),
                 evidence: evidence.map_or(Ok(Vec::new()), |ids| codec::attempts(&ids))?,
+            })
+        }
+
+        pub(super) fn tenant(row: &$row) -> Result<Tenant> {
+            Ok(Tenant {
+                id: row.try_get::<String, _>("id")?.into(),
+                place: row.try_get("place")?,
+                name: row.try_get("name")?,
+                status: codec::tenant_status(row.try_get("status")?)?,
+                limits: codec::tenant_limits(row.try_get("limits")?)?,
+                created_at: at(row, "created_at")?,
+                updated_at: at(row, "updated_at")?,
+                version: row.try_get("version")?,
+            })
+        }
+
+        pub(super) fn leftovers(row: &$row) -> Result<TenantLeftovers> {
+            Ok(TenantLeftovers {
+                subscriptions: row.try_get::<i64, _>("subscriptions")?.unsigned_abs(),
+                deliveries: row.try_get("deliveries")?,
+                events: row.try_get("events")?,
             })
         }
 

@@ -25,6 +25,7 @@ fn retry() -> RetryPolicy {
 
 fn with_rules<T>(run: impl FnOnce(Rules<'_>) -> T) -> T {
     run(Rules {
+        tenant: None,
         breaker: &BreakerPolicy::STANDARD,
         deactivation: &DeactivationPolicy::STANDARD,
         retry: &retry(),

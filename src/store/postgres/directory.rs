@@ -2,18 +2,21 @@
 
 use std::sync::LazyLock;
 
-use sqlx::Row;
+use sqlx::{Executor, Row};
 use sqlx::postgres::{PgArguments, PgPool, Postgres};
 use sqlx::query::Query;
 use uuid::Uuid;
 
-use super::{operational, rows};
+use super::{operational, rows, tenants};
 use crate::domain::id::SubscriptionId;
 use crate::domain::operational::OperationalEvent;
 use crate::domain::subscription::Subscription;
 use crate::store::codec::SubscriptionColumns;
 use crate::store::rows::At;
 use crate::store::{Changed, DirectoryChanges, MOST_HISTORY, Result};
+
+/// Behind this gate one change is made at a time, and no group accepted.
+pub(super) const GATE: &str = "SELECT pg_advisory_xact_lock(1886352244, 1)";
 
 /// The gate lets a change queue fairly behind groups being accepted (see `accept.rs`).
 const CREATE: &str = "
@@ -141,6 +144,36 @@ pub(super) async fn create(pool: &PgPool, subscription: &Subscription) -> Result
     Ok(row.try_get(0)?)
 }
 
+/// The same where its tenant has fewer than `most`. Counted by a statement of its own behind the
+/// gate, whose snapshot has all that passed it before.
+pub(super) async fn create_within(
+    pool: &PgPool,
+    subscription: &Subscription,
+    most: u32,
+) -> Result<Option<i64>> {
+    let mut transaction = pool.begin().await?;
+    transaction.execute(GATE).await?;
+    let count: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM (
+             SELECT FROM subscriptions WHERE tenant = $1 AND state <> 'deleted' LIMIT $2
+         ) AS own",
+    )
+    .bind(subscription.tenant.as_deref())
+    .bind(i64::from(most))
+    .fetch_one(&mut *transaction)
+    .await?;
+    if count >= i64::from(most) {
+        transaction.rollback().await?;
+        return Ok(None);
+    }
+    let row = bound(CREATE, SubscriptionColumns::of(subscription)?)
+        .fetch_one(&mut *transaction)
+        .await?;
+    let version = row.try_get(0)?;
+    transaction.commit().await?;
+    Ok(Some(version))
+}
+
 /// Replaces a subscription that is still as it was read.
 pub(super) async fn update(
     pool: &PgPool,
@@ -191,6 +224,8 @@ pub(super) async fn since(pool: &PgPool, version: i64) -> Result<DirectoryChange
             changes.subscriptions.push(rows::subscription(row)?);
         }
     }
+    // Of a later snapshot, which has all that the version above tells of.
+    changes.tenants = tenants::since(pool, version).await?;
     Ok(changes)
 }
 

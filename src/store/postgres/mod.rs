@@ -19,6 +19,7 @@ mod read;
 mod record;
 mod recover;
 mod rows;
+mod tenants;
 
 pub use self::line::HEADS as LINE_HEADS;
 
@@ -34,7 +35,7 @@ use super::{
     AcceptGroup, Accepted, AttemptRow, BlockingRow, Changed, DeliveryFilter, DeliveryRow,
     DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow, EventWalk, Forgotten,
     ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter, JobMoved, LeaseState, Moved, Page,
-    PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store, UnarrivedWalk,
+    PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store, TenantDeleted, UnarrivedWalk,
     WaitingEvent,
 };
 use crate::domain::Timestamp;
@@ -47,6 +48,7 @@ use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
 use crate::domain::subscription::{HistoryEntry, Subscription};
+use crate::domain::tenant::Tenant;
 use crate::settings::StoreSettings;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -119,6 +121,34 @@ impl Store for PostgresStore {
 
     async fn create_subscription(&self, subscription: &Subscription) -> Result<i64> {
         answered(directory::create(&self.pools.work, subscription)).await
+    }
+
+    async fn create_subscription_within(
+        &self,
+        subscription: &Subscription,
+        most: u32,
+    ) -> Result<Option<i64>> {
+        answered(directory::create_within(&self.pools.work, subscription, most)).await
+    }
+
+    async fn create_tenant(&self, tenant: &Tenant) -> Result<Option<i64>> {
+        answered(tenants::create(&self.pools.work, tenant)).await
+    }
+
+    async fn update_tenant(&self, tenant: &Tenant) -> Result<Changed> {
+        answered(tenants::update(&self.pools.work, tenant)).await
+    }
+
+    async fn delete_tenant(&self, id: &str, version: i64, now: Timestamp) -> Result<TenantDeleted> {
+        answered(tenants::delete(&self.pools.work, id, version, now)).await
+    }
+
+    async fn tenant(&self, id: &str) -> Result<Option<Tenant>> {
+        answered(tenants::one(&self.pools.work, id)).await
+    }
+
+    async fn list_tenants(&self, page: &PageRequest) -> Result<Page<Tenant>> {
+        answered(tenants::list(&self.pools.reads, page)).await
     }
 
     async fn update_subscription(

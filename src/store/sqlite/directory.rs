@@ -6,7 +6,7 @@ use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use super::connect::Pools;
-use super::{operational, rows};
+use super::{operational, rows, tenants};
 use crate::domain::id::SubscriptionId;
 use crate::domain::operational::OperationalEvent;
 use crate::domain::subscription::Subscription;
@@ -91,7 +91,7 @@ fn bound(
         .bind(At(columns.ordering_since))
 }
 
-async fn raise_version(connection: &mut SqliteConnection) -> Result<i64> {
+pub(super) async fn raise_version(connection: &mut SqliteConnection) -> Result<i64> {
     Ok(
         sqlx::query_scalar("UPDATE directory SET version = version + 1 RETURNING version")
             .fetch_one(connection)
@@ -102,13 +102,43 @@ async fn raise_version(connection: &mut SqliteConnection) -> Result<i64> {
 /// Stores a new subscription and answers the version it drew.
 pub(super) async fn create(pools: &Pools, subscription: &Subscription) -> Result<i64> {
     let mut transaction = pools.write().await?;
-    let version = raise_version(&mut transaction).await?;
+    let version = insert(&mut transaction, subscription).await?;
+    transaction.commit().await?;
+    Ok(version)
+}
+
+/// The same where its tenant has fewer than `most`. Writers take turns.
+pub(super) async fn create_within(
+    pools: &Pools,
+    subscription: &Subscription,
+    most: u32,
+) -> Result<Option<i64>> {
+    let mut transaction = pools.write().await?;
+    let count: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM (
+             SELECT 1 FROM subscriptions WHERE tenant = $1 AND state <> 'deleted' LIMIT $2
+         )",
+    )
+    .bind(subscription.tenant.as_deref())
+    .bind(i64::from(most))
+    .fetch_one(&mut *transaction)
+    .await?;
+    if count >= i64::from(most) {
+        transaction.rollback().await?;
+        return Ok(None);
+    }
+    let version = insert(&mut transaction, subscription).await?;
+    transaction.commit().await?;
+    Ok(Some(version))
+}
+
+async fn insert(connection: &mut SqliteConnection, subscription: &Subscription) -> Result<i64> {
+    let version = raise_version(connection).await?;
     bound(CREATE, SubscriptionColumns::of(subscription)?)
         .bind(version)
-        .execute(&mut *transaction)
+        .execute(&mut *connection)
         .await?;
-    note(&mut transaction, subscription.id, None).await?;
-    transaction.commit().await?;
+    note(connection, subscription.id, None).await?;
     Ok(version)
 }
 
@@ -201,6 +231,8 @@ pub(super) async fn since(pools: &Pools, version: i64) -> Result<DirectoryChange
             changes.subscriptions.push(rows::subscription(row)?);
         }
     }
+    // Of a later snapshot, which has all that the version above tells of.
+    changes.tenants = tenants::since(pools, version).await?;
     Ok(changes)
 }
 

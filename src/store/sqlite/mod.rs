@@ -22,6 +22,7 @@ mod read;
 mod record;
 mod recover;
 mod rows;
+mod tenants;
 mod writer;
 
 pub use self::line::{AFTER as LINES_AFTER, HEADS as LINE_HEADS};
@@ -38,7 +39,7 @@ use super::{
     AcceptGroup, Accepted, AttemptRow, BlockingRow, Changed, DeliveryFilter, DeliveryRow,
     DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow, EventWalk, Forgotten,
     ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter, JobMoved, LeaseState, Moved, Page,
-    PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store, UnarrivedWalk,
+    PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store, TenantDeleted, UnarrivedWalk,
     WaitingEvent,
 };
 use crate::domain::Timestamp;
@@ -51,6 +52,7 @@ use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
 use crate::domain::subscription::{HistoryEntry, Subscription};
+use crate::domain::tenant::Tenant;
 use crate::settings::StoreSettings;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -126,6 +128,34 @@ impl Store for SqliteStore {
 
     async fn create_subscription(&self, subscription: &Subscription) -> Result<i64> {
         directory::create(&self.pools, subscription).await
+    }
+
+    async fn create_subscription_within(
+        &self,
+        subscription: &Subscription,
+        most: u32,
+    ) -> Result<Option<i64>> {
+        directory::create_within(&self.pools, subscription, most).await
+    }
+
+    async fn create_tenant(&self, tenant: &Tenant) -> Result<Option<i64>> {
+        tenants::create(&self.pools, tenant).await
+    }
+
+    async fn update_tenant(&self, tenant: &Tenant) -> Result<Changed> {
+        tenants::update(&self.pools, tenant).await
+    }
+
+    async fn delete_tenant(&self, id: &str, version: i64, now: Timestamp) -> Result<TenantDeleted> {
+        tenants::delete(&self.pools, id, version, now).await
+    }
+
+    async fn tenant(&self, id: &str) -> Result<Option<Tenant>> {
+        tenants::one(&self.pools, id).await
+    }
+
+    async fn list_tenants(&self, page: &PageRequest) -> Result<Page<Tenant>> {
+        tenants::list(&self.pools, page).await
     }
 
     async fn update_subscription(

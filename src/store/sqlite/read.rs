@@ -12,7 +12,7 @@ use super::{id_list, rows};
 use crate::domain::id::{DeliveryId, EventId};
 use crate::domain::job::Job;
 use crate::domain::subscription::Subscription;
-use crate::store::paging::{Listing, PageOfIds, Value};
+use crate::store::paging::{Dialect, Listing, PageOfIds, Value};
 use crate::store::rows::{ATTEMPT_COLUMNS, At, EVENT_COLUMNS};
 use crate::store::{
     AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, JobFilter, Page, PageRequest,
@@ -32,6 +32,9 @@ fn query((sql, values): (String, Vec<Value>)) -> Query<'static, Sqlite, SqliteAr
 }
 
 async fn page_of_ids(connection: &mut SqliteConnection, listing: &Listing) -> Result<PageOfIds> {
+    if let Some(asked) = listing.subscriptions_sql() {
+        return page_of_tenant(connection, listing, asked).await;
+    }
     let found = query(listing.ids_sql()).fetch_all(&mut *connection).await?;
     let ids = found
         .iter()
@@ -43,6 +46,30 @@ async fn page_of_ids(connection: &mut SqliteConnection, listing: &Listing) -> Re
     };
     let walk_end = walk_end.map(|row| row.try_get("id")).transpose()?;
     Ok(listing.cut(ids, walk_end))
+}
+
+/// The same where the list is one tenant's (`paging/of_tenant.rs`).
+async fn page_of_tenant(
+    connection: &mut SqliteConnection,
+    listing: &Listing,
+    subscriptions: (String, Vec<Value>),
+) -> Result<PageOfIds> {
+    let count = query(subscriptions).fetch_one(&mut *connection).await?;
+    let share = listing.share(count.try_get("subscriptions")?);
+    let frontier: Option<Uuid> = match listing.frontier_sql(share) {
+        Some(asked) => {
+            let end = query(asked).fetch_optional(&mut *connection).await?;
+            end.map(|row| row.try_get("id")).transpose()?
+        }
+        None => None,
+    };
+    let mut ids = Vec::new();
+    if let Some(asked) = listing.ids_of_tenant_sql(share, frontier, Dialect::Sqlite) {
+        for row in query(asked).fetch_all(connection).await? {
+            ids.push(row.try_get("id")?);
+        }
+    }
+    Ok(listing.cut(ids, frontier))
 }
 
 /// Subscriptions that are not deleted, newest first.
