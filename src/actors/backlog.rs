@@ -154,7 +154,9 @@ impl Deps {
                 true => stored.clone(),
                 false => {
                     let state = SubscriptionState::Deactivated;
-                    stored.moved_to(state, Some(REASON_BACKLOG_FULL), now).ok()?
+                    stored
+                        .moved_to(state, Some(REASON_BACKLOG_FULL), now)
+                        .ok()?
                 }
             };
             next.hold.full_since = Some(now);

@@ -25,7 +25,9 @@ impl Listed {
     pub fn for_caller(caller: &Caller, named: Option<String>) -> Self {
         match &caller.tenant {
             None => Self::Of(named),
-            Some(own) if named.is_none_or(|named| *named == **own) => Self::Of(Some(own.to_string())),
+            Some(own) if named.is_none_or(|named| *named == **own) => {
+                Self::Of(Some(own.to_string()))
+            }
             Some(_) => Self::Nothing,
         }
     }

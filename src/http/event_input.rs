@@ -323,7 +323,8 @@ impl ItemReader<'_> {
             (None, None) => {
                 let lacks = |field| fields.get(field).is_none_or(|raw| raw == "null");
                 if sender.must_name && lacks(Field::Tenant) && lacks(Field::ClientId) {
-                    let message = "is required here (events.require_tenant; clientId means the same)";
+                    let message =
+                        "is required here (events.require_tenant; clientId means the same)";
                     self.fault(Field::Tenant, message);
                 }
                 None

@@ -66,7 +66,15 @@ impl Front {
             let caller = self.state.admin_key.caller(&parts.headers)?;
             auth::check_scope(&caller, Scope::EventsWrite)?;
             tenants::check_active(&caller, |id| self.state.relay.tenant(id))?;
-            events::accept(&self.state, &caller, &parts, body, Some(&frame.account), timer).await
+            events::accept(
+                &self.state,
+                &caller,
+                &parts,
+                body,
+                Some(&frame.account),
+                timer,
+            )
+            .await
         };
         let handled = AssertUnwindSafe(handled).catch_unwind();
         match timer.within(deadline, handled).await {

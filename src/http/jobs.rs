@@ -43,7 +43,14 @@ pub async fn retry_failed(
     _: NoQuery,
     request: Request,
 ) -> Result<Response> {
-    answer_new(app, &caller, SubscriptionId(id), request, parse_retry_failed).await
+    answer_new(
+        app,
+        &caller,
+        SubscriptionId(id),
+        request,
+        parse_retry_failed,
+    )
+    .await
 }
 
 /// `POST /subscriptions/{id}/replay`: events, also those from before the subscription existed.

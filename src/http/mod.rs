@@ -99,7 +99,13 @@ pub fn front(state: HttpState) -> Front {
     let key = state.admin_key;
     let relay = state.relay.clone();
     let tenants: FindTenant = Arc::new(move |id| relay.tenant(id));
-    let router = assemble(guarded_routes(), open_routes(), key, tenants, bounds.clone());
+    let router = assemble(
+        guarded_routes(),
+        open_routes(),
+        key,
+        tenants,
+        bounds.clone(),
+    );
     Front {
         router: router.with_state(state.clone()),
         short: Route::post(EVENTS, Scope::EventsWrite, events::create).paths(),

@@ -13,9 +13,9 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 pub struct RateHeaders {
     /// What the policy is called: a word.
     pub policy: &'static str,
-    /// So much is allowed …
+    /// So much may come at once …
     pub quota: u32,
-    /// … in this time.
+    /// … and all of that comes back in this time.
     pub window: Duration,
     /// So much of it is left.
     pub remaining: u32,
@@ -31,7 +31,10 @@ impl RateHeaders {
         let window = seconds(self.window);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(reset));
         for (name, text) in [
-            (RATE_LIMIT_POLICY, format!("\"{policy}\";q={quota};w={window}")),
+            (
+                RATE_LIMIT_POLICY,
+                format!("\"{policy}\";q={quota};w={window}"),
+            ),
             (RATE_LIMIT, format!("\"{policy}\";r={remaining};t={reset}")),
         ] {
             // A word and numbers always make a header.

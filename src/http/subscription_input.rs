@@ -439,7 +439,11 @@ fn read_tenant(fields: &mut Fields, own: Option<&Arc<str>>) -> Option<Option<Arc
     if client.is_some() && tenant.is_some() && client != tenant {
         fields.fault("tenant", "contradicts clientId, which means the same");
     }
-    let place = if client.is_some() { "clientId" } else { "tenant" };
+    let place = if client.is_some() {
+        "clientId"
+    } else {
+        "tenant"
+    };
     let named = client.or(tenant);
     if let (Some(own), Some(named)) = (own, &named)
         && named.as_deref() != Some(&**own)

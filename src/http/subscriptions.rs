@@ -136,7 +136,9 @@ pub async fn list(
     let page = match listed {
         Listed::Of(tenant) => {
             let store = &app.store;
-            store.list_subscriptions(tenant.as_deref(), &request).await?
+            store
+                .list_subscriptions(tenant.as_deref(), &request)
+                .await?
         }
         Listed::Nothing => empty(),
     };
@@ -213,7 +215,10 @@ pub async fn resume(
     PathId(id): PathId,
     _: Bare,
 ) -> Result<Response> {
-    answer_update(app, caller, id, |stored| moved(stored, SubscriptionState::Active)).await
+    answer_update(app, caller, id, |stored| {
+        moved(stored, SubscriptionState::Active)
+    })
+    .await
 }
 
 /// What becomes of what was held.
@@ -274,7 +279,8 @@ pub async fn reactivate(
     match parse_held(&body).map_err(ApiError::invalid_body)? {
         Held::Send => answer_update(app, caller, id, reactivated).await,
         Held::Skip => {
-            let work = async move { reactivate_without_held(&app, &caller, SubscriptionId(id)).await };
+            let work =
+                async move { reactivate_without_held(&app, &caller, SubscriptionId(id)).await };
             to_the_end(work).await
         }
     }

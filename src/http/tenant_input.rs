@@ -75,7 +75,10 @@ impl TenantInput {
             name: self.name.unwrap_or_else(|| id.to_string()),
             id,
             status: self.status.unwrap_or(TenantStatus::Active),
-            limits: self.limits.unwrap_or_default().merged_into(TenantLimits::default()),
+            limits: self
+                .limits
+                .unwrap_or_default()
+                .merged_into(TenantLimits::default()),
             created_at: now,
             updated_at: now,
             version: 0,

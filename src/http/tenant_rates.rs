@@ -95,8 +95,10 @@ fn too_fast(rate: IngestRate, reset: std::time::Duration) -> ApiError {
     );
     ApiError::new(StatusCode::TOO_MANY_REQUESTS, message).with_rate(RateHeaders {
         policy: "tenant",
-        quota: rate.events(),
-        window: rate.period(),
+        quota: rate.burst(),
+        window: rate
+            .period()
+            .mul_f64(f64::from(rate.burst()) / f64::from(rate.events())),
         remaining: 0,
         reset,
     })
@@ -133,7 +135,11 @@ mod tests {
         assert_eq!(rates.take(&slow, 2), Ok(()));
         let refused = rates.take(&slow, 2).unwrap_err();
         assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
-        assert_eq!(rates.take(&slow, 1), Ok(()), "what was refused took nothing");
+        assert_eq!(
+            rates.take(&slow, 1),
+            Ok(()),
+            "what was refused took nothing"
+        );
         let never = rates.take(&slow, 4).unwrap_err();
         assert_eq!(never.status(), StatusCode::BAD_REQUEST);
         assert!(format!("{never:?}").contains("at most 3 in at once"));

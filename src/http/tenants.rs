@@ -46,10 +46,7 @@ pub async fn require_active(
 }
 
 /// 403 where the caller's tenant is inactive.
-pub fn check_active(
-    caller: &Caller,
-    find: impl Fn(&str) -> Option<Arc<Tenant>>,
-) -> Result<()> {
+pub fn check_active(caller: &Caller, find: impl Fn(&str) -> Option<Arc<Tenant>>) -> Result<()> {
     let known = caller.tenant.as_deref().and_then(find);
     match known.filter(|tenant| tenant.is_inactive()) {
         None => Ok(()),
@@ -281,7 +278,10 @@ fn keeps_changing() -> ApiError {
 fn left_over(left: &TenantLeftovers) -> String {
     let mut what = Vec::new();
     if left.subscriptions > 0 {
-        what.push(format!("{} subscriptions (delete them)", left.subscriptions));
+        what.push(format!(
+            "{} subscriptions (delete them)",
+            left.subscriptions
+        ));
     }
     if left.deliveries {
         what.push("deliveries of its subscriptions (they go with their events)".to_owned());

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use self::of_tenant::Owner;
 pub(super) use self::of_tenant::Dialect;
+use self::of_tenant::Owner;
 
 use super::read::{MAX_OFFSET, MAX_PAGE, MAX_WALK};
 use super::{DeliveryFilter, EventFilter, JobFilter, Page, PageRequest, Position};

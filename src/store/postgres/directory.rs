@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-use sqlx::{Executor, Row};
 use sqlx::postgres::{PgArguments, PgPool, Postgres};
 use sqlx::query::Query;
+use sqlx::{Executor, Row};
 use uuid::Uuid;
 
 use super::{operational, rows, tenants};

@@ -35,8 +35,8 @@ use super::{
     AcceptGroup, Accepted, AttemptRow, BlockingRow, Changed, DeliveryFilter, DeliveryRow,
     DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow, EventWalk, Forgotten,
     ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter, JobMoved, LeaseState, Moved, Page,
-    PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store, TenantDeleted, UnarrivedWalk,
-    WaitingEvent,
+    PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store, TenantDeleted,
+    UnarrivedWalk, WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
@@ -128,7 +128,12 @@ impl Store for PostgresStore {
         subscription: &Subscription,
         most: u32,
     ) -> Result<Option<i64>> {
-        answered(directory::create_within(&self.pools.work, subscription, most)).await
+        answered(directory::create_within(
+            &self.pools.work,
+            subscription,
+            most,
+        ))
+        .await
     }
 
     async fn create_tenant(&self, tenant: &Tenant) -> Result<Option<i64>> {

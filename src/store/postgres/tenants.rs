@@ -160,11 +160,10 @@ pub(super) async fn list(pool: &PgPool, page: &PageRequest) -> Result<Page<Tenan
 
 /// What changed after that version; of all of them, those that are not deleted.
 pub(super) async fn since(pool: &PgPool, version: i64) -> Result<Vec<Tenant>> {
-    let found = sqlx::query(
-        "SELECT * FROM tenants WHERE version > $1 AND ($1 > 0 OR status <> 'deleted')",
-    )
-    .bind(version)
-    .fetch_all(pool)
-    .await?;
+    let found =
+        sqlx::query("SELECT * FROM tenants WHERE version > $1 AND ($1 > 0 OR status <> 'deleted')")
+            .bind(version)
+            .fetch_all(pool)
+            .await?;
     found.iter().map(rows::tenant).collect()
 }

@@ -39,8 +39,8 @@ use super::{
     AcceptGroup, Accepted, AttemptRow, BlockingRow, Changed, DeliveryFilter, DeliveryRow,
     DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow, EventWalk, Forgotten,
     ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter, JobMoved, LeaseState, Moved, Page,
-    PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store, TenantDeleted, UnarrivedWalk,
-    WaitingEvent,
+    PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store, TenantDeleted,
+    UnarrivedWalk, WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;

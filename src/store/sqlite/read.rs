@@ -272,6 +272,73 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn lists_of_a_tenant_walk_its_own_rows_by_index() {
+        let tenant = || Some("a".to_owned());
+        let page = PageRequest {
+            limit: 10,
+            after: Some(crate::store::Position(Uuid::nil())),
+            offset: 0,
+        };
+        let of_deliveries = DeliveryFilter {
+            tenant: tenant(),
+            state: Some(DeliveryState::Failed),
+            ..DeliveryFilter::default()
+        };
+        let deliveries = Listing::deliveries(&of_deliveries, &page);
+        let of_jobs = JobFilter {
+            tenant: tenant(),
+            ..JobFilter::default()
+        };
+        let jobs = Listing::jobs(&of_jobs, &page);
+        for (listing, tables) in [
+            (
+                deliveries,
+                ["pending_deliveries", "final_deliveries"].as_slice(),
+            ),
+            (jobs, &["jobs"]),
+        ] {
+            let asked = [
+                listing.subscriptions_sql(),
+                listing.frontier_sql(100),
+                listing.ids_of_tenant_sql(100, Some(Uuid::nil()), Dialect::Sqlite),
+            ];
+            for (number, (sql, _)) in asked.into_iter().flatten().enumerate() {
+                let steps = plans::of(&sql).await;
+                let has = |text: &str| steps.iter().any(|step| step.contains(text));
+                assert!(has("subscriptions_of_tenant (tenant=?"), "{sql}: {steps:?}");
+                for table in tables.iter().filter(|_| number > 0) {
+                    let by_index = |step: &String| {
+                        step.starts_with(&format!("SEARCH {table} "))
+                            && step.contains("(subscription_id=? AND id")
+                    };
+                    assert!(steps.iter().any(by_index), "{sql}: {steps:?}");
+                }
+            }
+        }
+        let of_events = EventFilter {
+            tenant: tenant(),
+            event_type: Some("job.created".to_owned()),
+            ..EventFilter::default()
+        };
+        let (sql, _) = Listing::events(&of_events, &page).ids_sql();
+        let steps = plans::of(&sql).await;
+        assert!(
+            steps
+                .iter()
+                .any(|step| step.contains("events_of_tenant (tenant=?")),
+            "{steps:?}"
+        );
+        let (sql, _) = Listing::subscriptions(Some("a"), &page).ids_sql();
+        let steps = plans::of(&sql).await;
+        assert!(
+            steps
+                .iter()
+                .any(|step| step.contains("subscriptions_of_tenant (tenant=?")),
+            "{steps:?}"
+        );
+    }
+
+    #[tokio::test]
     async fn deliveries_are_found_by_their_ids_in_both_tables() {
         let sql = format!("{DELIVERY} WHERE d.id IN (SELECT unhex(value) FROM json_each($1))");
         let steps = plans::of(&sql).await;

@@ -148,11 +148,10 @@ pub(super) async fn list(pools: &Pools, page: &PageRequest) -> Result<Page<Tenan
 
 /// What changed after that version; of all of them, those that are not deleted.
 pub(super) async fn since(pools: &Pools, version: i64) -> Result<Vec<Tenant>> {
-    let found = sqlx::query(
-        "SELECT * FROM tenants WHERE version > $1 AND ($1 > 0 OR status <> 'deleted')",
-    )
-    .bind(version)
-    .fetch_all(&pools.readers)
-    .await?;
+    let found =
+        sqlx::query("SELECT * FROM tenants WHERE version > $1 AND ($1 > 0 OR status <> 'deleted')")
+            .bind(version)
+            .fetch_all(&pools.readers)
+            .await?;
     found.iter().map(rows::tenant).collect()
 }
