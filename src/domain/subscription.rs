@@ -307,7 +307,8 @@ impl Subscription {
 
     /// Whether what comes in now is skipped, because as much is held as may be.
     pub fn skips(&self) -> bool {
-        self.hold.full_since.is_some()
+        let bounded = self.is_held_by_rule() || self.tenant.is_some();
+        bounded && self.hold.full_since.is_some()
     }
 
     /// The time between two trials, where it is tried at all: it is deactivated, its receiver has

@@ -45,4 +45,5 @@ mod store_away;
 mod surviving_jobs;
 #[cfg(feature = "faults")]
 mod suspending;
+mod tenants;
 mod trials;

@@ -119,3 +119,21 @@ fn only_what_a_rule_holds_can_be_full_and_leaving_it_empties_the_hold() {
     paused.hold.full_since = Some(at(2));
     assert!(!paused.skips(), "a pause has no bounds");
 }
+
+#[test]
+fn a_full_hold_of_a_tenant_outlasts_every_move_but_the_last() {
+    let of_tenant = Subscription {
+        tenant: Some("t".into()),
+        ..subscription()
+    };
+    let mut full = moved(&of_tenant, Deactivated, Some(REASON_BACKLOG_FULL), 1);
+    full.hold.full_since = Some(at(1));
+    full.hold.skip_through = Some(7);
+    for to in [Active, Paused, Suspended] {
+        let next = moved(&moved(&full, Active, None, 2), to, None, 3);
+        assert_eq!(next.hold.full_since, Some(at(1)), "{to:?}");
+        assert_eq!(next.hold.skip_through, None);
+        assert!(next.skips());
+    }
+    assert_eq!(moved(&full, Deleted, None, 2).hold, Hold::default());
+}
