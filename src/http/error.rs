@@ -4,6 +4,8 @@
 //! request itself was wrong. Failures of our own machinery are logged here, once, and never
 //! described to the caller.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -60,6 +62,8 @@ pub struct ApiError {
     status: StatusCode,
     message: String,
     faults: Vec<Fault>,
+    /// Seconds.
+    retry_after: Option<u64>,
 }
 
 /// What handlers answer.
@@ -72,6 +76,7 @@ impl ApiError {
             status,
             message: message.into(),
             faults: Vec::new(),
+            retry_after: None,
         }
     }
 
@@ -113,6 +118,16 @@ impl ApiError {
     /// 503 with `Retry-After`: the same request may succeed soon.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+    }
+
+    /// 429 with `Retry-After`: the caller asks too often.
+    pub fn too_many_requests(message: impl Into<String>, wait: Duration) -> Self {
+        // Rounded up, so that whoever waits as told is let in.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Self {
+            retry_after: Some(seconds.max(1)),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, message)
+        }
     }
 
     /// 500: a bug of ours, or a damaged store. Says nothing more.
@@ -160,6 +175,9 @@ impl IntoResponse for ApiError {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -182,6 +200,16 @@ mod tests {
             error.message,
             "Invalid request body. Errors: [0].eventType is required; [1].data is required"
         );
+    }
+
+    #[test]
+    fn whoever_waits_as_told_waits_long_enough() {
+        for (millis, seconds) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2")] {
+            let wait = Duration::from_millis(millis);
+            let response = ApiError::too_many_requests("Slower", wait).into_response();
+            assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+            assert_eq!(response.headers()[header::RETRY_AFTER], seconds);
+        }
     }
 
     #[test]

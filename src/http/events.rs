@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use super::HttpState;
+use super::auth::Asking;
 use super::body;
 use super::body_budget::BodyAccount;
 use super::connection_timer::ConnectionTimer;
@@ -21,6 +22,7 @@ use super::path::PathId;
 use super::view::EventView;
 use crate::actors::{AcceptAnswer, NewEvent, Relay};
 use crate::clock;
+use crate::domain::access::Caller;
 use crate::domain::id::EventId;
 use crate::settings::EventSettings;
 use crate::store::EventFilter;
@@ -28,17 +30,22 @@ use crate::store::EventFilter;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// `POST /events` as it stands in the table of routes.
-pub async fn create(State(app): State<HttpState>, request: Request) -> Result<Response> {
+pub async fn create(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    request: Request,
+) -> Result<Response> {
     let (parts, body) = request.into_parts();
     let account = parts.extensions.get::<BodyAccount>();
     let timer = ConnectionTimer::default();
-    let accepted = accept(&app, &parts, body, account, &timer).await?;
+    let accepted = accept(&app, &caller, &parts, body, account, &timer).await?;
     Ok(accepted.into_response_with(HeaderMap::new()))
 }
 
 /// One object or an array. Answers once everything is durable.
 pub async fn accept<B>(
     app: &HttpState,
+    _caller: &Caller,
     request: &Parts,
     body: B,
     account: Option<&BodyAccount>,

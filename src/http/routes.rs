@@ -8,7 +8,7 @@ use axum::http::Method;
 use axum::routing::{self, MethodRouter};
 
 use super::{
-    HttpState, deliveries, events, health, history, jobs, ordering, runtime, subscriptions,
+    HttpState, deliveries, events, health, history, jobs, keys, ordering, runtime, subscriptions,
 };
 use crate::domain::access::Scope;
 
@@ -23,7 +23,7 @@ const ALIASES: [(&str, &str); 1] = [("/subscriptions", "/webhooks")];
 #[rustfmt::skip] // One route a line.
 pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
     use Scope::{
-        DeliveriesRead, DeliveriesWrite, EventsRead, EventsWrite, SubscriptionsRead,
+        Admin, DeliveriesRead, DeliveriesWrite, EventsRead, EventsWrite, SubscriptionsRead,
         SubscriptionsWrite,
     };
     vec![
@@ -55,6 +55,10 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::get("/jobs", DeliveriesRead, jobs::list),
         Route::get("/jobs/{id}", DeliveriesRead, jobs::show),
         Route::post("/jobs/{id}/cancel", DeliveriesWrite, jobs::cancel),
+        Route::post("/keys", Admin, keys::create),
+        Route::get("/keys", Admin, keys::list),
+        Route::get("/keys/{id}", Admin, keys::show),
+        Route::delete("/keys/{id}", Admin, keys::revoke),
     ]
 }
 
