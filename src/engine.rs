@@ -28,8 +28,11 @@ use crate::feed::Feed;
 use crate::feed::memory::MemoryFeed;
 use crate::feed::ownership::{DataDirLock, Ownership};
 use crate::feed::redis::RedisFeed;
+use crate::feed::shared_limits::{RedisLimits, SharedLimits};
 use crate::http::server::{ServerLimits, serve};
-use crate::http::{AdminKey, HttpState, UrlGuard, front};
+use crate::http::{AdminKey, Gate, HttpState, UrlGuard, front};
+use crate::keyring::Keyring;
+use crate::limits::Limits;
 use crate::settings::{Secret, Settings};
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
@@ -59,6 +62,7 @@ pub struct Engine {
 struct Profile {
     store: Arc<dyn Store>,
     feed: Arc<dyn Feed>,
+    shared_limits: Option<Arc<dyn SharedLimits>>,
     ownership: Ownership,
     lock: Option<DataDirLock>,
 }
@@ -85,10 +89,13 @@ impl Engine {
         let Profile {
             store,
             feed,
+            shared_limits,
             ownership,
             lock,
         } = profile(&settings, &holder).await?;
-        let deps = shared(&settings, &store, feed, ownership, holder)?;
+        let limits = Arc::new(Limits::new(&settings.limits, shared_limits));
+        let deps = shared(&settings, &store, feed, ownership, limits, holder)?;
+        deps.refresh_keys().await.context("cannot read the keys")?;
         deps.directory
             .refresh()
             .await
@@ -104,7 +111,12 @@ impl Engine {
         let state = HttpState {
             store,
             relay: Relay::new(Arc::clone(&deps)),
-            admin_key: AdminKey::new(admin_key.expose()),
+            gate: Arc::new(Gate::new(
+                AdminKey::new(admin_key.expose()),
+                Arc::clone(&deps.keyring),
+                Arc::clone(&deps.limits),
+                &settings.server,
+            )),
             guard: Arc::new(Guard(AddressGuard::new(&settings.address_guard))),
             settings: Arc::clone(&settings),
             tenant_rates: Arc::default(),
@@ -182,6 +194,9 @@ impl Engine {
         }
         self.root.stop(None);
         let _ = self.root_task.await;
+        if let Err(problem) = self.deps.store_key_uses().await {
+            tracing::warn!(%problem, "when keys were used last is not stored");
+        }
         match tokio::time::timeout(GIVING_BACK, self.deps.give_lease_back()).await {
             Ok(Ok(())) => {}
             Ok(Err(problem)) => {
@@ -253,6 +268,7 @@ async fn embedded(settings: &Settings, holder: &str) -> anyhow::Result<Profile> 
     Ok(Profile {
         store: Arc::new(store),
         feed: Arc::new(MemoryFeed),
+        shared_limits: None,
         ownership,
         lock: Some(lock),
     })
@@ -267,20 +283,25 @@ async fn distributed(settings: &Settings, holder: &str) -> anyhow::Result<Profil
     if settings.engine.role.delivers() {
         ask_for_lease(&store, settings, holder, &ownership).await?;
     }
+    let mut shared_limits: Option<Arc<dyn SharedLimits>> = None;
     let feed: Arc<dyn Feed> = match &settings.feed.redis_url {
         Some(url) => {
             let installation = store
                 .installation()
                 .await
                 .context("cannot name the installation")?;
+            let unusable = |problem| anyhow::anyhow!("REDIS_URL: {problem}");
+            let limits = RedisLimits::new(url.expose(), &installation).map_err(unusable)?;
+            shared_limits = Some(Arc::new(limits));
             let feed = RedisFeed::start(url.expose(), &installation, holder);
-            Arc::new(feed.map_err(|problem| anyhow::anyhow!("REDIS_URL: {problem}"))?)
+            Arc::new(feed.map_err(unusable)?)
         }
         None => Arc::new(MemoryFeed),
     };
     Ok(Profile {
         store: Arc::new(store),
         feed,
+        shared_limits,
         ownership,
         lock: None,
     })
@@ -311,6 +332,7 @@ fn shared(
     store: &Arc<dyn Store>,
     feed: Arc<dyn Feed>,
     ownership: Ownership,
+    limits: Arc<Limits>,
     holder: String,
 ) -> anyhow::Result<Arc<Deps>> {
     let faults = Arc::new(Faults::default());
@@ -319,6 +341,8 @@ fn shared(
     let retry_after_max = settings.delivery.retry_after_max;
     Ok(Deps::new(Parts {
         directory: Arc::new(Directory::new(Arc::clone(store))),
+        keyring: Arc::new(Keyring::default()),
+        limits,
         courier: Courier::new(transport, retry_after_max, Arc::clone(&faults)),
         feed,
         ownership: Arc::new(ownership),

@@ -99,6 +99,11 @@ pub enum EngineEvent {
         /// How many.
         count: u64,
     },
+    /// Keys were made or revoked, here or elsewhere.
+    KeysChanged {
+        /// The keyring's version now.
+        version: i64,
+    },
     /// An actor died and was started again.
     ActorRestarted(&'static str),
     /// The janitor has made a round.
@@ -118,6 +123,8 @@ pub struct Tidied {
     pub keys: u64,
     /// Jobs that ended long ago.
     pub jobs: u64,
+    /// Callers' keys that ended long ago.
+    pub api_keys: u64,
     /// Deliveries that still pointed at deleted subscriptions, cancelled.
     pub cancelled: u64,
     /// Deliveries held for longer than they may be, expired.

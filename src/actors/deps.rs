@@ -26,6 +26,8 @@ use crate::events::EngineEvents;
 use crate::faults::Faults;
 use crate::feed::Feed;
 use crate::feed::ownership::Ownership;
+use crate::keyring::Keyring;
+use crate::limits::Limits;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 
@@ -40,6 +42,10 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// Who subscribes to what.
     pub directory: Arc<Directory>,
+    /// Who has which key.
+    pub keyring: Arc<Keyring>,
+    /// How often callers may ask.
+    pub limits: Arc<Limits>,
     /// The way to other nodes.
     pub feed: Arc<dyn Feed>,
     /// Whether this process owns the deliveries.

@@ -118,6 +118,7 @@ async fn round(deps: &Deps, walks: &Walks) -> Result<()> {
     let mut tidied = Tidied {
         keys: forget_keys(deps).await?,
         jobs: forget_jobs(deps).await?,
+        api_keys: forget_api_keys(deps).await?,
         ..Tidied::default()
     };
     for id in deps.store.deleted_with_pending(BATCH).await? {
@@ -139,6 +140,7 @@ async fn round(deps: &Deps, walks: &Walks) -> Result<()> {
         info!(
             forgotten_keys = tidied.keys,
             forgotten_jobs = tidied.jobs,
+            forgotten_api_keys = tidied.api_keys,
             cancelled_deliveries = tidied.cancelled,
             expired_deliveries = tidied.expired,
             forgotten_events = tidied.events,
@@ -193,6 +195,15 @@ async fn forget_jobs(deps: &Deps) -> Result<u64> {
     let mut batches = Batches::default();
     while batches.go_on(deps) {
         batches.count(deps.store.forget_jobs(before, BATCH).await?);
+    }
+    Ok(batches.sum)
+}
+
+async fn forget_api_keys(deps: &Deps) -> Result<u64> {
+    let before = clock::now().minus(deps.settings.auth.ended_keys);
+    let mut batches = Batches::default();
+    while batches.go_on(deps) {
+        batches.count(deps.store.forget_api_keys(before, BATCH).await?);
     }
     Ok(batches.sum)
 }

@@ -130,7 +130,14 @@ async fn listen(deps: Arc<Deps>, myself: ActorRef<ListenerMessage>, mut lost: Lo
 }
 
 async fn act(deps: &Arc<Deps>, notice: Notice) {
+    if matches!(notice, Notice::Gap | Notice::Keys)
+        && let Err(problem) = deps.refresh_keys().await
+    {
+        // The keys' actor looks again soon.
+        warn!(%problem, "the keyring cannot be brought up to date");
+    }
     match notice {
+        Notice::Keys => {}
         Notice::Gap if deps.settings.engine.role.delivers() => {
             deps.sweeper.cast(SweeperMessage::Sweep);
         }

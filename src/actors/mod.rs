@@ -31,6 +31,7 @@ pub mod handle;
 mod ingest;
 mod janitor;
 mod jobs;
+mod keys;
 mod lane;
 mod leases;
 mod listener;

@@ -5,6 +5,7 @@ mod admin_key;
 mod config;
 mod data_dir;
 mod health;
+mod keys;
 mod migrate;
 mod open_files;
 mod receive;
@@ -40,6 +41,8 @@ enum Command {
     Config(SettingsArgs),
     /// Exit 0 if the relay of these settings is ready, 1 otherwise.
     Health(health::HealthArgs),
+    /// Make, list and take back the keys of callers, by way of the running relay.
+    Keys(keys::KeysArgs),
     /// Run a local receiver that prints every webhook it gets, to try things out.
     Receive(receive::ReceiveArgs),
 }
@@ -96,6 +99,7 @@ pub fn run() -> ExitCode {
         Command::Migrate(args) => migrate::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Health(args) => health::run(&args),
+        Command::Keys(args) => keys::run(&args),
         Command::Receive(args) => receive::run(&args),
     };
     outcome.unwrap_or_else(|error| {

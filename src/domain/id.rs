@@ -64,6 +64,10 @@ id!(
     /// Bulk work that an operator asked for.
     JobId
 );
+id!(
+    /// A key that callers show. Not the key itself, nor the part of it that is looked up.
+    ApiKeyId
+);
 
 /// The version nibble of a UUID within its first 64 bits, and version 8 there: RFC 9562's name
 /// for a layout of one's own.

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod admission;
+pub mod api_key;
 pub mod breaker;
 pub mod deactivation;
 pub mod delivery;
@@ -19,6 +20,7 @@ pub mod operational;
 pub mod ordering;
 pub mod outcome;
 pub mod pace;
+pub mod quota;
 pub mod rate_limit;
 pub mod restart;
 pub mod retention;

@@ -6,6 +6,7 @@
 pub mod memory;
 pub mod ownership;
 pub mod redis;
+pub mod shared_limits;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
@@ -32,6 +33,8 @@ pub enum Notice {
     Tenants,
     /// There is a job to work at.
     Jobs,
+    /// A key was made or revoked.
+    Keys,
     /// Something may have been missed: look everything over.
     Gap,
 }

@@ -221,7 +221,7 @@ fn coalesce(notices: Vec<Notice>) -> Vec<Notice> {
 }
 
 /// The names under which notices stand in an entry.
-const FIELDS: [&str; 5] = ["changed", "due", "retry", "tenants", "jobs"];
+const FIELDS: [&str; 6] = ["changed", "due", "retry", "tenants", "jobs", "keys"];
 
 fn encode(notice: &Notice) -> (&'static str, Vec<u8>) {
     match notice {
@@ -237,6 +237,7 @@ fn encode(notice: &Notice) -> (&'static str, Vec<u8>) {
         }
         Notice::Tenants => ("tenants", Vec::new()),
         Notice::Jobs => ("jobs", Vec::new()),
+        Notice::Keys => ("keys", Vec::new()),
         Notice::Gap => ("due", Vec::new()),
     }
 }
@@ -271,6 +272,7 @@ fn decode(field: &str, value: &[u8]) -> Vec<Notice> {
         }
         "tenants" => vec![Notice::Tenants],
         "jobs" => vec![Notice::Jobs],
+        "keys" => vec![Notice::Keys],
         _ => Vec::new(),
     }
 }
@@ -291,8 +293,14 @@ mod tests {
             round: 6,
         };
         let due = Notice::Due(vec![id(1), id(2)]);
-        let changed = Notice::Changed(id(3));
-        for notice in [due, changed, retry, Notice::Tenants, Notice::Jobs] {
+        for notice in [
+            due,
+            Notice::Changed(id(3)),
+            retry,
+            Notice::Tenants,
+            Notice::Jobs,
+            Notice::Keys,
+        ] {
             let (field, value) = encode(&notice);
             assert!(FIELDS.contains(&field), "{field} is not read");
             assert_eq!(decode(field, &value), [notice]);

@@ -4,6 +4,8 @@
 //! request itself was wrong. Failures of our own machinery are logged here, once, and never
 //! described to the caller.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -74,6 +76,8 @@ pub struct ApiError {
     message: String,
     faults: Vec<Fault>,
     rate: Option<Box<RateHeaders>>,
+    /// Seconds.
+    retry_after: Option<u64>,
 }
 
 /// What handlers answer.
@@ -87,6 +91,7 @@ impl ApiError {
             message: message.into(),
             faults: Vec::new(),
             rate: None,
+            retry_after: None,
         }
     }
 
@@ -142,6 +147,16 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
     }
 
+    /// 429 with `Retry-After`: the caller asks too often.
+    pub fn too_many_requests(message: impl Into<String>, wait: Duration) -> Self {
+        // Rounded up, so that whoever waits as told is let in.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Self {
+            retry_after: Some(seconds.max(1)),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, message)
+        }
+    }
+
     /// 500: a bug of ours, or a damaged store. Says nothing more.
     pub fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
@@ -190,6 +205,9 @@ impl IntoResponse for ApiError {
         if let Some(rate) = &self.rate {
             rate.write(headers);
         }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -212,6 +230,16 @@ mod tests {
             error.message,
             "Invalid request body. Errors: [0].eventType is required; [1].data is required"
         );
+    }
+
+    #[test]
+    fn whoever_waits_as_told_waits_long_enough() {
+        for (millis, seconds) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2")] {
+            let wait = Duration::from_millis(millis);
+            let response = ApiError::too_many_requests("Slower", wait).into_response();
+            assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+            assert_eq!(response.headers()[header::RETRY_AFTER], seconds);
+        }
     }
 
     #[test]

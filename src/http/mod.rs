@@ -16,6 +16,7 @@ use crate::domain::access::Scope;
 use crate::settings::Settings;
 use crate::store::Store;
 
+mod address;
 mod auth;
 mod bare;
 mod belonging;
@@ -37,6 +38,10 @@ mod job_input;
 mod job_view;
 mod jobs;
 mod json_fields;
+mod key_input;
+mod key_view;
+mod keys;
+mod limiting;
 mod ordering;
 mod own_headers;
 mod paging;
@@ -56,7 +61,7 @@ mod to_the_end;
 mod view;
 mod write_deadline;
 
-pub use auth::AdminKey;
+pub use auth::{AdminKey, Gate};
 use body_budget::BodyBudget;
 use error::ApiError;
 use frame::Bounds;
@@ -72,8 +77,8 @@ pub struct HttpState {
     pub store: Arc<dyn Store>,
     /// The actors.
     pub relay: Relay,
-    /// Who may call.
-    pub admin_key: AdminKey,
+    /// Who may call, and how often.
+    pub gate: Arc<Gate>,
     /// What is in force.
     pub settings: Arc<Settings>,
     /// Which receivers are allowed.
@@ -96,13 +101,13 @@ pub fn front(state: HttpState) -> Front {
         time: server.request_timeout,
         bodies: BodyBudget::new(server.max_request_bytes),
     };
-    let key = state.admin_key;
+    let gate = Arc::clone(&state.gate);
     let relay = state.relay.clone();
     let tenants: FindTenant = Arc::new(move |id| relay.tenant(id));
     let router = assemble(
         guarded_routes(),
         open_routes(),
-        key,
+        gate,
         tenants,
         bounds.clone(),
     );
@@ -117,17 +122,17 @@ pub fn front(state: HttpState) -> Front {
 fn assemble<S: Clone + Send + Sync + 'static>(
     guarded: Vec<Route<S>>,
     open: Vec<Route<S>>,
-    key: AdminKey,
+    gate: Arc<Gate>,
     tenants: FindTenant,
     bounds: Bounds,
 ) -> Router<S> {
     let mut behind_key = Router::new();
     for route in guarded {
         let scope = route.scope.unwrap_or(Scope::Admin);
-        let handler = route
-            .handler
-            .clone()
-            .layer(from_fn_with_state(scope, auth::require_scope));
+        let handler = route.handler.clone().layer(from_fn_with_state(
+            (scope, Arc::clone(&gate)),
+            auth::require_scope,
+        ));
         for path in route.paths() {
             behind_key = behind_key.route(&path, handler.clone());
         }
@@ -136,7 +141,7 @@ fn assemble<S: Clone + Send + Sync + 'static>(
         .method_not_allowed_fallback(wrong_method)
         .fallback(no_route)
         .layer(from_fn_with_state(tenants, tenants::require_active))
-        .layer(from_fn_with_state(key, auth::require_key));
+        .layer(from_fn_with_state(gate, auth::require_key));
     open.into_iter()
         .fold(Router::new(), |router, route| {
             router.route(route.path, route.handler)

@@ -8,7 +8,8 @@ use axum::http::Method;
 use axum::routing::{self, MethodRouter};
 
 use super::{
-    HttpState, deliveries, events, health, history, jobs, ordering, runtime, subscriptions, tenants,
+    HttpState, deliveries, events, health, history, jobs, keys, ordering, runtime, subscriptions,
+    tenants,
 };
 use crate::domain::access::Scope;
 
@@ -61,6 +62,10 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::put("/tenants/{id}", Admin, tenants::change),
         Route::patch("/tenants/{id}", Admin, tenants::change),
         Route::delete("/tenants/{id}", Admin, tenants::delete),
+        Route::post("/keys", Admin, keys::create),
+        Route::get("/keys", Admin, keys::list),
+        Route::get("/keys/{id}", Admin, keys::show),
+        Route::delete("/keys/{id}", Admin, keys::revoke),
     ]
 }
 

@@ -7,8 +7,15 @@ use axum::response::Response;
 use axum::routing::{self, MethodFilter};
 use serde_json::Value;
 use tower::ServiceExt;
+use uuid::Uuid;
 
 use super::*;
+use crate::domain::Timestamp;
+use crate::domain::access::Scopes;
+use crate::domain::api_key::{ApiKey, KeyHash, PublicId};
+use crate::domain::id::ApiKeyId;
+use crate::keyring::Keyring;
+use crate::limits::Limits;
 
 /// The table's routes with handlers that only say that they were reached, so that the table
 /// and all layers are tested without a database.
@@ -37,7 +44,41 @@ fn bounds() -> Bounds {
     }
 }
 
+/// Lets in who has the admin key `right`, or one of the keys of `issued`.
+fn gate(issued: &[(&str, Scopes)]) -> Arc<Gate> {
+    let settings = Settings::load(None, [("", "")], false).unwrap();
+    let keyring = Arc::<Keyring>::default();
+    for (text, scopes) in issued {
+        let key = ApiKey {
+            id: ApiKeyId(Uuid::from_u128(1)),
+            name: "issued".into(),
+            public: PublicId::of_key(text.as_bytes()).unwrap(),
+            hash: KeyHash::of(text.as_bytes()),
+            scopes: *scopes,
+            tenant: None,
+            created_at: Timestamp::default(),
+            expires_at: None,
+            revoked_at: None,
+            last_used_at: None,
+            version: 1,
+        };
+        keyring.apply(1, &[key], Timestamp::default());
+    }
+    let limits = Arc::new(Limits::new(&settings.limits, None));
+    let admin_key = AdminKey::new("right");
+    Arc::new(Gate::new(admin_key, keyring, limits, &settings.server))
+}
+
 async fn call(method: &Method, path: &str, key: Option<(&str, &str)>) -> (u16, HeaderMap, String) {
+    call_behind(gate(&[]), method, path, key).await
+}
+
+async fn call_behind(
+    gate: Arc<Gate>,
+    method: &Method,
+    path: &str,
+    key: Option<(&str, &str)>,
+) -> (u16, HeaderMap, String) {
     let mut request = Request::builder().method(method).uri(path);
     if let Some((name, value)) = key {
         request = request.header(name, value);
@@ -45,7 +86,7 @@ async fn call(method: &Method, path: &str, key: Option<(&str, &str)>) -> (u16, H
     let router = assemble(
         stubs(&guarded_routes()),
         stubs(&open_routes()),
-        AdminKey::new("right"),
+        gate,
         no_tenants(),
         bounds(),
     );
@@ -99,6 +140,36 @@ async fn no_route_of_the_table_is_reached_without_the_key() {
         }
     }
     assert!(seen >= 2 * guarded_routes().len());
+}
+
+#[tokio::test]
+async fn each_route_asks_for_its_scope_and_no_other() {
+    const ISSUED: &str = "ph_abcdefgh_a-test";
+    let key = Some(("x-api-key", ISSUED));
+    for route in guarded_routes() {
+        let needed = route.scope.unwrap();
+        let all = Scope::ALL
+            .into_iter()
+            .filter(|scope| *scope != Scope::Admin);
+        let others: Scopes = all.filter(|scope| *scope != needed).collect();
+        let only: Scopes = [needed].into_iter().collect();
+        for path in route.paths() {
+            let path = path.replace("{id}", "0190b5a0-0000-7000-8000-000000000000");
+            let with = async |scopes| {
+                call_behind(gate(&[(ISSUED, scopes)]), &route.method, &path, key).await
+            };
+            let (status, _, text) = with(others).await;
+            assert_eq!(status, 403, "{} {path}", route.method);
+            assert!(error_of(&text).contains(needed.as_str()), "{text}");
+            let (status, _, text) = with(only).await;
+            assert_eq!(
+                (status, text.as_str()),
+                (200, "reached"),
+                "{} {path}",
+                route.method
+            );
+        }
+    }
 }
 
 #[tokio::test]
@@ -163,9 +234,9 @@ async fn unknown_routes_and_methods_are_answered_in_our_shape() {
 #[test]
 fn the_real_table_has_no_contradictions() {
     // The router panics on overlapping routes.
-    let key = AdminKey::new("right");
     let tenants = no_tenants();
-    let _: Router<HttpState> = assemble(guarded_routes(), open_routes(), key, tenants, bounds());
+    let gate = gate(&[]);
+    let _: Router<HttpState> = assemble(guarded_routes(), open_routes(), gate, tenants, bounds());
 }
 
 #[tokio::test]

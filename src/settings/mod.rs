@@ -22,6 +22,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::domain::quota::Quota;
+
 pub use fault::{Fault, Faults, Given, Source};
 pub use layers::Layers;
 pub use role::Role;
@@ -50,6 +52,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// `[auth]`
     pub auth: AuthSettings,
+    /// `[limits]`
+    pub limits: LimitSettings,
     /// `[store]`
     pub store: StoreSettings,
     /// `[feed]`
@@ -139,6 +143,19 @@ pub struct ServerSettings {
     pub max_request_bytes: usize,
     /// How long a stop waits for attempts in flight.
     pub shutdown_grace: Duration,
+    /// Proxies that are believed where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The header in which they say so.
+    pub forwarded_header: ForwardedHeader,
+}
+
+/// The header in which proxies say where a request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`
+    XForwardedFor,
+    /// `Forwarded`, RFC 7239
+    Forwarded,
 }
 
 /// Who may call.
@@ -146,6 +163,34 @@ pub struct ServerSettings {
 pub struct AuthSettings {
     /// The admin key, where it is set from outside.
     pub admin_key: Option<Secret>,
+    /// Time between two looks for keys that other nodes changed.
+    pub keys_refresh: Duration,
+    /// Keys at most, those that ended included.
+    pub max_keys: u32,
+    /// A key that expired or was revoked is kept this long.
+    pub ended_keys: Duration,
+}
+
+/// How often callers may ask; no limit where absent.
+#[derive(Clone, Copy, Debug)]
+pub struct LimitSettings {
+    /// Of requests that post events.
+    pub events_write: CallerLimits,
+    /// Of requests that look at anything.
+    pub read: CallerLimits,
+    /// Of requests that change anything else.
+    pub write: CallerLimits,
+    /// Keys that are none, tried from one address.
+    pub failed_auth_per_address: Option<Quota>,
+}
+
+/// The limits of one group of requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallerLimits {
+    /// With one key, from wherever.
+    pub per_key: Option<Quota>,
+    /// From one address, with whatever key.
+    pub per_address: Option<Quota>,
 }
 
 /// Where things are stored.

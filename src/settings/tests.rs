@@ -9,6 +9,7 @@ use super::print::key_of;
 use super::reader::Reader;
 use super::*;
 use crate::domain::deactivation::DeactivationPolicy;
+use crate::domain::quota::Quota;
 use crate::domain::retention::Retention;
 
 type Environment<'a> = &'a [(&'a str, &'a str)];
@@ -360,6 +361,46 @@ fn rules_of_deactivation_are_off_at_zero_or_within_bounds() {
         (hold.max_age, hold.max_backlog),
         (Duration::from_secs(1), 0)
     );
+}
+
+#[test]
+fn limits_on_callers_are_read_as_they_are_written() {
+    let none = defaults().limits;
+    for group in [none.events_write, none.read, none.write] {
+        assert_eq!(group, CallerLimits::default(), "none by default");
+    }
+    assert_eq!(
+        none.failed_auth_per_address.map(|quota| quota.burst()),
+        Some(100)
+    );
+    let file = "[limits]\nread_per_key = \"100/minute\"\nfailed_auth_per_address = \"0\"\n\
+                [server]\ntrusted_proxies = [\"10.0.0.0/8\"]\nforwarded_header = \"forwarded\"";
+    let write = ("POSTHASTE_LIMITS__WRITE_PER_ADDRESS", "50/second burst 200");
+    let settings = load(file, &[write]).unwrap();
+    let quota = |text| Quota::parse(text).unwrap();
+    assert_eq!(settings.limits.read.per_key, quota("100/minute"));
+    assert_eq!(
+        settings.limits.write.per_address,
+        quota("50/second burst 200")
+    );
+    assert_eq!(settings.limits.failed_auth_per_address, None);
+    assert_eq!(settings.server.trusted_proxies.len(), 1);
+    assert_eq!(settings.server.forwarded_header, ForwardedHeader::Forwarded);
+    for (key, value) in [
+        ("limits.read_per_key", "\"100\""),
+        ("limits.events_write_per_address", "\"\""),
+        ("limits.failed_auth_per_address", "\"1/day\""),
+        ("server.trusted_proxies", "[\"10.0.0.1/33\"]"),
+        ("server.forwarded_header", "\"x-real-ip\""),
+        ("auth.keys_refresh_ms", "10001"),
+        ("auth.max_keys", "0"),
+        ("auth.ended_keys_days", "0"),
+    ] {
+        let (section, name) = key.split_once('.').unwrap();
+        let faults = load(&format!("[{section}]\n{name} = {value}"), &[]).unwrap_err();
+        assert_eq!(faults.0.len(), 1, "{key} = {value}: {faults}");
+        assert_eq!(faults.0[0].given[0].key, key);
+    }
 }
 
 #[test]

@@ -9,12 +9,14 @@ use tracing_subscriber::EnvFilter;
 
 use super::reader::Reader;
 use super::{
-    AddressGuardSettings, AuthSettings, DeliverySettings, EngineSettings, EventSettings, Fault,
-    Faults, FeedSettings, HealthSettings, HoldSettings, JobSettings, Layers, LogSettings, Role,
-    Secret, ServerSettings, Settings, StoreSettings, contradictions,
+    AddressGuardSettings, AuthSettings, CallerLimits, DeliverySettings, EngineSettings,
+    EventSettings, Fault, Faults, FeedSettings, ForwardedHeader, HealthSettings, HoldSettings,
+    JobSettings, Layers, LimitSettings, LogSettings, Role, Secret, ServerSettings, Settings,
+    StoreSettings, contradictions,
 };
 use crate::domain::breaker::{BreakerPolicy, BreakerSpec};
 use crate::domain::deactivation::{DeactivationPolicy, DeactivationSpec, policy};
+use crate::domain::quota::Quota;
 use crate::domain::retention::Retention;
 use crate::domain::retry::{RetryPolicy, Schedule};
 
@@ -25,6 +27,7 @@ const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 const DAY_MS: u64 = 24 * HOUR_MS;
 const SHORTEST_ADMIN_KEY: usize = 16;
+const NETWORK: &str = "a network in CIDR notation, for example 10.0.0.0/8 or fd00::/8";
 
 pub(super) fn settings(layers: Layers, dev: bool, faults: Vec<Fault>) -> Result<Settings, Faults> {
     let mut reader = Reader::new(&layers, faults);
@@ -46,9 +49,8 @@ pub(super) fn settings(layers: Layers, dev: bool, faults: Vec<Fault>) -> Result<
 pub(super) fn read_all(reader: &mut Reader<'_>) -> Settings {
     Settings {
         server: server(reader),
-        auth: AuthSettings {
-            admin_key: admin_key(reader),
-        },
+        auth: auth(reader),
+        limits: limits(reader),
         store: store(reader),
         feed: FeedSettings {
             redis_url: url(reader, "feed.redis_url", &["redis", "rediss"]),
@@ -100,7 +102,55 @@ fn server(reader: &mut Reader<'_>) -> ServerSettings {
         max_connections: reader.size("server.max_connections", 1, 1_000_000),
         max_request_bytes: reader.size("server.max_request_bytes", MIB, 64 * GIB),
         shutdown_grace: reader.millis("server.shutdown_grace_ms", 0, HOUR_MS),
+        trusted_proxies: reader.list("server.trusted_proxies", NETWORK),
+        forwarded_header: forwarded_header(reader),
     }
+}
+
+fn forwarded_header(reader: &mut Reader<'_>) -> ForwardedHeader {
+    let key = "server.forwarded_header";
+    match reader.text(key) {
+        "x-forwarded-for" => ForwardedHeader::XForwardedFor,
+        "forwarded" => ForwardedHeader::Forwarded,
+        _ => {
+            let fix = "write x-forwarded-for or forwarded, whichever your proxy sets";
+            reader.refuse(key, "is no header that is read", fix);
+            ForwardedHeader::XForwardedFor
+        }
+    }
+}
+
+fn auth(reader: &mut Reader<'_>) -> AuthSettings {
+    let days = reader.number("auth.ended_keys_days", 1, 3_650);
+    AuthSettings {
+        admin_key: admin_key(reader),
+        keys_refresh: reader.millis("auth.keys_refresh_ms", 100, 10_000),
+        max_keys: reader.count("auth.max_keys", 1, 100_000),
+        ended_keys: Duration::from_millis(days * DAY_MS),
+    }
+}
+
+fn limits(reader: &mut Reader<'_>) -> LimitSettings {
+    let mut group = |per_key, per_address| CallerLimits {
+        per_key: quota(reader, per_key),
+        per_address: quota(reader, per_address),
+    };
+    LimitSettings {
+        events_write: group(
+            "limits.events_write_per_key",
+            "limits.events_write_per_address",
+        ),
+        read: group("limits.read_per_key", "limits.read_per_address"),
+        write: group("limits.write_per_key", "limits.write_per_address"),
+        failed_auth_per_address: quota(reader, "limits.failed_auth_per_address"),
+    }
+}
+
+fn quota(reader: &mut Reader<'_>, key: &'static str) -> Option<Quota> {
+    Quota::parse(reader.text(key)).unwrap_or_else(|problem| {
+        reader.refuse(key, problem, "or remove it to keep the default");
+        None
+    })
 }
 
 fn admin_key(reader: &mut Reader<'_>) -> Option<Secret> {
@@ -338,8 +388,7 @@ fn deactivation(reader: &mut Reader<'_>) -> DeactivationPolicy {
 }
 
 fn networks(reader: &mut Reader<'_>) -> Vec<IpNet> {
-    let wanted = "a network in CIDR notation, for example 10.0.0.0/8 or fd00::/8";
-    reader.list("address_guard.allow_networks", wanted)
+    reader.list("address_guard.allow_networks", NETWORK)
 }
 
 fn engine(reader: &mut Reader<'_>) -> EngineSettings {

@@ -11,6 +11,8 @@ use url::Url;
 
 use super::{AcceptGroup, RecordGroup, Result, StoreError};
 use crate::domain::Timestamp;
+use crate::domain::access::{Scope, Scopes};
+use crate::domain::api_key::{KeyHash, PublicId};
 use crate::domain::breaker::BreakerState;
 use crate::domain::deactivation::Streak;
 use crate::domain::delivery::{AttemptRecord, DeliveryState, PendingDelivery, Trigger};
@@ -48,6 +50,28 @@ pub(super) fn count(value: u32) -> i32 {
 /// The count behind [`count`].
 pub(super) fn uncount(value: i32) -> u32 {
     u32::try_from(value).unwrap_or(0)
+}
+
+/// Scopes as their words.
+pub(super) fn scopes_text(scopes: Scopes) -> String {
+    let words: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
+    words.join(" ")
+}
+
+/// The scopes behind [`scopes_text`]. A word that is not known would be a right that nobody checks.
+pub(super) fn scopes(text: &str) -> Result<Scopes> {
+    let scope = |word| Scope::parse(word).ok_or_else(|| damaged("a scope"));
+    text.split_whitespace().map(scope).collect()
+}
+
+/// The public part of a key.
+pub(super) fn public_id(text: &str) -> Result<PublicId> {
+    PublicId::parse(text).ok_or_else(|| damaged("the public part of a key"))
+}
+
+/// The hash of a key.
+pub(super) fn key_hash(bytes: &[u8]) -> Result<KeyHash> {
+    KeyHash::from_stored(bytes).ok_or_else(|| damaged("the hash of a key"))
 }
 
 /// Bytes of a payload as the stores keep it.

@@ -12,10 +12,11 @@ use async_trait::async_trait;
 use sqlx::migrate::{AppliedMigration, Migrator};
 
 use crate::domain::Timestamp;
+use crate::domain::api_key::ApiKey;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::delivery::{DeliveryState, Progress};
 use crate::domain::event::Event;
-use crate::domain::id::{DeliveryId, EventId, JobId, SubscriptionId};
+use crate::domain::id::{ApiKeyId, DeliveryId, EventId, JobId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
@@ -23,6 +24,7 @@ use crate::domain::ordering::{Line, Ordering};
 use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::domain::tenant::Tenant;
 
+mod api_key;
 mod calls;
 mod codec;
 mod failure;
@@ -33,6 +35,7 @@ pub mod read;
 mod rows;
 pub mod sqlite;
 
+pub use api_key::{ApiKeyCreated, ApiKeyFilter, KeyringChanges};
 pub use calls::{
     AcceptGroup, Accepted, BlockingRow, Changed, DirectoryChanges, DuePage, DueRow, Ending,
     Forgotten, ForgottenAnswers, HeadRow, LastFailure, LeaseState, MOST_HISTORY, Moved,
@@ -423,6 +426,38 @@ pub trait Store: Send + Sync + 'static {
     /// The attempts of a delivery in the order of their numbers, at most `limit`, the newest
     /// of them where there are more.
     async fn attempts(&self, id: DeliveryId, limit: u32) -> Result<Vec<AttemptRow>>;
+
+    // --- Let in ---
+
+    /// Stores a new key, unless there are `most` already; its `version` is drawn here. Safe to run
+    /// again: a key that stands is left as it is.
+    async fn create_api_key(&self, key: &ApiKey, most: u32) -> Result<ApiKeyCreated>;
+
+    /// One key, whatever its state.
+    async fn api_key(&self, id: ApiKeyId) -> Result<Option<ApiKey>>;
+
+    /// Keys, newest first, whatever their state.
+    async fn list_api_keys(
+        &self,
+        filter: &ApiKeyFilter,
+        page: &PageRequest,
+    ) -> Result<Page<ApiKey>>;
+
+    /// Takes a key back at `now`. `Overtaken` where that was done before, or there is no such key.
+    async fn revoke_api_key(&self, id: ApiKeyId, now: Timestamp) -> Result<Moved>;
+
+    /// The keys that changed after `version`; 0 asks for all. A use is no change.
+    async fn keyring_since(&self, version: i64) -> Result<KeyringChanges>;
+
+    /// The keyring's version, raised by every change: one cheap read.
+    async fn keyring_version(&self) -> Result<i64>;
+
+    /// Notes when these keys were used, where that is later than what is noted. Keys that are gone
+    /// are passed over.
+    async fn note_key_uses(&self, uses: &[(ApiKeyId, Timestamp)]) -> Result<()>;
+
+    /// Forgets up to `limit` keys that expired or were revoked before `before`, and says how many.
+    async fn forget_api_keys(&self, before: Timestamp, limit: u32) -> Result<u64>;
 
     // --- Operate the store itself ---
 

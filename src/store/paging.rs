@@ -18,7 +18,7 @@ pub(super) use self::of_tenant::Dialect;
 use self::of_tenant::Owner;
 
 use super::read::{MAX_OFFSET, MAX_PAGE, MAX_WALK};
-use super::{DeliveryFilter, EventFilter, JobFilter, Page, PageRequest, Position};
+use super::{ApiKeyFilter, DeliveryFilter, EventFilter, JobFilter, Page, PageRequest, Position};
 use crate::domain::Timestamp;
 use crate::domain::id::{DeliveryId, SubscriptionId, first_id};
 
@@ -166,6 +166,15 @@ impl Listing {
         listing.belong(filter.tenant.as_deref(), filter.subscription);
         if let Some(state) = filter.state {
             listing.filter("state = ", Value::Text(state.as_str().to_owned()));
+        }
+        listing
+    }
+
+    /// Keys; `api_keys_of_tenant` serves the tenant.
+    pub(super) fn api_keys(filter: &ApiKeyFilter, page: &PageRequest) -> Self {
+        let mut listing = Self::new("api_keys", "id", page);
+        if let Some(tenant) = &filter.tenant {
+            listing.serve("tenant = ", Value::Text(tenant.clone()));
         }
         listing
     }

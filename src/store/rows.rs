@@ -101,18 +101,42 @@ macro_rules! bind_new_job {
 
 pub(super) use bind_new_job;
 
+/// The columns of a key that are stored when it is made, in the order of their binding.
+pub(super) const API_KEY_COLUMNS: &str =
+    "id, public_id, hash, name, scopes, tenant, created_at, expires_at, version";
+
+/// Binds what [`API_KEY_COLUMNS`] names.
+macro_rules! bind_api_key {
+    ($query:expr, $key:expr, $version:expr) => {{
+        let key: &ApiKey = $key;
+        $query
+            .bind(key.id.0)
+            .bind(key.public.as_str().to_owned())
+            .bind(key.hash.as_bytes().to_vec())
+            .bind(key.name.to_string())
+            .bind(crate::store::codec::scopes_text(key.scopes))
+            .bind(key.tenant.as_deref().map(str::to_owned))
+            .bind(At(key.created_at))
+            .bind(key.expires_at.map(At))
+            .bind($version)
+    }};
+}
+
+pub(super) use bind_api_key;
+
 /// Defines the readers for one driver's row type.
 macro_rules! row_readers {
     ($row:ty) => {
         use sqlx::Row;
 
         use crate::domain::Timestamp;
+        use crate::domain::api_key::ApiKey;
         use crate::domain::breaker::StoredBreaker;
         use crate::domain::deactivation::Streak;
         use crate::domain::delivery::{PendingDelivery, Progress};
         use crate::domain::event::Event;
         use crate::domain::event_type::EventType;
-        use crate::domain::id::{AttemptId, DeliveryId, EventId, JobId, SubscriptionId};
+        use crate::domain::id::{ApiKeyId, AttemptId, DeliveryId, EventId, JobId, SubscriptionId};
         use crate::domain::idempotency::{KeyName, KnownKey};
         use crate::domain::job::{EventHead, FinalDelivery, Job, Total};
         use crate::domain::operational::OperationalEvent;
@@ -410,6 +434,24 @@ macro_rules! row_readers {
                 created_at: at(row, "created_at")?,
                 started_at: at_or_none(row, "started_at")?,
                 finished_at: at_or_none(row, "finished_at")?,
+                version: row.try_get("version")?,
+            })
+        }
+
+        pub(super) fn api_key(row: &$row) -> Result<ApiKey> {
+            let name: String = row.try_get("name")?;
+            let tenant: Option<String> = row.try_get("tenant")?;
+            Ok(ApiKey {
+                id: ApiKeyId(row.try_get("id")?),
+                name: name.into(),
+                public: codec::public_id(row.try_get("public_id")?)?,
+                hash: codec::key_hash(row.try_get("hash")?)?,
+                scopes: codec::scopes(row.try_get("scopes")?)?,
+                tenant: tenant.map(Into::into),
+                created_at: at(row, "created_at")?,
+                expires_at: at_or_none(row, "expires_at")?,
+                revoked_at: at_or_none(row, "revoked_at")?,
+                last_used_at: at_or_none(row, "last_used_at")?,
                 version: row.try_get("version")?,
             })
         }

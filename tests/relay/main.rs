@@ -10,6 +10,7 @@ mod raw;
 mod batches;
 mod breaker;
 mod by_hand;
+mod caller_limits;
 mod cancelling;
 mod changing;
 mod coming_in;
@@ -19,6 +20,7 @@ mod held_bounds;
 mod holding;
 mod hostile;
 mod idempotency;
+mod keys;
 mod killing;
 mod limits;
 #[cfg(target_os = "linux")]

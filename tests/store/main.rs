@@ -9,6 +9,7 @@ mod bed;
 mod sample;
 
 mod accept;
+mod api_keys;
 mod breaker;
 mod directory;
 mod hold;

@@ -4,6 +4,7 @@
 //! that statement: `directory` for acceptance, `leases` for recording. Plain reads take none.
 
 mod accept;
+mod api_keys;
 mod columns;
 mod connect;
 mod deliver;
@@ -32,17 +33,18 @@ use sqlx::{Connection, Executor};
 
 use self::connect::{Pools, answered};
 use super::{
-    AcceptGroup, Accepted, AttemptRow, BlockingRow, Changed, DeliveryFilter, DeliveryRow,
-    DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow, EventWalk, Forgotten,
-    ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter, JobMoved, LeaseState, Moved, Page,
-    PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store, TenantDeleted,
-    UnarrivedWalk, WaitingEvent,
+    AcceptGroup, Accepted, ApiKeyCreated, ApiKeyFilter, AttemptRow, BlockingRow, Changed,
+    DeliveryFilter, DeliveryRow, DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow,
+    EventWalk, Forgotten, ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter, JobMoved,
+    KeyringChanges, LeaseState, Moved, Page, PageRequest, RecordGroup, Recorded, Result, Runtime,
+    Standing, Store, TenantDeleted, UnarrivedWalk, WaitingEvent,
 };
 use crate::domain::Timestamp;
+use crate::domain::api_key::ApiKey;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::delivery::{DeliveryState, Progress};
 use crate::domain::event::Event;
-use crate::domain::id::{DeliveryId, EventId, JobId, SubscriptionId};
+use crate::domain::id::{ApiKeyId, DeliveryId, EventId, JobId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
@@ -458,6 +460,42 @@ impl Store for PostgresStore {
 
     async fn attempts(&self, id: DeliveryId, limit: u32) -> Result<Vec<AttemptRow>> {
         answered(read::attempts(&self.pools.reads, id, limit)).await
+    }
+
+    async fn create_api_key(&self, key: &ApiKey, most: u32) -> Result<ApiKeyCreated> {
+        answered(api_keys::create(&self.pools.work, key, most)).await
+    }
+
+    async fn api_key(&self, id: ApiKeyId) -> Result<Option<ApiKey>> {
+        answered(api_keys::one(&self.pools.work, id)).await
+    }
+
+    async fn list_api_keys(
+        &self,
+        filter: &ApiKeyFilter,
+        page: &PageRequest,
+    ) -> Result<Page<ApiKey>> {
+        answered(read::list_api_keys(&self.pools.reads, filter, page)).await
+    }
+
+    async fn revoke_api_key(&self, id: ApiKeyId, now: Timestamp) -> Result<Moved> {
+        answered(api_keys::revoke(&self.pools.work, id, now)).await
+    }
+
+    async fn keyring_since(&self, version: i64) -> Result<KeyringChanges> {
+        answered(api_keys::since(&self.pools.work, version)).await
+    }
+
+    async fn keyring_version(&self) -> Result<i64> {
+        answered(api_keys::version(&self.pools.work)).await
+    }
+
+    async fn note_key_uses(&self, uses: &[(ApiKeyId, Timestamp)]) -> Result<()> {
+        answered(api_keys::note_uses(&self.pools.work, uses)).await
+    }
+
+    async fn forget_api_keys(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        answered(api_keys::forget(&self.pools.work, before, limit)).await
     }
 
     async fn ping(&self) -> Result<()> {

@@ -8,14 +8,15 @@ use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 use super::rows;
+use crate::domain::api_key::ApiKey;
 use crate::domain::id::{DeliveryId, EventId};
 use crate::domain::job::Job;
 use crate::domain::subscription::Subscription;
 use crate::store::paging::{Dialect, Listing, PageOfIds, Value};
 use crate::store::rows::{ATTEMPT_COLUMNS, At, EVENT_COLUMNS};
 use crate::store::{
-    AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, JobFilter, Page, PageRequest,
-    Result,
+    ApiKeyFilter, AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, JobFilter, Page,
+    PageRequest, Result,
 };
 
 /// One snapshot for the page, the end of its walk and its rows.
@@ -106,6 +107,22 @@ pub(super) async fn list_jobs(
         .fetch_all(&mut *snapshot)
         .await?;
     let rows = found.iter().map(rows::job).collect::<Result<_>>()?;
+    Ok(page.with(rows))
+}
+
+/// Keys, newest first.
+pub(super) async fn list_api_keys(
+    pool: &PgPool,
+    filter: &ApiKeyFilter,
+    page: &PageRequest,
+) -> Result<Page<ApiKey>> {
+    let mut snapshot = pool.begin_with(SNAPSHOT).await?;
+    let page = page_of_ids(&mut snapshot, &Listing::api_keys(filter, page)).await?;
+    let found = sqlx::query("SELECT * FROM api_keys WHERE id = ANY($1) ORDER BY id DESC")
+        .bind(&page.ids)
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let rows = found.iter().map(rows::api_key).collect::<Result<_>>()?;
     Ok(page.with(rows))
 }
 

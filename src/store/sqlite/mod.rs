@@ -5,6 +5,7 @@
 //! and fetched whole: a long one would keep the log from being moved into the file.
 
 mod accept;
+mod api_keys;
 mod bulk;
 mod checkpoint;
 mod connect;
@@ -36,17 +37,18 @@ use uuid::Uuid;
 
 use self::connect::Pools;
 use super::{
-    AcceptGroup, Accepted, AttemptRow, BlockingRow, Changed, DeliveryFilter, DeliveryRow,
-    DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow, EventWalk, Forgotten,
-    ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter, JobMoved, LeaseState, Moved, Page,
-    PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store, TenantDeleted,
-    UnarrivedWalk, WaitingEvent,
+    AcceptGroup, Accepted, ApiKeyCreated, ApiKeyFilter, AttemptRow, BlockingRow, Changed,
+    DeliveryFilter, DeliveryRow, DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow,
+    EventWalk, Forgotten, ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter, JobMoved,
+    KeyringChanges, LeaseState, Moved, Page, PageRequest, RecordGroup, Recorded, Result, Runtime,
+    Standing, Store, TenantDeleted, UnarrivedWalk, WaitingEvent,
 };
 use crate::domain::Timestamp;
+use crate::domain::api_key::ApiKey;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::delivery::{DeliveryState, Progress};
 use crate::domain::event::Event;
-use crate::domain::id::{DeliveryId, EventId, JobId, SubscriptionId};
+use crate::domain::id::{ApiKeyId, DeliveryId, EventId, JobId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
@@ -445,6 +447,42 @@ impl Store for SqliteStore {
 
     async fn attempts(&self, id: DeliveryId, limit: u32) -> Result<Vec<AttemptRow>> {
         read::attempts(&self.pools, id, limit).await
+    }
+
+    async fn create_api_key(&self, key: &ApiKey, most: u32) -> Result<ApiKeyCreated> {
+        api_keys::create(&self.pools, key, most).await
+    }
+
+    async fn api_key(&self, id: ApiKeyId) -> Result<Option<ApiKey>> {
+        api_keys::one(&self.pools, id).await
+    }
+
+    async fn list_api_keys(
+        &self,
+        filter: &ApiKeyFilter,
+        page: &PageRequest,
+    ) -> Result<Page<ApiKey>> {
+        read::list_api_keys(&self.pools, filter, page).await
+    }
+
+    async fn revoke_api_key(&self, id: ApiKeyId, now: Timestamp) -> Result<Moved> {
+        api_keys::revoke(&self.pools, id, now).await
+    }
+
+    async fn keyring_since(&self, version: i64) -> Result<KeyringChanges> {
+        api_keys::since(&self.pools, version).await
+    }
+
+    async fn keyring_version(&self) -> Result<i64> {
+        api_keys::version(&self.pools).await
+    }
+
+    async fn note_key_uses(&self, uses: &[(ApiKeyId, Timestamp)]) -> Result<()> {
+        api_keys::note_uses(&self.pools, uses).await
+    }
+
+    async fn forget_api_keys(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        api_keys::forget(&self.pools, before, limit).await
     }
 
     async fn ping(&self) -> Result<()> {

@@ -9,14 +9,15 @@ use uuid::Uuid;
 
 use super::connect::Pools;
 use super::{id_list, rows};
+use crate::domain::api_key::ApiKey;
 use crate::domain::id::{DeliveryId, EventId};
 use crate::domain::job::Job;
 use crate::domain::subscription::Subscription;
 use crate::store::paging::{Dialect, Listing, PageOfIds, Value};
 use crate::store::rows::{ATTEMPT_COLUMNS, At, EVENT_COLUMNS};
 use crate::store::{
-    AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, JobFilter, Page, PageRequest,
-    Result,
+    ApiKeyFilter, AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, JobFilter, Page,
+    PageRequest, Result,
 };
 
 const DELIVERY: &str =
@@ -106,6 +107,25 @@ pub(super) async fn list_jobs(
     .fetch_all(&mut *snapshot)
     .await?;
     let rows = found.iter().map(rows::job).collect::<Result<_>>()?;
+    Ok(page.with(rows))
+}
+
+/// Keys, newest first.
+pub(super) async fn list_api_keys(
+    pools: &Pools,
+    filter: &ApiKeyFilter,
+    page: &PageRequest,
+) -> Result<Page<ApiKey>> {
+    let mut snapshot = pools.read().await?;
+    let page = page_of_ids(&mut snapshot, &Listing::api_keys(filter, page)).await?;
+    let found = sqlx::query(
+        "SELECT * FROM api_keys WHERE id IN (SELECT unhex(value) FROM json_each($1))
+         ORDER BY id DESC",
+    )
+    .bind(id_list(page.ids.iter().copied()))
+    .fetch_all(&mut *snapshot)
+    .await?;
+    let rows = found.iter().map(rows::api_key).collect::<Result<_>>()?;
     Ok(page.with(rows))
 }
 
