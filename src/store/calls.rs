@@ -231,6 +231,8 @@ pub struct DirectoryChanges {
 pub struct TenantLeftovers {
     /// Subscriptions that are not deleted.
     pub subscriptions: u64,
+    /// Keys that were not revoked.
+    pub keys: u64,
     /// Whether any of its subscriptions, deleted ones included, has a delivery.
     pub deliveries: bool,
     /// Whether there is an event of it.

@@ -274,6 +274,7 @@ macro_rules! row_readers {
         pub(super) fn leftovers(row: &$row) -> Result<TenantLeftovers> {
             Ok(TenantLeftovers {
                 subscriptions: row.try_get::<i64, _>("subscriptions")?.unsigned_abs(),
+                keys: row.try_get::<i64, _>("keys")?.unsigned_abs(),
                 deliveries: row.try_get("deliveries")?,
                 events: row.try_get("events")?,
             })

@@ -617,6 +617,7 @@ async fn tenants_are_registered_changed_and_deleted(profile: Profile) {
         .await;
     assert_eq!(status, 409);
     assert!(text(&left, "error").contains("1 subscriptions"), "{left}");
+    assert!(text(&left, "error").contains("1 keys"), "{left}");
     api.delete(&subscribed).await;
     api.expect(204, Method::DELETE, &other, None).await;
     assert_eq!(api.status(Method::GET, &other, None).await.0, 404);
