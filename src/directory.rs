@@ -168,6 +168,11 @@ impl Directory {
             .collect()
     }
 
+    /// All of them.
+    pub fn all(&self) -> Vec<Arc<Subscription>> {
+        self.read().subscriptions.values().cloned().collect()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.read().subscriptions.len()

@@ -20,6 +20,7 @@ use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
+use crate::domain::statistics::Width;
 use crate::domain::subscription::{HistoryEntry, Subscription};
 
 mod calls;
@@ -31,10 +32,11 @@ pub mod postgres;
 pub mod read;
 mod rows;
 pub mod sqlite;
+pub mod statistics;
 
 pub use calls::{
-    AcceptGroup, Accepted, BlockingRow, Changed, DirectoryChanges, DuePage, DueRow, Ending,
-    Forgotten, ForgottenAnswers, HeadRow, LastFailure, LeaseState, MOST_HISTORY, Moved,
+    AcceptGroup, Accepted, BlockingRow, Changed, CutBreaker, DirectoryChanges, DuePage, DueRow,
+    Ending, Forgotten, ForgottenAnswers, HeadRow, LastFailure, LeaseState, MOST_HISTORY, Moved,
     RecordGroup, Recorded, Runtime, Standing, WaitingEvent,
 };
 pub use job::{
@@ -45,6 +47,7 @@ pub use read::{
     AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, Page, PageRequest, Position,
 };
 pub use sqlite::SqliteStore;
+pub use statistics::{Folded, Statistics, StatisticsQuery, Whose};
 
 /// Why the store did not do what was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -308,7 +311,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// A failed delivery blocks its line no more and is `to` now, where its version still is
     /// `version`.
-    async fn release_line(&self, id: DeliveryId, version: i64, to: DeliveryState) -> Result<Moved>;
+    async fn release_line(
+        &self,
+        id: DeliveryId,
+        version: i64,
+        to: DeliveryState,
+        now: Timestamp,
+    ) -> Result<Moved>;
 
     /// Up to `limit` deliveries that block a line by that rule, in the order of the lines' names,
     /// after `after`.
@@ -397,6 +406,31 @@ pub trait Store: Send + Sync + 'static {
     /// The attempts of a delivery in the order of their numbers, at most `limit`, the newest
     /// of them where there are more.
     async fn attempts(&self, id: DeliveryId, limit: u32) -> Result<Vec<AttemptRow>>;
+
+    // --- Count ---
+
+    /// Folds up to `limit` deltas of the statistics into buckets, in one commit; fewer where they
+    /// are about very much, and none where somebody else is folding. Every call
+    /// above that makes, moves or records something adds what that comes to in its own commit, and
+    /// adds nothing where it changed nothing.
+    async fn fold_statistics(&self, limit: u32) -> Result<Folded>;
+
+    /// What happened, as of one moment: folded or not. Costs an index range for each scope and
+    /// piece, and what was not folded.
+    async fn statistics(&self, query: &StatisticsQuery) -> Result<Statistics>;
+
+    /// Forgets up to `limit` buckets of that width that began before `before`, and says how many.
+    async fn forget_statistics(&self, width: Width, before: Timestamp, limit: u32) -> Result<u64>;
+
+    /// When the oldest pending delivery was made: the one of the oldest event, or of these
+    /// subscriptions the first accepted. An index probe, or one for each.
+    async fn oldest_pending_since(
+        &self,
+        of: Option<&[SubscriptionId]>,
+    ) -> Result<Option<Timestamp>>;
+
+    /// Up to `limit` breakers that are not closed, as kept, in the order of their subscriptions.
+    async fn cut_breakers(&self, limit: u32) -> Result<Vec<CutBreaker>>;
 
     // --- Operate the store itself ---
 

@@ -22,6 +22,7 @@ mod read;
 mod record;
 mod recover;
 mod rows;
+mod statistics;
 mod writer;
 
 pub use self::line::{AFTER as LINES_AFTER, HEADS as LINE_HEADS};
@@ -35,11 +36,11 @@ use uuid::Uuid;
 
 use self::connect::Pools;
 use super::{
-    AcceptGroup, Accepted, AttemptRow, BlockingRow, Changed, DeliveryFilter, DeliveryRow,
-    DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow, EventWalk, Forgotten,
-    ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter, JobMoved, LeaseState, Moved, Page,
-    PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store, UnarrivedWalk,
-    WaitingEvent,
+    AcceptGroup, Accepted, AttemptRow, BlockingRow, Changed, CutBreaker, DeliveryFilter,
+    DeliveryRow, DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow, EventWalk,
+    Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter, JobMoved,
+    LeaseState, Moved, Page, PageRequest, RecordGroup, Recorded, Result, Runtime, Standing,
+    Statistics, StatisticsQuery, Store, UnarrivedWalk, WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
@@ -50,6 +51,7 @@ use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
+use crate::domain::statistics::Width;
 use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::settings::StoreSettings;
 
@@ -203,8 +205,14 @@ impl Store for SqliteStore {
         line::note_lined_up(&self.pools, id, rule).await
     }
 
-    async fn release_line(&self, id: DeliveryId, version: i64, to: DeliveryState) -> Result<Moved> {
-        line::release(&self.pools, id, version, to).await
+    async fn release_line(
+        &self,
+        id: DeliveryId,
+        version: i64,
+        to: DeliveryState,
+        now: Timestamp,
+    ) -> Result<Moved> {
+        line::release(&self.pools, id, version, to, now).await
     }
 
     async fn blocking(
@@ -415,6 +423,29 @@ impl Store for SqliteStore {
 
     async fn attempts(&self, id: DeliveryId, limit: u32) -> Result<Vec<AttemptRow>> {
         read::attempts(&self.pools, id, limit).await
+    }
+
+    async fn fold_statistics(&self, limit: u32) -> Result<Folded> {
+        statistics::fold(&self.pools, limit).await
+    }
+
+    async fn statistics(&self, query: &StatisticsQuery) -> Result<Statistics> {
+        statistics::read(&self.pools, query).await
+    }
+
+    async fn forget_statistics(&self, width: Width, before: Timestamp, limit: u32) -> Result<u64> {
+        statistics::forget(&self.pools, width, before, limit).await
+    }
+
+    async fn oldest_pending_since(
+        &self,
+        of: Option<&[SubscriptionId]>,
+    ) -> Result<Option<Timestamp>> {
+        statistics::oldest(&self.pools, of).await
+    }
+
+    async fn cut_breakers(&self, limit: u32) -> Result<Vec<CutBreaker>> {
+        statistics::cut(&self.pools, limit).await
     }
 
     async fn ping(&self) -> Result<()> {
