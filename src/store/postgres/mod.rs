@@ -22,6 +22,7 @@ mod rows;
 mod statistics;
 
 pub use self::line::HEADS as LINE_HEADS;
+pub use self::statistics::PLANS as STATISTIC_PLANS;
 
 use std::sync::Arc;
 use std::time::Duration;

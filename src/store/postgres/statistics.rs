@@ -76,6 +76,30 @@ const CUT: &str = "
 SELECT subscription_id, breaker_state, breaker_until FROM subscription_runtime
 WHERE breaker_state <> 'closed' ORDER BY subscription_id LIMIT $1";
 
+/// What must not grow with the tables, for tests: each with arguments, and the index that serves it.
+pub const PLANS: [(&str, &str, &str); 7] = [
+    (DELTAS, "(10)", "statistic_deltas_pkey"),
+    (TAKE, "(ARRAY[1, 2]::bigint[])", "statistic_deltas_pkey"),
+    (
+        STAND,
+        "(ARRAY['all'], ARRAY[1::smallint], ARRAY[now()])",
+        // Both of its indexes have the whole key.
+        "using statistics_",
+    ),
+    (
+        OF_SCOPES,
+        "(ARRAY['all', 'tx'], 60, now() - interval '1 day', now())",
+        "statistics_pkey",
+    ),
+    (
+        OF_SUBSCRIPTIONS,
+        "(60, now() - interval '1 day', now(), 10)",
+        "statistics_of_time",
+    ),
+    (FORGET, "(60, now(), 10)", "statistics_of_time"),
+    (CUT, "(10)", "subscription_runtime_cut"),
+];
+
 /// Folds a batch. None where another is at it.
 pub(super) async fn fold(pool: &PgPool, limit: u32) -> Result<Folded> {
     let mut transaction = pool.begin().await?;
