@@ -31,9 +31,10 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 /// Subscriptions shown that are in trouble.
 const MOST_IN_TROUBLE: usize = 10;
-/// Buckets and breakers looked through for them, and a tenant's subscriptions for its oldest
-/// pending delivery, at most.
-const MOST_LOOKED_AT: usize = 5_000;
+/// Buckets and breakers looked through for them at most.
+const MOST_LOOKED_AT: u32 = 5_000;
+/// A tenant's subscriptions looked through for them, and for the oldest pending delivery, at most.
+const MOST_OWN: usize = 1_000;
 /// Attempts within two hours from which on a share of failures says something.
 const FEW_ATTEMPTS: u64 = 5;
 /// Pages of deliveries walked for a tenant's newest.
@@ -203,7 +204,7 @@ async fn oldest_pending(
         None => None,
         Some(_) => {
             let ids = seen.iter().map(|one| one.id);
-            own = ids.take(MOST_LOOKED_AT).collect();
+            own = ids.take(MOST_OWN).collect();
             Some(own.as_slice())
         }
     };
@@ -224,19 +225,21 @@ async fn in_trouble(
     };
     let whose = match caller.tenant {
         None => Whose::Subscriptions {
-            most: u32::try_from(MOST_LOOKED_AT).unwrap_or(u32::MAX),
+            most: MOST_LOOKED_AT,
         },
         Some(_) => {
             let own = seen.iter().map(|one| Scope::Subscription(one.id));
-            Whose::Scopes(own.take(MOST_LOOKED_AT).collect())
+            Whose::Scopes(own.take(MOST_OWN).collect())
         }
     };
     let query = StatisticsQuery {
         whose,
         pieces: vec![piece],
     };
-    let most = u32::try_from(MOST_LOOKED_AT).unwrap_or(u32::MAX);
-    let (found, cut) = tokio::join!(app.store.statistics(&query), app.store.cut_breakers(most));
+    let (found, cut) = tokio::join!(
+        app.store.statistics(&query),
+        app.store.cut_breakers(MOST_LOOKED_AT)
+    );
     let mut lately: HashMap<SubscriptionId, Figures> = HashMap::new();
     for bucket in found?.buckets {
         if let Scope::Subscription(id) = bucket.scope {

@@ -22,7 +22,7 @@ async fn get(relay: &Relay, path: &str) -> Value {
 }
 
 async fn two(relay: &Relay, good: &Receiver, bad: &Receiver) -> [Subscribed; 2] {
-    let named = |name: &str| json!({"name": name, "retryPolicy": {"delaysMs": [100]}});
+    let named = |name: &str| json!({"name": name, "retryPolicy": {"delaysMs": [100]}, "breaker": {"enabled": false}});
     [
         relay.api.subscribe(good, named("good")).await,
         relay.api.subscribe(bad, named("bad")).await,
@@ -204,7 +204,9 @@ async fn what_waits_and_who_is_in_trouble_is_shown(profile: Profile) {
         .look_until("both to be shown as in trouble", async || {
             let overview = get(&relay, "/dashboard/overview").await;
             let trouble = overview["trouble"].as_array().unwrap().clone();
-            let done = trouble.len() == 2 && trouble[1]["breaker"] == "open";
+            let done = trouble.len() == 2
+                && trouble[1]["breaker"] == "open"
+                && trouble[1]["attempts"] == 2;
             done.then_some(overview)
         })
         .await;

@@ -112,8 +112,8 @@ fn write_figures(bytes: &mut Vec<u8>, figures: &Figures) {
     number(bytes, figures.types.others);
 }
 
-/// The numbers of figures that are nothing but numbers, in an order that stays: new ones go to the
-/// end.
+/// The numbers of figures that are nothing but numbers, in an order that stays. A new class of
+/// outcomes goes to the end; anything else that is new, or another order, is another form.
 const PLAIN: usize = 2 + 6 + 6 + 14;
 
 fn plain(figures: &Figures) -> [&u64; PLAIN] {
