@@ -26,6 +26,7 @@ pub mod restart;
 pub mod retention;
 pub mod retry;
 pub mod signature;
+pub mod statistics;
 pub mod subscription;
 pub mod tenant;
 pub mod timestamp;

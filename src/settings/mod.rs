@@ -70,6 +70,8 @@ pub struct Settings {
     pub jobs: JobSettings,
     /// `[retention]`: what is kept how long.
     pub retention: crate::domain::retention::Retention,
+    /// `[statistics]`
+    pub statistics: StatisticsSettings,
     /// `[health]`
     pub health: HealthSettings,
     /// `[deactivation]`: the default rules of deactivation.
@@ -278,6 +280,19 @@ pub struct JobSettings {
     pub max_open: u32,
     /// A job that has ended is kept this long.
     pub retention: Duration,
+}
+
+/// How what happened is counted.
+#[derive(Clone, Copy, Debug)]
+pub struct StatisticsSettings {
+    /// Time between two folds of deltas into buckets.
+    pub fold_interval: Duration,
+    /// Buckets of a minute are kept this long.
+    pub minutes_kept: Duration,
+    /// Buckets of an hour.
+    pub hours_kept: Duration,
+    /// Buckets of a day.
+    pub days_kept: Duration,
 }
 
 /// From when on the node says that it is not well.

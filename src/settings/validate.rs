@@ -12,7 +12,7 @@ use super::{
     AddressGuardSettings, AuthSettings, CallerLimits, DeliverySettings, EngineSettings,
     EventSettings, Fault, Faults, FeedSettings, ForwardedHeader, HealthSettings, HoldSettings,
     JobSettings, Layers, LimitSettings, LogSettings, Role, Secret, ServerSettings, Settings,
-    StoreSettings, contradictions,
+    StatisticsSettings, StoreSettings, contradictions,
 };
 use crate::domain::breaker::{BreakerPolicy, BreakerSpec};
 use crate::domain::deactivation::{DeactivationPolicy, DeactivationSpec, policy};
@@ -64,6 +64,7 @@ pub(super) fn read_all(reader: &mut Reader<'_>) -> Settings {
             reader.count("retention.days", 0, 3_650),
             reader.count("retention.answer_days", 0, 3_650),
         ),
+        statistics: statistics(reader),
         health: HealthSettings {
             max_overdue: reader.millis("health.max_overdue_ms", 1_000, HOUR_MS),
             max_record_lag: reader.millis("health.max_record_lag_ms", 100, HOUR_MS),
@@ -353,6 +354,23 @@ fn jobs(reader: &mut Reader<'_>) -> JobSettings {
         max_rate: reader.count("jobs.max_rate", 1, 100_000),
         max_open: reader.count("jobs.max_open", 1, 1_000),
         retention: Duration::from_millis(retention_days * DAY_MS),
+    }
+}
+
+fn statistics(reader: &mut Reader<'_>) -> StatisticsSettings {
+    let mut days = |key, least, most| {
+        let days = reader.number(key, least, most);
+        Duration::from_millis(days * DAY_MS)
+    };
+    // Long enough for every window that is shown.
+    let minutes_kept = days("statistics.minute_days", 2, 365);
+    let hours_kept = days("statistics.hour_days", 31, 3_650);
+    let days_kept = days("statistics.day_days", 31, 36_500);
+    StatisticsSettings {
+        fold_interval: reader.millis("statistics.fold_interval_ms", 100, MINUTE_MS),
+        minutes_kept,
+        hours_kept,
+        days_kept,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::Timestamp;
-use crate::domain::breaker::StoredBreaker;
+use crate::domain::breaker::{BreakerState, StoredBreaker};
 use crate::domain::deactivation::Streak;
 use crate::domain::delivery::{AttemptRecord, DeliveryState, PendingDelivery};
 use crate::domain::event::Event;
@@ -138,6 +138,17 @@ pub struct Standing {
     pub oldest: Option<Timestamp>,
     /// The failed attempt that was recorded last.
     pub last_failure: Option<LastFailure>,
+}
+
+/// A breaker that is not closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutBreaker {
+    /// Whose.
+    pub subscription: SubscriptionId,
+    /// Where it is.
+    pub state: BreakerState,
+    /// The end of the cool-down, while open.
+    pub until: Option<Timestamp>,
 }
 
 /// A failed attempt.

@@ -21,6 +21,7 @@ use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
+use crate::domain::statistics::Width;
 use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::domain::tenant::Tenant;
 
@@ -34,11 +35,12 @@ pub mod postgres;
 pub mod read;
 mod rows;
 pub mod sqlite;
+pub mod statistics;
 
 pub use api_key::{ApiKeyCreated, ApiKeyFilter, KeyringChanges};
 pub use calls::{
-    AcceptGroup, Accepted, BlockingRow, Changed, DirectoryChanges, DuePage, DueRow, Ending,
-    Forgotten, ForgottenAnswers, HeadRow, LastFailure, LeaseState, MOST_HISTORY, Moved,
+    AcceptGroup, Accepted, BlockingRow, Changed, CutBreaker, DirectoryChanges, DuePage, DueRow,
+    Ending, Forgotten, ForgottenAnswers, HeadRow, LastFailure, LeaseState, MOST_HISTORY, Moved,
     RecordGroup, Recorded, Runtime, Standing, TenantDeleted, TenantLeftovers, WaitingEvent,
 };
 pub use job::{
@@ -49,6 +51,7 @@ pub use read::{
     AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, Page, PageRequest, Position,
 };
 pub use sqlite::SqliteStore;
+pub use statistics::{Folded, Statistics, StatisticsQuery, Whose};
 
 /// Why the store did not do what was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -334,7 +337,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// A failed delivery blocks its line no more and is `to` now, where its version still is
     /// `version`.
-    async fn release_line(&self, id: DeliveryId, version: i64, to: DeliveryState) -> Result<Moved>;
+    async fn release_line(
+        &self,
+        id: DeliveryId,
+        version: i64,
+        to: DeliveryState,
+        now: Timestamp,
+    ) -> Result<Moved>;
 
     /// Up to `limit` deliveries that block a line by that rule, in the order of the lines' names,
     /// after `after`.
@@ -458,6 +467,31 @@ pub trait Store: Send + Sync + 'static {
 
     /// Forgets up to `limit` keys that expired or were revoked before `before`, and says how many.
     async fn forget_api_keys(&self, before: Timestamp, limit: u32) -> Result<u64>;
+
+    // --- Count ---
+
+    /// Folds up to `limit` deltas of the statistics into buckets, in one commit; fewer where they
+    /// are about very much, and none where somebody else is folding. Every call
+    /// above that makes, moves or records something adds what that comes to in its own commit, and
+    /// adds nothing where it changed nothing.
+    async fn fold_statistics(&self, limit: u32) -> Result<Folded>;
+
+    /// What happened, as of one moment: folded or not. Costs an index range for each scope and
+    /// piece, and what was not folded.
+    async fn statistics(&self, query: &StatisticsQuery) -> Result<Statistics>;
+
+    /// Forgets up to `limit` buckets of that width that began before `before`, and says how many.
+    async fn forget_statistics(&self, width: Width, before: Timestamp, limit: u32) -> Result<u64>;
+
+    /// When the oldest pending delivery was made: the one of the oldest event, or of these
+    /// subscriptions the first accepted. An index probe, or one for each.
+    async fn oldest_pending_since(
+        &self,
+        of: Option<&[SubscriptionId]>,
+    ) -> Result<Option<Timestamp>>;
+
+    /// Up to `limit` breakers that are not closed, as kept, in the order of their subscriptions.
+    async fn cut_breakers(&self, limit: u32) -> Result<Vec<CutBreaker>>;
 
     // --- Operate the store itself ---
 

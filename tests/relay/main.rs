@@ -42,6 +42,7 @@ mod retrying;
 mod runtime;
 mod second_process;
 mod split_roles;
+mod statistics;
 mod stopping;
 mod store_away;
 mod surviving_jobs;

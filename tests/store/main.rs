@@ -22,4 +22,5 @@ mod postgres;
 mod record;
 mod recover;
 mod retention;
+mod statistics;
 mod tenants;

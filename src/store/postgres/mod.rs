@@ -20,9 +20,11 @@ mod read;
 mod record;
 mod recover;
 mod rows;
+mod statistics;
 mod tenants;
 
 pub use self::line::HEADS as LINE_HEADS;
+pub use self::statistics::PLANS as STATISTIC_PLANS;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,10 +36,11 @@ use sqlx::{Connection, Executor};
 use self::connect::{Pools, answered};
 use super::{
     AcceptGroup, Accepted, ApiKeyCreated, ApiKeyFilter, AttemptRow, BlockingRow, Changed,
-    DeliveryFilter, DeliveryRow, DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow,
-    EventWalk, Forgotten, ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter, JobMoved,
-    KeyringChanges, LeaseState, Moved, Page, PageRequest, RecordGroup, Recorded, Result, Runtime,
-    Standing, Store, TenantDeleted, UnarrivedWalk, WaitingEvent,
+    CutBreaker, DeliveryFilter, DeliveryRow, DirectoryChanges, DuePage, DueRow, Ending,
+    EventFilter, EventRow, EventWalk, Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch,
+    JobCreated, JobFilter, JobMoved, KeyringChanges, LeaseState, Moved, Page, PageRequest,
+    RecordGroup, Recorded, Result, Runtime, Standing, Statistics, StatisticsQuery, Store,
+    TenantDeleted, UnarrivedWalk, WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::api_key::ApiKey;
@@ -49,6 +52,7 @@ use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
+use crate::domain::statistics::Width;
 use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::domain::tenant::Tenant;
 use crate::settings::StoreSettings;
@@ -236,8 +240,14 @@ impl Store for PostgresStore {
         answered(line::note_lined_up(&self.pools.work, id, rule)).await
     }
 
-    async fn release_line(&self, id: DeliveryId, version: i64, to: DeliveryState) -> Result<Moved> {
-        answered(line::release(&self.pools.work, id, version, to)).await
+    async fn release_line(
+        &self,
+        id: DeliveryId,
+        version: i64,
+        to: DeliveryState,
+        now: Timestamp,
+    ) -> Result<Moved> {
+        answered(line::release(&self.pools.work, id, version, to, now)).await
     }
 
     async fn blocking(
@@ -496,6 +506,29 @@ impl Store for PostgresStore {
 
     async fn forget_api_keys(&self, before: Timestamp, limit: u32) -> Result<u64> {
         answered(api_keys::forget(&self.pools.work, before, limit)).await
+    }
+
+    async fn fold_statistics(&self, limit: u32) -> Result<Folded> {
+        answered(statistics::fold(&self.pools.work, limit)).await
+    }
+
+    async fn statistics(&self, query: &StatisticsQuery) -> Result<Statistics> {
+        answered(statistics::read(&self.pools.reads, query)).await
+    }
+
+    async fn forget_statistics(&self, width: Width, before: Timestamp, limit: u32) -> Result<u64> {
+        answered(statistics::forget(&self.pools.work, width, before, limit)).await
+    }
+
+    async fn oldest_pending_since(
+        &self,
+        of: Option<&[SubscriptionId]>,
+    ) -> Result<Option<Timestamp>> {
+        answered(statistics::oldest(&self.pools.reads, of)).await
+    }
+
+    async fn cut_breakers(&self, limit: u32) -> Result<Vec<CutBreaker>> {
+        answered(statistics::cut(&self.pools.reads, limit)).await
     }
 
     async fn ping(&self) -> Result<()> {

@@ -20,7 +20,7 @@ use crate::store::{
 };
 
 /// One snapshot for the page, the end of its walk and its rows.
-const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+pub(super) const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 const DELIVERY: &str =
     "SELECT d.*, e.event_type FROM deliveries d JOIN events e ON e.id = d.event_id";
