@@ -8,6 +8,7 @@ mod health;
 mod migrate;
 mod open_files;
 mod receive;
+mod secrets;
 mod serve;
 mod welcome;
 
@@ -40,6 +41,9 @@ enum Command {
     Config(SettingsArgs),
     /// Exit 0 if the relay of these settings is ready, 1 otherwise.
     Health(health::HealthArgs),
+    /// Look after the secrets in the store.
+    #[command(subcommand)]
+    Secrets(secrets::SecretsCommand),
     /// Run a local receiver that prints every webhook it gets, to try things out.
     Receive(receive::ReceiveArgs),
 }
@@ -96,6 +100,7 @@ pub fn run() -> ExitCode {
         Command::Migrate(args) => migrate::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Health(args) => health::run(&args),
+        Command::Secrets(command) => secrets::run(&command),
         Command::Receive(args) => receive::run(&args),
     };
     outcome.unwrap_or_else(|error| {

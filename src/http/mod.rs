@@ -42,6 +42,7 @@ mod paging;
 mod path;
 mod routes;
 mod runtime;
+mod secrets;
 pub mod server;
 mod subscription_input;
 mod subscription_view;

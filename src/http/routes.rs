@@ -8,7 +8,7 @@ use axum::http::Method;
 use axum::routing::{self, MethodRouter};
 
 use super::{
-    HttpState, deliveries, events, health, history, jobs, ordering, runtime, subscriptions,
+    HttpState, deliveries, events, health, history, jobs, ordering, runtime, secrets, subscriptions,
 };
 use crate::domain::access::Scope;
 
@@ -23,7 +23,7 @@ const ALIASES: [(&str, &str); 1] = [("/subscriptions", "/webhooks")];
 #[rustfmt::skip] // One route a line.
 pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
     use Scope::{
-        DeliveriesRead, DeliveriesWrite, EventsRead, EventsWrite, SubscriptionsRead,
+        Admin, DeliveriesRead, DeliveriesWrite, EventsRead, EventsWrite, SubscriptionsRead,
         SubscriptionsWrite,
     };
     vec![
@@ -44,7 +44,10 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::post("/subscriptions/{id}/retry-failed", DeliveriesWrite, jobs::retry_failed),
         Route::post("/subscriptions/{id}/replay", DeliveriesWrite, jobs::replay),
         Route::get("/subscriptions/{id}/history", SubscriptionsRead, history::list),
-        Route::get("/subscriptions/{id}/secret", SubscriptionsWrite, subscriptions::secret),
+        Route::get("/subscriptions/{id}/secret", SubscriptionsWrite, secrets::show),
+        Route::post("/subscriptions/{id}/rotate-secret", SubscriptionsWrite, secrets::rotate),
+        Route::get("/tenants/{id}/secret", Admin, secrets::show_of_tenant),
+        Route::post("/tenants/{id}/secret", Admin, secrets::rotate_of_tenant),
         Route::get("/subscriptions/{id}/deliveries", DeliveriesRead, deliveries::list_of_subscription),
         Route::get("/subscriptions/{id}/blocked-keys", DeliveriesRead, ordering::blocked_keys),
         Route::get("/deliveries", DeliveriesRead, deliveries::list),

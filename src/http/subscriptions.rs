@@ -13,19 +13,20 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::HttpState;
+use super::auth::Asking;
 use super::bare::{Bare, NoQuery};
 use super::body;
 use super::error::{ApiError, Fault, Result};
 use super::json_fields::Fields;
 use super::paging::{PageView, Query};
 use super::path::PathId;
+use super::secrets;
 use super::subscription_input::{Rules, Seed, parse_change, parse_new};
 use super::subscription_view::{Defaults, SubscriptionView};
 use super::to_the_end::to_the_end;
 use crate::clock;
 use crate::domain::id::{EventId, SubscriptionId};
 use crate::domain::operational::OperationalEvent;
-use crate::domain::signature::SigningSecret;
 use crate::domain::subscription::{Subscription, SubscriptionState};
 use crate::store::{Changed, StoreError};
 
@@ -73,16 +74,21 @@ pub async fn find(app: &HttpState, id: SubscriptionId) -> Result<Subscription> {
 /// `POST /subscriptions`: the answer shows the secret.
 pub async fn create(
     State(app): State<HttpState>,
+    Asking(caller): Asking,
     _: NoQuery,
     request: Request,
 ) -> Result<Response> {
     let body = body::read(request, MAX_BODY_BYTES).await?;
     let seed = Seed {
         id: SubscriptionId(clock::uuid()),
-        secret: SigningSecret::from_random(clock::random_bytes()),
+        random: clock::random_bytes(),
         now: clock::now(),
     };
-    let subscription = parse_new(&body, app.rules(), seed).map_err(ApiError::invalid_body)?;
+    let new = parse_new(&body, app.rules(), seed).map_err(ApiError::invalid_body)?;
+    let of_tenant = secrets::of_tenant(&app, &caller, new.tenant_asked()).await?;
+    let subscription = new
+        .with_tenants(of_tenant.map(|(_, secrets)| secrets))
+        .map_err(ApiError::invalid_body)?;
     let task = app.clone();
     let stored = to_the_end(async move { store_new(&task, subscription).await }).await?;
     let view = app.view(&stored).with_secret(&stored);
@@ -125,35 +131,23 @@ pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Re
     Ok(Json(view).into_response())
 }
 
-/// A subscription's secret.
-#[derive(Serialize)]
-struct SecretView<'a> {
-    id: SubscriptionId,
-    secret: &'a str,
-}
-
-/// `GET /subscriptions/{id}/secret`.
-pub async fn secret(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
-    let found = find(&app, SubscriptionId(id)).await?;
-    let view = SecretView {
-        id: found.id,
-        secret: found.secret.expose(),
-    };
-    Ok(Json(view).into_response())
-}
-
 /// `PUT` and `PATCH /subscriptions/{id}`: what is given is merged in.
 pub async fn change(
     State(app): State<HttpState>,
+    Asking(caller): Asking,
     PathId(id): PathId,
     _: NoQuery,
     request: Request,
 ) -> Result<Response> {
     let body = body::read(request, MAX_BODY_BYTES).await?;
     let input = parse_change(&body, app.rules()).map_err(ApiError::invalid_body)?;
+    let stored = secrets::find_seen(&app, &caller, SubscriptionId(id)).await?;
+    let asked = input.tenant_asked(&stored);
+    let of_tenant = secrets::of_tenant(&app, &caller, asked.as_ref()).await?;
     answer_update(app, id, move |stored| {
+        secrets::seen(&caller, stored)?;
         input
-            .merged_into(stored, clock::now())
+            .merged_into(stored, of_tenant.as_ref(), clock::now())
             .map_err(ApiError::invalid_body)
     })
     .await
@@ -338,7 +332,7 @@ async fn answer_update(
     Ok(Json(app.view(&updated)).into_response())
 }
 
-async fn update(
+pub(super) async fn update(
     app: &HttpState,
     id: SubscriptionId,
     change: impl Fn(&Subscription) -> Result<Subscription> + Send + Sync,

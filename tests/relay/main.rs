@@ -39,6 +39,7 @@ mod retention;
 mod retrying;
 mod runtime;
 mod second_process;
+mod signing;
 mod split_roles;
 mod stopping;
 mod store_away;

@@ -21,3 +21,4 @@ mod postgres;
 mod record;
 mod recover;
 mod retention;
+mod signing;

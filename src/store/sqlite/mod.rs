@@ -22,6 +22,7 @@ mod read;
 mod record;
 mod recover;
 mod rows;
+mod secrets;
 mod writer;
 
 pub use self::line::{AFTER as LINES_AFTER, HEADS as LINE_HEADS};
@@ -37,9 +38,9 @@ use self::connect::Pools;
 use super::{
     AcceptGroup, Accepted, AttemptRow, BlockingRow, Changed, DeliveryFilter, DeliveryRow,
     DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow, EventWalk, Forgotten,
-    ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter, JobMoved, LeaseState, Moved, Page,
-    PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store, UnarrivedWalk,
-    WaitingEvent,
+    ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter, JobMoved, Kept, LeaseState, Moved,
+    Page, PageRequest, RecordGroup, Recorded, Resealed, Result, Runtime, Standing, Store,
+    TenantSecrets, UnarrivedWalk, WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
@@ -50,6 +51,7 @@ use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
+use crate::domain::signing::SigningSecrets;
 use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::settings::StoreSettings;
 
@@ -84,6 +86,11 @@ impl SqliteStore {
             .await?;
         transaction.commit().await?;
         Ok(super::migrated_since(&MIGRATIONS, &before))
+    }
+
+    /// Seals every secret that is not sealed with the first master key.
+    pub async fn reseal_secrets(&self) -> Result<Resealed> {
+        secrets::reseal(&self.pools).await
     }
 }
 
@@ -138,6 +145,20 @@ impl Store for SqliteStore {
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>> {
         directory::one(&self.pools, id).await
+    }
+
+    async fn tenant_secrets(&self, tenant: &str) -> Result<Option<TenantSecrets>> {
+        secrets::of(&self.pools, tenant).await
+    }
+
+    async fn keep_tenant_secrets(
+        &self,
+        tenant: &str,
+        kept: &SigningSecrets,
+        replaced: i64,
+        now: Timestamp,
+    ) -> Result<Kept> {
+        secrets::keep(&self.pools, tenant, kept, replaced, now).await
     }
 
     async fn cancel_pending(
