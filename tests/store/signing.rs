@@ -96,7 +96,9 @@ async fn a_tenants_secrets_reach_those_that_sign_with_them(bed: Bed) {
     assert_eq!((told.version, told.subscriptions.len()), (before + 1, 1));
     assert_eq!(told.subscriptions[0].id, with.id);
     assert_eq!(*told.subscriptions[0].signing.secrets(), secrets);
-    for untouched in [own, other, gone] {
+    let gone_reads = store.subscription(gone.id).await.unwrap().unwrap();
+    assert_eq!(gone_reads.version, gone.version);
+    for untouched in [own, other] {
         let read = store.subscription(untouched.id).await.unwrap().unwrap();
         assert_eq!(read.version, untouched.version);
         assert_ne!(*read.signing.secrets(), secrets);
