@@ -139,6 +139,13 @@ pub fn parse_new(body: &[u8], rules: Rules<'_>, seed: Seed) -> Result<NewSubscri
         Vec::new()
     });
     secret.owner = input.change.secret_owner;
+    let brings_own = secret.secret.is_some() || secret.scheme.is_some();
+    if brings_own && secret.owner == Some(SecretOwner::Tenant) {
+        fields.fault(
+            "secretFrom",
+            "contradicts secret or signing: give one of them",
+        );
+    }
     let faults = fields.finish();
     let change = &mut input.change;
     match (

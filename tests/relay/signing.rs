@@ -14,9 +14,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use crate::support::backend::Backend;
+use crate::support::process::command;
 use crate::support::receiver::{Received, status};
 use crate::support::relay::{KEY, Subscribed, rows, settings, text};
-use crate::support::{Profile, Receiver, Relay};
+use crate::support::{Process, Profile, Receiver, Relay};
 
 crate::stories!(
     a_receiver_of_the_recruitment_platform_verifies,
@@ -30,6 +32,58 @@ crate::stories!(
     a_format_changed_between_two_attempts_counts_for_the_later,
     secrets_are_encrypted_and_their_key_replaced,
 );
+
+/// Whatever is logged, and of what goes wrong too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_is_logged() {
+    let key = STANDARD.encode([77; 32]);
+    let backend = Arc::new(Backend::new(Profile::Embedded).await);
+    let keys = format!("k1:{key}");
+    let more = [
+        ("POSTHASTE_SECRETS__MASTER_KEYS", keys.as_str()),
+        ("POSTHASTE_LOG__FILTER", "debug,posthaste=trace"),
+    ];
+    let mut command = command(&backend, &more);
+    let log = tempfile::NamedTempFile::new().unwrap();
+    command.stderr(log.reopen().unwrap());
+    let process = Process::serving(command).await;
+    let receiver = Receiver::ok().await;
+    let own = json!({"secret": "imported-findme-1", "headers": {"x-a": "findme-2"},
+        "signature": "algohire", "clientId": "c"});
+    let subscribed = process.api.subscribe(&receiver, own).await;
+    let rotation = format!("{}/rotate-secret", subscribed.path());
+    let made = process.api.post(200, &rotation, &json!({})).await;
+    process
+        .api
+        .post(
+            201,
+            "/api/v1/tenants/c/secret",
+            &json!({"secret": "findme-3"}),
+        )
+        .await;
+    // Refused: too short behind its prefix, in use already, not at its place.
+    process
+        .api
+        .post(400, &rotation, &json!({"secret": "whsec_findme4="}))
+        .await;
+    process
+        .api
+        .post(409, &rotation, &json!({"secret": "imported-findme-1"}))
+        .await;
+    let wrong = json!({"secret": "findme-5-is-wrong"});
+    process
+        .api
+        .expect(400, Method::PATCH, &subscribed.path(), Some(&wrong))
+        .await;
+    process.api.send("a.b", json!(1)).await;
+    receiver.received(1).await;
+    assert_eq!(process.terminate().await, Some(0));
+    let logged = std::fs::read_to_string(log.path()).unwrap();
+    assert!(logged.contains(&subscribed.id), "{logged}");
+    for secret in ["findme", text(&made, "secret"), &key, KEY] {
+        assert!(!logged.contains(secret), "{secret}: {logged}");
+    }
+}
 
 fn hex_mac(key: &str, signed: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();

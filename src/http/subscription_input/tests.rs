@@ -266,6 +266,10 @@ fn every_fault_is_named_with_its_path() {
             "secretFrom is the tenant, and there is none",
         ),
         (
+            json!({"secretFrom": "tenant", "clientId": "c", "secret": "long enough"}),
+            "secretFrom contradicts secret or signing",
+        ),
+        (
             json!({"secretFrom": "nobody"}),
             "secretFrom must be one of subscription, tenant",
         ),

@@ -82,8 +82,7 @@ pub(super) async fn keep(
 }
 
 /// Seals what is not sealed with the first master key, row by row. A row that somebody changes
-/// meanwhile was sealed with the first key by them, if they have the same keys; where they have
-/// not, the next run finds it.
+/// meanwhile is read again: they may have other keys.
 pub(super) async fn reseal(pools: &Pools) -> Result<Resealed> {
     secrets::check_encrypts(&pools.secret_box)?;
     let mut resealed = Resealed::default();
@@ -102,6 +101,7 @@ async fn subscriptions(pool: &PgPool, secret_box: &SecretBox, count: &mut Reseal
         .fetch_all(pool)
         .await?;
         for row in &found {
+            let before = after;
             after = row.try_get("id")?;
             let owner = after.to_string();
             let label = |kind| Label {
@@ -113,11 +113,11 @@ async fn subscriptions(pool: &PgPool, secret_box: &SecretBox, count: &mut Reseal
                 secret_box.resealed(label(SECRET), secret)?,
                 secret_box.resealed(label(HEADERS), headers)?,
             );
-            count.count(&[&new.0, &new.1]);
             if new.0.is_none() && new.1.is_none() {
+                count.count(&[&new.0, &new.1]);
                 continue;
             }
-            sqlx::query(
+            let done = sqlx::query(
                 "UPDATE subscriptions SET secret = $2, headers = $3
                  WHERE id = $1 AND secret = $4 AND headers = $5",
             )
@@ -128,6 +128,11 @@ async fn subscriptions(pool: &PgPool, secret_box: &SecretBox, count: &mut Reseal
             .bind(headers)
             .execute(pool)
             .await?;
+            if done.rows_affected() == 0 {
+                after = before;
+                break;
+            }
+            count.count(&[&new.0, &new.1]);
         }
         if found.is_empty() {
             return Ok(());
@@ -145,12 +150,11 @@ async fn tenants(pool: &PgPool, secret_box: &SecretBox, count: &mut Resealed) ->
         .fetch_all(pool)
         .await?;
         for row in &found {
-            after = row.try_get("tenant")?;
+            let before = std::mem::replace(&mut after, row.try_get("tenant")?);
             let stored: &str = row.try_get("secrets")?;
             let new = secret_box.resealed(of_tenant(&after), stored)?;
-            count.count(&[&new]);
-            if let Some(new) = new {
-                sqlx::query(
+            if let Some(new) = &new {
+                let done = sqlx::query(
                     "UPDATE tenant_secrets SET secrets = $2 WHERE tenant = $1 AND secrets = $3",
                 )
                 .bind(&after)
@@ -158,7 +162,12 @@ async fn tenants(pool: &PgPool, secret_box: &SecretBox, count: &mut Resealed) ->
                 .bind(stored)
                 .execute(pool)
                 .await?;
+                if done.rows_affected() == 0 {
+                    after = before;
+                    break;
+                }
             }
+            count.count(&[&new]);
         }
         if found.is_empty() {
             return Ok(());
@@ -168,8 +177,13 @@ async fn tenants(pool: &PgPool, secret_box: &SecretBox, count: &mut Resealed) ->
 
 /// Gives back the pages that old values lay in, so that a copy of the files has them no more.
 pub(super) async fn wipe(connection: &mut PgConnection) -> Result<()> {
-    for table in ["VACUUM FULL subscriptions", "VACUUM FULL tenant_secrets"] {
-        sqlx::query(table).execute(&mut *connection).await?;
+    // The relay may run: whoever waits for a subscription waits behind this.
+    for step in [
+        "SET lock_timeout = '10s'",
+        "VACUUM FULL subscriptions",
+        "VACUUM FULL tenant_secrets",
+    ] {
+        sqlx::query(step).execute(&mut *connection).await?;
     }
     Ok(())
 }
