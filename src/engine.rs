@@ -36,7 +36,7 @@ use crate::limits::Limits;
 use crate::settings::{Secret, Settings};
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{LeaseState, Store};
+use crate::store::{LeaseState, Resealed, Store};
 
 /// Facts that a follower may fall behind.
 const FOLLOWERS_LAG: usize = 16_384;
@@ -244,6 +244,30 @@ pub async fn migrate(settings: &Settings) -> anyhow::Result<Vec<String>> {
     let applied = store.migrate().await.context("cannot migrate SQLite");
     store.close().await;
     applied
+}
+
+/// Encrypts every secret in the store with the first master key, and says how many there were.
+pub async fn reseal_secrets(settings: &Settings) -> anyhow::Result<Resealed> {
+    if settings.is_distributed() {
+        let store = PostgresStore::connect(&settings.store)
+            .await
+            .context("cannot use Postgres")?;
+        store.migrate().await.context("cannot migrate Postgres")?;
+        let resealed = store.reseal_secrets().await;
+        store.close().await;
+        return Ok(resealed?);
+    }
+    let _lock = DataDirLock::acquire(
+        &settings.store.data_dir,
+        &format!("process {} (posthaste secrets rotate)", std::process::id()),
+    )?;
+    let store = SqliteStore::open(&settings.store)
+        .await
+        .context("cannot use SQLite")?;
+    store.migrate().await.context("cannot migrate SQLite")?;
+    let resealed = store.reseal_secrets().await;
+    store.close().await;
+    Ok(resealed?)
 }
 
 async fn profile(settings: &Settings, holder: &str) -> anyhow::Result<Profile> {

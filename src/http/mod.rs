@@ -50,6 +50,7 @@ mod path;
 mod rate_limit_headers;
 mod routes;
 mod runtime;
+mod secrets;
 pub mod server;
 mod statistics;
 mod statistics_view;

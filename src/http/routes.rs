@@ -9,7 +9,7 @@ use axum::routing::{self, MethodRouter};
 
 use super::{
     HttpState, dashboard, deliveries, events, health, history, jobs, keys, ordering, runtime,
-    statistics, subscriptions, tenants,
+    secrets, statistics, subscriptions, tenants,
 };
 use crate::domain::access::Scope;
 
@@ -47,7 +47,10 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::post("/subscriptions/{id}/retry-failed", DeliveriesWrite, jobs::retry_failed),
         Route::post("/subscriptions/{id}/replay", DeliveriesWrite, jobs::replay),
         Route::get("/subscriptions/{id}/history", SubscriptionsRead, history::list),
-        Route::get("/subscriptions/{id}/secret", SubscriptionsWrite, subscriptions::secret),
+        Route::get("/subscriptions/{id}/secret", SubscriptionsWrite, secrets::show),
+        Route::post("/subscriptions/{id}/rotate-secret", SubscriptionsWrite, secrets::rotate),
+        Route::get("/tenants/{id}/secret", Admin, secrets::show_of_tenant),
+        Route::post("/tenants/{id}/secret", Admin, secrets::rotate_of_tenant),
         Route::get("/subscriptions/{id}/deliveries", DeliveriesRead, deliveries::list_of_subscription),
         Route::get("/subscriptions/{id}/stats", DeliveriesRead, statistics::of_subscription),
         Route::get("/subscriptions/{id}/blocked-keys", DeliveriesRead, ordering::blocked_keys),

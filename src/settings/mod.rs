@@ -9,6 +9,8 @@ mod contradictions;
 mod environment;
 mod fault;
 mod layers;
+mod master_key;
+mod other_names;
 mod print;
 mod reader;
 mod role;
@@ -26,6 +28,7 @@ use crate::domain::quota::Quota;
 
 pub use fault::{Fault, Faults, Given, Source};
 pub use layers::Layers;
+pub use master_key::MasterKey;
 pub use role::Role;
 pub use secret::Secret;
 pub use validate::check_admin_key;
@@ -58,6 +61,8 @@ pub struct Settings {
     pub store: StoreSettings,
     /// `[feed]`
     pub feed: FeedSettings,
+    /// `[secrets]`, without the master keys, which the store has.
+    pub secrets: SecretSettings,
     /// `[events]`
     pub events: EventSettings,
     /// `[delivery]`
@@ -206,6 +211,15 @@ pub struct StoreSettings {
     pub max_connections: u32,
     /// How long to wait for a free connection.
     pub acquire_timeout: Duration,
+    /// What secrets are encrypted with; the first encrypts, all decrypt. None: they lie plain.
+    pub master_keys: Vec<MasterKey>,
+}
+
+/// What becomes of secrets.
+#[derive(Clone, Copy, Debug)]
+pub struct SecretSettings {
+    /// How long a replaced secret goes on signing where the caller does not say.
+    pub overlap: Duration,
 }
 
 /// How nodes wake one another.

@@ -11,8 +11,8 @@ use super::reader::Reader;
 use super::{
     AddressGuardSettings, AuthSettings, CallerLimits, DeliverySettings, EngineSettings,
     EventSettings, Fault, Faults, FeedSettings, ForwardedHeader, HealthSettings, HoldSettings,
-    JobSettings, Layers, LimitSettings, LogSettings, Role, Secret, ServerSettings, Settings,
-    StatisticsSettings, StoreSettings, contradictions,
+    JobSettings, Layers, LimitSettings, LogSettings, MasterKey, Role, Secret, SecretSettings,
+    ServerSettings, Settings, StatisticsSettings, StoreSettings, contradictions,
 };
 use crate::domain::breaker::{BreakerPolicy, BreakerSpec};
 use crate::domain::deactivation::{DeactivationPolicy, DeactivationSpec, policy};
@@ -54,6 +54,9 @@ pub(super) fn read_all(reader: &mut Reader<'_>) -> Settings {
         store: store(reader),
         feed: FeedSettings {
             redis_url: url(reader, "feed.redis_url", &["redis", "rediss"]),
+        },
+        secrets: SecretSettings {
+            overlap: reader.millis("secrets.overlap_ms", 0, 30 * DAY_MS),
         },
         events: events(reader),
         delivery: delivery(reader),
@@ -191,7 +194,31 @@ fn store(reader: &mut Reader<'_>) -> StoreSettings {
         data_dir: PathBuf::from(data_dir),
         max_connections: reader.count("store.max_connections", 2, 1_000),
         acquire_timeout: reader.millis("store.acquire_timeout_ms", 100, MINUTE_MS),
+        master_keys: master_keys(reader),
     }
+}
+
+fn master_keys(reader: &mut Reader<'_>) -> Vec<MasterKey> {
+    let name = "secrets.master_keys";
+    let mut keys: Vec<MasterKey> = Vec::new();
+    for (place, text) in reader.secret_list(name).into_iter().enumerate() {
+        let problem = match MasterKey::parse(&text) {
+            Ok(key) if keys.iter().any(|other| other.id == key.id) => {
+                "has an id that another one has"
+            }
+            Ok(key) => {
+                keys.push(key);
+                continue;
+            }
+            Err(problem) => problem,
+        };
+        reader.refuse(
+            name,
+            format!("its item {} {problem}", place + 1),
+            "write ID:KEY; make a key with: openssl rand -base64 32",
+        );
+    }
+    keys
 }
 
 fn url(reader: &mut Reader<'_>, key: &'static str, schemes: &[&str]) -> Option<Secret> {

@@ -21,6 +21,7 @@ use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
+use crate::domain::signing::SigningSecrets;
 use crate::domain::statistics::Width;
 use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::domain::tenant::Tenant;
@@ -34,6 +35,8 @@ mod paging;
 pub mod postgres;
 pub mod read;
 mod rows;
+mod secret_box;
+pub mod secrets;
 pub mod sqlite;
 pub mod statistics;
 
@@ -50,6 +53,7 @@ pub use postgres::PostgresStore;
 pub use read::{
     AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, Page, PageRequest, Position,
 };
+pub use secrets::{Kept, Resealed, TenantSecrets};
 pub use sqlite::SqliteStore;
 pub use statistics::{Folded, Statistics, StatisticsQuery, Whose};
 
@@ -153,6 +157,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// One subscription as it stands, deleted ones included.
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>>;
+
+    /// The secrets that this tenant holds for its subscriptions.
+    async fn tenant_secrets(&self, tenant: &str) -> Result<Option<TenantSecrets>>;
+
+    /// Keeps a tenant's secrets where the stored version still is `replaced`, 0 where there are
+    /// none. Raises the version of the directory and of each subscription that signs with them.
+    async fn keep_tenant_secrets(
+        &self,
+        tenant: &str,
+        secrets: &SigningSecrets,
+        replaced: i64,
+        now: Timestamp,
+    ) -> Result<Kept>;
 
     /// Cancels up to `limit` pending deliveries of a subscription but those `spared`, and says
     /// how many.

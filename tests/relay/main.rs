@@ -41,6 +41,7 @@ mod retention;
 mod retrying;
 mod runtime;
 mod second_process;
+mod signing;
 mod split_roles;
 mod statistics;
 mod stopping;

@@ -20,6 +20,7 @@ mod read;
 mod record;
 mod recover;
 mod rows;
+mod secrets;
 mod statistics;
 mod tenants;
 
@@ -38,9 +39,9 @@ use super::{
     AcceptGroup, Accepted, ApiKeyCreated, ApiKeyFilter, AttemptRow, BlockingRow, Changed,
     CutBreaker, DeliveryFilter, DeliveryRow, DirectoryChanges, DuePage, DueRow, Ending,
     EventFilter, EventRow, EventWalk, Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch,
-    JobCreated, JobFilter, JobMoved, KeyringChanges, LeaseState, Moved, Page, PageRequest,
-    RecordGroup, Recorded, Result, Runtime, Standing, Statistics, StatisticsQuery, Store,
-    TenantDeleted, UnarrivedWalk, WaitingEvent,
+    JobCreated, JobFilter, JobMoved, Kept, KeyringChanges, LeaseState, Moved, Page, PageRequest,
+    RecordGroup, Recorded, Resealed, Result, Runtime, Standing, Statistics, StatisticsQuery, Store,
+    TenantDeleted, TenantSecrets, UnarrivedWalk, WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::api_key::ApiKey;
@@ -52,6 +53,7 @@ use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
+use crate::domain::signing::SigningSecrets;
 use crate::domain::statistics::Width;
 use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::domain::tenant::Tenant;
@@ -101,6 +103,15 @@ impl PostgresStore {
         connection.close().await?;
         Ok(super::migrated_since(&MIGRATIONS, &before))
     }
+
+    /// Seals every secret that is not sealed with the first master key.
+    pub async fn reseal_secrets(&self) -> Result<Resealed> {
+        let resealed = secrets::reseal(&self.pools).await?;
+        let mut connection = connect::alone(&self.settings, MIGRATION).await?;
+        secrets::wipe(&mut connection).await?;
+        connection.close().await?;
+        Ok(resealed)
+    }
 }
 
 #[async_trait]
@@ -118,7 +129,7 @@ impl Store for PostgresStore {
     }
 
     async fn directory_since(&self, version: i64) -> Result<DirectoryChanges> {
-        answered(directory::since(&self.pools.work, version)).await
+        answered(directory::since(&self.pools, version)).await
     }
 
     async fn directory_version(&self) -> Result<i64> {
@@ -126,7 +137,7 @@ impl Store for PostgresStore {
     }
 
     async fn create_subscription(&self, subscription: &Subscription) -> Result<i64> {
-        answered(directory::create(&self.pools.work, subscription)).await
+        answered(directory::create(&self.pools, subscription)).await
     }
 
     async fn create_subscription_within(
@@ -167,11 +178,25 @@ impl Store for PostgresStore {
         subscription: &Subscription,
         raises: Option<&OperationalEvent>,
     ) -> Result<Changed> {
-        answered(directory::update(&self.pools.work, subscription, raises)).await
+        answered(directory::update(&self.pools, subscription, raises)).await
     }
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>> {
-        answered(directory::one(&self.pools.work, id)).await
+        answered(directory::one(&self.pools, id)).await
+    }
+
+    async fn tenant_secrets(&self, tenant: &str) -> Result<Option<TenantSecrets>> {
+        answered(secrets::of(&self.pools, tenant)).await
+    }
+
+    async fn keep_tenant_secrets(
+        &self,
+        tenant: &str,
+        kept: &SigningSecrets,
+        replaced: i64,
+        now: Timestamp,
+    ) -> Result<Kept> {
+        answered(secrets::keep(&self.pools, tenant, kept, replaced, now)).await
     }
 
     async fn cancel_pending(
@@ -437,7 +462,7 @@ impl Store for PostgresStore {
         tenant: Option<&str>,
         page: &PageRequest,
     ) -> Result<Page<Subscription>> {
-        answered(read::list_subscriptions(&self.pools.reads, tenant, page)).await
+        answered(read::list_subscriptions(&self.pools, tenant, page)).await
     }
 
     async fn history(&self, id: SubscriptionId, page: &PageRequest) -> Result<Page<HistoryEntry>> {

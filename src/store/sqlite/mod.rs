@@ -23,6 +23,7 @@ mod read;
 mod record;
 mod recover;
 mod rows;
+mod secrets;
 mod statistics;
 mod tenants;
 mod writer;
@@ -41,9 +42,9 @@ use super::{
     AcceptGroup, Accepted, ApiKeyCreated, ApiKeyFilter, AttemptRow, BlockingRow, Changed,
     CutBreaker, DeliveryFilter, DeliveryRow, DirectoryChanges, DuePage, DueRow, Ending,
     EventFilter, EventRow, EventWalk, Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch,
-    JobCreated, JobFilter, JobMoved, KeyringChanges, LeaseState, Moved, Page, PageRequest,
-    RecordGroup, Recorded, Result, Runtime, Standing, Statistics, StatisticsQuery, Store,
-    TenantDeleted, UnarrivedWalk, WaitingEvent,
+    JobCreated, JobFilter, JobMoved, Kept, KeyringChanges, LeaseState, Moved, Page, PageRequest,
+    RecordGroup, Recorded, Resealed, Result, Runtime, Standing, Statistics, StatisticsQuery, Store,
+    TenantDeleted, TenantSecrets, UnarrivedWalk, WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::api_key::ApiKey;
@@ -55,6 +56,7 @@ use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
+use crate::domain::signing::SigningSecrets;
 use crate::domain::statistics::Width;
 use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::domain::tenant::Tenant;
@@ -91,6 +93,11 @@ impl SqliteStore {
             .await?;
         transaction.commit().await?;
         Ok(super::migrated_since(&MIGRATIONS, &before))
+    }
+
+    /// Seals every secret that is not sealed with the first master key.
+    pub async fn reseal_secrets(&self) -> Result<Resealed> {
+        secrets::reseal(&self.pools).await
     }
 }
 
@@ -173,6 +180,20 @@ impl Store for SqliteStore {
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>> {
         directory::one(&self.pools, id).await
+    }
+
+    async fn tenant_secrets(&self, tenant: &str) -> Result<Option<TenantSecrets>> {
+        secrets::of(&self.pools, tenant).await
+    }
+
+    async fn keep_tenant_secrets(
+        &self,
+        tenant: &str,
+        kept: &SigningSecrets,
+        replaced: i64,
+        now: Timestamp,
+    ) -> Result<Kept> {
+        secrets::keep(&self.pools, tenant, kept, replaced, now).await
     }
 
     async fn cancel_pending(
