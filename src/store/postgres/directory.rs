@@ -158,11 +158,11 @@ pub(super) async fn create(pools: &Pools, subscription: &Subscription) -> Result
 /// The same where its tenant has fewer than `most`. Counted by a statement of its own behind the
 /// gate, whose snapshot has all that passed it before.
 pub(super) async fn create_within(
-    pool: &PgPool,
+    pools: &Pools,
     subscription: &Subscription,
     most: u32,
 ) -> Result<Option<i64>> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = pools.work.begin().await?;
     transaction.execute(GATE).await?;
     let count: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM (
