@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use super::HttpState;
 use super::auth::Asking;
+use super::belonging;
 use super::error::{ApiError, Fault, Result};
 use super::paging::Query;
 use super::path::PathId;
 use super::statistics_view::{FlowView, SeriesView, TypeView, by_state, by_type};
-use super::subscriptions;
 use crate::clock;
 use crate::domain::Timestamp;
 use crate::domain::access::Caller;
@@ -219,10 +219,7 @@ pub async fn of_subscription(
     RawQuery(raw): RawQuery,
 ) -> Result<Response> {
     let window = window_of(raw.as_deref())?;
-    let found = subscriptions::find(&app, SubscriptionId(id)).await?;
-    if !caller.sees(found.tenant.as_deref()) {
-        return Err(ApiError::not_found("subscription"));
-    }
+    let found = belonging::subscription(&app, &caller, SubscriptionId(id)).await?;
     let scope = Scope::Subscription(found.id);
     let ever = read(&app, vec![scope.clone()], vec![Piece::EVER]).await?;
     let view = SubscriptionStatsView {

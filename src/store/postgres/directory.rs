@@ -4,11 +4,10 @@ use std::sync::LazyLock;
 
 use sqlx::postgres::{PgArguments, PgPool, Postgres};
 use sqlx::query::Query;
-use sqlx::{Executor, Row};
+use sqlx::{AssertSqlSafe, Executor, Row};
 use uuid::Uuid;
 
 use super::connect::Pools;
-use super::{operational, rows};
 use super::{operational, rows, tenants};
 use crate::domain::id::SubscriptionId;
 use crate::domain::operational::OperationalEvent;
@@ -16,7 +15,6 @@ use crate::domain::subscription::Subscription;
 use crate::store::codec::SubscriptionColumns;
 use crate::store::rows::{At, SUBSCRIPTION};
 use crate::store::{Changed, DirectoryChanges, MOST_HISTORY, Result};
-use sqlx::{AssertSqlSafe, Row};
 
 /// Behind this gate one change is made at a time, and no group accepted.
 pub(super) const GATE: &str = "SELECT pg_advisory_xact_lock(1886352244, 1)";

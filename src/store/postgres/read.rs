@@ -14,8 +14,6 @@ use crate::domain::id::{DeliveryId, EventId};
 use crate::domain::job::Job;
 use crate::domain::subscription::Subscription;
 use crate::store::paging::{Dialect, Listing, PageOfIds, Value};
-use crate::store::paging::{Listing, PageOfIds, Value};
-use crate::store::rows::{ATTEMPT_COLUMNS, At, EVENT_COLUMNS};
 use crate::store::rows::{ATTEMPT_COLUMNS, At, EVENT_COLUMNS, SUBSCRIPTION};
 use crate::store::{
     ApiKeyFilter, AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, JobFilter, Page,

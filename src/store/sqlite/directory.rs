@@ -10,9 +10,9 @@ use super::{operational, rows, tenants};
 use crate::domain::id::SubscriptionId;
 use crate::domain::operational::OperationalEvent;
 use crate::domain::subscription::Subscription;
-use crate::store::SecretBox;
 use crate::store::codec::SubscriptionColumns;
 use crate::store::rows::{At, SUBSCRIPTION};
+use crate::store::secret_box::SecretBox;
 use crate::store::{Changed, DirectoryChanges, MOST_HISTORY, Result};
 
 const CREATE: &str = "
