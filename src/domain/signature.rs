@@ -56,6 +56,7 @@ pub struct SigningSecret {
 }
 
 #[derive(Clone)]
+#[allow(clippy::large_enum_variant, reason = "nearly all are of the large one")]
 enum Key {
     Shared {
         /// Keyed with the bytes behind `whsec_`; those of the text where it has no such prefix.

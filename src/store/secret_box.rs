@@ -111,7 +111,7 @@ impl SecretBox {
         });
         match current {
             true => self.open(label, stored).map(|_| None),
-            false => self.seal(label, &*self.open(label, stored)?).map(Some),
+            false => self.seal(label, &self.open(label, stored)?).map(Some),
         }
     }
 }
