@@ -132,7 +132,10 @@ fn a_series_ends_with_the_point_of_now_and_has_no_gaps() {
     }
 }
 
-fn deltas() -> impl Strategy<Value = Vec<(Option<i64>, u128, u64)>> {
+/// When, to which subscription, and how many.
+type Change = (Option<i64>, u128, u64);
+
+fn deltas() -> impl Strategy<Value = Vec<Change>> {
     let at = prop::option::of(0i64..200_000);
     prop::collection::vec((at, 0u128..3, 1u64..5), 0..40)
 }
@@ -170,7 +173,7 @@ proptest! {
     #[test]
     fn buckets_do_not_tell_how_they_were_folded(all in deltas(), cut in 0usize..40) {
         let tenants: TenantOf = [(SubscriptionId(Uuid::from_u128(1)), "acme".into())].into();
-        let whole = |parts: &[(Option<i64>, u128, u64)]| {
+        let whole = |parts: &[Change]| {
             let mut minutes = Minutes::default();
             for (moment, subscription, count) in parts {
                 minutes.add(moment.map(at), delta(*subscription, *count));
@@ -187,7 +190,7 @@ proptest! {
             let found = parts.iter().filter(|((its, wide, _), _)| *its == scope && *wide == width);
             found.map(|(_, figures)| figures.made()).sum()
         };
-        let counted = |only: &dyn Fn(&(Option<i64>, u128, u64)) -> bool| -> u64 {
+        let counted = |only: &dyn Fn(&Change) -> bool| -> u64 {
             all.iter().filter(|one| only(one)).map(|(_, _, count)| *count).sum()
         };
         prop_assert_eq!(of(Scope::All, Width::Ever), counted(&|_| true));
