@@ -44,6 +44,8 @@ const FOLLOWERS_LAG: usize = 16_384;
 const REQUESTS_SHARE: f64 = 0.25;
 /// How long a stop tries to give the lease back.
 const GIVING_BACK: Duration = Duration::from_secs(3);
+/// How long a stop tries to store when keys were used.
+const STORING_USES: Duration = Duration::from_secs(1);
 
 /// A running relay.
 pub struct Engine {
@@ -194,9 +196,6 @@ impl Engine {
         }
         self.root.stop(None);
         let _ = self.root_task.await;
-        if let Err(problem) = self.deps.store_key_uses().await {
-            tracing::warn!(%problem, "when keys were used last is not stored");
-        }
         match tokio::time::timeout(GIVING_BACK, self.deps.give_lease_back()).await {
             Ok(Ok(())) => {}
             Ok(Err(problem)) => {
@@ -205,6 +204,10 @@ impl Engine {
             Err(_) => {
                 tracing::warn!("the lease could not be given back in time; it ends by itself")
             }
+        }
+        let uses = tokio::time::timeout(STORING_USES, self.deps.store_key_uses());
+        if !matches!(uses.await, Ok(Ok(()))) {
+            tracing::warn!("when keys were used last could not be stored");
         }
         self.deps.store.close().await;
         Ok(())
