@@ -206,7 +206,6 @@ mod tests {
     use crate::domain::payload_format::PayloadFormat;
     use crate::domain::signature::SigningSecret;
     use crate::domain::signing::Signing;
-    use crate::domain::subscription::{Hold, StateChange};
     use crate::domain::subscription::{Hold, StateChange, SubscriptionState};
 
     fn held(since: i64) -> Subscription {

@@ -246,7 +246,7 @@ pub(super) async fn since(pools: &Pools, version: i64) -> Result<DirectoryChange
         }
     }
     // Of a later snapshot, which has all that the version above tells of.
-    changes.tenants = tenants::since(pool, version).await?;
+    changes.tenants = tenants::since(&pools.work, version).await?;
     Ok(changes)
 }
 

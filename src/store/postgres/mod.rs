@@ -145,12 +145,7 @@ impl Store for PostgresStore {
         subscription: &Subscription,
         most: u32,
     ) -> Result<Option<i64>> {
-        answered(directory::create_within(
-            &self.pools.work,
-            subscription,
-            most,
-        ))
-        .await
+        answered(directory::create_within(&self.pools, subscription, most)).await
     }
 
     async fn create_tenant(&self, tenant: &Tenant) -> Result<Option<i64>> {
