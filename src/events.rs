@@ -133,6 +133,10 @@ pub struct Tidied {
     pub partitions: u64,
     /// Attempts whose answer went sooner.
     pub answers: u64,
+    /// Answers that were recorded after their event's payload was erased, and went as well.
+    pub late_answers: u64,
+    /// Entries of the audit log past their time.
+    pub audit: u64,
 }
 
 /// Where facts are told.

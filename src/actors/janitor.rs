@@ -118,6 +118,8 @@ async fn round(deps: &Deps, walks: &Walks) -> Result<()> {
     let mut tidied = Tidied {
         keys: forget_keys(deps).await?,
         jobs: forget_jobs(deps).await?,
+        audit: forget_audit(deps).await?,
+        late_answers: deps.erase_late_answers().await?,
         ..Tidied::default()
     };
     for id in deps.store.deleted_with_pending(BATCH).await? {
@@ -146,6 +148,8 @@ async fn round(deps: &Deps, walks: &Walks) -> Result<()> {
             forgotten_attempts = tidied.attempts,
             dropped_partitions = tidied.partitions,
             emptied_answers = tidied.answers,
+            late_answers = tidied.late_answers,
+            forgotten_audit_entries = tidied.audit,
             "janitor.round"
         );
     }
@@ -193,6 +197,18 @@ async fn forget_jobs(deps: &Deps) -> Result<u64> {
     let mut batches = Batches::default();
     while batches.go_on(deps) {
         batches.count(deps.store.forget_jobs(before, BATCH).await?);
+    }
+    Ok(batches.sum)
+}
+
+async fn forget_audit(deps: &Deps) -> Result<u64> {
+    let Some(kept) = deps.settings.audit_retention else {
+        return Ok(0);
+    };
+    let before = clock::now().minus(kept);
+    let mut batches = Batches::default();
+    while batches.go_on(deps) {
+        batches.count(deps.store.forget_audit(before, BATCH).await?);
     }
     Ok(batches.sum)
 }

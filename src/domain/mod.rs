@@ -6,7 +6,9 @@
 
 pub mod access;
 pub mod admission;
+pub mod audit;
 pub mod breaker;
+pub mod catalogue;
 pub mod deactivation;
 pub mod delivery;
 pub mod event;
@@ -23,6 +25,7 @@ pub mod rate_limit;
 pub mod restart;
 pub mod retention;
 pub mod retry;
+pub mod search;
 pub mod signature;
 pub mod subscription;
 pub mod timestamp;

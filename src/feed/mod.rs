@@ -28,6 +28,8 @@ pub enum Notice {
         /// The round that was asked for.
         round: u32,
     },
+    /// The catalogue of event types changed.
+    Catalogue,
     /// There is a job to work at.
     Jobs,
     /// Something may have been missed: look everything over.

@@ -221,7 +221,7 @@ fn coalesce(notices: Vec<Notice>) -> Vec<Notice> {
 }
 
 /// The names under which notices stand in an entry.
-const FIELDS: [&str; 4] = ["changed", "due", "retry", "jobs"];
+const FIELDS: [&str; 5] = ["changed", "due", "retry", "jobs", "catalogue"];
 
 fn encode(notice: &Notice) -> (&'static str, Vec<u8>) {
     match notice {
@@ -236,6 +236,7 @@ fn encode(notice: &Notice) -> (&'static str, Vec<u8>) {
             ("retry", [&ids[..], &round.to_be_bytes()].concat())
         }
         Notice::Jobs => ("jobs", Vec::new()),
+        Notice::Catalogue => ("catalogue", Vec::new()),
         Notice::Gap => ("due", Vec::new()),
     }
 }
@@ -269,6 +270,7 @@ fn decode(field: &str, value: &[u8]) -> Vec<Notice> {
             }
         }
         "jobs" => vec![Notice::Jobs],
+        "catalogue" => vec![Notice::Catalogue],
         _ => Vec::new(),
     }
 }
@@ -289,7 +291,7 @@ mod tests {
             round: 6,
         };
         let due = Notice::Due(vec![id(1), id(2)]);
-        for notice in [due, Notice::Changed(id(3)), retry, Notice::Jobs] {
+        for notice in [due, Notice::Changed(id(3)), retry, Notice::Jobs, Notice::Catalogue] {
             let (field, value) = encode(&notice);
             assert!(FIELDS.contains(&field), "{field} is not read");
             assert_eq!(decode(field, &value), [notice]);

@@ -6,62 +6,91 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::HttpState;
+use super::auth::Asking;
 use super::bare::Bare;
 use super::error::{ApiError, Result};
+use super::explain;
 use super::ordering;
-use super::paging::{PageView, Query};
+use super::paging::{Binding, PageView, Query, SearchPage};
 use super::path::PathId;
+use super::search::{self, DeliverySearch};
 use super::subscriptions;
 use super::to_the_end::to_the_end;
 use super::view::DeliveryView;
 use crate::actors::{CancelAnswer, RetryAnswer};
+use crate::domain::access::Caller;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
+use crate::domain::job::EventHead;
+use crate::domain::search::{SearchQuery, StatusClass};
 use crate::domain::subscription::SubscriptionState;
 use crate::store::read::MAX_PAGE;
-use crate::store::{DeliveryFilter, PageRequest};
+use crate::store::{DeliveryFilter, DeliveryRow, PageRequest};
 
 /// Attempts shown of one delivery at most.
 const MAX_ATTEMPTS_SHOWN: u32 = 200;
 /// How often a retry or cancellation reads again after somebody else moved the delivery.
 const MAX_REREADS: usize = 5;
 const IN_FLIGHT: &str = "An attempt of this delivery is being made right now; wait for its outcome";
+const ERASED: &str = "The payload of this delivery's event was erased: there is nothing to send";
 const KEEPS_MOVING: &str = "This delivery keeps moving; look at it and try again";
 
+/// What every list of deliveries can be asked for.
+const FILTERS: [&str; 11] = [
+    "q",
+    "status",
+    "state",
+    "statusClass",
+    "eventId",
+    "eventType",
+    "tenant",
+    "clientId",
+    "since",
+    "until",
+    "subscriptionId",
+];
+/// Of these, what makes it a search.
+const SEARCHED: [&str; 4] = ["q", "statusClass", "tenant", "clientId"];
+
 /// `GET /deliveries`: newest first.
-pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Result<Response> {
-    let filters = [
-        "status",
-        "state",
-        "subscriptionId",
-        "webhookId",
-        "eventId",
-        "eventType",
-        "since",
-        "until",
-    ];
+pub async fn list(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    RawQuery(raw): RawQuery,
+) -> Result<Response> {
+    let filters = [&FILTERS[..], &["webhookId"]].concat();
     let mut query = Query::of_list(raw.as_deref(), &filters);
+    let binding = query.binding();
     let subscription = query.id(&["subscriptionId", "webhookId"]);
-    answer_list(&app, query, subscription).await
+    answer_list(&app, &caller, query, binding, subscription).await
 }
 
 /// `GET /subscriptions/{id}/deliveries`: newest first.
 pub async fn list_of_subscription(
     State(app): State<HttpState>,
+    Asking(caller): Asking,
     PathId(id): PathId,
     RawQuery(raw): RawQuery,
 ) -> Result<Response> {
-    let filters = ["status", "state", "eventId", "eventType", "since", "until"];
-    let query = Query::of_list(raw.as_deref(), &filters);
+    let (_, filters) = FILTERS.split_last().unwrap_or((&"", &[]));
+    let query = Query::of_list(raw.as_deref(), filters);
+    let binding = query.binding();
     let subscription = subscriptions::find(&app, SubscriptionId(id)).await?;
-    answer_list(&app, query, Some(subscription.id)).await
+    if !caller.sees(subscription.tenant.as_deref()) {
+        return Err(ApiError::not_found("subscription"));
+    }
+    answer_list(&app, &caller, query, binding, Some(subscription.id)).await
 }
 
 async fn answer_list(
     app: &HttpState,
+    caller: &Caller,
     mut query: Query,
+    binding: Binding,
     subscription: Option<SubscriptionId>,
 ) -> Result<Response> {
+    // Whose a delivery is stands in no index: a tenant's caller searches.
+    let searches = query.has_any(&SEARCHED) || caller.tenant.is_some();
     let words = DeliveryState::ALL.map(DeliveryState::as_str).join(", ");
     let filter = DeliveryFilter {
         subscription,
@@ -75,18 +104,54 @@ async fn answer_list(
         since: query.time("since"),
         until: query.time("until"),
     };
-    let request = query.page();
+    if !searches {
+        let request = query.page();
+        query.done()?;
+        let page = app.store.list_deliveries(&filter, &request).await?;
+        return Ok(Json(PageView::new(&page, request.limit, DeliveryView::new)).into_response());
+    }
+    let search = DeliverySearch {
+        filter,
+        query: query.parsed_or_said(&["q"], SearchQuery::parse),
+        class: query.parsed(&["statusClass"], &StatusClass::words(), StatusClass::parse),
+        tenant: query.text(&["tenant", "clientId"]),
+    };
+    let page = query.search_page(binding);
     query.done()?;
-    let page = app.store.list_deliveries(&filter, &request).await?;
-    Ok(Json(PageView::new(&page, request.limit, DeliveryView::new)).into_response())
+    let found = search::deliveries(app, caller, search, page).await?;
+    let rows = app.store.delivery_rows(&found.ids).await?;
+    let view = PageView {
+        data: rows.iter().map(DeliveryView::new).collect(),
+        next_cursor: found.next.map(|next| binding.cursor(next)),
+        partial: found.partial,
+        limit: page.limit,
+    };
+    Ok(Json(view).into_response())
 }
 
-/// The newest deliveries of one event, a page of them.
-pub async fn deliveries_of_event(app: &HttpState, event: EventId) -> Result<Vec<DeliveryView>> {
+/// The newest deliveries of one event that a caller sees, a page of them.
+pub async fn deliveries_of_event(
+    app: &HttpState,
+    caller: &Caller,
+    event: EventId,
+) -> Result<Vec<DeliveryView>> {
     let filter = DeliveryFilter {
         event: Some(event),
         ..DeliveryFilter::default()
     };
+    if caller.tenant.is_some() {
+        let search = DeliverySearch {
+            filter,
+            ..DeliverySearch::default()
+        };
+        let page = SearchPage {
+            limit: MAX_PAGE,
+            after: None,
+        };
+        let found = search::deliveries(app, caller, search, page).await?;
+        let rows = app.store.delivery_rows(&found.ids).await?;
+        return Ok(rows.iter().map(DeliveryView::new).collect());
+    }
     let first = PageRequest {
         limit: MAX_PAGE,
         after: None,
@@ -96,17 +161,36 @@ pub async fn deliveries_of_event(app: &HttpState, event: EventId) -> Result<Vec<
     Ok(page.rows.iter().map(DeliveryView::new).collect())
 }
 
-/// `GET /deliveries/{id}`: one delivery with its attempts.
-pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
-    let id = DeliveryId(id);
+/// A delivery whose subscription the caller sees.
+async fn find(app: &HttpState, caller: &Caller, id: DeliveryId) -> Result<DeliveryRow> {
     let row = app.store.delivery(id).await?;
     let row = row.ok_or_else(|| ApiError::not_found("delivery"))?;
+    match explain::is_seen(app, caller, row.subscription_id).await? {
+        true => Ok(row),
+        false => Err(ApiError::not_found("delivery")),
+    }
+}
+
+/// `GET /deliveries/{id}`: one delivery with its attempts.
+pub async fn show(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    PathId(id): PathId,
+) -> Result<Response> {
+    let id = DeliveryId(id);
+    let row = find(&app, &caller, id).await?;
     let attempts = app.store.attempts(id, MAX_ATTEMPTS_SHOWN).await?;
     Ok(Json(DeliveryView::new(&row).with_attempts(&attempts)).into_response())
 }
 
 /// `POST /deliveries/{id}/retry`: attempted now, in a new round.
-pub async fn retry(State(app): State<HttpState>, PathId(id): PathId, _: Bare) -> Result<Response> {
+pub async fn retry(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    PathId(id): PathId,
+    _: Bare,
+) -> Result<Response> {
+    find(&app, &caller, DeliveryId(id)).await?;
     let view = to_the_end(async move { retry_now(&app, DeliveryId(id)).await }).await?;
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
 }
@@ -115,6 +199,10 @@ async fn retry_now(app: &HttpState, id: DeliveryId) -> Result<DeliveryView> {
     for _ in 0..=MAX_REREADS {
         let row = app.store.delivery(id).await?;
         let row = row.ok_or_else(|| ApiError::not_found("delivery"))?;
+        let event = app.store.event_heads(&[row.event_id]).await?;
+        if event.iter().any(EventHead::is_erased) {
+            return Err(ApiError::conflict(ERASED));
+        }
         let subscription = app.store.subscription(row.subscription_id).await?;
         let reason = subscription
             .as_ref()
@@ -142,7 +230,13 @@ async fn retry_now(app: &HttpState, id: DeliveryId) -> Result<DeliveryView> {
 }
 
 /// `POST /deliveries/{id}/cancel`: pending no more, and not sent unless it is retried.
-pub async fn cancel(State(app): State<HttpState>, PathId(id): PathId, _: Bare) -> Result<Response> {
+pub async fn cancel(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    PathId(id): PathId,
+    _: Bare,
+) -> Result<Response> {
+    find(&app, &caller, DeliveryId(id)).await?;
     let view = to_the_end(async move { cancel_now(&app, DeliveryId(id)).await }).await?;
     Ok(Json(view).into_response())
 }

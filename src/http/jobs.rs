@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::HttpState;
+use super::audit::Note;
 use super::bare::{Bare, NoQuery};
 use super::body;
 use super::error::{ApiError, Fault, Result};
@@ -34,29 +35,33 @@ type Parse = fn(&[u8], Seed<'_>) -> std::result::Result<JobInput, Vec<Fault>>;
 pub async fn retry_failed(
     State(app): State<HttpState>,
     PathId(id): PathId,
+    note: Note,
     _: NoQuery,
     request: Request,
 ) -> Result<Response> {
-    answer_new(app, SubscriptionId(id), request, parse_retry_failed).await
+    answer_new(app, SubscriptionId(id), note, request, parse_retry_failed).await
 }
 
 /// `POST /subscriptions/{id}/replay`: events, also those from before the subscription existed.
 pub async fn replay(
     State(app): State<HttpState>,
     PathId(id): PathId,
+    note: Note,
     _: NoQuery,
     request: Request,
 ) -> Result<Response> {
-    answer_new(app, SubscriptionId(id), request, parse_replay).await
+    answer_new(app, SubscriptionId(id), note, request, parse_replay).await
 }
 
 async fn answer_new(
     app: HttpState,
     id: SubscriptionId,
+    note: Note,
     request: Request,
     parse: Parse,
 ) -> Result<Response> {
     let body = body::read(request, MAX_BODY_BYTES).await?;
+    note.body(&body);
     let subscription = subscriptions::find(&app, id).await?;
     let seed = Seed {
         id: JobId(clock::uuid()),
@@ -69,6 +74,7 @@ async fn answer_new(
         check_events(&app, ids, &subscription).await?;
     }
     if input.dry_run {
+        note.nothing();
         let preview = app.relay.preview_job(&input.job, &subscription).await?;
         return Ok(Json(PreviewView::new(&input.job, &preview)).into_response());
     }
@@ -91,6 +97,12 @@ async fn answer_new(
 /// Every event that is named must be stored, and one that this subscription may get.
 async fn check_events(app: &HttpState, ids: &[EventId], subscription: &Subscription) -> Result<()> {
     let heads = app.store.event_heads(ids).await?;
+    if let Some(erased) = heads.iter().find(|head| head.is_erased()) {
+        return Err(ApiError::conflict(format!(
+            "The payload of event {} was erased: there is nothing to send; leave it out",
+            erased.id
+        )));
+    }
     let problem = |id: &EventId| match heads.binary_search_by_key(id, |head| head.id) {
         Err(_) => Some("is not stored here, or not any more"),
         Ok(at) if heads[at].may_reach(subscription) => None,

@@ -16,6 +16,7 @@ use crate::domain::access::Scope;
 use crate::settings::Settings;
 use crate::store::Store;
 
+mod audit;
 mod auth;
 mod bare;
 mod body;
@@ -27,7 +28,9 @@ mod error;
 mod event_answer;
 mod event_fields;
 pub mod event_input;
+mod event_types;
 mod events;
+mod explain;
 mod frame;
 mod front;
 mod health;
@@ -42,6 +45,7 @@ mod paging;
 mod path;
 mod routes;
 mod runtime;
+mod search;
 pub mod server;
 mod subscription_input;
 mod subscription_view;
@@ -51,6 +55,7 @@ mod to_the_end;
 mod view;
 mod write_deadline;
 
+use audit::{Audited, Log};
 pub use auth::AdminKey;
 use body_budget::BodyBudget;
 use error::ApiError;
@@ -88,7 +93,12 @@ pub fn front(state: HttpState) -> Front {
         bodies: BodyBudget::new(server.max_request_bytes),
     };
     let key = state.admin_key;
-    let router = assemble(guarded_routes(), open_routes(), key, bounds.clone());
+    let store = Arc::clone(&state.store);
+    let log: Log = Arc::new(move |entry| {
+        let store = Arc::clone(&store);
+        Box::pin(async move { store.audit(&entry).await })
+    });
+    let router = assemble(guarded_routes(), open_routes(), key, &log, bounds.clone());
     Front {
         router: router.with_state(state.clone()),
         short: Route::post(EVENTS, Scope::EventsWrite, events::create).paths(),
@@ -101,15 +111,17 @@ fn assemble<S: Clone + Send + Sync + 'static>(
     guarded: Vec<Route<S>>,
     open: Vec<Route<S>>,
     key: AdminKey,
+    log: &Log,
     bounds: Bounds,
 ) -> Router<S> {
     let mut behind_key = Router::new();
     for route in guarded {
         let scope = route.scope.unwrap_or(Scope::Admin);
-        let handler = route
-            .handler
-            .clone()
-            .layer(from_fn_with_state(scope, auth::require_scope));
+        let mut handler = route.handler.clone();
+        if let Some(audited) = Audited::of(log, &route.method, route.path) {
+            handler = handler.layer(from_fn_with_state(audited, audit::keep));
+        }
+        let handler = handler.layer(from_fn_with_state(scope, auth::require_scope));
         for path in route.paths() {
             behind_key = behind_key.route(&path, handler.clone());
         }

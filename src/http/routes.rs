@@ -8,7 +8,8 @@ use axum::http::Method;
 use axum::routing::{self, MethodRouter};
 
 use super::{
-    HttpState, deliveries, events, health, history, jobs, ordering, runtime, subscriptions,
+    HttpState, audit, deliveries, event_types, events, health, history, jobs, ordering, runtime,
+    subscriptions,
 };
 use crate::domain::access::Scope;
 
@@ -23,13 +24,20 @@ const ALIASES: [(&str, &str); 1] = [("/subscriptions", "/webhooks")];
 #[rustfmt::skip] // One route a line.
 pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
     use Scope::{
-        DeliveriesRead, DeliveriesWrite, EventsRead, EventsWrite, SubscriptionsRead,
+        Admin, DeliveriesRead, DeliveriesWrite, EventsRead, EventsWrite, SubscriptionsRead,
         SubscriptionsWrite,
     };
     vec![
         Route::post(EVENTS, EventsWrite, events::create),
         Route::get(EVENTS, EventsRead, events::list),
         Route::get("/events/{id}", EventsRead, events::show),
+        Route::delete("/events/{id}/payload", Admin, events::erase_payload),
+        Route::post("/event-types", Admin, event_types::create),
+        Route::get("/event-types", EventsRead, event_types::list),
+        Route::get("/event-types/{name}", EventsRead, event_types::show),
+        Route::put("/event-types/{name}", Admin, event_types::replace),
+        Route::patch("/event-types/{name}", Admin, event_types::change),
+        Route::delete("/event-types/{name}", Admin, event_types::delete),
         Route::post("/subscriptions", SubscriptionsWrite, subscriptions::create),
         Route::get("/subscriptions", SubscriptionsRead, subscriptions::list),
         Route::get("/subscriptions/{id}", SubscriptionsRead, subscriptions::show),
@@ -55,6 +63,7 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::get("/jobs", DeliveriesRead, jobs::list),
         Route::get("/jobs/{id}", DeliveriesRead, jobs::show),
         Route::post("/jobs/{id}/cancel", DeliveriesWrite, jobs::cancel),
+        Route::get("/audit", Admin, audit::list),
     ]
 }
 
@@ -69,8 +78,6 @@ pub(super) fn open_routes() -> Vec<Route<HttpState>> {
 
 /// One method of one path.
 pub(super) struct Route<S> {
-    /// For the tests, which walk the table.
-    #[cfg_attr(not(test), expect(dead_code))]
     pub(super) method: Method,
     pub(super) path: &'static str,
     /// What a key has to be allowed; nothing where no key is needed.

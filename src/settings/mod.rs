@@ -66,6 +66,8 @@ pub struct Settings {
     pub jobs: JobSettings,
     /// `[retention]`: what is kept how long.
     pub retention: crate::domain::retention::Retention,
+    /// `[retention]`: how long the audit log is kept; `None` is for ever.
+    pub audit_retention: Option<Duration>,
     /// `[health]`
     pub health: HealthSettings,
     /// `[deactivation]`: the default rules of deactivation.
@@ -187,6 +189,8 @@ pub struct EventSettings {
     pub max_group: usize,
     /// How long a sender waits for its commit before it hears 503.
     pub accept_timeout: Duration,
+    /// What becomes of events whose type is not in the catalogue.
+    pub unknown_types: crate::domain::catalogue::UnknownTypes,
 }
 
 /// How deliveries leave.

@@ -9,8 +9,11 @@ mod bed;
 mod sample;
 
 mod accept;
+mod audit;
 mod breaker;
+mod catalogue;
 mod directory;
+mod erase;
 mod hold;
 mod jobs;
 mod lists;
@@ -21,3 +24,4 @@ mod postgres;
 mod record;
 mod recover;
 mod retention;
+mod search;
