@@ -53,7 +53,12 @@ impl Relay {
         let mut cancelled = 0;
         let mut rounds = 0;
         loop {
-            let pending = match self.deps.store.erase_payload(id, clock::now(), audit).await? {
+            let pending = match self
+                .deps
+                .store
+                .erase_payload(id, clock::now(), audit)
+                .await?
+            {
                 Erased::At(at) => {
                     self.deps.erase_answers(id).await?;
                     return Ok(EraseAnswer::Erased { at, cancelled });

@@ -291,7 +291,13 @@ mod tests {
             round: 6,
         };
         let due = Notice::Due(vec![id(1), id(2)]);
-        for notice in [due, Notice::Changed(id(3)), retry, Notice::Jobs, Notice::Catalogue] {
+        for notice in [
+            due,
+            Notice::Changed(id(3)),
+            retry,
+            Notice::Jobs,
+            Notice::Catalogue,
+        ] {
             let (field, value) = encode(&notice);
             assert!(FIELDS.contains(&field), "{field} is not read");
             assert_eq!(decode(field, &value), [notice]);

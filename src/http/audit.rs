@@ -34,8 +34,9 @@ use crate::domain::audit::{AuditEntry, MAX_CHANGES};
 use crate::store::{AuditFilter, StoreError};
 
 /// Where entries go.
-pub type Log =
-    Arc<dyn Fn(AuditEntry) -> BoxFuture<'static, std::result::Result<(), StoreError>> + Send + Sync>;
+pub type Log = Arc<
+    dyn Fn(AuditEntry) -> BoxFuture<'static, std::result::Result<(), StoreError>> + Send + Sync,
+>;
 
 /// Fields whose values are shown in the log; of all others only that they were given.
 const SHOWN: [&str; 27] = [
@@ -222,10 +223,13 @@ pub async fn keep(
     next: Next,
 ) -> Result<Response> {
     let name = request.extensions().get::<RequestName>();
-    let id = path.iter().next().map(|(_, value)| match Uuid::parse_str(value) {
-        Ok(id) => id.to_string(),
-        Err(_) => value.to_owned(),
-    });
+    let id = path
+        .iter()
+        .next()
+        .map(|(_, value)| match Uuid::parse_str(value) {
+            Ok(id) => id.to_string(),
+            Err(_) => value.to_owned(),
+        });
     let entry = AuditEntry {
         id: clock::uuid(),
         at: clock::now(),
@@ -330,13 +334,48 @@ mod tests {
     #[test]
     fn actions_are_named_after_their_routes() {
         for (method, path, thing, action) in [
-            (Method::POST, "/subscriptions", "subscription", "subscription.create"),
-            (Method::PATCH, "/subscriptions/{id}", "subscription", "subscription.change"),
-            (Method::POST, "/subscriptions/{id}/cancel-pending", "subscription", "subscription.cancel_pending"),
-            (Method::DELETE, "/events/{id}/payload", "event", "event.delete_payload"),
-            (Method::PUT, "/event-types/{name}", "event_type", "event_type.change"),
-            (Method::POST, "/deliveries/{id}/retry", "delivery", "delivery.retry"),
-            (Method::GET, "/subscriptions/{id}/secret", "subscription", "subscription.show_secret"),
+            (
+                Method::POST,
+                "/subscriptions",
+                "subscription",
+                "subscription.create",
+            ),
+            (
+                Method::PATCH,
+                "/subscriptions/{id}",
+                "subscription",
+                "subscription.change",
+            ),
+            (
+                Method::POST,
+                "/subscriptions/{id}/cancel-pending",
+                "subscription",
+                "subscription.cancel_pending",
+            ),
+            (
+                Method::DELETE,
+                "/events/{id}/payload",
+                "event",
+                "event.delete_payload",
+            ),
+            (
+                Method::PUT,
+                "/event-types/{name}",
+                "event_type",
+                "event_type.change",
+            ),
+            (
+                Method::POST,
+                "/deliveries/{id}/retry",
+                "delivery",
+                "delivery.retry",
+            ),
+            (
+                Method::GET,
+                "/subscriptions/{id}/secret",
+                "subscription",
+                "subscription.show_secret",
+            ),
         ] {
             assert_eq!(names(&method, path), (thing.to_owned(), action.to_owned()));
         }
@@ -353,7 +392,13 @@ mod tests {
             "url": "https://user:pass@example.com/hook?token=z", "maxInFlight": 3,
         });
         let text = changes(fields(given));
-        for shown in ["HRMS", "\"maxInFlight\":3", "https://example.com\"", "headers", "secret"] {
+        for shown in [
+            "HRMS",
+            "\"maxInFlight\":3",
+            "https://example.com\"",
+            "headers",
+            "secret",
+        ] {
             assert!(text.contains(shown), "{text}");
         }
         for hidden in ["whsec_x", "Bearer", "pass", "token"] {

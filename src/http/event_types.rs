@@ -373,7 +373,10 @@ pub async fn checked(app: &HttpState, input: Input) -> Result<Input> {
         return Ok(input);
     }
     let catalogue = Arc::clone(&catalogue);
-    let payloads = input.items.iter().filter_map(|item| item.event.as_ref().ok());
+    let payloads = input
+        .items
+        .iter()
+        .filter_map(|item| item.event.as_ref().ok());
     let bytes: usize = payloads.map(|new| new.event.payload.len()).sum();
     if bytes <= MUCH_PAYLOAD {
         return Ok(check(&catalogue, input));
@@ -413,7 +416,9 @@ fn faults(mismatch: Mismatch, place: impl Fn(&str) -> String) -> Vec<Fault> {
         )],
         Mismatch::Payload(found) => found
             .into_iter()
-            .map(|(pointer, message)| Fault::new(format!("{}{pointer}:", place("payload")), message))
+            .map(|(pointer, message)| {
+                Fault::new(format!("{}{pointer}:", place("payload")), message)
+            })
             .collect(),
     }
 }
@@ -438,16 +443,28 @@ mod tests {
         assert_eq!(example.as_deref(), None);
         let body = r#"{"name":"a.b","example":{"z":1.00, "a":2},"schema":{ "type":"object"}}"#;
         let given = Given::parse(body.as_bytes(), true).unwrap();
-        assert_eq!(given.example.flatten().as_deref(), Some(r#"{"z":1.00, "a":2}"#));
-        assert_eq!(given.schema.flatten().as_deref(), Some(r#"{ "type":"object"}"#));
+        assert_eq!(
+            given.example.flatten().as_deref(),
+            Some(r#"{"z":1.00, "a":2}"#)
+        );
+        assert_eq!(
+            given.schema.flatten().as_deref(),
+            Some(r#"{ "type":"object"}"#)
+        );
         for (body, named) in [
             ("{}", "name is required"),
             (r#"{"name":"a b"}"#, "name must be segments"),
             (r#"{"name":"posthaste.x"}"#, "name must not begin"),
             (r#"{"name":"a","schema":{"type":"no"}}"#, "schema at #/type"),
-            (r#"{"name":"a","schema":"text"}"#, "schema must be an object"),
+            (
+                r#"{"name":"a","schema":"text"}"#,
+                "schema must be an object",
+            ),
             (r#"{"name":"a","shema":{}}"#, "shema is not known here"),
-            (r#"{"name":"a","archived":1}"#, "archived must be true or false"),
+            (
+                r#"{"name":"a","archived":1}"#,
+                "archived must be true or false",
+            ),
         ] {
             let faults = faults_of(body);
             assert!(faults.contains(named), "{body}: {faults}");
@@ -466,7 +483,10 @@ mod tests {
         };
         assert_eq!(change("{}"), stored);
         let bare = change(r#"{"description":null,"example":null,"schema":null,"archived":false}"#);
-        assert_eq!((bare.description, bare.example, bare.schema), (None, None, None));
+        assert_eq!(
+            (bare.description, bare.example, bare.schema),
+            (None, None, None)
+        );
         assert!(!bare.archived);
     }
 

@@ -148,7 +148,11 @@ pub async fn list(
     let asked = query.text(&["tenant", "clientId"]);
     let filter = EventFilter {
         event_type: query.text(&["eventType"]),
-        tenant: caller.tenant.as_deref().map(str::to_owned).or(asked.clone()),
+        tenant: caller
+            .tenant
+            .as_deref()
+            .map(str::to_owned)
+            .or(asked.clone()),
         source: query.text(&["source"]),
         since: query.time("since"),
         until: query.time("until"),

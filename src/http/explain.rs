@@ -267,7 +267,10 @@ async fn holds(
     subscription: &Subscription,
     row: &DeliveryRow,
 ) -> Result<Vec<HeldView>> {
-    let line = row.line.as_ref().filter(|_| subscription.ordering.name().is_some());
+    let line = row
+        .line
+        .as_ref()
+        .filter(|_| subscription.ordering.name().is_some());
     let (mut head, mut blocking) = (None, None);
     if let Some(line) = line {
         let first = [(line.clone(), i64::MIN)];

@@ -40,7 +40,9 @@ pub struct Bounds {
 pub async fn frame(State(bounds): State<Bounds>, mut request: Request, next: Next) -> Response {
     let frame = Frame::around(&bounds, request.headers(), request.body());
     request.extensions_mut().insert(frame.account.clone());
-    request.extensions_mut().insert(RequestName(frame.shown_id().into()));
+    request
+        .extensions_mut()
+        .insert(RequestName(frame.shown_id().into()));
     // The route's pattern and not the path: a query or a path may hold what nobody should log.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let span = tracing::info_span!(

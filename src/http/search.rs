@@ -250,7 +250,9 @@ pub async fn deliveries(
     loop {
         let rows = walk.rows();
         let reader = reader().await?;
-        let walked = app.store.walk_deliveries_back(&search.filter, walk.after, rows);
+        let walked = app
+            .store
+            .walk_deliveries_back(&search.filter, walk.after, rows);
         let stretch = walked.await?;
         drop(reader);
         let wanted = |row: &DeliveryCandidate| {
@@ -415,7 +417,9 @@ impl<'a, T: Copy> Walk<'a, T> {
         let reader = reader().await?;
         let rows = self.app.store.event_rows(&events).await?;
         drop(reader);
-        let payloads = rows.into_iter().map(|row| (row.event.id, row.event.payload));
+        let payloads = rows
+            .into_iter()
+            .map(|row| (row.event.id, row.event.payload));
         Ok(payloads.collect())
     }
 

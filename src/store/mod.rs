@@ -485,8 +485,11 @@ pub trait Store: Send + Sync + 'static {
     async fn audit(&self, entry: &AuditEntry) -> Result<()>;
 
     /// The audit log, newest first.
-    async fn list_audit(&self, filter: &AuditFilter, page: &PageRequest)
-    -> Result<Page<AuditEntry>>;
+    async fn list_audit(
+        &self,
+        filter: &AuditFilter,
+        page: &PageRequest,
+    ) -> Result<Page<AuditEntry>>;
 
     /// Forgets up to `limit` entries made before `before`, and says how many.
     async fn forget_audit(&self, before: Timestamp, limit: u32) -> Result<u64>;

@@ -60,19 +60,59 @@ async fn entries_are_found_by_what_they_say(bed: Bed) {
     assert_eq!(all(store, &everything).await, newest_first);
     let text = |text: &str| Some(text.to_owned());
     for (filter, expected) in [
-        (AuditFilter { action: text("event.delete_payload"), ..everything.clone() }, vec![second.clone()]),
-        (AuditFilter { thing: text("subscription"), ..everything.clone() }, vec![third.clone(), first.clone()]),
-        (AuditFilter { thing_id: text("a"), ..everything.clone() }, vec![first.clone()]),
-        (AuditFilter { caller: text("other"), ..everything.clone() }, vec![third.clone()]),
-        (AuditFilter { tenant: text("acme"), ..everything.clone() }, vec![third.clone()]),
-        (AuditFilter { since: Some(at(2)), until: Some(at(3)), ..everything.clone() }, vec![second.clone()]),
+        (
+            AuditFilter {
+                action: text("event.delete_payload"),
+                ..everything.clone()
+            },
+            vec![second.clone()],
+        ),
+        (
+            AuditFilter {
+                thing: text("subscription"),
+                ..everything.clone()
+            },
+            vec![third.clone(), first.clone()],
+        ),
+        (
+            AuditFilter {
+                thing_id: text("a"),
+                ..everything.clone()
+            },
+            vec![first.clone()],
+        ),
+        (
+            AuditFilter {
+                caller: text("other"),
+                ..everything.clone()
+            },
+            vec![third.clone()],
+        ),
+        (
+            AuditFilter {
+                tenant: text("acme"),
+                ..everything.clone()
+            },
+            vec![third.clone()],
+        ),
+        (
+            AuditFilter {
+                since: Some(at(2)),
+                until: Some(at(3)),
+                ..everything.clone()
+            },
+            vec![second.clone()],
+        ),
     ] {
         assert_eq!(all(store, &filter).await, expected, "{filter:?}");
     }
     let page = PageRequest { limit: 2, ..FIRST };
     let first_page = store.list_audit(&everything, &page).await.unwrap();
     assert_eq!(first_page.rows, [third, second]);
-    let behind = PageRequest { after: first_page.next, ..page };
+    let behind = PageRequest {
+        after: first_page.next,
+        ..page
+    };
     let second_page = store.list_audit(&everything, &behind).await.unwrap();
     assert_eq!((second_page.rows, second_page.next), (vec![first], None));
 }
@@ -88,11 +128,17 @@ async fn an_entry_is_written_once(bed: Bed) {
 async fn old_entries_are_forgotten(bed: Bed) {
     let store = &*bed.store;
     for seconds in 0..5 {
-        store.audit(&entry(seconds, "job.cancel", "a")).await.unwrap();
+        store
+            .audit(&entry(seconds, "job.cancel", "a"))
+            .await
+            .unwrap();
     }
     assert_eq!(store.forget_audit(at(4), 3).await.unwrap(), 3);
     assert_eq!(store.forget_audit(at(4), 3).await.unwrap(), 1);
     assert_eq!(store.forget_audit(at(4), 3).await.unwrap(), 0);
     let left = all(store, &AuditFilter::default()).await;
-    assert_eq!(left.iter().map(|entry| entry.at).collect::<Vec<_>>(), [at(4)]);
+    assert_eq!(
+        left.iter().map(|entry| entry.at).collect::<Vec<_>>(),
+        [at(4)]
+    );
 }

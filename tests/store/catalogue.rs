@@ -55,7 +55,10 @@ async fn types_are_kept_listed_and_removed(bed: Bed) {
     let known = store.catalogue_since(0).await.unwrap();
     assert_eq!(known.types.as_deref(), Some(&names[..]));
     assert_eq!(known.version, upper.version);
-    assert_eq!(store.catalogue_since(known.version).await.unwrap().types, None);
+    assert_eq!(
+        store.catalogue_since(known.version).await.unwrap().types,
+        None
+    );
 
     let changed = EventTypeEntry {
         description: None,
@@ -69,7 +72,10 @@ async fn types_are_kept_listed_and_removed(bed: Bed) {
     assert_eq!(store.event_type("a.a").await.unwrap(), Some(changed));
 
     let note = audit(1, "event_type.delete", "b.b");
-    let removed = store.remove_event_type("b.b", b.version, &note).await.unwrap();
+    let removed = store
+        .remove_event_type("b.b", b.version, &note)
+        .await
+        .unwrap();
     assert!(matches!(removed, CatalogueChange::At(_)));
     assert_eq!(store.event_type("b.b").await.unwrap(), None);
     let after = store.catalogue_since(known.version).await.unwrap();
@@ -82,12 +88,18 @@ async fn a_change_fences_what_was_checked_before_it(bed: Bed) {
     let to = subscribe(store, "a").await.id;
     let before = group(store, events(1), &[to]).await;
     let made = kept(store, &entry("a")).await;
-    assert_eq!(store.accept(&before).await.unwrap(), Accepted::DirectoryMoved);
+    assert_eq!(
+        store.accept(&before).await.unwrap(),
+        Accepted::DirectoryMoved
+    );
     assert_eq!(store.directory_version().await.unwrap(), made.version);
     let after = group(store, events(1), &[to]).await;
     assert_eq!(store.accept(&after).await.unwrap(), Accepted::Committed);
     let changes = store.directory_since(made.version - 1).await.unwrap();
-    assert_eq!((changes.version, changes.subscriptions.len()), (made.version, 0));
+    assert_eq!(
+        (changes.version, changes.subscriptions.len()),
+        (made.version, 0)
+    );
 }
 
 async fn a_change_of_what_was_changed_is_overtaken_and_leaves_nothing(bed: Bed) {

@@ -91,8 +91,17 @@ async fn nothing_brings_an_erased_event_back(bed: Bed) {
     let other = subscribe(store, "b").await;
     let (event, delivery) = delivered(&bed, subscription.id).await;
     assert_eq!(erase(store, event.id).await, Erased::At(at(5)));
-    let version = store.delivery(delivery).await.unwrap().unwrap().progress.version;
-    let retried = store.retry_delivery(delivery, version, at(6)).await.unwrap();
+    let version = store
+        .delivery(delivery)
+        .await
+        .unwrap()
+        .unwrap()
+        .progress
+        .version;
+    let retried = store
+        .retry_delivery(delivery, version, at(6))
+        .await
+        .unwrap();
     assert_eq!(retried, Moved::Overtaken);
     for (subscription, work) in [
         (&subscription, JobWork::Retry(vec![delivery])),
@@ -114,7 +123,13 @@ async fn nothing_brings_an_erased_event_back(bed: Bed) {
             now: at(7),
         };
         let moved = store.move_job(&batch).await.unwrap();
-        assert_eq!(moved, JobMoved::Done { moved: 0, skipped: 1 });
+        assert_eq!(
+            moved,
+            JobMoved::Done {
+                moved: 0,
+                skipped: 1
+            }
+        );
     }
     let row = store.delivery(delivery).await.unwrap().unwrap();
     assert_eq!(row.state, DeliveryState::Delivered);
@@ -154,7 +169,14 @@ async fn a_retry_and_an_erasure_at_once_leave_nothing_pending_without_payload(be
     let to = subscribe(&*bed.store, "a").await.id;
     for _ in 0..20 {
         let (event, delivery) = delivered(&bed, to).await;
-        let version = bed.store.delivery(delivery).await.unwrap().unwrap().progress.version;
+        let version = bed
+            .store
+            .delivery(delivery)
+            .await
+            .unwrap()
+            .unwrap()
+            .progress
+            .version;
         let (erasing, retrying) = (bed.store.clone(), bed.store.clone());
         let id = event.id;
         let erasing = tokio::spawn(async move { erase(&*erasing, id).await });
@@ -181,7 +203,16 @@ async fn neighbours_keep_what_is_theirs(bed: Bed) {
     assert_eq!(row.event, second);
     let attempts = store.attempts(delivery, 10).await.unwrap();
     assert_eq!(attempts[0].answer_body, b"ok");
-    let version = store.delivery(delivery).await.unwrap().unwrap().progress.version;
-    let retried = store.retry_delivery(delivery, version, at(6)).await.unwrap();
+    let version = store
+        .delivery(delivery)
+        .await
+        .unwrap()
+        .unwrap()
+        .progress
+        .version;
+    let retried = store
+        .retry_delivery(delivery, version, at(6))
+        .await
+        .unwrap();
     assert_eq!(retried, Moved::Done);
 }

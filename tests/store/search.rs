@@ -2,9 +2,7 @@
 
 use posthaste::domain::delivery::DeliveryState;
 use posthaste::domain::id::EventId;
-use posthaste::store::{
-    Accepted, DeliveryFilter, EventFilter, LastAttempt, Position, Store,
-};
+use posthaste::store::{Accepted, DeliveryFilter, EventFilter, LastAttempt, Position, Store};
 use uuid::Uuid;
 
 use crate::bed::Bed;
@@ -39,9 +37,10 @@ async fn stretches_follow_one_another_while_rows_come(bed: Bed) {
     for rows in [1, 4, 25] {
         assert_eq!(all_events(store, &filter, rows).await, old, "{rows}");
     }
+    let all = DeliveryFilter::default();
     let (mut after, mut seen): (Option<Position>, Vec<Uuid>) = (None, Vec::new());
     loop {
-        let walked = store.walk_deliveries_back(&DeliveryFilter::default(), after, 7);
+        let walked = store.walk_deliveries_back(&all, after, 7);
         let stretch = walked.await.unwrap();
         seen.extend(stretch.rows.iter().map(|row| row.id.0));
         after = stretch.end.or(after);
@@ -74,7 +73,10 @@ async fn candidates_say_what_is_looked_at(bed: Bed) {
         walked.await.unwrap().rows.pop().unwrap()
     };
     let pending = one().await;
-    assert_eq!((pending.state, pending.last), (DeliveryState::Pending, None));
+    assert_eq!(
+        (pending.state, pending.last),
+        (DeliveryState::Pending, None)
+    );
     recorded(store, bed.epoch, answered(group.deliveries[0], 503)).await;
     let failed = one().await;
     let last = failed.last.unwrap();
@@ -82,11 +84,19 @@ async fn candidates_say_what_is_looked_at(bed: Bed) {
     assert_ne!(last, LastAttempt::default());
     assert_eq!(failed.payload_bytes, 7);
     assert_eq!(failed.source.as_deref(), Some("shop"));
-    let walked = store.walk_events_back(&EventFilter::default(), None, 10);
+    let any = EventFilter::default();
+    let walked = store.walk_events_back(&any, None, 10);
     let row = walked.await.unwrap().rows.pop().unwrap();
     assert_eq!(row.id, rich.id);
     assert_eq!(
-        [row.event_name, row.source, row.tenant, row.ordering_key, row.idempotency_key].map(Option::unwrap),
+        [
+            row.event_name,
+            row.source,
+            row.tenant,
+            row.ordering_key,
+            row.idempotency_key
+        ]
+        .map(Option::unwrap),
         ["name", "shop", "acme", "line", "once"]
     );
     assert_eq!((row.payload_bytes, row.received_at), (7, at(0)));
@@ -107,7 +117,10 @@ async fn rows_are_found_by_their_ids(bed: Bed) {
     let group = group(store, sent.clone(), &[to]).await;
     assert_eq!(store.accept(&group).await.unwrap(), Accepted::Committed);
     let ids: Vec<EventId> = sent.iter().map(|event| event.id).collect();
-    let rows = store.event_rows(&[ids.clone(), vec![EventId(Uuid::nil())]].concat()).await.unwrap();
+    let rows = store
+        .event_rows(&[ids.clone(), vec![EventId(Uuid::nil())]].concat())
+        .await
+        .unwrap();
     let mut newest_first = ids;
     newest_first.sort();
     newest_first.reverse();

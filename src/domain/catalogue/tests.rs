@@ -76,7 +76,10 @@ fn payloads_are_held_against_the_schema_of_their_type_and_faults_name_their_plac
     };
     let places: Vec<&str> = faults.iter().map(|(place, _)| place.as_str()).collect();
     assert!(places.contains(&"/candidate/email") && places.contains(&"/candidate/age"));
-    assert!(!format!("{faults:?}").contains("secret-value"), "{faults:?}");
+    assert!(
+        !format!("{faults:?}").contains("secret-value"),
+        "{faults:?}"
+    );
     assert!(matches!(
         check("candidate.created", json!({})),
         Err(Mismatch::Payload(faults)) if faults[0].0.is_empty() && faults[0].1.contains("candidate")
@@ -137,7 +140,10 @@ fn schemas_are_bounded_and_refer_only_to_themselves() {
     for (schema, named) in [
         (json!(5), "must be an object"),
         (json!({"type": "nothing"}), "#/type"),
-        (json!({"$ref": "https://example.com/x"}), "no other is ever fetched"),
+        (
+            json!({"$ref": "https://example.com/x"}),
+            "no other is ever fetched",
+        ),
         (json!({"$ref": "#/$defs/missing"}), "not there"),
         (json!({"$ref": "#"}), "refers to itself"),
         (json!({"allOf": [{"$ref": "#"}]}), "refers to itself"),
@@ -146,8 +152,14 @@ fn schemas_are_bounded_and_refer_only_to_themselves() {
             "refers to itself",
         ),
         (json!({"$dynamicRef": "#x"}), "not supported"),
-        (json!({"properties": {"a": {"$id": "https://e.com/a"}}}), "not supported"),
-        (json!({"$schema": "http://json-schema.org/draft-07/schema#"}), "2020-12"),
+        (
+            json!({"properties": {"a": {"$id": "https://e.com/a"}}}),
+            "not supported",
+        ),
+        (
+            json!({"$schema": "http://json-schema.org/draft-07/schema#"}),
+            "2020-12",
+        ),
         // Cannot be run in linear time.
         (json!({"pattern": "(?=a)b"}), "#/pattern"),
         (json!({"pattern": "((a{1000}){1000}){1000}"}), "#/pattern"),

@@ -48,10 +48,7 @@ async fn raise_version(connection: &mut PgConnection) -> Result<i64> {
 
 /// The version, and the types where it is newer than `version`.
 pub(super) async fn since(pool: &PgPool, version: i64) -> Result<StoredCatalogue> {
-    let found = sqlx::query(SINCE)
-        .bind(version)
-        .fetch_all(pool)
-        .await?;
+    let found = sqlx::query(SINCE).bind(version).fetch_all(pool).await?;
     let mut stored = StoredCatalogue::default();
     let mut types = Vec::new();
     for row in &found {

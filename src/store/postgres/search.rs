@@ -81,11 +81,7 @@ pub(super) async fn deliveries(
     Ok(stretch(&ids, rows, found.collect::<Result<_>>()?))
 }
 
-async fn ids(
-    connection: &mut PgConnection,
-    listing: &Listing,
-    rows: u32,
-) -> Result<Vec<Uuid>> {
+async fn ids(connection: &mut PgConnection, listing: &Listing, rows: u32) -> Result<Vec<Uuid>> {
     let found = query(listing.stretch_sql(rows))
         .fetch_all(connection)
         .await?;

@@ -30,9 +30,10 @@ SET description = $2, example = $3, schema = $4, archived = $5, created_at = $6,
 WHERE name = $1 AND version = $9";
 
 async fn raise_version(connection: &mut SqliteConnection) -> Result<i64> {
-    let version = sqlx::query_scalar("UPDATE directory SET version = version + 1 RETURNING version")
-        .fetch_one(&mut *connection)
-        .await?;
+    let version =
+        sqlx::query_scalar("UPDATE directory SET version = version + 1 RETURNING version")
+            .fetch_one(&mut *connection)
+            .await?;
     sqlx::query("UPDATE catalogue SET version = $1")
         .bind(version)
         .execute(connection)

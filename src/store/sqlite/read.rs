@@ -23,7 +23,9 @@ use crate::store::{
 const DELIVERY: &str =
     "SELECT d.*, e.event_type FROM deliveries d JOIN events e ON e.id = d.event_id";
 
-pub(super) fn query((sql, values): (String, Vec<Value>)) -> Query<'static, Sqlite, SqliteArguments> {
+pub(super) fn query(
+    (sql, values): (String, Vec<Value>),
+) -> Query<'static, Sqlite, SqliteArguments> {
     let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
     values.into_iter().fold(query, |query, value| match value {
         Value::Id(id) => query.bind(id),
@@ -91,7 +93,9 @@ pub(super) async fn list_audit(
 ) -> Result<Page<AuditEntry>> {
     let mut snapshot = pools.read().await?;
     let page = page_of_ids(&mut snapshot, &Listing::audit(filter, page)).await?;
-    let sql = format!("SELECT {AUDIT_COLUMNS} FROM audit_log WHERE id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY id DESC");
+    let sql = format!(
+        "SELECT {AUDIT_COLUMNS} FROM audit_log WHERE id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY id DESC"
+    );
     let found = sqlx::query(AssertSqlSafe(sql))
         .bind(id_list(page.ids.iter().copied()))
         .fetch_all(&mut *snapshot)
