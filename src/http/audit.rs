@@ -2,20 +2,21 @@
 //!
 //! The layer stands around each route of the table whose method is not `GET`, but for the posting
 //! of events, and around those that show a secret. So no route can be forgotten: what is noted
-//! comes from the route itself, and handlers only add what the path does not say. An entry is
-//! written once the request has succeeded, in the same task, which runs to its end even where the
+//! comes from the route itself: action and thing from its method and path, what changed from the
+//! body that is read, the id of what was made from the answer. An entry is written once the request has succeeded, in the same task, which runs to its end even where the
 //! caller hangs up; where the change has a transaction of its own for it, in that.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Json;
+use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequestParts, RawPathParams, RawQuery, Request, State};
 use axum::http::Method;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use url::Url;
@@ -68,6 +69,8 @@ const SHOWN: [&str; 27] = [
     "timeoutMs",
     "until",
 ];
+/// Bytes of an answer that tells what was made.
+const MAX_ANSWER: usize = 16 << 20;
 /// What stands in the log for a value that is not shown.
 const HIDDEN: &str = "***";
 
@@ -143,16 +146,14 @@ impl Note {
         self.lock().entry.thing_id = Some(id.to_string());
     }
 
-    /// What was asked for: a JSON object, of which secrets are left out.
+    /// What was asked for: a JSON object, of which secrets are left out. What is only tried is not
+    /// noted.
     pub fn body(&self, body: &[u8]) {
         if let Ok(Value::Object(fields)) = serde_json::from_slice(body) {
-            self.lock().entry.changes = Some(changes(fields));
+            let mut noted = self.lock();
+            noted.done |= fields.get("dryRun") == Some(&Value::Bool(true));
+            noted.entry.changes = (!fields.is_empty()).then(|| changes(fields));
         }
-    }
-
-    /// The request did nothing that is to be noted.
-    pub fn nothing(&self) {
-        self.lock().done = true;
     }
 
     /// The entry, for whoever keeps it in the transaction of the change.
@@ -245,14 +246,35 @@ pub async fn keep(
     let note = Note(Arc::new(Mutex::new(Noted { entry, done: false })));
     request.extensions_mut().insert(note.clone());
     to_the_end(async move {
-        let response = next.run(request).await;
+        let mut response = next.run(request).await;
         let left = note.left().filter(|_| response.status().is_success());
-        if let Some(entry) = left {
+        if let Some(mut entry) = left {
+            if entry.thing_id.is_none() {
+                (response, entry.thing_id) = made(response).await?;
+            }
             write(&audited.log, entry).await;
         }
         Ok(response)
     })
     .await
+}
+
+/// The answer, and what it says that was made.
+async fn made(response: Response) -> Result<(Response, Option<String>)> {
+    #[derive(Deserialize)]
+    struct Made {
+        id: Option<String>,
+        name: Option<String>,
+    }
+    let (parts, body) = response.into_parts();
+    // It is in memory already, and as long as what was asked for.
+    let body = to_bytes(body, MAX_ANSWER).await.map_err(|error| {
+        tracing::error!(%error, "an answer cannot be read");
+        ApiError::internal()
+    })?;
+    let made: Option<Made> = serde_json::from_slice(&body).ok();
+    let id = made.and_then(|made| made.id.or(made.name));
+    Ok((Response::from_parts(parts, Body::from(body)), id))
 }
 
 /// What was done stays done where it cannot be noted: then it stands in the process's own log.

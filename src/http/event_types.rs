@@ -1,6 +1,4 @@
-//! The catalogue of event types, and the check of events against it.
-
-use std::sync::Arc;
+//! The catalogue of event types. Events are checked against it in `schema_check.rs`.
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, RawQuery, Request, State};
@@ -18,7 +16,6 @@ use super::auth::Asking;
 use super::bare::{Bare, NoQuery};
 use super::body;
 use super::error::{ApiError, Fault, Result};
-use super::event_input::Input;
 use super::json_fields::Fields;
 use super::paging::{PageView, Query};
 use super::to_the_end::to_the_end;
@@ -26,7 +23,7 @@ use crate::clock;
 use crate::domain::Timestamp;
 use crate::domain::audit::AuditEntry;
 use crate::domain::catalogue::{
-    Catalogue, EventTypeEntry, MAX_DESCRIPTION, MAX_EXAMPLE_BYTES, MAX_TYPES, Mismatch, Schema,
+    EventTypeEntry, MAX_DESCRIPTION, MAX_EXAMPLE_BYTES, MAX_TYPES, Schema,
 };
 use crate::domain::event_type::EventType;
 use crate::store::CatalogueChange;
@@ -35,8 +32,6 @@ use crate::store::CatalogueChange;
 const MAX_BODY_BYTES: usize = 256 * 1024;
 /// How often a change reads again after somebody else's.
 const MAX_REREADS: usize = 10;
-/// A request with more payload than this is checked on a thread of its own.
-const MUCH_PAYLOAD: usize = 64 * 1024;
 
 /// The name in a path. What is no event type names nothing that exists: 404.
 pub struct PathName(EventType);
@@ -191,7 +186,6 @@ pub async fn create(
     let mut given = Given::parse(&body, true).map_err(ApiError::invalid_body)?;
     let name = given.name.take().ok_or_else(ApiError::internal)?;
     note.thing(&name);
-    note.body(&body);
     let entry = given.alone(name, clock::now());
     let audit = note.take();
     let view = to_the_end(async move {
@@ -214,7 +208,7 @@ pub async fn replace(
     _: NoQuery,
     request: Request,
 ) -> Result<Response> {
-    let given = read_change(&name, &note, request).await?;
+    let given = read_change(&name, request).await?;
     let audit = note.take();
     to_the_end(async move {
         for _ in 0..=MAX_REREADS {
@@ -252,7 +246,7 @@ pub async fn change(
     _: NoQuery,
     request: Request,
 ) -> Result<Response> {
-    let given = read_change(&name, &note, request).await?;
+    let given = read_change(&name, request).await?;
     let audit = note.take();
     to_the_end(async move {
         for _ in 0..=MAX_REREADS {
@@ -268,14 +262,13 @@ pub async fn change(
     .await
 }
 
-async fn read_change(name: &EventType, note: &Note, request: Request) -> Result<Given> {
+async fn read_change(name: &EventType, request: Request) -> Result<Given> {
     let body = body::read(request, MAX_BODY_BYTES).await?;
     let given = Given::parse(&body, false).map_err(ApiError::invalid_body)?;
     if given.name.as_ref().is_some_and(|given| given != name) {
         let message = "cannot be changed: make a new type and archive this one";
         return Err(ApiError::invalid_body(vec![Fault::new("name", message)]));
     }
-    note.body(&body);
     Ok(given)
 }
 
@@ -363,64 +356,6 @@ pub async fn list(
 fn read_cursor(text: &str) -> Option<EventType> {
     let name = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     EventType::parse(&name).ok()
-}
-
-/// The input with the faults that the catalogue finds in it. Costs one look at a flag where there
-/// is nothing to check.
-pub async fn checked(app: &HttpState, input: Input) -> Result<Input> {
-    let catalogue = app.relay.catalogue();
-    if !catalogue.checks_any() {
-        return Ok(input);
-    }
-    let catalogue = Arc::clone(&catalogue);
-    let payloads = input
-        .items
-        .iter()
-        .filter_map(|item| item.event.as_ref().ok());
-    let bytes: usize = payloads.map(|new| new.event.payload.len()).sum();
-    if bytes <= MUCH_PAYLOAD {
-        return Ok(check(&catalogue, input));
-    }
-    let checking = tokio::task::spawn_blocking(move || check(&catalogue, input));
-    checking.await.map_err(|error| {
-        tracing::error!(%error, "events could not be checked");
-        ApiError::internal()
-    })
-}
-
-fn check(catalogue: &Catalogue, mut input: Input) -> Input {
-    let is_batch = input.is_batch;
-    for (index, item) in input.items.iter_mut().enumerate() {
-        let Ok(new) = &item.event else { continue };
-        if let Err(mismatch) = catalogue.check(&new.event) {
-            let place = |field: &str| match is_batch {
-                true => format!("[{index}].{field}"),
-                false => field.to_owned(),
-            };
-            item.event = Err(faults(mismatch, place));
-        }
-    }
-    input
-}
-
-fn faults(mismatch: Mismatch, place: impl Fn(&str) -> String) -> Vec<Fault> {
-    match mismatch {
-        Mismatch::Unknown => vec![Fault::new(
-            place("eventType"),
-            "is not in the catalogue of event types, and others are refused here \
-             (events.unknown_types); have it added by POST /api/v1/event-types",
-        )],
-        Mismatch::Archived => vec![Fault::new(
-            place("eventType"),
-            "is archived in the catalogue of event types, and refused here (events.unknown_types)",
-        )],
-        Mismatch::Payload(found) => found
-            .into_iter()
-            .map(|(pointer, message)| {
-                Fault::new(format!("{}{pointer}:", place("payload")), message)
-            })
-            .collect(),
-    }
 }
 
 #[cfg(test)]

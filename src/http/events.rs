@@ -20,10 +20,10 @@ use super::deliveries::deliveries_of_event;
 use super::error::{ApiError, Fault, Result};
 use super::event_answer::{Accepted, accept_each, accept_whole};
 use super::event_input::{self, Arrival, Bounds};
-use super::event_types;
 use super::explain;
 use super::paging::{PageView, Query};
 use super::path::PathId;
+use super::schema_check;
 use super::search;
 use super::to_the_end::to_the_end;
 use super::view::EventView;
@@ -78,7 +78,7 @@ where
     let input = event_input::parse(&body, &arrival, &Bounds::from(settings))
         .map_err(ApiError::invalid_body)?;
     drop(body);
-    let input = event_types::checked(app, input).await?;
+    let input = schema_check::checked(app, input).await?;
     if input.is_batch && !atomic {
         // Many wait at once, which the connection's timer is not made for.
         Box::pin(accept_each(input.items, |unit| app.relay.accept(unit))).await
@@ -143,7 +143,7 @@ pub async fn list(
         "until",
     ];
     let mut query = Query::of_list(raw.as_deref(), &filters);
-    let binding = query.binding();
+    let binding = query.binding("events");
     let search = query.parsed_or_said(&["q"], SearchQuery::parse);
     let asked = query.text(&["tenant", "clientId"]);
     let filter = EventFilter {

@@ -42,7 +42,10 @@ impl Asked {
     /// Reads what was asked for.
     pub fn read(query: &mut Query) -> Self {
         let one = query.id(&["subscription", "subscriptionId", "webhookId"]);
-        let all = query.flag("explain", false);
+        let all = query.flag("explain", false) && one.is_none();
+        if !all {
+            query.refuse_page("goes with explain=true alone: a page of subscriptions");
+        }
         let page = query.page();
         match one {
             Some(one) => Self::One(one),
@@ -363,13 +366,4 @@ impl Facts<'_> {
             BreakerState::HalfOpen => Some(HeldView::by("breaker_probing")),
         }
     }
-}
-
-/// The deliveries of an event that a caller sees are those of subscriptions that it sees.
-pub async fn is_seen(app: &HttpState, caller: &Caller, id: SubscriptionId) -> Result<bool> {
-    if caller.tenant.is_none() {
-        return Ok(true);
-    }
-    let found = app.store.subscription(id).await?;
-    Ok(found.is_some_and(|found| caller.sees(found.tenant.as_deref())))
 }

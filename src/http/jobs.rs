@@ -7,7 +7,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::HttpState;
-use super::audit::Note;
 use super::bare::{Bare, NoQuery};
 use super::body;
 use super::error::{ApiError, Fault, Result};
@@ -35,33 +34,29 @@ type Parse = fn(&[u8], Seed<'_>) -> std::result::Result<JobInput, Vec<Fault>>;
 pub async fn retry_failed(
     State(app): State<HttpState>,
     PathId(id): PathId,
-    note: Note,
     _: NoQuery,
     request: Request,
 ) -> Result<Response> {
-    answer_new(app, SubscriptionId(id), note, request, parse_retry_failed).await
+    answer_new(app, SubscriptionId(id), request, parse_retry_failed).await
 }
 
 /// `POST /subscriptions/{id}/replay`: events, also those from before the subscription existed.
 pub async fn replay(
     State(app): State<HttpState>,
     PathId(id): PathId,
-    note: Note,
     _: NoQuery,
     request: Request,
 ) -> Result<Response> {
-    answer_new(app, SubscriptionId(id), note, request, parse_replay).await
+    answer_new(app, SubscriptionId(id), request, parse_replay).await
 }
 
 async fn answer_new(
     app: HttpState,
     id: SubscriptionId,
-    note: Note,
     request: Request,
     parse: Parse,
 ) -> Result<Response> {
     let body = body::read(request, MAX_BODY_BYTES).await?;
-    note.body(&body);
     let subscription = subscriptions::find(&app, id).await?;
     let seed = Seed {
         id: JobId(clock::uuid()),
@@ -74,7 +69,6 @@ async fn answer_new(
         check_events(&app, ids, &subscription).await?;
     }
     if input.dry_run {
-        note.nothing();
         let preview = app.relay.preview_job(&input.job, &subscription).await?;
         return Ok(Json(PreviewView::new(&input.job, &preview)).into_response());
     }

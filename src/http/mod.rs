@@ -45,6 +45,7 @@ mod paging;
 mod path;
 mod routes;
 mod runtime;
+mod schema_check;
 mod search;
 pub mod server;
 mod subscription_input;

@@ -60,20 +60,20 @@ impl Query {
         query
     }
 
-    /// Names what is asked for, whatever the page: the cursors of a search belong to one query.
-    pub fn binding(&self) -> Binding {
+    /// Names what is asked for of that list, whatever the page: the cursors of a search belong to one
+    /// query.
+    pub fn binding(&self, list: &str) -> Binding {
         let mut asked: Vec<_> = self
             .given
             .iter()
             .filter(|(name, _)| !PAGE_PARAMETERS.contains(&name.as_str()))
             .collect();
         asked.sort();
+        let texts = asked.into_iter().flat_map(|(name, value)| [name, value]);
         let mut digest = Sha256::new();
-        for (name, value) in asked {
-            for text in [name, value] {
-                digest.update((text.len() as u64).to_be_bytes());
-                digest.update(text);
-            }
+        for text in std::iter::once(list).chain(texts.map(String::as_str)) {
+            digest.update((text.len() as u64).to_be_bytes());
+            digest.update(text);
         }
         let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = digest.finalize().into();
         Binding([a, b, c, d, e, f, g, h])
@@ -89,6 +89,15 @@ impl Query {
         SearchPage {
             limit: self.limit(),
             after: self.parsed(&["cursor"], expected, |text| read_bound(text, binding)),
+        }
+    }
+
+    /// Refuses what pages take, where there is none.
+    pub fn refuse_page(&mut self, message: &str) {
+        for name in PAGE_PARAMETERS {
+            if self.given.remove(name).is_some() {
+                self.fault(name, message);
+            }
         }
     }
 
@@ -373,11 +382,12 @@ mod tests {
                 Query::of_list(Some(&format!("q={q}&limit=3")), &["q", "r"])
             };
             let position = Position(Uuid::from_u128(id));
-            let binding = query(&q).binding();
+            let binding = query(&q).binding("events");
             let cursor = binding.cursor(position);
             prop_assert_eq!(read_bound(&cursor, binding), Some(position));
-            let same = query(&other).binding();
+            let same = query(&other).binding("events");
             prop_assert_eq!(read_bound(&cursor, same).is_some(), q == other);
+            prop_assert_eq!(read_bound(&cursor, query(&q).binding("deliveries")), None);
             prop_assert_eq!(read_cursor(&cursor), None);
             prop_assert_eq!(read_bound(&write_cursor(position), binding), None);
             let _ = read_bound(&noise, binding);

@@ -225,7 +225,7 @@ pub async fn deliveries(
     let mut only = None;
     if let Some(query) = &search.query
         && let Some(id) = query.id()
-        && let Some(named) = named_by(app, id).await?
+        && let Some(named) = named_by(app, caller, id).await?
     {
         let narrowed = match named {
             Named::Delivery(delivery, event) => {
@@ -273,7 +273,7 @@ enum Named {
 }
 
 /// What an id names that deliveries are found by.
-async fn named_by(app: &HttpState, id: Uuid) -> Result<Option<Named>> {
+async fn named_by(app: &HttpState, caller: &Caller, id: Uuid) -> Result<Option<Named>> {
     if let Some(row) = app.store.delivery_rows(&[DeliveryId(id)]).await?.pop() {
         return Ok(Some(Named::Delivery(row.id, row.event_id)));
     }
@@ -281,7 +281,8 @@ async fn named_by(app: &HttpState, id: Uuid) -> Result<Option<Named>> {
         return Ok(Some(Named::Event(head.id)));
     }
     let subscription = app.store.subscription(SubscriptionId(id)).await?;
-    Ok(subscription.map(|found| Named::Subscription(found.id)))
+    let seen = subscription.filter(|found| caller.sees(found.tenant.as_deref()));
+    Ok(seen.map(|found| Named::Subscription(found.id)))
 }
 
 /// Sets what is to be walked. False where something else was asked for: nothing is both.

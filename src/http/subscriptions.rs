@@ -13,7 +13,6 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::HttpState;
-use super::audit::Note;
 use super::bare::{Bare, NoQuery};
 use super::body;
 use super::error::{ApiError, Fault, Result};
@@ -74,19 +73,16 @@ pub async fn find(app: &HttpState, id: SubscriptionId) -> Result<Subscription> {
 /// `POST /subscriptions`: the answer shows the secret.
 pub async fn create(
     State(app): State<HttpState>,
-    note: Note,
     _: NoQuery,
     request: Request,
 ) -> Result<Response> {
     let body = body::read(request, MAX_BODY_BYTES).await?;
-    note.body(&body);
     let seed = Seed {
         id: SubscriptionId(clock::uuid()),
         secret: SigningSecret::from_random(clock::random_bytes()),
         now: clock::now(),
     };
     let subscription = parse_new(&body, app.rules(), seed).map_err(ApiError::invalid_body)?;
-    note.thing(subscription.id);
     let task = app.clone();
     let stored = to_the_end(async move { store_new(&task, subscription).await }).await?;
     let view = app.view(&stored).with_secret(&stored);
@@ -150,12 +146,10 @@ pub async fn secret(State(app): State<HttpState>, PathId(id): PathId) -> Result<
 pub async fn change(
     State(app): State<HttpState>,
     PathId(id): PathId,
-    note: Note,
     _: NoQuery,
     request: Request,
 ) -> Result<Response> {
     let body = body::read(request, MAX_BODY_BYTES).await?;
-    note.body(&body);
     let input = parse_change(&body, app.rules()).map_err(ApiError::invalid_body)?;
     answer_update(app, id, move |stored| {
         input
@@ -225,12 +219,10 @@ struct ReactivatedView<'a> {
 pub async fn reactivate(
     State(app): State<HttpState>,
     PathId(id): PathId,
-    note: Note,
     _: NoQuery,
     request: Request,
 ) -> Result<Response> {
     let body = body::read(request, MAX_BODY_BYTES).await?;
-    note.body(&body);
     match parse_held(&body).map_err(ApiError::invalid_body)? {
         Held::Send => answer_update(app, id, reactivated).await,
         Held::Skip => {

@@ -87,6 +87,12 @@ async fn every_subscription_is_told_of(profile: Profile) {
         .expect(404, reqwest::Method::GET, &unknown, None)
         .await;
 
+    let pointless = format!("/api/v1/events/{plain}?limit=3");
+    relay
+        .api
+        .expect(400, reqwest::Method::GET, &pointless, None)
+        .await;
+
     // All of them, page by page; deleted ones are left out.
     let (mut names, mut cursor) = (Vec::new(), String::new());
     loop {
