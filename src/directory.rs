@@ -1,15 +1,20 @@
-//! Who subscribes to what, and what tenants may, in memory, in front of the database.
+//! Who subscribes to what, what tenants may, and which types of events there are: in memory, in
+//! front of the database.
 //!
 //! The directory has a version, raised by every change in the change's own transaction. An
 //! event's commit is fenced by it: a group that was matched against another version leaves
 //! nothing behind, the directory is brought up to date and the group matched again. So no
 //! event that is answered after a change is matched against the state before it, on any node.
+//! The catalogue of event types rides on that version: its changes raise it too.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use arc_swap::{ArcSwap, Guard};
 use tokio::sync::Mutex;
+use tracing::warn;
 
+use crate::domain::catalogue::{Catalogue, UnknownTypes};
 use crate::domain::event::Event;
 use crate::domain::event_type::PatternShape;
 use crate::domain::id::SubscriptionId;
@@ -21,6 +26,7 @@ use crate::store::{Result, Store};
 pub struct Directory {
     store: Arc<dyn Store>,
     entries: RwLock<Entries>,
+    catalogue: ArcSwap<Catalogue>,
     /// Held while changes are fetched, so that they are applied in order.
     refreshing: Mutex<()>,
 }
@@ -167,14 +173,25 @@ impl Directory {
         Self {
             store,
             entries: RwLock::default(),
+            catalogue: ArcSwap::default(),
             refreshing: Mutex::new(()),
         }
+    }
+
+    /// With this to become of events whose type is not in the catalogue.
+    pub fn with_unknown_types(self, unknown: UnknownTypes) -> Self {
+        self.catalogue.store(Arc::new(Catalogue::new(unknown)));
+        self
     }
 
     /// Fetches what changed since the version that is known, and returns it.
     pub async fn refresh(&self) -> Result<Refreshed> {
         let _turn = self.refreshing.lock().await;
         let changes = self.store.directory_since(self.version()).await?;
+        if changes.version > self.version() {
+            // Before the version is known here: where this fails, it is asked for again.
+            self.refresh_catalogue().await?;
+        }
         let changed: Vec<_> = changes.subscriptions.into_iter().map(Arc::new).collect();
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         for subscription in &changed {
@@ -189,6 +206,26 @@ impl Directory {
             subscriptions: changed,
             tenants,
         })
+    }
+
+    /// Loads the catalogue where it changed.
+    async fn refresh_catalogue(&self) -> Result<()> {
+        let known = self.catalogue();
+        let stored = self.store.catalogue_since(known.version()).await?;
+        let Some(types) = stored.types else {
+            return Ok(());
+        };
+        let (catalogue, unusable) = known.of(stored.version, &types);
+        for (event_type, problem) in unusable {
+            warn!(%event_type, problem, "a stored schema cannot be used; its events go unchecked");
+        }
+        self.catalogue.store(Arc::new(catalogue));
+        Ok(())
+    }
+
+    /// The catalogue of event types.
+    pub fn catalogue(&self) -> Guard<Arc<Catalogue>> {
+        self.catalogue.load()
     }
 
     /// The version known here.

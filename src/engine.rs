@@ -367,9 +367,11 @@ fn shared(
         .context("cannot prepare to call receivers")?;
     let retry_after_max = settings.delivery.retry_after_max;
     Ok(Deps::new(Parts {
-        directory: Arc::new(Directory::new(Arc::clone(store))),
         keyring: Arc::new(Keyring::default()),
         limits,
+        directory: Arc::new(
+            Directory::new(Arc::clone(store)).with_unknown_types(settings.events.unknown_types),
+        ),
         courier: Courier::new(transport, retry_after_max, Arc::clone(&faults)),
         feed,
         ownership: Arc::new(ownership),

@@ -144,6 +144,10 @@ pub struct Tidied {
     pub answers: u64,
     /// Buckets of statistics past their time.
     pub statistics: u64,
+    /// Answers that were recorded after their event's payload was erased, and went as well.
+    pub late_answers: u64,
+    /// Entries of the audit log past their time.
+    pub audit: u64,
 }
 
 /// Where facts are told.

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::Guard;
 use tokio::sync::oneshot;
 
 use super::deps::Deps;
 use crate::clock;
+use crate::domain::catalogue::Catalogue;
 use crate::domain::event::Event;
 use crate::domain::id::SubscriptionId;
 use crate::domain::idempotency::{ContentHash, ItemFate};
@@ -152,6 +154,21 @@ impl Relay {
     /// A tenant that is registered, as this node knows it: one look-up in memory.
     pub fn tenant(&self, id: &str) -> Option<Arc<Tenant>> {
         self.deps.directory.tenant(id)
+    }
+
+    /// The catalogue of event types, as known here.
+    pub fn catalogue(&self) -> Guard<Arc<Catalogue>> {
+        self.deps.directory.catalogue()
+    }
+
+    /// The catalogue changed in the store: brings this node up to date and tells the others. When
+    /// this returns, no event that comes in here is checked against the old one.
+    pub async fn catalogue_changed(&self) {
+        self.deps.feed.announce(Notice::Catalogue);
+        if let Err(problem) = self.deps.refresh_directory().await {
+            // The next commit finds that the version has moved, and fetches it.
+            tracing::warn!(%problem, "the catalogue is brought up to date later");
+        }
     }
 
     /// Deliveries of a subscription were moved in the store from outside of its actor.

@@ -144,6 +144,8 @@ async fn round(deps: &Deps, walks: &Walks) -> Result<()> {
         keys: forget_keys(deps).await?,
         jobs: forget_jobs(deps).await?,
         api_keys: forget_api_keys(deps).await?,
+        audit: forget_audit(deps).await?,
+        late_answers: deps.erase_late_answers().await?,
         ..Tidied::default()
     };
     for id in deps.store.deleted_with_pending(BATCH).await? {
@@ -175,6 +177,8 @@ async fn round(deps: &Deps, walks: &Walks) -> Result<()> {
             dropped_partitions = tidied.partitions,
             emptied_answers = tidied.answers,
             forgotten_statistics = tidied.statistics,
+            late_answers = tidied.late_answers,
+            forgotten_audit_entries = tidied.audit,
             "janitor.round"
         );
     }
@@ -231,6 +235,18 @@ async fn forget_api_keys(deps: &Deps) -> Result<u64> {
     let mut batches = Batches::default();
     while batches.go_on(deps) {
         batches.count(deps.store.forget_api_keys(before, BATCH).await?);
+    }
+    Ok(batches.sum)
+}
+
+async fn forget_audit(deps: &Deps) -> Result<u64> {
+    let Some(kept) = deps.settings.audit_retention else {
+        return Ok(0);
+    };
+    let before = clock::now().minus(kept);
+    let mut batches = Batches::default();
+    while batches.go_on(deps) {
+        batches.count(deps.store.forget_audit(before, BATCH).await?);
     }
     Ok(batches.sum)
 }

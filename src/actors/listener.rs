@@ -164,6 +164,12 @@ async fn act(deps: &Arc<Deps>, notice: Notice) {
                 warn!(%problem, "the directory cannot be brought up to date");
             }
         }
+        Notice::Catalogue => {
+            // The fence of acceptance makes good what this fails to fetch.
+            if let Err(problem) = deps.refresh_directory().await {
+                warn!(%problem, "the catalogue cannot be brought up to date");
+            }
+        }
         Notice::Changed(id) => {
             // A failure to read is made good by the next sweep.
             if let Err(problem) = deps.refresh_directory().await {

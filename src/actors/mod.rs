@@ -26,6 +26,7 @@ mod breaking;
 mod cancel;
 pub mod deps;
 mod dispatcher;
+mod erase;
 mod flight;
 pub mod handle;
 mod ingest;
@@ -55,6 +56,7 @@ mod trial;
 
 pub use cancel::{CancelAnswer, CancelledPending};
 pub use deps::Deps;
+pub use erase::EraseAnswer;
 pub use handle::{AcceptAnswer, Component, Health, NewEvent, Relay};
 pub use jobs::{JobAnswer, Preview};
 pub use live::{Live, LiveBreaker, LiveWindow, Owner};

@@ -7,7 +7,9 @@
 pub mod access;
 pub mod admission;
 pub mod api_key;
+pub mod audit;
 pub mod breaker;
+pub mod catalogue;
 pub mod deactivation;
 pub mod delivery;
 pub mod event;
@@ -27,6 +29,7 @@ pub mod rate_limit;
 pub mod restart;
 pub mod retention;
 pub mod retry;
+pub mod search;
 pub mod signature;
 pub mod signing;
 pub mod statistics;

@@ -242,6 +242,31 @@ pub struct SubscriptionChange {
     pub active: Option<bool>,
 }
 
+/// Why a subscription does not get an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhyNot {
+    /// It is deleted.
+    Deleted,
+    /// The event is another tenant's.
+    OtherTenant,
+    /// The event is one of Posthaste's own that this subscription must not get.
+    OwnEventRules,
+    /// None of its patterns matches the event's type.
+    NoMatch,
+}
+
+impl WhyNot {
+    /// The word used in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::OtherTenant => "other_tenant",
+            Self::OwnEventRules => "own_event_rules",
+            Self::NoMatch => "no_match",
+        }
+    }
+}
+
 /// A state asked for that the present one does not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a {from} subscription cannot become {to}", from = .from.as_str(), to = .to.as_str())]
@@ -256,13 +281,23 @@ impl Subscription {
     /// Whether this subscription gets that event. The state plays no part: what is held back
     /// is held as a pending delivery, never forgotten. Only a deleted one gets nothing.
     pub fn wants(&self, event: &Event) -> bool {
-        self.state != SubscriptionState::Deleted
-            && self.is_reached_by(event.tenant.as_deref())
-            && self.may_hear(&event.event_type, event.ordering_key.as_deref())
-            && self
-                .event_types
-                .iter()
-                .any(|pattern| pattern.matches(&event.event_type))
+        self.why_not(event).is_none()
+    }
+
+    /// Why this subscription does not get that event; nothing where it does.
+    pub fn why_not(&self, event: &Event) -> Option<WhyNot> {
+        let named = |pattern: &EventPattern| pattern.matches(&event.event_type);
+        if self.state == SubscriptionState::Deleted {
+            Some(WhyNot::Deleted)
+        } else if !self.is_reached_by(event.tenant.as_deref()) {
+            Some(WhyNot::OtherTenant)
+        } else if !self.may_hear(&event.event_type, event.ordering_key.as_deref()) {
+            Some(WhyNot::OwnEventRules)
+        } else if !self.event_types.iter().any(named) {
+            Some(WhyNot::NoMatch)
+        } else {
+            None
+        }
     }
 
     /// An event with a tenant reaches that tenant's subscriptions, one without reaches all.

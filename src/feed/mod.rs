@@ -31,6 +31,8 @@ pub enum Notice {
     },
     /// A tenant changed.
     Tenants,
+    /// The catalogue of event types changed.
+    Catalogue,
     /// There is a job to work at.
     Jobs,
     /// A key was made or revoked.

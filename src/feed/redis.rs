@@ -221,7 +221,15 @@ fn coalesce(notices: Vec<Notice>) -> Vec<Notice> {
 }
 
 /// The names under which notices stand in an entry.
-const FIELDS: [&str; 6] = ["changed", "due", "retry", "tenants", "jobs", "keys"];
+const FIELDS: [&str; 7] = [
+    "changed",
+    "due",
+    "retry",
+    "tenants",
+    "jobs",
+    "keys",
+    "catalogue",
+];
 
 fn encode(notice: &Notice) -> (&'static str, Vec<u8>) {
     match notice {
@@ -238,6 +246,7 @@ fn encode(notice: &Notice) -> (&'static str, Vec<u8>) {
         Notice::Tenants => ("tenants", Vec::new()),
         Notice::Jobs => ("jobs", Vec::new()),
         Notice::Keys => ("keys", Vec::new()),
+        Notice::Catalogue => ("catalogue", Vec::new()),
         Notice::Gap => ("due", Vec::new()),
     }
 }
@@ -273,6 +282,7 @@ fn decode(field: &str, value: &[u8]) -> Vec<Notice> {
         "tenants" => vec![Notice::Tenants],
         "jobs" => vec![Notice::Jobs],
         "keys" => vec![Notice::Keys],
+        "catalogue" => vec![Notice::Catalogue],
         _ => Vec::new(),
     }
 }
@@ -300,6 +310,7 @@ mod tests {
             Notice::Tenants,
             Notice::Jobs,
             Notice::Keys,
+            Notice::Catalogue,
         ] {
             let (field, value) = encode(&notice);
             assert!(FIELDS.contains(&field), "{field} is not read");

@@ -111,6 +111,12 @@ async fn check_events(
     subscription: &Subscription,
 ) -> Result<()> {
     let heads = app.store.event_heads(ids).await?;
+    if let Some(erased) = heads.iter().find(|head| head.is_erased()) {
+        return Err(ApiError::conflict(format!(
+            "The payload of event {} was erased: there is nothing to send; leave it out",
+            erased.id
+        )));
+    }
     let problem = |id: &EventId| match heads.binary_search_by_key(id, |head| head.id) {
         Ok(at) if heads[at].may_reach(subscription) => None,
         // Of what is not theirs, nobody is told that it is there.

@@ -17,6 +17,7 @@ use crate::settings::Settings;
 use crate::store::Store;
 
 mod address;
+mod audit;
 mod auth;
 mod bare;
 mod belonging;
@@ -30,7 +31,9 @@ mod error;
 mod event_answer;
 mod event_fields;
 pub mod event_input;
+mod event_types;
 mod events;
+mod explain;
 mod frame;
 mod front;
 mod health;
@@ -50,6 +53,8 @@ mod path;
 mod rate_limit_headers;
 mod routes;
 mod runtime;
+mod schema_check;
+mod search;
 mod secrets;
 pub mod server;
 mod statistics;
@@ -65,6 +70,7 @@ mod to_the_end;
 mod view;
 mod write_deadline;
 
+use audit::{Audited, Log};
 pub use auth::{AdminKey, Gate};
 use body_budget::BodyBudget;
 use error::ApiError;
@@ -105,14 +111,10 @@ pub fn front(state: HttpState) -> Front {
         time: server.request_timeout,
         bodies: BodyBudget::new(server.max_request_bytes),
     };
-    let gate = Arc::clone(&state.gate);
-    let relay = state.relay.clone();
-    let tenants: FindTenant = Arc::new(move |id| relay.tenant(id));
     let router = assemble(
         guarded_routes(),
         open_routes(),
-        gate,
-        tenants,
+        Door::of(&state),
         bounds.clone(),
     );
     Front {
@@ -123,18 +125,47 @@ pub fn front(state: HttpState) -> Front {
     }
 }
 
+/// What stands before the routes that need a key.
+#[derive(Clone)]
+struct Door {
+    /// Who may call, and how often.
+    gate: Arc<Gate>,
+    /// Whose keys are refused because their tenant is inactive.
+    tenants: FindTenant,
+    /// Where it is written what callers do.
+    log: Log,
+}
+
+impl Door {
+    fn of(state: &HttpState) -> Self {
+        let relay = state.relay.clone();
+        let store = Arc::clone(&state.store);
+        Self {
+            gate: Arc::clone(&state.gate),
+            tenants: Arc::new(move |id| relay.tenant(id)),
+            log: Arc::new(move |entry| {
+                let store = Arc::clone(&store);
+                Box::pin(async move { store.audit(&entry).await })
+            }),
+        }
+    }
+}
+
 fn assemble<S: Clone + Send + Sync + 'static>(
     guarded: Vec<Route<S>>,
     open: Vec<Route<S>>,
-    gate: Arc<Gate>,
-    tenants: FindTenant,
+    door: Door,
     bounds: Bounds,
 ) -> Router<S> {
     let mut behind_key = Router::new();
     for route in guarded {
         let scope = route.scope.unwrap_or(Scope::Admin);
-        let handler = route.handler.clone().layer(from_fn_with_state(
-            (scope, Arc::clone(&gate)),
+        let mut handler = route.handler.clone();
+        if let Some(audited) = Audited::of(&door.log, &route.method, route.path) {
+            handler = handler.layer(from_fn_with_state(audited, audit::keep));
+        }
+        let handler = handler.layer(from_fn_with_state(
+            (scope, Arc::clone(&door.gate)),
             auth::require_scope,
         ));
         for path in route.paths() {
@@ -144,8 +175,8 @@ fn assemble<S: Clone + Send + Sync + 'static>(
     let behind_key = behind_key
         .method_not_allowed_fallback(wrong_method)
         .fallback(no_route)
-        .layer(from_fn_with_state(tenants, tenants::require_active))
-        .layer(from_fn_with_state(gate, auth::require_key));
+        .layer(from_fn_with_state(door.tenants, tenants::require_active))
+        .layer(from_fn_with_state(door.gate, auth::require_key));
     open.into_iter()
         .fold(Router::new(), |router, route| {
             router.route(route.path, route.handler)

@@ -86,7 +86,8 @@ pub async fn blocks_any(app: &HttpState, subscription: &Subscription) -> Result<
     Ok(!first.is_empty())
 }
 
-async fn blocking(
+/// Deliveries that keep their lines from going on, in the order of the lines.
+pub async fn blocking(
     app: &HttpState,
     subscription: &Subscription,
     after: Option<&Line>,

@@ -8,8 +8,8 @@ use axum::http::Method;
 use axum::routing::{self, MethodRouter};
 
 use super::{
-    HttpState, dashboard, deliveries, events, health, history, jobs, keys, ordering, runtime,
-    secrets, statistics, subscriptions, tenants,
+    HttpState, audit, dashboard, deliveries, event_types, events, health, history, jobs, keys,
+    ordering, runtime, secrets, statistics, subscriptions, tenants,
 };
 use crate::domain::access::Scope;
 
@@ -32,6 +32,13 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::get(EVENTS, EventsRead, events::list),
         Route::get("/events/{id}", EventsRead, events::show),
         Route::get("/events/stats/summary", EventsRead, statistics::events_summary),
+        Route::delete("/events/{id}/payload", Admin, events::erase_payload),
+        Route::post("/event-types", Admin, event_types::create),
+        Route::get("/event-types", EventsRead, event_types::list),
+        Route::get("/event-types/{name}", EventsRead, event_types::show),
+        Route::put("/event-types/{name}", Admin, event_types::replace),
+        Route::patch("/event-types/{name}", Admin, event_types::change),
+        Route::delete("/event-types/{name}", Admin, event_types::delete),
         Route::post("/subscriptions", SubscriptionsWrite, subscriptions::create),
         Route::get("/subscriptions", SubscriptionsRead, subscriptions::list),
         Route::get("/subscriptions/stats", DeliveriesRead, statistics::sparklines),
@@ -76,6 +83,7 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::get("/keys", Admin, keys::list),
         Route::get("/keys/{id}", Admin, keys::show),
         Route::delete("/keys/{id}", Admin, keys::revoke),
+        Route::get("/audit", Admin, audit::list),
     ]
 }
 
@@ -92,8 +100,6 @@ pub(super) fn open_routes() -> Vec<Route<HttpState>> {
 
 /// One method of one path.
 pub(super) struct Route<S> {
-    /// For the tests, which walk the table.
-    #[cfg_attr(not(test), expect(dead_code))]
     pub(super) method: Method,
     pub(super) path: &'static str,
     /// What a key has to be allowed; nothing where no key is needed.

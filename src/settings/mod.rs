@@ -77,6 +77,8 @@ pub struct Settings {
     pub retention: crate::domain::retention::Retention,
     /// `[statistics]`
     pub statistics: StatisticsSettings,
+    /// `[retention]`: how long the audit log is kept; `None` is for ever.
+    pub audit_retention: Option<Duration>,
     /// `[health]`
     pub health: HealthSettings,
     /// `[deactivation]`: the default rules of deactivation.
@@ -250,6 +252,8 @@ pub struct EventSettings {
     pub max_group: usize,
     /// How long a sender waits for its commit before it hears 503.
     pub accept_timeout: Duration,
+    /// What becomes of events whose type is not in the catalogue.
+    pub unknown_types: crate::domain::catalogue::UnknownTypes,
 }
 
 /// How deliveries leave.

@@ -15,6 +15,7 @@ use super::{
     ServerSettings, Settings, StatisticsSettings, StoreSettings, contradictions,
 };
 use crate::domain::breaker::{BreakerPolicy, BreakerSpec};
+use crate::domain::catalogue::UnknownTypes;
 use crate::domain::deactivation::{DeactivationPolicy, DeactivationSpec, policy};
 use crate::domain::quota::Quota;
 use crate::domain::retention::Retention;
@@ -68,6 +69,7 @@ pub(super) fn read_all(reader: &mut Reader<'_>) -> Settings {
             reader.count("retention.answer_days", 0, 3_650),
         ),
         statistics: statistics(reader),
+        audit_retention: audit_retention(reader),
         health: HealthSettings {
             max_overdue: reader.millis("health.max_overdue_ms", 1_000, HOUR_MS),
             max_record_lag: reader.millis("health.max_record_lag_ms", 100, HOUR_MS),
@@ -258,6 +260,23 @@ fn events(reader: &mut Reader<'_>) -> EventSettings {
         max_waiting_bytes: reader.size("events.max_waiting_bytes", KIB, 16 * GIB),
         max_group: reader.size("events.max_group", 1, 10_000),
         accept_timeout: reader.millis("events.accept_timeout_ms", 50, 10 * MINUTE_MS),
+        unknown_types: unknown_types(reader),
+    }
+}
+
+fn unknown_types(reader: &mut Reader<'_>) -> UnknownTypes {
+    let key = "events.unknown_types";
+    UnknownTypes::parse(reader.text(key)).unwrap_or_else(|| {
+        let words = UnknownTypes::ALL.map(UnknownTypes::as_str).join(" or ");
+        reader.refuse(key, "is no such choice", format!("write {words}"));
+        UnknownTypes::default()
+    })
+}
+
+fn audit_retention(reader: &mut Reader<'_>) -> Option<Duration> {
+    match reader.number("retention.audit_days", 0, 3_650) {
+        0 => None,
+        days => Some(Duration::from_secs(days * 86_400)),
     }
 }
 

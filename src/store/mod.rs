@@ -13,7 +13,9 @@ use sqlx::migrate::{AppliedMigration, Migrator};
 
 use crate::domain::Timestamp;
 use crate::domain::api_key::ApiKey;
+use crate::domain::audit::AuditEntry;
 use crate::domain::breaker::StoredBreaker;
+use crate::domain::catalogue::EventTypeEntry;
 use crate::domain::delivery::{DeliveryState, Progress};
 use crate::domain::event::Event;
 use crate::domain::id::{ApiKeyId, DeliveryId, EventId, JobId, SubscriptionId};
@@ -35,6 +37,7 @@ mod paging;
 pub mod postgres;
 pub mod read;
 mod rows;
+pub mod search;
 mod secret_box;
 pub mod secrets;
 pub mod sqlite;
@@ -52,6 +55,10 @@ pub use job::{
 pub use postgres::PostgresStore;
 pub use read::{
     AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, Page, PageRequest, Position,
+};
+pub use search::{
+    AuditFilter, CatalogueChange, DeliveryCandidate, Erased, EventCandidate, LastAttempt,
+    StoredCatalogue, Stretch,
 };
 pub use secrets::{Kept, Resealed, TenantSecrets};
 pub use sqlite::SqliteStore;
@@ -183,6 +190,39 @@ pub trait Store: Send + Sync + 'static {
 
     /// Deleted subscriptions that still have something pending.
     async fn deleted_with_pending(&self, limit: u32) -> Result<Vec<SubscriptionId>>;
+
+    // --- Know event types ---
+
+    /// The catalogue, with its types where it changed after `version` of the directory.
+    async fn catalogue_since(&self, version: i64) -> Result<StoredCatalogue>;
+
+    /// One type.
+    async fn event_type(&self, name: &str) -> Result<Option<EventTypeEntry>>;
+
+    /// Up to `limit` types behind `after`, in the order of their names.
+    async fn list_event_types(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<EventTypeEntry>>;
+
+    /// Adds a type (its version is 0), unless there are `most` already, or replaces one whose
+    /// stored version still is `entry.version`. Draws a new version of the directory, and is
+    /// noted in the audit log, in the same transaction.
+    async fn keep_event_type(
+        &self,
+        entry: &EventTypeEntry,
+        most: u32,
+        audit: &AuditEntry,
+    ) -> Result<CatalogueChange>;
+
+    /// Removes a type whose stored version still is that one, in the same way.
+    async fn remove_event_type(
+        &self,
+        name: &str,
+        version: i64,
+        audit: &AuditEntry,
+    ) -> Result<CatalogueChange>;
 
     // --- Deliver ---
 
@@ -509,6 +549,62 @@ pub trait Store: Send + Sync + 'static {
 
     /// Up to `limit` breakers that are not closed, as kept, in the order of their subscriptions.
     async fn cut_breakers(&self, limit: u32) -> Result<Vec<CutBreaker>>;
+
+    /// A stretch of up to `rows` events behind `after`, newest first. Only what an index serves of
+    /// the filter counts: type and, with some slack, time.
+    async fn walk_events_back(
+        &self,
+        filter: &EventFilter,
+        after: Option<Position>,
+        rows: u32,
+    ) -> Result<Stretch<EventCandidate>>;
+
+    /// A stretch of deliveries in the same way. Of the filter, subscription, event and time count.
+    async fn walk_deliveries_back(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<Position>,
+        rows: u32,
+    ) -> Result<Stretch<DeliveryCandidate>>;
+
+    /// These events with their payloads, newest first; missing ones are left out.
+    async fn event_rows(&self, ids: &[EventId]) -> Result<Vec<EventRow>>;
+
+    /// These deliveries with their last attempts, newest first; missing ones are left out.
+    async fn delivery_rows(&self, ids: &[DeliveryId]) -> Result<Vec<DeliveryRow>>;
+
+    // --- Erase, and say who did what ---
+
+    /// Erases an event's payload and its name for people, unless any of its deliveries is pending;
+    /// nothing brings one of them back after that, nor makes one. Is noted in the audit log in the
+    /// same transaction, the first time. What receivers answered goes after that.
+    async fn erase_payload(
+        &self,
+        id: EventId,
+        now: Timestamp,
+        audit: &AuditEntry,
+    ) -> Result<Erased>;
+
+    /// Events whose payload was erased at or after `since`, at most `limit`, by an index of what was
+    /// erased.
+    async fn erased_since(&self, since: Timestamp, limit: u32) -> Result<Vec<EventId>>;
+
+    /// Empties what receivers answered to an event's deliveries, of up to `limit` attempts, and says
+    /// of how many.
+    async fn erase_answers(&self, id: EventId, limit: u32) -> Result<u64>;
+
+    /// Writes an entry of the audit log. Safe to run again.
+    async fn audit(&self, entry: &AuditEntry) -> Result<()>;
+
+    /// The audit log, newest first.
+    async fn list_audit(
+        &self,
+        filter: &AuditFilter,
+        page: &PageRequest,
+    ) -> Result<Page<AuditEntry>>;
+
+    /// Forgets up to `limit` entries made before `before`, and says how many.
+    async fn forget_audit(&self, before: Timestamp, limit: u32) -> Result<u64>;
 
     // --- Operate the store itself ---
 

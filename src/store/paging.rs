@@ -18,7 +18,10 @@ pub(super) use self::of_tenant::Dialect;
 use self::of_tenant::Owner;
 
 use super::read::{MAX_OFFSET, MAX_PAGE, MAX_WALK};
-use super::{ApiKeyFilter, DeliveryFilter, EventFilter, JobFilter, Page, PageRequest, Position};
+use super::{
+    ApiKeyFilter, AuditFilter, DeliveryFilter, EventFilter, JobFilter, Page, PageRequest, Position,
+    Stretch,
+};
 use crate::domain::Timestamp;
 use crate::domain::id::{DeliveryId, SubscriptionId, first_id};
 
@@ -179,6 +182,35 @@ impl Listing {
         listing
     }
 
+    /// The audit log; its ids begin with the time.
+    pub(super) fn audit(filter: &AuditFilter, page: &PageRequest) -> Self {
+        let looked_at = "action, thing, thing_id, caller, tenant";
+        let mut listing = Self::new("audit_log", looked_at, page);
+        listing.between(filter.since, filter.until);
+        for (condition, value) in [
+            ("action = ", &filter.action),
+            ("thing = ", &filter.thing),
+            ("thing_id = ", &filter.thing_id),
+            ("caller = ", &filter.caller),
+            ("tenant = ", &filter.tenant),
+        ] {
+            if let Some(value) = value {
+                listing.filter(condition, Value::Text(value.clone()));
+            }
+        }
+        listing
+    }
+
+    /// The ids of so many rows of the walk itself, whatever its rows are looked at for; and what to
+    /// bind.
+    pub(super) fn stretch_sql(&self, rows: u32) -> (String, Vec<Value>) {
+        let mut values = Vec::new();
+        let served = conditions(&self.served, &mut values);
+        let table = self.table;
+        let sql = format!("SELECT id FROM {table}{served} ORDER BY id DESC LIMIT {rows}");
+        (sql, values)
+    }
+
     /// The ids of the page's rows and of one more, newest first; and what to bind.
     pub(super) fn ids_sql(&self) -> (String, Vec<Value>) {
         let Self { table, offset, .. } = self;
@@ -226,6 +258,24 @@ impl Listing {
             partial: !more && walk_end.is_some(),
             ids,
         }
+    }
+}
+
+/// A page that begins behind that row, for a walk that is cut by its caller.
+pub(super) fn behind(after: Option<Position>) -> PageRequest {
+    PageRequest {
+        limit: MAX_PAGE,
+        after,
+        offset: 0,
+    }
+}
+
+/// A stretch of rows whose ids were asked for with [`Listing::stretch_sql`].
+pub(super) fn stretch<T>(ids: &[Uuid], asked: u32, rows: Vec<T>) -> Stretch<T> {
+    Stretch {
+        rows,
+        end: ids.last().copied().map(Position),
+        complete: ids.len() < asked as usize,
     }
 }
 

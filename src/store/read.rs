@@ -121,6 +121,8 @@ pub struct DeliveryFilter {
 pub struct EventRow {
     /// The event with its payload.
     pub event: Event,
+    /// When its payload was erased: then it has none any more.
+    pub payload_erased_at: Option<Timestamp>,
 }
 
 /// A delivery as listed.

@@ -76,6 +76,44 @@ pub(super) const EVENT_COLUMNS: &str = "id, tenant, event_type, event_name, sour
 /// `SELECT` and the conditions, which call it `s`.
 pub(super) const SUBSCRIPTION: &str = "s.*, t.secrets AS tenant_secrets FROM subscriptions s \
      LEFT JOIN tenant_secrets t ON t.tenant = s.tenant AND s.secret_owner = 'tenant'";
+/// The columns of an entry of the audit log, in the order of their binding.
+pub(super) const AUDIT_COLUMNS: &str =
+    "id, at, caller, key_id, tenant, action, thing, thing_id, changes, request_id";
+
+/// Binds what [`AUDIT_COLUMNS`] names.
+macro_rules! bind_audit {
+    ($query:expr, $entry:expr) => {{
+        let entry: &AuditEntry = $entry;
+        $query
+            .bind(entry.id)
+            .bind(At(entry.at))
+            .bind(entry.caller.as_str())
+            .bind(entry.key_id.as_deref())
+            .bind(entry.tenant.as_deref())
+            .bind(entry.action.as_str())
+            .bind(entry.thing.as_str())
+            .bind(entry.thing_id.as_deref())
+            .bind(entry.changes.as_deref())
+            .bind(entry.request_id.as_str())
+    }};
+}
+
+/// Binds the columns of a type in the catalogue, but for the version, in the order of its table.
+macro_rules! bind_event_type {
+    ($query:expr, $entry:expr) => {{
+        let entry: &EventTypeEntry = $entry;
+        $query
+            .bind(entry.name.as_str())
+            .bind(entry.description.as_deref())
+            .bind(entry.example.as_deref())
+            .bind(entry.schema.as_deref())
+            .bind(entry.archived)
+            .bind(At(entry.created_at))
+            .bind(At(entry.updated_at))
+    }};
+}
+
+pub(super) use {bind_audit, bind_event_type};
 
 /// The columns of an attempt, in every query that reads one.
 pub(super) const ATTEMPT_COLUMNS: &str = "id, number, trigger, stale, started_at, duration_us, \
@@ -136,7 +174,9 @@ macro_rules! row_readers {
 
         use crate::domain::Timestamp;
         use crate::domain::api_key::ApiKey;
+        use crate::domain::audit::AuditEntry;
         use crate::domain::breaker::StoredBreaker;
+        use crate::domain::catalogue::EventTypeEntry;
         use crate::domain::deactivation::Streak;
         use crate::domain::delivery::{PendingDelivery, Progress};
         use crate::domain::event::Event;
@@ -153,8 +193,9 @@ macro_rules! row_readers {
         use crate::store::rows::At;
         use crate::store::secret_box::SecretBox;
         use crate::store::{
-            AttemptRow, BlockingRow, DeliveryRow, DueRow, HeadRow, LastFailure, Result, Runtime,
-            Standing, TenantLeftovers, WaitingEvent,
+            AttemptRow, BlockingRow, DeliveryCandidate, DeliveryRow, DueRow, EventCandidate,
+            EventRow, HeadRow, LastAttempt, LastFailure, Result, Runtime, Standing,
+            TenantLeftovers, WaitingEvent,
         };
 
         fn at(row: &$row, column: &str) -> Result<Timestamp> {
@@ -193,6 +234,78 @@ macro_rules! row_readers {
                 occurred_at: at_or_none(row, "occurred_at")?,
                 received_at: at(row, "received_at")?,
                 payload: row.try_get::<Vec<u8>, _>("payload")?.into(),
+            })
+        }
+
+        pub(super) fn event_row(row: &$row) -> Result<EventRow> {
+            Ok(EventRow {
+                event: event(row)?,
+                payload_erased_at: at_or_none(row, "payload_erased_at")?,
+            })
+        }
+
+        pub(super) fn event_candidate(row: &$row) -> Result<EventCandidate> {
+            Ok(EventCandidate {
+                id: EventId(row.try_get("id")?),
+                event_type: row.try_get("event_type")?,
+                event_name: row.try_get("event_name")?,
+                source: row.try_get("source")?,
+                tenant: row.try_get("tenant")?,
+                ordering_key: row.try_get("ordering_key")?,
+                idempotency_key: row.try_get("idempotency_key")?,
+                received_at: at(row, "received_at")?,
+                payload_bytes: row.try_get("payload_bytes")?,
+            })
+        }
+
+        pub(super) fn delivery_candidate(row: &$row) -> Result<DeliveryCandidate> {
+            Ok(DeliveryCandidate {
+                id: DeliveryId(row.try_get("id")?),
+                event: EventId(row.try_get("event_id")?),
+                subscription: SubscriptionId(row.try_get("subscription_id")?),
+                tenant: row.try_get("tenant")?,
+                state: codec::delivery_state(row.try_get("state")?)?,
+                payload_bytes: row.try_get("payload_bytes")?,
+                event_type: row.try_get("event_type")?,
+                event_name: row.try_get("event_name")?,
+                source: row.try_get("source")?,
+                last: None,
+            })
+        }
+
+        pub(super) fn last_attempt(row: &$row) -> Result<LastAttempt> {
+            Ok(LastAttempt {
+                status: status(row, "status")?,
+                error_kind: row.try_get("error_kind")?,
+                error_message: row.try_get("error_message")?,
+            })
+        }
+
+        pub(super) fn event_type(row: &$row) -> Result<EventTypeEntry> {
+            Ok(EventTypeEntry {
+                name: EventType::from_stored(row.try_get("name")?),
+                description: row.try_get("description")?,
+                example: row.try_get("example")?,
+                schema: row.try_get("schema")?,
+                archived: row.try_get("archived")?,
+                created_at: at(row, "created_at")?,
+                updated_at: at(row, "updated_at")?,
+                version: row.try_get("version")?,
+            })
+        }
+
+        pub(super) fn audit_entry(row: &$row) -> Result<AuditEntry> {
+            Ok(AuditEntry {
+                id: row.try_get("id")?,
+                at: at(row, "at")?,
+                caller: row.try_get("caller")?,
+                key_id: row.try_get("key_id")?,
+                tenant: row.try_get("tenant")?,
+                action: row.try_get("action")?,
+                thing: row.try_get("thing")?,
+                thing_id: row.try_get("thing_id")?,
+                changes: row.try_get("changes")?,
+                request_id: row.try_get("request_id")?,
             })
         }
 

@@ -7,6 +7,7 @@ mod support;
 #[allow(dead_code, reason = "the transport's tests use the rest")]
 mod raw;
 
+mod auditing;
 mod batches;
 mod breaker;
 mod by_hand;
@@ -16,6 +17,9 @@ mod changing;
 mod coming_in;
 mod deactivating;
 mod delivering;
+mod erasing;
+mod event_types;
+mod explaining;
 mod held_bounds;
 mod holding;
 mod hostile;
@@ -40,6 +44,7 @@ mod replaying;
 mod retention;
 mod retrying;
 mod runtime;
+mod searching;
 mod second_process;
 mod signing;
 mod split_roles;

@@ -5,10 +5,13 @@
 
 mod accept;
 mod api_keys;
+mod audit;
+mod catalogue;
 mod columns;
 mod connect;
 mod deliver;
 mod directory;
+mod erase;
 mod forget;
 mod hold;
 mod jobs;
@@ -20,6 +23,7 @@ mod read;
 mod record;
 mod recover;
 mod rows;
+mod search;
 mod secrets;
 mod statistics;
 mod tenants;
@@ -36,16 +40,19 @@ use sqlx::{Connection, Executor};
 
 use self::connect::{Pools, answered};
 use super::{
-    AcceptGroup, Accepted, ApiKeyCreated, ApiKeyFilter, AttemptRow, BlockingRow, Changed,
-    CutBreaker, DeliveryFilter, DeliveryRow, DirectoryChanges, DuePage, DueRow, Ending,
-    EventFilter, EventRow, EventWalk, Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch,
-    JobCreated, JobFilter, JobMoved, Kept, KeyringChanges, LeaseState, Moved, Page, PageRequest,
-    RecordGroup, Recorded, Resealed, Result, Runtime, Standing, Statistics, StatisticsQuery, Store,
-    TenantDeleted, TenantSecrets, UnarrivedWalk, WaitingEvent,
+    AcceptGroup, Accepted, ApiKeyCreated, ApiKeyFilter, AttemptRow, AuditFilter, BlockingRow,
+    CatalogueChange, Changed, CutBreaker, DeliveryCandidate, DeliveryFilter, DeliveryRow,
+    DirectoryChanges, DuePage, DueRow, Ending, Erased, EventCandidate, EventFilter, EventRow,
+    EventWalk, Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter,
+    JobMoved, Kept, KeyringChanges, LeaseState, Moved, Page, PageRequest, Position, RecordGroup,
+    Recorded, Resealed, Result, Runtime, Standing, Statistics, StatisticsQuery, Store,
+    StoredCatalogue, Stretch, TenantDeleted, TenantSecrets, UnarrivedWalk, WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::api_key::ApiKey;
+use crate::domain::audit::AuditEntry;
 use crate::domain::breaker::StoredBreaker;
+use crate::domain::catalogue::EventTypeEntry;
 use crate::domain::delivery::{DeliveryState, Progress};
 use crate::domain::event::Event;
 use crate::domain::id::{ApiKeyId, DeliveryId, EventId, JobId, SubscriptionId};
@@ -209,6 +216,40 @@ impl Store for PostgresStore {
         let pending = recover::pending_in(&self.pools.work, "deleted", None, limit);
         let found = answered(pending).await?;
         Ok(found.into_iter().map(|(id, _)| id).collect())
+    }
+
+    async fn catalogue_since(&self, version: i64) -> Result<StoredCatalogue> {
+        answered(catalogue::since(&self.pools.work, version)).await
+    }
+
+    async fn event_type(&self, name: &str) -> Result<Option<EventTypeEntry>> {
+        answered(catalogue::one(&self.pools.work, name)).await
+    }
+
+    async fn list_event_types(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<EventTypeEntry>> {
+        answered(catalogue::list(&self.pools.reads, after, limit)).await
+    }
+
+    async fn keep_event_type(
+        &self,
+        entry: &EventTypeEntry,
+        most: u32,
+        audit: &AuditEntry,
+    ) -> Result<CatalogueChange> {
+        answered(catalogue::keep(&self.pools.work, entry, most, audit)).await
+    }
+
+    async fn remove_event_type(
+        &self,
+        name: &str,
+        version: i64,
+        audit: &AuditEntry,
+    ) -> Result<CatalogueChange> {
+        answered(catalogue::remove(&self.pools.work, name, version, audit)).await
     }
 
     async fn due_page(&self, id: SubscriptionId, now: Timestamp, limit: usize) -> Result<DuePage> {
@@ -549,6 +590,65 @@ impl Store for PostgresStore {
 
     async fn cut_breakers(&self, limit: u32) -> Result<Vec<CutBreaker>> {
         answered(statistics::cut(&self.pools.reads, limit)).await
+    }
+
+    async fn walk_events_back(
+        &self,
+        filter: &EventFilter,
+        after: Option<Position>,
+        rows: u32,
+    ) -> Result<Stretch<EventCandidate>> {
+        answered(search::events(&self.pools.reads, filter, after, rows)).await
+    }
+
+    async fn walk_deliveries_back(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<Position>,
+        rows: u32,
+    ) -> Result<Stretch<DeliveryCandidate>> {
+        answered(search::deliveries(&self.pools.reads, filter, after, rows)).await
+    }
+
+    async fn event_rows(&self, ids: &[EventId]) -> Result<Vec<EventRow>> {
+        answered(read::event_rows(&self.pools.reads, ids)).await
+    }
+
+    async fn delivery_rows(&self, ids: &[DeliveryId]) -> Result<Vec<DeliveryRow>> {
+        answered(read::delivery_rows(&self.pools.reads, ids)).await
+    }
+
+    async fn erase_payload(
+        &self,
+        id: EventId,
+        now: Timestamp,
+        audit: &AuditEntry,
+    ) -> Result<Erased> {
+        answered(erase::payload(&self.pools.work, id, now, audit)).await
+    }
+
+    async fn erased_since(&self, since: Timestamp, limit: u32) -> Result<Vec<EventId>> {
+        answered(erase::since(&self.pools.work, since, limit)).await
+    }
+
+    async fn erase_answers(&self, id: EventId, limit: u32) -> Result<u64> {
+        answered(erase::answers(&self.pools.work, id, limit)).await
+    }
+
+    async fn audit(&self, entry: &AuditEntry) -> Result<()> {
+        answered(audit::write(&self.pools.work, entry)).await
+    }
+
+    async fn list_audit(
+        &self,
+        filter: &AuditFilter,
+        page: &PageRequest,
+    ) -> Result<Page<AuditEntry>> {
+        answered(read::list_audit(&self.pools.reads, filter, page)).await
+    }
+
+    async fn forget_audit(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        answered(audit::forget(&self.pools.work, before, limit)).await
     }
 
     async fn ping(&self) -> Result<()> {

@@ -34,7 +34,10 @@ static MAKE: LazyLock<Bulk> = LazyLock::new(|| {
         "INSERT INTO pending_deliveries (seq, id, event_id, subscription_id, due_at, created_at, \
          payload_bytes, round) SELECT * FROM (VALUES",
         8,
-        ") WHERE EXISTS (SELECT 1 FROM events WHERE events.id = column3)
+        ") WHERE EXISTS (
+                 SELECT 1 FROM events
+                 WHERE events.id = column3 AND events.payload_erased_at IS NULL
+             )
              AND NOT EXISTS (SELECT 1 FROM final_deliveries WHERE final_deliveries.id = column2)
          ON CONFLICT DO NOTHING RETURNING id",
     )

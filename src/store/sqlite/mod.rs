@@ -6,11 +6,14 @@
 
 mod accept;
 mod api_keys;
+mod audit;
 mod bulk;
+mod catalogue;
 mod checkpoint;
 mod connect;
 mod deliver;
 mod directory;
+mod erase;
 mod forget;
 mod hold;
 mod jobs;
@@ -23,6 +26,7 @@ mod read;
 mod record;
 mod recover;
 mod rows;
+mod search;
 mod secrets;
 mod statistics;
 mod tenants;
@@ -39,16 +43,19 @@ use uuid::Uuid;
 
 use self::connect::Pools;
 use super::{
-    AcceptGroup, Accepted, ApiKeyCreated, ApiKeyFilter, AttemptRow, BlockingRow, Changed,
-    CutBreaker, DeliveryFilter, DeliveryRow, DirectoryChanges, DuePage, DueRow, Ending,
-    EventFilter, EventRow, EventWalk, Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch,
-    JobCreated, JobFilter, JobMoved, Kept, KeyringChanges, LeaseState, Moved, Page, PageRequest,
-    RecordGroup, Recorded, Resealed, Result, Runtime, Standing, Statistics, StatisticsQuery, Store,
-    TenantDeleted, TenantSecrets, UnarrivedWalk, WaitingEvent,
+    AcceptGroup, Accepted, ApiKeyCreated, ApiKeyFilter, AttemptRow, AuditFilter, BlockingRow,
+    CatalogueChange, Changed, CutBreaker, DeliveryCandidate, DeliveryFilter, DeliveryRow,
+    DirectoryChanges, DuePage, DueRow, Ending, Erased, EventCandidate, EventFilter, EventRow,
+    EventWalk, Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter,
+    JobMoved, Kept, KeyringChanges, LeaseState, Moved, Page, PageRequest, Position, RecordGroup,
+    Recorded, Resealed, Result, Runtime, Standing, Statistics, StatisticsQuery, Store,
+    StoredCatalogue, Stretch, TenantDeleted, TenantSecrets, UnarrivedWalk, WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::api_key::ApiKey;
+use crate::domain::audit::AuditEntry;
 use crate::domain::breaker::StoredBreaker;
+use crate::domain::catalogue::EventTypeEntry;
 use crate::domain::delivery::{DeliveryState, Progress};
 use crate::domain::event::Event;
 use crate::domain::id::{ApiKeyId, DeliveryId, EventId, JobId, SubscriptionId};
@@ -208,6 +215,40 @@ impl Store for SqliteStore {
 
     async fn deleted_with_pending(&self, limit: u32) -> Result<Vec<SubscriptionId>> {
         directory::deleted_with_pending(&self.pools, limit).await
+    }
+
+    async fn catalogue_since(&self, version: i64) -> Result<StoredCatalogue> {
+        catalogue::since(&self.pools, version).await
+    }
+
+    async fn event_type(&self, name: &str) -> Result<Option<EventTypeEntry>> {
+        catalogue::one(&self.pools, name).await
+    }
+
+    async fn list_event_types(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<EventTypeEntry>> {
+        catalogue::list(&self.pools, after, limit).await
+    }
+
+    async fn keep_event_type(
+        &self,
+        entry: &EventTypeEntry,
+        most: u32,
+        audit: &AuditEntry,
+    ) -> Result<CatalogueChange> {
+        catalogue::keep(&self.pools, entry, most, audit).await
+    }
+
+    async fn remove_event_type(
+        &self,
+        name: &str,
+        version: i64,
+        audit: &AuditEntry,
+    ) -> Result<CatalogueChange> {
+        catalogue::remove(&self.pools, name, version, audit).await
     }
 
     async fn due_page(&self, id: SubscriptionId, now: Timestamp, limit: usize) -> Result<DuePage> {
@@ -536,6 +577,65 @@ impl Store for SqliteStore {
 
     async fn cut_breakers(&self, limit: u32) -> Result<Vec<CutBreaker>> {
         statistics::cut(&self.pools, limit).await
+    }
+
+    async fn walk_events_back(
+        &self,
+        filter: &EventFilter,
+        after: Option<Position>,
+        rows: u32,
+    ) -> Result<Stretch<EventCandidate>> {
+        search::events(&self.pools, filter, after, rows).await
+    }
+
+    async fn walk_deliveries_back(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<Position>,
+        rows: u32,
+    ) -> Result<Stretch<DeliveryCandidate>> {
+        search::deliveries(&self.pools, filter, after, rows).await
+    }
+
+    async fn event_rows(&self, ids: &[EventId]) -> Result<Vec<EventRow>> {
+        read::event_rows(&self.pools, ids).await
+    }
+
+    async fn delivery_rows(&self, ids: &[DeliveryId]) -> Result<Vec<DeliveryRow>> {
+        read::delivery_rows(&self.pools, ids).await
+    }
+
+    async fn erase_payload(
+        &self,
+        id: EventId,
+        now: Timestamp,
+        audit: &AuditEntry,
+    ) -> Result<Erased> {
+        erase::payload(&self.pools, id, now, audit).await
+    }
+
+    async fn erased_since(&self, since: Timestamp, limit: u32) -> Result<Vec<EventId>> {
+        erase::since(&self.pools, since, limit).await
+    }
+
+    async fn erase_answers(&self, id: EventId, limit: u32) -> Result<u64> {
+        erase::answers(&self.pools, id, limit).await
+    }
+
+    async fn audit(&self, entry: &AuditEntry) -> Result<()> {
+        audit::write(&self.pools, entry).await
+    }
+
+    async fn list_audit(
+        &self,
+        filter: &AuditFilter,
+        page: &PageRequest,
+    ) -> Result<Page<AuditEntry>> {
+        read::list_audit(&self.pools, filter, page).await
+    }
+
+    async fn forget_audit(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        audit::forget(&self.pools, before, limit).await
     }
 
     async fn ping(&self) -> Result<()> {

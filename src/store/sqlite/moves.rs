@@ -22,7 +22,8 @@ FROM pending_deliveries WHERE id IN (SELECT unhex(value) FROM json_each($1))";
 const ENDED: &str = "
 DELETE FROM pending_deliveries WHERE id IN (SELECT unhex(value) FROM json_each($1))";
 
-/// A delivery keeps its place in a line that waits for it; otherwise it goes free.
+/// A delivery keeps its place in a line that waits for it; otherwise it goes free. One whose event's
+/// payload was erased stays where it is (`erase.rs`).
 const RETRY: &str = "
 INSERT INTO pending_deliveries (seq, id, event_id, subscription_id, due_at, created_at, attempts,
     round, payload_bytes, line, version)
@@ -32,10 +33,11 @@ SELECT seq, id, event_id, subscription_id, $2, created_at, attempts, round + 1, 
         WHERE subscriptions.id = final_deliveries.subscription_id
     ) THEN line ELSE '' END,
     version + 1
-FROM final_deliveries WHERE id IN (SELECT unhex(value) FROM json_each($1))";
+FROM final_deliveries WHERE id IN (SELECT unhex(value) FROM json_each($1)) AND payload_bytes > 0";
 
 const RETRIED: &str = "
-DELETE FROM final_deliveries WHERE id IN (SELECT unhex(value) FROM json_each($1))";
+DELETE FROM final_deliveries WHERE id IN (SELECT unhex(value) FROM json_each($1))
+    AND payload_bytes > 0";
 
 /// What a move comes to, counted before it is made.
 const COUNT_ENDS: &str = "

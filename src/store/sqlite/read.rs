@@ -10,20 +10,23 @@ use uuid::Uuid;
 use super::connect::Pools;
 use super::{id_list, rows};
 use crate::domain::api_key::ApiKey;
+use crate::domain::audit::AuditEntry;
 use crate::domain::id::{DeliveryId, EventId};
 use crate::domain::job::Job;
 use crate::domain::subscription::Subscription;
 use crate::store::paging::{Dialect, Listing, PageOfIds, Value};
-use crate::store::rows::{ATTEMPT_COLUMNS, At, EVENT_COLUMNS, SUBSCRIPTION};
+use crate::store::rows::{ATTEMPT_COLUMNS, AUDIT_COLUMNS, At, EVENT_COLUMNS, SUBSCRIPTION};
 use crate::store::{
-    ApiKeyFilter, AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, JobFilter, Page,
-    PageRequest, Result,
+    ApiKeyFilter, AttemptRow, AuditFilter, DeliveryFilter, DeliveryRow, EventFilter, EventRow,
+    JobFilter, Page, PageRequest, Result,
 };
 
 const DELIVERY: &str =
     "SELECT d.*, e.event_type FROM deliveries d JOIN events e ON e.id = d.event_id";
 
-fn query((sql, values): (String, Vec<Value>)) -> Query<'static, Sqlite, SqliteArguments> {
+pub(super) fn query(
+    (sql, values): (String, Vec<Value>),
+) -> Query<'static, Sqlite, SqliteArguments> {
     let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
     values.into_iter().fold(query, |query, value| match value {
         Value::Id(id) => query.bind(id),
@@ -133,10 +136,46 @@ pub(super) async fn list_api_keys(
     Ok(page.with(rows))
 }
 
+/// The audit log, newest first.
+pub(super) async fn list_audit(
+    pools: &Pools,
+    filter: &AuditFilter,
+    page: &PageRequest,
+) -> Result<Page<AuditEntry>> {
+    let mut snapshot = pools.read().await?;
+    let page = page_of_ids(&mut snapshot, &Listing::audit(filter, page)).await?;
+    let sql = format!(
+        "SELECT {AUDIT_COLUMNS} FROM audit_log WHERE id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY id DESC"
+    );
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(id_list(page.ids.iter().copied()))
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let rows = found.iter().map(rows::audit_entry).collect::<Result<_>>()?;
+    Ok(page.with(rows))
+}
+
 /// One event.
 pub(super) async fn event(pools: &Pools, id: EventId) -> Result<Option<EventRow>> {
-    let found = super::deliver::events(pools, &[id]).await?;
-    Ok(found.into_iter().next().map(|event| EventRow { event }))
+    Ok(event_rows(pools, &[id]).await?.pop())
+}
+
+/// These events, newest first.
+pub(super) async fn event_rows(pools: &Pools, ids: &[EventId]) -> Result<Vec<EventRow>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let mut snapshot = pools.read().await?;
+    events(&mut snapshot, &ids).await
+}
+
+async fn events(connection: &mut SqliteConnection, ids: &[Uuid]) -> Result<Vec<EventRow>> {
+    let sql = format!(
+        "SELECT {EVENT_COLUMNS}, payload_erased_at FROM events WHERE id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY id DESC"
+    );
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(id_list(ids.iter().copied()))
+        .fetch_all(connection)
+        .await?;
+    found.iter().map(rows::event_row).collect()
 }
 
 /// Events, newest first.
@@ -147,17 +186,7 @@ pub(super) async fn list_events(
 ) -> Result<Page<EventRow>> {
     let mut snapshot = pools.read().await?;
     let page = page_of_ids(&mut snapshot, &Listing::events(filter, page)).await?;
-    let sql = format!(
-        "SELECT {EVENT_COLUMNS} FROM events WHERE id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY id DESC"
-    );
-    let found = sqlx::query(AssertSqlSafe(sql))
-        .bind(id_list(page.ids.iter().copied()))
-        .fetch_all(&mut *snapshot)
-        .await?;
-    let rows = found
-        .iter()
-        .map(|row| rows::event(row).map(|event| EventRow { event }))
-        .collect::<Result<_>>()?;
+    let rows = events(&mut snapshot, &page.ids).await?;
     Ok(page.with(rows))
 }
 
@@ -177,6 +206,13 @@ pub(super) async fn list_deliveries(
     let page = page_of_ids(&mut snapshot, &Listing::deliveries(filter, page)).await?;
     let rows = deliveries(&mut snapshot, &page.ids).await?;
     Ok(page.with(rows))
+}
+
+/// These deliveries with their last attempts, newest first.
+pub(super) async fn delivery_rows(pools: &Pools, ids: &[DeliveryId]) -> Result<Vec<DeliveryRow>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let mut snapshot = pools.read().await?;
+    deliveries(&mut snapshot, &ids).await
 }
 
 async fn deliveries(connection: &mut SqliteConnection, ids: &[Uuid]) -> Result<Vec<DeliveryRow>> {
