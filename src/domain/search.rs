@@ -160,7 +160,9 @@ fn holds(value: &Value, path: &[String], wanted: &str) -> bool {
             .get(name)
             .is_some_and(|inner| holds(inner, rest, wanted)),
         (None, Value::String(text)) => text == wanted,
-        (None, Value::Number(_) | Value::Bool(_) | Value::Null) => value.to_string() == wanted,
+        (None, Value::Number(number)) => number.to_string() == wanted,
+        (None, Value::Bool(flag)) => flag.to_string() == wanted,
+        (None, Value::Null) => wanted == "null",
         _ => false,
     }
 }

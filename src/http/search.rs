@@ -203,9 +203,7 @@ async fn one_event(
             received_at: event.received_at,
             payload_bytes: 0,
         };
-        let wanted_type = filter.event_type.as_deref();
         page.after.is_none()
-            && wanted_type.is_none_or(|wanted| wanted == event.event_type.as_str())
             && is_wanted(filter, &candidate)
             && query.matches(&candidate.texts(), &event.payload)
     });
@@ -220,7 +218,9 @@ fn is_wanted(filter: &EventFilter, row: &EventCandidate) -> bool {
     let same = |wanted: &Option<String>, is: &Option<String>| {
         wanted.is_none() || wanted.as_deref() == is.as_deref()
     };
-    same(&filter.tenant, &row.tenant)
+    let event_type = |wanted: &String| *wanted == row.event_type;
+    filter.event_type.as_ref().is_none_or(event_type)
+        && same(&filter.tenant, &row.tenant)
         && same(&filter.source, &row.source)
         && filter.since.is_none_or(|since| row.received_at >= since)
         && filter.until.is_none_or(|until| row.received_at < until)

@@ -93,7 +93,7 @@ fn unknown_and_archived_types_are_refused_only_where_that_is_set() {
         ..entry("old", Some(json!({"type": "object"})))
     };
     for unknown in UnknownTypes::ALL {
-        let (catalogue, _) = Catalogue::new(unknown).of(1, &[archived.clone()]);
+        let (catalogue, _) = Catalogue::new(unknown).of(1, std::slice::from_ref(&archived));
         assert!(catalogue.checks_any());
         let refuses = unknown == UnknownTypes::Refuse;
         let expected = |mismatch| if refuses { Err(mismatch) } else { Ok(()) };
