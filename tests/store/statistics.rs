@@ -785,11 +785,9 @@ async fn postgres_reads_statistics_by_index() {
                 .await
                 .unwrap();
             let has = |words: &str| plan.iter().any(|step| step.contains(words));
-            assert!(
-                has(index) && has("Index Cond") | !sql.contains("WHERE"),
-                "{plan:#?}"
-            );
-            assert!(!has("Seq Scan"), "{plan:#?}");
+            assert!(has(index) && !has("Seq Scan"), "{plan:#?}");
+            // What is asked for with bounds walks no further than they are.
+            assert!(!sql.contains('=') || has("Cond:"), "{plan:#?}");
         }
     })
     .await;

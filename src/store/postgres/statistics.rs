@@ -52,15 +52,16 @@ CROSS JOIN LATERAL (
     ORDER BY start OFFSET 0
 ) AS b";
 
-/// A range of the index by time.
+/// A range of the index by time, whose condition stands here so that it serves.
 const OF_SUBSCRIPTIONS: &str = "
 SELECT scope, width, start, body FROM statistics
 WHERE width = $1 AND start >= $2 AND start < $3 AND scope >= 's' AND scope < 't'
+    AND length(scope) > 0
 ORDER BY width, start DESC, scope LIMIT $4";
 
 const FORGET: &str = "
 DELETE FROM statistics WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM statistics WHERE width = $1 AND start < $2
+    SELECT ctid FROM statistics WHERE width = $1 AND start < $2 AND length(scope) > 0
     ORDER BY width, start, scope LIMIT $3
 ))";
 
@@ -83,8 +84,7 @@ pub const PLANS: [(&str, &str, &str); 7] = [
     (
         STAND,
         "(ARRAY['all'], ARRAY[1::smallint], ARRAY[now()])",
-        // Both of its indexes have the whole key.
-        "using statistics_",
+        "statistics_pkey",
     ),
     (
         OF_SCOPES,
