@@ -235,7 +235,7 @@ pub async fn keep(
         id: clock::uuid(),
         at: clock::now(),
         caller: caller.name.to_string(),
-        key_id: None,
+        key_id: caller.key.map(|id| id.to_string()),
         tenant: caller.tenant.as_deref().map(str::to_owned),
         action: audited.action.to_string(),
         thing: audited.thing.to_string(),

@@ -227,16 +227,6 @@ pub struct PageView<T> {
 }
 
 impl<T> PageView<T> {
-    /// A page with nothing on it, and nothing behind it.
-    pub fn empty(limit: u32) -> Self {
-        Self {
-            data: Vec::new(),
-            next_cursor: None,
-            partial: false,
-            limit,
-        }
-    }
-
     /// A page of views.
     pub fn new<'a, R>(page: &'a Page<R>, limit: u32, view: impl FnMut(&'a R) -> T) -> Self {
         Self {
