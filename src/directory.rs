@@ -1,25 +1,32 @@
-//! Who subscribes to what, in memory, in front of the database.
+//! Who subscribes to what, what tenants may, and which types of events there are: in memory, in
+//! front of the database.
 //!
 //! The directory has a version, raised by every change in the change's own transaction. An
 //! event's commit is fenced by it: a group that was matched against another version leaves
 //! nothing behind, the directory is brought up to date and the group matched again. So no
 //! event that is answered after a change is matched against the state before it, on any node.
+//! The catalogue of event types rides on that version: its changes raise it too.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use arc_swap::{ArcSwap, Guard};
 use tokio::sync::Mutex;
+use tracing::warn;
 
+use crate::domain::catalogue::{Catalogue, UnknownTypes};
 use crate::domain::event::Event;
 use crate::domain::event_type::PatternShape;
 use crate::domain::id::SubscriptionId;
 use crate::domain::subscription::{Subscription, SubscriptionState};
+use crate::domain::tenant::{Tenant, TenantStatus};
 use crate::store::{Result, Store};
 
-/// The subscriptions of an installation, as of some version.
+/// The subscriptions and tenants of an installation, as of some version.
 pub struct Directory {
     store: Arc<dyn Store>,
     entries: RwLock<Entries>,
+    catalogue: ArcSwap<Catalogue>,
     /// Held while changes are fetched, so that they are applied in order.
     refreshing: Mutex<()>,
 }
@@ -33,6 +40,17 @@ pub struct Matches {
     pub subscriptions: Vec<Arc<Subscription>>,
     /// How many of them are each event's; of events that were not looked at, nothing.
     pub counts: Vec<usize>,
+    /// Some tenant's backlogs are bounded.
+    pub bounded: bool,
+}
+
+/// What became known.
+#[derive(Debug, Default)]
+pub struct Refreshed {
+    /// Subscriptions that changed.
+    pub subscriptions: Vec<Arc<Subscription>>,
+    /// Whether any tenant changed.
+    pub tenants: bool,
 }
 
 #[derive(Default)]
@@ -41,6 +59,12 @@ struct Entries {
     subscriptions: HashMap<SubscriptionId, Arc<Subscription>>,
     /// Those that a rule holds.
     held: HashSet<SubscriptionId>,
+    /// Those that no rule holds any more, but whose hold is full.
+    draining: HashSet<SubscriptionId>,
+    /// Those that are registered.
+    tenants: HashMap<Arc<str>, Arc<Tenant>>,
+    /// Some tenant's backlogs are bounded.
+    bounded: bool,
     index: PatternIndex,
 }
 
@@ -115,14 +139,31 @@ impl Entries {
         if let Some(old) = self.subscriptions.remove(&subscription.id) {
             self.index.remove(&old);
             self.held.remove(&old.id);
+            self.draining.remove(&old.id);
         }
         if subscription.state != SubscriptionState::Deleted {
             self.index.insert(&subscription);
             if subscription.is_held_by_rule() {
                 self.held.insert(subscription.id);
+            } else if subscription.hold.full_since.is_some() {
+                self.draining.insert(subscription.id);
             }
             self.subscriptions.insert(subscription.id, subscription);
         }
+    }
+
+    fn apply_tenants(&mut self, changed: Vec<Tenant>) {
+        for tenant in changed {
+            match tenant.status {
+                TenantStatus::Deleted => self.tenants.remove(&tenant.id),
+                TenantStatus::Active | TenantStatus::Inactive => {
+                    let id = Arc::clone(&tenant.id);
+                    self.tenants.insert(id, Arc::new(tenant))
+                }
+            };
+        }
+        let mut all = self.tenants.values();
+        self.bounded = all.any(|tenant| tenant.limits.max_backlog.is_some());
     }
 }
 
@@ -132,21 +173,59 @@ impl Directory {
         Self {
             store,
             entries: RwLock::default(),
+            catalogue: ArcSwap::default(),
             refreshing: Mutex::new(()),
         }
     }
 
+    /// With this to become of events whose type is not in the catalogue.
+    pub fn with_unknown_types(self, unknown: UnknownTypes) -> Self {
+        self.catalogue.store(Arc::new(Catalogue::new(unknown)));
+        self
+    }
+
     /// Fetches what changed since the version that is known, and returns it.
-    pub async fn refresh(&self) -> Result<Vec<Arc<Subscription>>> {
+    pub async fn refresh(&self) -> Result<Refreshed> {
         let _turn = self.refreshing.lock().await;
         let changes = self.store.directory_since(self.version()).await?;
+        if changes.version > self.version() {
+            // Before the version is known here: where this fails, it is asked for again.
+            self.refresh_catalogue().await?;
+        }
         let changed: Vec<_> = changes.subscriptions.into_iter().map(Arc::new).collect();
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         for subscription in &changed {
             entries.apply(Arc::clone(subscription));
         }
+        let tenants = !changes.tenants.is_empty();
+        if tenants {
+            entries.apply_tenants(changes.tenants);
+        }
         entries.version = entries.version.max(changes.version);
-        Ok(changed)
+        Ok(Refreshed {
+            subscriptions: changed,
+            tenants,
+        })
+    }
+
+    /// Loads the catalogue where it changed.
+    async fn refresh_catalogue(&self) -> Result<()> {
+        let known = self.catalogue();
+        let stored = self.store.catalogue_since(known.version()).await?;
+        let Some(types) = stored.types else {
+            return Ok(());
+        };
+        let (catalogue, unusable) = known.of(stored.version, &types);
+        for (event_type, problem) in unusable {
+            warn!(%event_type, problem, "a stored schema cannot be used; its events go unchecked");
+        }
+        self.catalogue.store(Arc::new(catalogue));
+        Ok(())
+    }
+
+    /// The catalogue of event types.
+    pub fn catalogue(&self) -> Guard<Arc<Catalogue>> {
+        self.catalogue.load()
     }
 
     /// The version known here.
@@ -166,6 +245,28 @@ impl Directory {
         held.filter_map(|id| entries.subscriptions.get(id))
             .cloned()
             .collect()
+    }
+
+    /// Those that no rule holds any more, but whose hold is full: what comes in is skipped until there
+    /// is room.
+    pub fn draining(&self) -> Vec<SubscriptionId> {
+        self.read().draining.iter().copied().collect()
+    }
+
+    /// A tenant that is registered.
+    pub fn tenant(&self, id: &str) -> Option<Arc<Tenant>> {
+        self.read().tenants.get(id).cloned()
+    }
+
+    /// Pending deliveries that each subscription of a tenant may have at most.
+    pub fn max_backlog(&self, tenant: &str) -> Option<u64> {
+        let entries = self.read();
+        entries.tenants.get(tenant)?.limits.max_backlog
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<Arc<Subscription>> {
+        self.read().subscriptions.values().cloned().collect()
     }
 
     /// How many there are.
@@ -188,6 +289,7 @@ impl Directory {
         let entries = self.read();
         let mut matches = Matches {
             version: entries.version,
+            bounded: entries.bounded,
             ..Matches::default()
         };
         for event in events {

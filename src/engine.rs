@@ -28,12 +28,15 @@ use crate::feed::Feed;
 use crate::feed::memory::MemoryFeed;
 use crate::feed::ownership::{DataDirLock, Ownership};
 use crate::feed::redis::RedisFeed;
+use crate::feed::shared_limits::{RedisLimits, SharedLimits};
 use crate::http::server::{ServerLimits, serve};
-use crate::http::{AdminKey, HttpState, UrlGuard, front};
+use crate::http::{AdminKey, Gate, HttpState, UrlGuard, front};
+use crate::keyring::Keyring;
+use crate::limits::Limits;
 use crate::settings::{Secret, Settings};
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{LeaseState, Store};
+use crate::store::{LeaseState, Resealed, Store};
 
 /// Facts that a follower may fall behind.
 const FOLLOWERS_LAG: usize = 16_384;
@@ -41,6 +44,8 @@ const FOLLOWERS_LAG: usize = 16_384;
 const REQUESTS_SHARE: f64 = 0.25;
 /// How long a stop tries to give the lease back.
 const GIVING_BACK: Duration = Duration::from_secs(3);
+/// How long a stop tries to store when keys were used.
+const STORING_USES: Duration = Duration::from_secs(1);
 
 /// A running relay.
 pub struct Engine {
@@ -59,6 +64,7 @@ pub struct Engine {
 struct Profile {
     store: Arc<dyn Store>,
     feed: Arc<dyn Feed>,
+    shared_limits: Option<Arc<dyn SharedLimits>>,
     ownership: Ownership,
     lock: Option<DataDirLock>,
 }
@@ -85,10 +91,13 @@ impl Engine {
         let Profile {
             store,
             feed,
+            shared_limits,
             ownership,
             lock,
         } = profile(&settings, &holder).await?;
-        let deps = shared(&settings, &store, feed, ownership, holder)?;
+        let limits = Arc::new(Limits::new(&settings.limits, shared_limits));
+        let deps = shared(&settings, &store, feed, ownership, limits, holder)?;
+        deps.refresh_keys().await.context("cannot read the keys")?;
         deps.directory
             .refresh()
             .await
@@ -104,9 +113,15 @@ impl Engine {
         let state = HttpState {
             store,
             relay: Relay::new(Arc::clone(&deps)),
-            admin_key: AdminKey::new(admin_key.expose()),
+            gate: Arc::new(Gate::new(
+                AdminKey::new(admin_key.expose()),
+                Arc::clone(&deps.keyring),
+                Arc::clone(&deps.limits),
+                &settings.server,
+            )),
             guard: Arc::new(Guard(AddressGuard::new(&settings.address_guard))),
             settings: Arc::clone(&settings),
+            tenant_rates: Arc::default(),
         };
         let grace = settings.server.shutdown_grace;
         let limits = ServerLimits {
@@ -190,6 +205,10 @@ impl Engine {
                 tracing::warn!("the lease could not be given back in time; it ends by itself")
             }
         }
+        let uses = tokio::time::timeout(STORING_USES, self.deps.store_key_uses());
+        if !matches!(uses.await, Ok(Ok(()))) {
+            tracing::warn!("when keys were used last could not be stored");
+        }
         self.deps.store.close().await;
         Ok(())
     }
@@ -230,6 +249,30 @@ pub async fn migrate(settings: &Settings) -> anyhow::Result<Vec<String>> {
     applied
 }
 
+/// Encrypts every secret in the store with the first master key, and says how many there were.
+pub async fn reseal_secrets(settings: &Settings) -> anyhow::Result<Resealed> {
+    if settings.is_distributed() {
+        let store = PostgresStore::connect(&settings.store)
+            .await
+            .context("cannot use Postgres")?;
+        store.migrate().await.context("cannot migrate Postgres")?;
+        let resealed = store.reseal_secrets().await;
+        store.close().await;
+        return Ok(resealed?);
+    }
+    let _lock = DataDirLock::acquire(
+        &settings.store.data_dir,
+        &format!("process {} (posthaste secrets rotate)", std::process::id()),
+    )?;
+    let store = SqliteStore::open(&settings.store)
+        .await
+        .context("cannot use SQLite")?;
+    store.migrate().await.context("cannot migrate SQLite")?;
+    let resealed = store.reseal_secrets().await;
+    store.close().await;
+    Ok(resealed?)
+}
+
 async fn profile(settings: &Settings, holder: &str) -> anyhow::Result<Profile> {
     if settings.is_distributed() {
         distributed(settings, holder).await
@@ -252,6 +295,7 @@ async fn embedded(settings: &Settings, holder: &str) -> anyhow::Result<Profile> 
     Ok(Profile {
         store: Arc::new(store),
         feed: Arc::new(MemoryFeed),
+        shared_limits: None,
         ownership,
         lock: Some(lock),
     })
@@ -266,20 +310,25 @@ async fn distributed(settings: &Settings, holder: &str) -> anyhow::Result<Profil
     if settings.engine.role.delivers() {
         ask_for_lease(&store, settings, holder, &ownership).await?;
     }
+    let mut shared_limits: Option<Arc<dyn SharedLimits>> = None;
     let feed: Arc<dyn Feed> = match &settings.feed.redis_url {
         Some(url) => {
             let installation = store
                 .installation()
                 .await
                 .context("cannot name the installation")?;
+            let unusable = |problem| anyhow::anyhow!("REDIS_URL: {problem}");
+            let limits = RedisLimits::new(url.expose(), &installation).map_err(unusable)?;
+            shared_limits = Some(Arc::new(limits));
             let feed = RedisFeed::start(url.expose(), &installation, holder);
-            Arc::new(feed.map_err(|problem| anyhow::anyhow!("REDIS_URL: {problem}"))?)
+            Arc::new(feed.map_err(unusable)?)
         }
         None => Arc::new(MemoryFeed),
     };
     Ok(Profile {
         store: Arc::new(store),
         feed,
+        shared_limits,
         ownership,
         lock: None,
     })
@@ -310,6 +359,7 @@ fn shared(
     store: &Arc<dyn Store>,
     feed: Arc<dyn Feed>,
     ownership: Ownership,
+    limits: Arc<Limits>,
     holder: String,
 ) -> anyhow::Result<Arc<Deps>> {
     let faults = Arc::new(Faults::default());
@@ -317,7 +367,11 @@ fn shared(
         .context("cannot prepare to call receivers")?;
     let retry_after_max = settings.delivery.retry_after_max;
     Ok(Deps::new(Parts {
-        directory: Arc::new(Directory::new(Arc::clone(store))),
+        keyring: Arc::new(Keyring::default()),
+        limits,
+        directory: Arc::new(
+            Directory::new(Arc::clone(store)).with_unknown_types(settings.events.unknown_types),
+        ),
         courier: Courier::new(transport, retry_after_max, Arc::clone(&faults)),
         feed,
         ownership: Arc::new(ownership),

@@ -99,10 +99,17 @@ pub enum EngineEvent {
         /// How many.
         count: u64,
     },
+    /// Keys were made or revoked, here or elsewhere.
+    KeysChanged {
+        /// The keyring's version now.
+        version: i64,
+    },
     /// An actor died and was started again.
     ActorRestarted(&'static str),
     /// The janitor has made a round.
     Tidied(Tidied),
+    /// What was counted lies in buckets: so many deltas.
+    StatisticsFolded(u32),
     /// All subscriptions were looked over for due deliveries.
     Swept,
     /// This node took over the deliveries.
@@ -118,6 +125,8 @@ pub struct Tidied {
     pub keys: u64,
     /// Jobs that ended long ago.
     pub jobs: u64,
+    /// Callers' keys that ended long ago.
+    pub api_keys: u64,
     /// Deliveries that still pointed at deleted subscriptions, cancelled.
     pub cancelled: u64,
     /// Deliveries held for longer than they may be, expired.
@@ -133,6 +142,12 @@ pub struct Tidied {
     pub partitions: u64,
     /// Attempts whose answer went sooner.
     pub answers: u64,
+    /// Buckets of statistics past their time.
+    pub statistics: u64,
+    /// Answers that were recorded after their event's payload was erased, and went as well.
+    pub late_answers: u64,
+    /// Entries of the audit log past their time.
+    pub audit: u64,
 }
 
 /// Where facts are told.

@@ -9,26 +9,51 @@ use std::path::Path;
 const SHARED: [&str; 5] = ["clock", "settings", "events", "faults", "telemetry"];
 
 /// Which of our modules a module may name, beside itself, `domain` and the shared ones.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("main", &["cli"]),
     ("lib", &[]),
     ("cli", &["engine"]),
     (
         "engine",
-        &["http", "actors", "directory", "feed", "store", "delivery"],
+        &[
+            "http",
+            "actors",
+            "directory",
+            "keyring",
+            "limits",
+            "feed",
+            "store",
+            "delivery",
+        ],
     ),
-    ("http", &["actors", "feed", "store", "delivery"]),
-    ("actors", &["directory", "feed", "store", "delivery"]),
+    (
+        "http",
+        &["actors", "keyring", "limits", "feed", "store", "delivery"],
+    ),
+    (
+        "actors",
+        &[
+            "directory",
+            "keyring",
+            "limits",
+            "feed",
+            "store",
+            "delivery",
+        ],
+    ),
     ("directory", &["store"]),
+    ("keyring", &[]),
+    ("limits", &["feed"]),
     ("delivery", &[]),
     ("feed", &[]),
     ("store", &[]),
 ];
 
 /// Crates that stay behind a door: only these modules may name them.
-const DOORS: [(&str, &[&str]); 11] = [
+const DOORS: [(&str, &[&str]); 12] = [
     ("sqlx", &["store", "engine"]),
     ("rusqlite", &["store"]),
+    ("aes_gcm", &["store"]),
     ("redis", &["feed", "engine"]),
     ("ractor", &["actors", "engine"]),
     ("axum", &["http", "engine"]),

@@ -19,7 +19,7 @@ use posthaste::domain::rate_limit::{RateLimit, TokenBucket};
 use posthaste::domain::signature::SigningSecret;
 use posthaste::domain::subscription::SubscriptionState;
 use posthaste::engine::Engine;
-use posthaste::http::event_input::{self, Arrival, Bounds};
+use posthaste::http::event_input::{self, Arrival, Bounds, Sender};
 use posthaste::settings::{Secret, Settings};
 use posthaste::store::Store;
 use posthaste::store::sqlite::SqliteStore;
@@ -164,6 +164,11 @@ fn event(kind: &str) -> Arc<Event> {
 
 fn parse(body: &Bytes) -> event_input::Input {
     let arrival = Arrival {
+        sender: Sender {
+            tenant: None,
+            must_name: false,
+            is_inactive: &|_| false,
+        },
         now: clock::now(),
         header_key: None,
         new_id: || EventId(clock::uuid()),

@@ -1,11 +1,16 @@
-//! How much is held for subscriptions that a rule holds, and when that is enough.
+//! How much is held for subscriptions that a rule holds, or that a tenant with a bound has, and when
+//! that is enough.
 //!
-//! Nothing is counted for one event: whoever commits deliveries of a held subscription takes them
+//! Nothing is counted for one event: whoever commits deliveries of such a subscription takes them
 //! off a room that was measured before, and only where the room is used up the backlog is counted
 //! again, beside the commits. Where the bound is reached, that becomes part of the subscription:
 //! every process learns it with the directory, whose version fences each commit, so from then on
-//! what comes in is stored as skipped. Subscriptions that are delivered to, or paused, cost
+//! what comes in is stored as skipped. Other subscriptions that are delivered to, or paused, cost
 //! nothing here.
+//!
+//! A subscription that reaches its tenant's bound is deactivated. When it is reactivated its hold stays
+//! full until a tenth of it is free again: what was held goes out meanwhile, and what comes in is
+//! skipped, so that the bound holds whoever reactivates how often.
 //!
 //! How exact that is: a process measures half of what is left as its room, or a thousand where
 //! that is more, so it passes the bound by what it commits while it counts and, for each other
@@ -20,7 +25,7 @@ use super::deps::Deps;
 use crate::clock;
 use crate::domain::Timestamp;
 use crate::domain::id::SubscriptionId;
-use crate::domain::subscription::Subscription;
+use crate::domain::subscription::{REASON_BACKLOG_FULL, Subscription, SubscriptionState};
 use crate::store::Result;
 
 /// A room is no smaller than this while so much is left.
@@ -81,16 +86,31 @@ impl Backlogs {
         room.left == 0
     }
 
-    /// No rule holds it any more, it is full, or it could not be counted.
+    /// Nothing bounds it any more, it is full, or it could not be counted.
     pub fn forget(&self, id: SubscriptionId) {
         self.rooms().remove(&id);
+    }
+
+    /// The bounds are others.
+    pub fn forget_all(&self) {
+        self.rooms().clear();
     }
 }
 
 impl Deps {
-    /// So many deliveries of a subscription that a rule holds were committed.
+    /// Deliveries that may be pending at most: as much as may be held of what a rule holds, and what
+    /// its tenant may have. No other subscription has a bound.
+    fn bound_of(&self, subscription: &Subscription) -> Option<u64> {
+        let held = self.settings.hold.max_backlog;
+        let held = (subscription.is_held_by_rule() && held > 0).then_some(held);
+        let tenant = subscription.tenant.as_deref();
+        let of_tenant = tenant.and_then(|tenant| self.directory.max_backlog(tenant));
+        held.into_iter().chain(of_tenant).min()
+    }
+
+    /// So many deliveries of a subscription that may have a bound were committed.
     pub(super) fn note_held(self: &Arc<Self>, subscription: &Subscription, count: u64) {
-        let bounded = self.settings.hold.max_backlog > 0;
+        let bounded = self.bound_of(subscription).is_some();
         if bounded && self.backlogs.take(subscription, count) {
             let (deps, id) = (Arc::clone(self), subscription.id);
             tokio::spawn(async move {
@@ -103,8 +123,8 @@ impl Deps {
     }
 
     async fn count_backlog(&self, id: SubscriptionId) -> Result<()> {
-        let most = self.settings.hold.max_backlog;
-        loop {
+        let bound = || self.bound_of(&*self.directory.get(id)?);
+        while let Some(most) = bound() {
             let count = self.store.backlog(id, most).await?;
             if count >= most {
                 self.fill(id).await?;
@@ -112,36 +132,59 @@ impl Deps {
                 return Ok(());
             }
             let again = self.backlogs.measured(id, most - count);
-            // Committed by a group that was matched before its release: nobody else forgets it.
-            let known = self.directory.get(id);
-            if !known.is_some_and(|known| known.is_held_by_rule()) {
-                self.backlogs.forget(id);
-                return Ok(());
-            }
-            if !again {
+            if bound().is_some() && !again {
                 return Ok(());
             }
         }
+        // Committed by a group that was matched before its release: nobody else forgets it.
+        self.backlogs.forget(id);
+        Ok(())
     }
 
-    /// From here on what comes in is skipped.
+    /// From here on what comes in is skipped. What no rule holds yet is deactivated for it.
     async fn fill(&self, id: SubscriptionId) -> Result<()> {
         let full = self.change_subscription(id, |stored| {
-            let mut next = stored.clone();
-            next.hold.full_since = next.hold.full_since.or(Some(clock::now()));
-            stored.is_held_by_rule().then_some(next)
+            // By another process, or it is being emptied.
+            if stored.hold.full_since.is_some() {
+                return None;
+            }
+            self.bound_of(stored)?;
+            let now = clock::now();
+            let mut next = match stored.is_held_by_rule() {
+                true => stored.clone(),
+                false => {
+                    let state = SubscriptionState::Deactivated;
+                    stored
+                        .moved_to(state, Some(REASON_BACKLOG_FULL), now)
+                        .ok()?
+                }
+            };
+            next.hold.full_since = Some(now);
+            Some(next)
         });
-        if full.await?.is_some() {
-            let bound = self.settings.hold.max_backlog;
-            warn!(subscription = %id, bound, "as much is held as may be; what comes in is skipped");
+        if let Some(full) = full.await? {
+            let (bound, tenant) = (self.bound_of(&full), full.tenant.as_deref());
+            warn!(subscription = %id, tenant, bound, "as much is held as may be; what comes in is skipped");
+        }
+        Ok(())
+    }
+
+    /// Holds more again of those that were reactivated with a full hold, once there is room.
+    pub(super) async fn reopen_drained(&self) -> Result<()> {
+        for id in self.directory.draining() {
+            self.reopen_hold(id).await?;
         }
         Ok(())
     }
 
     /// Where what was held has become a tenth less than may be, more is held again.
     pub(super) async fn reopen_hold(&self, id: SubscriptionId) -> Result<()> {
-        let most = self.settings.hold.max_backlog;
-        if most > 0 && self.store.backlog(id, most).await? >= most - most / 10 {
+        let Some(known) = self.directory.get(id) else {
+            return Ok(());
+        };
+        if let Some(most) = self.bound_of(&known)
+            && self.store.backlog(id, most).await? >= most - most / 10
+        {
             return Ok(());
         }
         let open = self.change_subscription(id, |stored| {
@@ -160,7 +203,9 @@ impl Deps {
 mod tests {
     use super::*;
     use crate::domain::event_type::EventPattern;
+    use crate::domain::payload_format::PayloadFormat;
     use crate::domain::signature::SigningSecret;
+    use crate::domain::signing::Signing;
     use crate::domain::subscription::{Hold, StateChange, SubscriptionState};
 
     fn held(since: i64) -> Subscription {
@@ -185,7 +230,8 @@ mod tests {
             },
             counted_from: Timestamp::default(),
             hold: Hold::default(),
-            secret: SigningSecret::from_random([7; 32]),
+            format: PayloadFormat::Relay,
+            signing: Signing::with(SigningSecret::from_random([7; 32])),
             created_at: Timestamp::default(),
             updated_at: Timestamp::default(),
             version: 1,

@@ -12,6 +12,7 @@ use super::backlog::Backlogs;
 use super::dispatcher::DispatcherMessage;
 use super::ingest::Ingest;
 use super::jobs::Jobs;
+use super::keys::KeysMessage;
 use super::lane::Lanes;
 use super::outbox::Outbox;
 use super::progress::Progress;
@@ -26,6 +27,8 @@ use crate::events::EngineEvents;
 use crate::faults::Faults;
 use crate::feed::Feed;
 use crate::feed::ownership::Ownership;
+use crate::keyring::Keyring;
+use crate::limits::Limits;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 
@@ -40,6 +43,10 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// Who subscribes to what.
     pub directory: Arc<Directory>,
+    /// Who has which key.
+    pub keyring: Arc<Keyring>,
+    /// How often callers may ask.
+    pub limits: Arc<Limits>,
     /// The way to other nodes.
     pub feed: Arc<dyn Feed>,
     /// Whether this process owns the deliveries.
@@ -63,6 +70,7 @@ pub struct Deps {
     pub(super) backlogs: Backlogs,
     pub(super) dispatcher: Address<DispatcherMessage>,
     pub(super) sweeper: Address<SweeperMessage>,
+    pub(super) keys: Address<KeysMessage>,
     pub(super) ingest: Arc<Ingest>,
     pub(super) recorder: Arc<Recorder>,
     pub(super) progress: Progress,
@@ -98,6 +106,7 @@ impl Deps {
             backlogs: Backlogs::default(),
             dispatcher,
             sweeper: Address::vacant(),
+            keys: Address::vacant(),
             ingest: Arc::new(Ingest::new(&parts.settings.events, Doorbell::new())),
             recorder: Arc::new(Recorder::new(&parts.settings.engine, Doorbell::new())),
             progress: Progress::new(),

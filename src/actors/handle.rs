@@ -3,13 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::Guard;
 use tokio::sync::oneshot;
 
 use super::deps::Deps;
 use crate::clock;
+use crate::domain::catalogue::Catalogue;
 use crate::domain::event::Event;
 use crate::domain::id::SubscriptionId;
 use crate::domain::idempotency::{ContentHash, ItemFate};
+use crate::domain::subscription::Subscription;
+use crate::domain::tenant::Tenant;
 use crate::feed::Notice;
 use crate::settings::Role;
 use crate::store::StoreError;
@@ -137,10 +141,51 @@ impl Relay {
         }
     }
 
+    /// A tenant was made, changed or deleted in the store: brings the directory up to date on this
+    /// node, and tells the others.
+    pub async fn tenant_changed(&self) {
+        self.deps.feed.announce(Notice::Tenants);
+        if let Err(problem) = self.deps.refresh_directory().await {
+            // The next commit fetches it, or the next sweep.
+            tracing::warn!(%problem, "the directory is brought up to date later");
+        }
+    }
+
+    /// A tenant that is registered, as this node knows it: one look-up in memory.
+    pub fn tenant(&self, id: &str) -> Option<Arc<Tenant>> {
+        self.deps.directory.tenant(id)
+    }
+
+    /// The catalogue of event types, as known here.
+    pub fn catalogue(&self) -> Guard<Arc<Catalogue>> {
+        self.deps.directory.catalogue()
+    }
+
+    /// The catalogue changed in the store: brings this node up to date and tells the others. When
+    /// this returns, no event that comes in here is checked against the old one.
+    pub async fn catalogue_changed(&self) {
+        self.deps.feed.announce(Notice::Catalogue);
+        if let Err(problem) = self.deps.refresh_directory().await {
+            // The next commit finds that the version has moved, and fetches it.
+            tracing::warn!(%problem, "the catalogue is brought up to date later");
+        }
+    }
+
     /// Deliveries of a subscription were moved in the store from outside of its actor.
     pub fn deliveries_changed(&self, id: SubscriptionId) {
         self.deps.feed.announce(Notice::Changed(id));
         self.deps.note_change(id);
+    }
+
+    /// The subscriptions that are not deleted, as this process knows them: others' changes after a
+    /// moment.
+    pub fn subscriptions(&self) -> Vec<Arc<Subscription>> {
+        self.deps.directory.all()
+    }
+
+    /// One of them.
+    pub fn subscription(&self, id: SubscriptionId) -> Option<Arc<Subscription>> {
+        self.deps.directory.get(id)
     }
 
     /// Whether the tree can still heal itself. Asks nobody: a database that hangs is no reason

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::deps::Deps;
+use super::keys::KeysMessage;
 use super::sweeper::SweeperMessage;
 use crate::feed::Notice;
 
@@ -130,7 +131,11 @@ async fn listen(deps: Arc<Deps>, myself: ActorRef<ListenerMessage>, mut lost: Lo
 }
 
 async fn act(deps: &Arc<Deps>, notice: Notice) {
+    if matches!(notice, Notice::Gap | Notice::Keys) {
+        deps.keys.cast(KeysMessage::Look);
+    }
     match notice {
+        Notice::Keys => {}
         Notice::Gap if deps.settings.engine.role.delivers() => {
             deps.sweeper.cast(SweeperMessage::Sweep);
         }
@@ -153,6 +158,18 @@ async fn act(deps: &Arc<Deps>, notice: Notice) {
             }
         }
         Notice::Jobs => deps.jobs.look(),
+        Notice::Tenants => {
+            // A failure to read is made good by the next sweep.
+            if let Err(problem) = deps.refresh_directory().await {
+                warn!(%problem, "the directory cannot be brought up to date");
+            }
+        }
+        Notice::Catalogue => {
+            // The fence of acceptance makes good what this fails to fetch.
+            if let Err(problem) = deps.refresh_directory().await {
+                warn!(%problem, "the catalogue cannot be brought up to date");
+            }
+        }
         Notice::Changed(id) => {
             // A failure to read is made good by the next sweep.
             if let Err(problem) = deps.refresh_directory().await {

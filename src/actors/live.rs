@@ -1,11 +1,13 @@
 //! What this process knows of a subscription at this moment.
 
+use std::time::Duration;
+
 use super::handle::Relay;
 use super::lane::Snapshot;
 use crate::clock;
 use crate::domain::Timestamp;
 use crate::domain::breaker::BreakerState;
-use crate::domain::id::SubscriptionId;
+use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::domain::rate_limit::TokenBucket;
 
 /// Who runs the subscriptions' actors.
@@ -26,6 +28,8 @@ pub struct Live {
     pub hold_until: Option<Timestamp>,
     /// Tokens of its rate limit; absent where no actor runs, because all are left then.
     pub tokens: Option<u32>,
+    /// How long until the next token, where none is left.
+    pub token_in: Option<Duration>,
     /// HTTP calls under way.
     pub in_flight: u32,
     /// Of what is allowed while traffic ramps up after a recovery.
@@ -69,6 +73,21 @@ impl Relay {
         }
     }
 
+    /// Whether an attempt of a delivery is being made or recorded; `None` where another process knows.
+    pub fn is_flying(&self, id: SubscriptionId, delivery: DeliveryId) -> Option<bool> {
+        if self.owner() == Owner::Another {
+            return None;
+        }
+        let lane = self.deps.lanes.get(id);
+        Some(lane.is_some_and(|lane| lane.is_flying(delivery)))
+    }
+
+    /// Whether as many attempts are in flight as this node may have.
+    pub fn is_at_bound(&self) -> bool {
+        let (taken, all) = self.deps.slots.usage();
+        taken >= all
+    }
+
     /// The live state of a subscription; `None` where another process has it.
     pub fn live(&self, id: SubscriptionId) -> Option<Live> {
         if self.owner() == Owner::Another {
@@ -99,6 +118,11 @@ impl Relay {
             }),
             hold_until: shown.hold_until.filter(|until| *until > now),
             tokens: shown.bucket.as_ref().map(tokens),
+            token_in: shown
+                .bucket
+                .as_ref()
+                .map(|bucket| bucket.wait(instant))
+                .filter(|wait| !wait.is_zero()),
             in_flight: calls,
             ramp,
             window: LiveWindow {

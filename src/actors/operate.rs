@@ -25,7 +25,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 impl Deps {
     /// Brings the directory up to date and lets the actors of what changed take note.
     pub(super) async fn refresh_directory(&self) -> Result<()> {
-        for subscription in self.directory.refresh().await? {
+        let refreshed = self.directory.refresh().await?;
+        if refreshed.tenants {
+            // Measured by bounds that may be others now.
+            self.backlogs.forget_all();
+        }
+        for subscription in refreshed.subscriptions {
             let (id, state) = (subscription.id, subscription.state);
             if !subscription.is_held_by_rule() {
                 self.backlogs.forget(id);

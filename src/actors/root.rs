@@ -17,6 +17,7 @@ use super::dispatcher::Dispatcher;
 use super::ingest::Ingest;
 use super::janitor::Janitor;
 use super::jobs::Jobs;
+use super::keys::Keys;
 use super::leases::Leases;
 use super::listener::Listener;
 use super::outbox::Outbox;
@@ -46,6 +47,8 @@ pub enum Singleton {
     Janitor,
     /// Bulk work.
     Jobs,
+    /// Looks after the keyring.
+    Keys,
     /// Hears other nodes.
     Listener,
     /// Owns the deliveries.
@@ -54,7 +57,7 @@ pub enum Singleton {
 
 impl Singleton {
     /// In the order of their start.
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Dispatcher,
         Self::Recorder,
         Self::Ingest,
@@ -62,6 +65,7 @@ impl Singleton {
         Self::Sweeper,
         Self::Janitor,
         Self::Jobs,
+        Self::Keys,
         Self::Listener,
         Self::Leases,
     ];
@@ -70,7 +74,7 @@ impl Singleton {
     fn serves(self, role: Role) -> bool {
         match self {
             // Whoever delivers has operational events to accept.
-            Self::Ingest | Self::Listener => true,
+            Self::Ingest | Self::Keys | Self::Listener => true,
             Self::Recorder
             | Self::Outbox
             | Self::Dispatcher
@@ -90,6 +94,7 @@ impl Singleton {
             Self::Sweeper => "sweeper",
             Self::Janitor => "janitor",
             Self::Jobs => "jobs",
+            Self::Keys => "keys",
             Self::Listener => "listener",
             Self::Leases => "leases",
         }
@@ -193,6 +198,7 @@ impl State {
             Singleton::Sweeper => spawn(Sweeper, deps, root).await?,
             Singleton::Janitor => spawn(Janitor, deps, root).await?,
             Singleton::Jobs => spawn(Pump::<Jobs>::new(), deps, root).await?,
+            Singleton::Keys => spawn(Keys, deps, root).await?,
             Singleton::Listener => spawn(Listener, deps, root).await?,
             Singleton::Leases => spawn(Leases, deps, root).await?,
         };

@@ -109,6 +109,10 @@ impl Deps {
             finished.then(|| stored.moved_to(active, None, clock::now()).ok())?
         })
         .await?;
+        // A full hold outlasts a reactivation (`backlog.rs`), but this one was emptied.
+        if self.directory.draining().contains(&id) {
+            self.reopen_hold(id).await?;
+        }
         Ok(true)
     }
 }

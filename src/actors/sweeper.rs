@@ -123,6 +123,9 @@ impl State {
                 {
                     warn!(%problem, "trials are begun later");
                 }
+                if let Err(problem) = deps.reopen_drained().await {
+                    warn!(%problem, "more is held again later");
+                }
             } else {
                 deps.progress.stands_by();
             }

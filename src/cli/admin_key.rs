@@ -43,6 +43,14 @@ pub(super) fn obtain(settings: &Settings) -> anyhow::Result<AdminKey> {
     }
 }
 
+/// The key that the relay of these settings has, without making one.
+pub(super) fn known(settings: &Settings) -> anyhow::Result<Secret> {
+    match &settings.auth.admin_key {
+        Some(secret) => Ok(secret.clone()),
+        None => read(&std::path::absolute(&settings.store.data_dir)?.join(FILE_NAME)),
+    }
+}
+
 fn from_file(directory: &Path) -> anyhow::Result<AdminKey> {
     data_dir::ensure(directory)?;
     let path = std::path::absolute(directory)?.join(FILE_NAME);

@@ -5,9 +5,11 @@ mod admin_key;
 mod config;
 mod data_dir;
 mod health;
+mod keys;
 mod migrate;
 mod open_files;
 mod receive;
+mod secrets;
 mod serve;
 mod welcome;
 
@@ -40,6 +42,11 @@ enum Command {
     Config(SettingsArgs),
     /// Exit 0 if the relay of these settings is ready, 1 otherwise.
     Health(health::HealthArgs),
+    /// Make, list and take back the keys of callers, by way of the running relay.
+    Keys(keys::KeysArgs),
+    /// Look after the secrets in the store.
+    #[command(subcommand)]
+    Secrets(secrets::SecretsCommand),
     /// Run a local receiver that prints every webhook it gets, to try things out.
     Receive(receive::ReceiveArgs),
 }
@@ -96,6 +103,8 @@ pub fn run() -> ExitCode {
         Command::Migrate(args) => migrate::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Health(args) => health::run(&args),
+        Command::Keys(args) => keys::run(&args),
+        Command::Secrets(command) => secrets::run(&command),
         Command::Receive(args) => receive::run(&args),
     };
     outcome.unwrap_or_else(|error| {

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use super::id::ApiKeyId;
+
 /// What a key may be allowed to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scope {
@@ -69,6 +71,16 @@ impl Scopes {
         self.0 & (scope.bit() | Scope::Admin.bit()) != 0
     }
 
+    /// Whether it allows all that those allow.
+    pub fn contain(self, others: Self) -> bool {
+        others.iter().all(|scope| self.allow(scope))
+    }
+
+    /// Whether it allows nothing.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// The scopes that were given, in their order.
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         let given = move |scope: &Scope| self.0 & scope.bit() != 0;
@@ -82,9 +94,57 @@ impl FromIterator<Scope> for Scopes {
     }
 }
 
+/// A name for the scopes that a kind of caller needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preset {
+    /// Posts events, and looks at what became of them.
+    Service,
+    /// Looks after its own subscriptions and deliveries.
+    Client,
+    /// Everything.
+    Admin,
+}
+
+impl Preset {
+    /// Every preset, for parsers.
+    pub const ALL: [Self; 3] = [Self::Service, Self::Client, Self::Admin];
+
+    /// The word used in requests and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Client => "client",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|preset| preset.as_str() == word)
+    }
+
+    /// What it stands for.
+    pub fn scopes(self) -> Scopes {
+        let scopes: &[Scope] = match self {
+            Self::Service => &[Scope::EventsWrite, Scope::EventsRead],
+            Self::Client => &[
+                Scope::EventsRead,
+                Scope::SubscriptionsRead,
+                Scope::SubscriptionsWrite,
+                Scope::DeliveriesRead,
+                Scope::DeliveriesWrite,
+            ],
+            Self::Admin => &[Scope::Admin],
+        };
+        scopes.iter().copied().collect()
+    }
+}
+
 /// Whoever made a request, as its key says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
+    /// Which key; none for the admin key of the settings.
+    pub key: Option<ApiKeyId>,
     /// The key's name, for people and the audit log.
     pub name: Arc<str>,
     /// What they may do.
@@ -97,6 +157,7 @@ impl Caller {
     /// Whoever has the admin key of the settings.
     pub fn admin() -> Self {
         Self {
+            key: None,
             name: "admin".into(),
             scopes: [Scope::Admin].into_iter().collect(),
             tenant: None,
@@ -106,6 +167,17 @@ impl Caller {
     /// Whether what belongs to this tenant, or to none, exists for them.
     pub fn sees(&self, tenant: Option<&str>) -> bool {
         self.tenant.is_none() || self.tenant.as_deref() == tenant
+    }
+
+    /// Whether they administer the relay itself, and not one tenant's part of it.
+    pub fn administers_all(&self) -> bool {
+        self.scopes.allow(Scope::Admin) && self.tenant.is_none()
+    }
+
+    /// Whether they may make a key with these scopes and this tenant: nobody gives more than they
+    /// have, and what a tenant's caller gives is that tenant's.
+    pub fn may_grant(&self, scopes: Scopes, tenant: Option<&str>) -> bool {
+        self.scopes.contain(scopes) && self.sees(tenant)
     }
 }
 
@@ -134,5 +206,30 @@ mod tests {
         caller.tenant = Some("a".into());
         assert!(caller.sees(Some("a")));
         assert!(!caller.sees(Some("b")) && !caller.sees(None));
+    }
+
+    #[test]
+    fn nobody_grants_more_than_they_have() {
+        let (service, client) = (Preset::Service.scopes(), Preset::Client.scopes());
+        let admin = Caller::admin();
+        for preset in Preset::ALL {
+            assert_eq!(Preset::parse(preset.as_str()), Some(preset));
+            assert!(admin.may_grant(preset.scopes(), None));
+            assert!(admin.may_grant(preset.scopes(), Some("a")));
+        }
+        let tenants = Caller {
+            tenant: Some("a".into()),
+            ..Caller::admin()
+        };
+        assert!(admin.administers_all() && !tenants.administers_all());
+        assert!(tenants.may_grant(client, Some("a")));
+        assert!(!tenants.may_grant(client, None) && !tenants.may_grant(client, Some("b")));
+        let small = Caller {
+            scopes: service,
+            ..Caller::admin()
+        };
+        assert!(small.may_grant([Scope::EventsRead].into_iter().collect(), None));
+        assert!(!small.may_grant(client, None) && !small.administers_all());
+        assert!(!small.may_grant(Preset::Admin.scopes(), None));
     }
 }

@@ -64,6 +64,10 @@ id!(
     /// Bulk work that an operator asked for.
     JobId
 );
+id!(
+    /// A key that callers show. Not the key itself, nor the part of it that is looked up.
+    ApiKeyId
+);
 
 /// The version nibble of a UUID within its first 64 bits, and version 8 there: RFC 9562's name
 /// for a layout of one's own.
@@ -72,6 +76,16 @@ const VERSION_8: u64 = 0x8000;
 /// The RFC's variant at the head of the last 64 bits; 62 bits are left.
 const VARIANT: u64 = 1 << 63;
 const BEHIND_VARIANT: u64 = !(3 << 62);
+
+impl EventId {
+    /// When it was made, to a quarter of a microsecond where `clock.rs` made it.
+    pub fn made_at(self) -> Timestamp {
+        let head = self.0.as_u64_pair().0;
+        let millis = i64::try_from(head >> 16).unwrap_or_default();
+        let parts = i64::try_from(head & !VERSION & 0xffff).unwrap_or_default();
+        Timestamp::from_micros(millis * 1_000 + ((parts * 1_000) >> 12))
+    }
+}
 
 impl DeliveryId {
     /// The one delivery of this event to this subscription. The first 64 bits are its event's,

@@ -183,13 +183,20 @@ pub struct EventHead {
 
 impl EventHead {
     /// Whether a replay may bring this event to that subscription: an event of another tenant
-    /// never, and one of Posthaste's own only where the subscription names it and may hear it.
+    /// never, one of Posthaste's own only where the subscription names it and may hear it, and
+    /// one whose payload was erased to nobody.
     pub fn may_reach(&self, subscription: &Subscription) -> bool {
         let named = |pattern: &EventPattern| pattern.matches(&self.event_type);
         let key = self.ordering_key.as_deref();
-        subscription.is_reached_by(self.tenant.as_deref())
+        !self.is_erased()
+            && subscription.is_reached_by(self.tenant.as_deref())
             && subscription.may_hear(&self.event_type, key)
             && (!self.event_type.is_own() || subscription.event_types.iter().any(named))
+    }
+
+    /// Whether its payload was erased: an accepted one has a byte at least.
+    pub fn is_erased(&self) -> bool {
+        self.payload_bytes == 0
     }
 
     /// Whether the event is of a time and a type that the job asks for.

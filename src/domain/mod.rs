@@ -6,7 +6,10 @@
 
 pub mod access;
 pub mod admission;
+pub mod api_key;
+pub mod audit;
 pub mod breaker;
+pub mod catalogue;
 pub mod deactivation;
 pub mod delivery;
 pub mod event;
@@ -18,13 +21,20 @@ pub mod job;
 pub mod operational;
 pub mod ordering;
 pub mod outcome;
+pub mod own_signature;
 pub mod pace;
+pub mod payload_format;
+pub mod quota;
 pub mod rate_limit;
 pub mod restart;
 pub mod retention;
 pub mod retry;
+pub mod search;
 pub mod signature;
+pub mod signing;
+pub mod statistics;
 pub mod subscription;
+pub mod tenant;
 pub mod timestamp;
 pub mod window;
 

@@ -12,9 +12,11 @@ use super::event::Event;
 use super::event_type::{EventPattern, EventType};
 use super::id::{AttemptId, SubscriptionId};
 use super::ordering::{Ordering, OrderingFailure, OrderingRule};
+use super::own_signature::OwnSignatures;
+use super::payload_format::PayloadFormat;
 use super::rate_limit::RateLimit;
 use super::retry::{RetryPolicy, RetryPolicySpec};
-use super::signature::SigningSecret;
+use super::signing::{SecretOwner, Signing};
 
 /// A subscription as stored. `None` in a setting means "the default in force".
 #[derive(Clone, Debug, PartialEq)]
@@ -53,8 +55,10 @@ pub struct Subscription {
     pub counted_from: Timestamp,
     /// What is held while a rule holds it.
     pub hold: Hold,
-    /// What signs its deliveries.
-    pub secret: SigningSecret,
+    /// What its deliveries look like.
+    pub format: PayloadFormat,
+    /// How they are signed.
+    pub signing: Signing,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -154,7 +158,8 @@ impl ChangedBy {
     }
 }
 
-/// What is held while a rule holds a subscription; empty in any other state.
+/// What is held while a rule holds a subscription; empty in any other state, but that one of a
+/// tenant's that is full stays full until it is found to have room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hold {
     /// Since when as much is held as may be: what comes in now is skipped.
@@ -225,10 +230,41 @@ pub struct SubscriptionChange {
     pub ordering_failure: Option<OrderingFailure>,
     /// New rules of deactivation; `Some(None)` returns to the default.
     pub deactivation: Option<Option<DeactivationSpec>>,
+    /// What its deliveries look like.
+    pub format: Option<PayloadFormat>,
+    /// New signature headers, all of them.
+    pub signature: Option<OwnSignatures>,
+    /// Whose secrets sign.
+    pub secret_owner: Option<SecretOwner>,
     /// New tenant; `Some(None)` takes it away.
     pub tenant: Option<Option<Arc<str>>>,
     /// `true` resumes or reactivates, `false` pauses.
     pub active: Option<bool>,
+}
+
+/// Why a subscription does not get an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhyNot {
+    /// It is deleted.
+    Deleted,
+    /// The event is another tenant's.
+    OtherTenant,
+    /// The event is one of Posthaste's own that this subscription must not get.
+    OwnEventRules,
+    /// None of its patterns matches the event's type.
+    NoMatch,
+}
+
+impl WhyNot {
+    /// The word used in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::OtherTenant => "other_tenant",
+            Self::OwnEventRules => "own_event_rules",
+            Self::NoMatch => "no_match",
+        }
+    }
 }
 
 /// A state asked for that the present one does not allow.
@@ -245,13 +281,23 @@ impl Subscription {
     /// Whether this subscription gets that event. The state plays no part: what is held back
     /// is held as a pending delivery, never forgotten. Only a deleted one gets nothing.
     pub fn wants(&self, event: &Event) -> bool {
-        self.state != SubscriptionState::Deleted
-            && self.is_reached_by(event.tenant.as_deref())
-            && self.may_hear(&event.event_type, event.ordering_key.as_deref())
-            && self
-                .event_types
-                .iter()
-                .any(|pattern| pattern.matches(&event.event_type))
+        self.why_not(event).is_none()
+    }
+
+    /// Why this subscription does not get that event; nothing where it does.
+    pub fn why_not(&self, event: &Event) -> Option<WhyNot> {
+        let named = |pattern: &EventPattern| pattern.matches(&event.event_type);
+        if self.state == SubscriptionState::Deleted {
+            Some(WhyNot::Deleted)
+        } else if !self.is_reached_by(event.tenant.as_deref()) {
+            Some(WhyNot::OtherTenant)
+        } else if !self.may_hear(&event.event_type, event.ordering_key.as_deref()) {
+            Some(WhyNot::OwnEventRules)
+        } else if !self.event_types.iter().any(named) {
+            Some(WhyNot::NoMatch)
+        } else {
+            None
+        }
     }
 
     /// An event with a tenant reaches that tenant's subscriptions, one without reaches all.
@@ -306,7 +352,8 @@ impl Subscription {
 
     /// Whether what comes in now is skipped, because as much is held as may be.
     pub fn skips(&self) -> bool {
-        self.is_held_by_rule() && self.hold.full_since.is_some()
+        let bounded = self.is_held_by_rule() || self.tenant.is_some();
+        bounded && self.hold.full_since.is_some()
     }
 
     /// The time between two trials, where it is tried at all: it is deactivated, its receiver has
@@ -346,7 +393,16 @@ impl Subscription {
         let failure = change.ordering_failure;
         next.ordering = next.ordering.changed(change.ordering, failure, now);
         next.deactivation = change.deactivation.unwrap_or(next.deactivation);
-        next.tenant = change.tenant.unwrap_or(next.tenant);
+        next.format = change.format.unwrap_or(next.format);
+        next.signing.headers = change.signature.unwrap_or(next.signing.headers);
+        next.signing.owner = change.secret_owner.unwrap_or(next.signing.owner);
+        if let Some(tenant) = change.tenant
+            && tenant != next.tenant
+        {
+            next.tenant = tenant;
+            // Another's secrets are not known here.
+            next.signing.tenant = None;
+        }
         next.updated_at = now;
         Ok(next)
     }
@@ -392,7 +448,13 @@ impl Subscription {
             (_, Active | Paused | Deactivated | Suspended | Deleted) => {}
         }
         if self.state != to {
-            next.hold = Hold::default();
+            // Only a tenant can have a bound on what it has pending whatever the state. Were that
+            // forgotten, each reactivation would let as much come in again.
+            let full_since = self.hold.full_since;
+            next.hold = Hold {
+                full_since: full_since.filter(|_| self.tenant.is_some() && to != Deleted),
+                skip_through: None,
+            };
         }
         if to == Active {
             next.counted_from = change.at;

@@ -6,6 +6,7 @@
 pub mod memory;
 pub mod ownership;
 pub mod redis;
+pub mod shared_limits;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
@@ -28,8 +29,14 @@ pub enum Notice {
         /// The round that was asked for.
         round: u32,
     },
+    /// A tenant changed.
+    Tenants,
+    /// The catalogue of event types changed.
+    Catalogue,
     /// There is a job to work at.
     Jobs,
+    /// A key was made or revoked.
+    Keys,
     /// Something may have been missed: look everything over.
     Gap,
 }

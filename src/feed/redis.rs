@@ -221,7 +221,15 @@ fn coalesce(notices: Vec<Notice>) -> Vec<Notice> {
 }
 
 /// The names under which notices stand in an entry.
-const FIELDS: [&str; 4] = ["changed", "due", "retry", "jobs"];
+const FIELDS: [&str; 7] = [
+    "changed",
+    "due",
+    "retry",
+    "tenants",
+    "jobs",
+    "keys",
+    "catalogue",
+];
 
 fn encode(notice: &Notice) -> (&'static str, Vec<u8>) {
     match notice {
@@ -235,7 +243,10 @@ fn encode(notice: &Notice) -> (&'static str, Vec<u8>) {
             let ids = [*subscription.0.as_bytes(), *delivery.0.as_bytes()].concat();
             ("retry", [&ids[..], &round.to_be_bytes()].concat())
         }
+        Notice::Tenants => ("tenants", Vec::new()),
         Notice::Jobs => ("jobs", Vec::new()),
+        Notice::Keys => ("keys", Vec::new()),
+        Notice::Catalogue => ("catalogue", Vec::new()),
         Notice::Gap => ("due", Vec::new()),
     }
 }
@@ -268,7 +279,10 @@ fn decode(field: &str, value: &[u8]) -> Vec<Notice> {
                 _ => Vec::new(),
             }
         }
+        "tenants" => vec![Notice::Tenants],
         "jobs" => vec![Notice::Jobs],
+        "keys" => vec![Notice::Keys],
+        "catalogue" => vec![Notice::Catalogue],
         _ => Vec::new(),
     }
 }
@@ -289,7 +303,15 @@ mod tests {
             round: 6,
         };
         let due = Notice::Due(vec![id(1), id(2)]);
-        for notice in [due, Notice::Changed(id(3)), retry, Notice::Jobs] {
+        for notice in [
+            due,
+            Notice::Changed(id(3)),
+            retry,
+            Notice::Tenants,
+            Notice::Jobs,
+            Notice::Keys,
+            Notice::Catalogue,
+        ] {
             let (field, value) = encode(&notice);
             assert!(FIELDS.contains(&field), "{field} is not read");
             assert_eq!(decode(field, &value), [notice]);

@@ -1,61 +1,46 @@
-//! Who may call: for now whoever has the admin key.
+//! Who may call: whoever has the admin key of the settings, or a key of the keyring.
 //!
 //! The check is a layer around every route but health, unknown routes included, so that a new
 //! route cannot be forgotten and a stranger cannot tell which routes there are. A second one,
-//! around each route, asks for the scope that the table of routes names. The short way of
-//! `front.rs` makes both as well.
+//! around each route, asks for the scope that the table of routes names, and how often the caller
+//! may ask. The short way of `front.rs` makes both as well.
+//!
+//! Who holds a key that ended is told so. Everybody else hears the same, whatever they show.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
-use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
+use axum::response::{IntoResponse, Response};
 
+use super::address::{Peer, TrustedProxies};
 use super::error::{ApiError, Result};
+use super::limiting::{Told, refusal};
+use crate::clock;
+use crate::domain::Timestamp;
 use crate::domain::access::{Caller, Scope};
+use crate::domain::api_key::KeyHash;
+use crate::keyring::{Admission, Keyring};
+use crate::limits::{Group, Limits, Verdict};
+use crate::settings::ServerSettings;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const SERVICE_TOKEN: HeaderName = HeaderName::from_static("x-service-token");
+/// Keys that one request may show; what comes behind them is not looked at.
+const MOST_SHOWN: usize = 4;
 
 /// The admin key's SHA-256: what comes in is compared in constant time, whatever its length.
 #[derive(Clone, Copy)]
-pub struct AdminKey([u8; 32]);
+pub struct AdminKey(KeyHash);
 
 impl AdminKey {
     /// Of the key itself.
     pub fn new(key: &str) -> Self {
-        Self(Sha256::digest(key.as_bytes()).into())
-    }
-
-    /// Who calls with these headers; refuses who does not have the key.
-    pub fn caller(&self, headers: &HeaderMap) -> Result<Arc<Caller>> {
-        match self.is_in(headers) {
-            true => Ok(Arc::new(Caller::admin())),
-            false => Err(ApiError::new(
-                StatusCode::UNAUTHORIZED,
-                "A valid key is required: Authorization: Bearer, X-API-Key or X-Service-Token",
-            )),
-        }
-    }
-
-    /// Whether one of the headers that carry keys carries this one.
-    pub fn is_in(&self, headers: &HeaderMap) -> bool {
-        let bearer = headers
-            .get_all(header::AUTHORIZATION)
-            .into_iter()
-            .filter_map(|value| bearer_token(value.as_bytes()));
-        let own = [API_KEY, SERVICE_TOKEN]
-            .into_iter()
-            .flat_map(|name| headers.get_all(name))
-            .map(|value| value.as_bytes());
-        let matched = bearer.chain(own).fold(Choice::from(0), |matched, given| {
-            matched | Sha256::digest(given).as_slice().ct_eq(&self.0)
-        });
-        matched.into()
+        Self(KeyHash::of(key.as_bytes()))
     }
 }
 
@@ -63,6 +48,111 @@ impl std::fmt::Debug for AdminKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("AdminKey(********)")
     }
+}
+
+/// Who is let in, and how often.
+pub struct Gate {
+    admin_key: AdminKey,
+    admin: Arc<Caller>,
+    keyring: Arc<Keyring>,
+    limits: Arc<Limits>,
+    proxies: TrustedProxies,
+}
+
+impl Gate {
+    /// Made once.
+    pub fn new(
+        admin_key: AdminKey,
+        keyring: Arc<Keyring>,
+        limits: Arc<Limits>,
+        server: &ServerSettings,
+    ) -> Self {
+        Self {
+            admin_key,
+            admin: Arc::new(Caller::admin()),
+            keyring,
+            limits,
+            proxies: TrustedProxies::new(server),
+        }
+    }
+
+    /// The keys that callers show.
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    /// Who calls with these headers; refuses who has no key that is good now.
+    pub fn admit(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Arc<Caller>> {
+        let now = clock::now();
+        let mut refusal = None;
+        let mut unknown = [None; MOST_SHOWN];
+        for (shown, unknown) in shown_keys(headers).zip(&mut unknown) {
+            let hash = KeyHash::of(shown);
+            match self.keyring.admit(shown, &hash, now) {
+                Admission::Admitted(caller) => return Ok(caller),
+                Admission::Revoked(at) => refusal = Some(ended("revoked", at)),
+                Admission::Expired(at) => refusal = Some(ended("expired", at)),
+                Admission::Unknown => *unknown = Some(hash),
+            }
+        }
+        for hash in unknown.into_iter().flatten() {
+            let origin = || self.proxies.origin(peer, headers);
+            if let Some(wait) = self.limits.blocked_for(origin) {
+                return Err(too_many_failures(wait));
+            }
+            if self.admin_key.0 == hash {
+                return Ok(Arc::clone(&self.admin));
+            }
+            self.limits.note_failure(origin());
+        }
+        Err(refusal.unwrap_or_else(|| {
+            ApiError::new(
+                StatusCode::UNAUTHORIZED,
+                "A valid key is required: Authorization: Bearer, X-API-Key or X-Service-Token",
+            )
+        }))
+    }
+
+    /// Whether requests of that group are limited at all.
+    pub fn limits(&self, group: Group) -> bool {
+        self.limits.apply_to(group)
+    }
+
+    /// Takes one request of a caller from their quotas.
+    pub async fn take(
+        &self,
+        group: Group,
+        caller: &Caller,
+        headers: &HeaderMap,
+        peer: IpAddr,
+    ) -> Verdict {
+        let origin = self.proxies.origin(peer, headers);
+        self.limits.take(group, caller.key, origin).await
+    }
+}
+
+fn ended(how: &str, at: Timestamp) -> ApiError {
+    let message = format!("This key {how} at {at}; ask for another one");
+    ApiError::new(StatusCode::UNAUTHORIZED, message)
+}
+
+fn too_many_failures(wait: Duration) -> ApiError {
+    let message = "Too many keys that are none were tried from this address \
+                   (limits.failed_auth_per_address); wait as Retry-After says";
+    ApiError::too_many_requests(message, wait)
+}
+
+/// What stands in the headers that carry keys.
+fn shown_keys(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let bearer = headers
+        .get_all(header::AUTHORIZATION)
+        .into_iter()
+        .filter_map(|value| bearer_token(value.as_bytes()));
+    let own = [API_KEY, SERVICE_TOKEN]
+        .into_iter()
+        .flat_map(|name| headers.get_all(name))
+        .map(|value| value.as_bytes());
+    bearer.chain(own).filter(|shown| !shown.is_empty())
 }
 
 fn bearer_token(value: &[u8]) -> Option<&[u8]> {
@@ -74,24 +164,35 @@ fn bearer_token(value: &[u8]) -> Option<&[u8]> {
 
 /// Lets through who has the key, and notes who it is.
 pub async fn require_key(
-    State(key): State<AdminKey>,
+    State(gate): State<Arc<Gate>>,
+    Peer(peer): Peer,
     mut request: Request,
     next: Next,
 ) -> Result<Response> {
-    let caller = key.caller(request.headers())?;
+    let caller = gate.admit(request.headers(), peer)?;
     request.extensions_mut().insert(Asking(caller));
     Ok(next.run(request).await)
 }
 
-/// Lets through who may do this.
+/// Lets through who may do this, and not more often than they may.
 pub async fn require_scope(
-    State(scope): State<Scope>,
+    State((scope, gate)): State<(Scope, Arc<Gate>)>,
     Asking(caller): Asking,
+    Peer(peer): Peer,
     request: Request,
     next: Next,
 ) -> Result<Response> {
     check_scope(&caller, scope)?;
-    Ok(next.run(request).await)
+    let group = Group::of(scope, request.method().is_safe());
+    if !gate.limits(group) {
+        return Ok(next.run(request).await);
+    }
+    let verdict = gate.take(group, &caller, request.headers(), peer).await;
+    let answer = match refusal(&verdict) {
+        Some(refusal) => refusal.into_response(),
+        None => next.run(request).await,
+    };
+    Ok(Told::of(&verdict).with(answer))
 }
 
 /// 403 where this caller may not do this.
@@ -120,55 +221,4 @@ impl<S: Send + Sync> FromRequestParts<S> for Asking {
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::http::HeaderValue;
-
-    use super::*;
-
-    fn admits(headers: &[(&str, &str)]) -> bool {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| {
-                let name: HeaderName = name.parse().unwrap();
-                (name, HeaderValue::from_str(value).unwrap())
-            })
-            .collect();
-        AdminKey::new("right").is_in(&headers)
-    }
-
-    #[test]
-    fn the_key_is_taken_from_three_headers_and_no_other() {
-        for good in [
-            [("authorization", "Bearer right")].as_slice(),
-            &[("authorization", "bearer  right")],
-            &[("x-api-key", "right")],
-            &[("X-Api-Key", "right")],
-            &[("x-service-token", "right")],
-            &[("x-api-key", "wrong"), ("x-service-token", "right")],
-            &[("authorization", "Basic cmlnaHQ="), ("x-api-key", "right")],
-        ] {
-            assert!(admits(good), "{good:?}");
-        }
-        for bad in [
-            [].as_slice(),
-            &[("authorization", "Bearer wrong")],
-            &[("authorization", "Bearer")],
-            &[("authorization", "Bearer ")],
-            &[("authorization", "right")],
-            &[("authorization", "Basic right")],
-            &[("x-api-key", "")],
-            &[("x-api-key", "righ")],
-            &[("x-api-key", "rightt")],
-            &[("x-api-key", "RIGHT")],
-            &[("x-service-token", "Bearer right")],
-            &[("cookie", "right")],
-        ] {
-            assert!(!admits(bad), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn the_key_is_not_shown() {
-        assert_eq!(format!("{:?}", AdminKey::new("x")), "AdminKey(********)");
-    }
-}
+mod tests;

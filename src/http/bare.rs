@@ -35,15 +35,20 @@ impl<S: Send + Sync> FromRequest<S> for Bare {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         Query::of(request.uri().query(), &[]).done()?;
-        let body = body::read(request, MAX_BODY_BYTES).await?;
-        if matches!(body.trim_ascii(), b"" | b"null") {
-            return Ok(Self);
-        }
-        let fields = Fields::of_body(&body).map_err(|fault| ApiError::invalid_body(vec![fault]))?;
-        match fields.finish() {
-            faults if faults.is_empty() => Ok(Self),
-            faults => Err(ApiError::invalid_body(faults)),
-        }
+        no_body(request).await.map(|()| Self)
+    }
+}
+
+/// Refuses a body that says anything.
+pub async fn no_body(request: Request) -> Result<(), ApiError> {
+    let body = body::read(request, MAX_BODY_BYTES).await?;
+    if matches!(body.trim_ascii(), b"" | b"null") {
+        return Ok(());
+    }
+    let fields = Fields::of_body(&body).map_err(|fault| ApiError::invalid_body(vec![fault]))?;
+    match fields.finish() {
+        faults if faults.is_empty() => Ok(()),
+        faults => Err(ApiError::invalid_body(faults)),
     }
 }
 

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 
+use super::audit::Note;
 use super::body_budget::BodyAccount;
 use super::error::{ApiError, Fault, Result};
 
@@ -13,11 +14,16 @@ use super::error::{ApiError, Fault, Result};
 /// writing, gets the answer instead of a reset connection.
 const DISCARD_FACTOR: usize = 4;
 
-/// The body's bytes, at most `limit` of them. Not copied where they came in one piece.
+/// The body's bytes, at most `limit` of them. Not copied where they came in one piece. What is noted of
+/// the request learns what it asks for.
 pub async fn read(request: Request, limit: usize) -> Result<Bytes> {
     let (parts, body) = request.into_parts();
     let account = parts.extensions.get::<BodyAccount>();
-    read_parts(&parts.headers, body, account, limit).await
+    let body = read_parts(&parts.headers, body, account, limit).await?;
+    if let Some(note) = parts.extensions.get::<Note>() {
+        note.body(&body);
+    }
+    Ok(body)
 }
 
 /// The same of a request that is in parts.

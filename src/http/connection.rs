@@ -4,6 +4,7 @@
 //! Many of them share a lock where they wait for the same thing, and each wake of a connection
 //! would take it. So what all wait for, the server's stop, is asked about only once it is there.
 
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -29,10 +30,11 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// Answers requests.
 pub trait Answer: Send + Sync + 'static {
-    /// Answers one that came over a connection with this timer.
+    /// Answers one that came from there, over a connection with this timer.
     fn answer(
         &self,
         request: Request<Incoming>,
+        peer: IpAddr,
         timer: &ConnectionTimer,
     ) -> impl Future<Output = Response> + Send;
 }
@@ -40,6 +42,7 @@ pub trait Answer: Send + Sync + 'static {
 /// Serves one connection to its end.
 pub async fn serve_connection(
     stream: TcpStream,
+    peer: IpAddr,
     answer: Arc<impl Answer>,
     limits: ServerLimits,
     mut stopping: Hearing,
@@ -52,7 +55,7 @@ pub async fn serve_connection(
             let (answer, shared) = (Arc::clone(&answer), Arc::clone(&shared));
             async move {
                 let _busy = Busy::begin(&shared.is_busy);
-                let response = answer.answer(request, &shared.timer).await;
+                let response = answer.answer(request, peer, &shared.timer).await;
                 Ok::<_, std::convert::Infallible>(response)
             }
         })

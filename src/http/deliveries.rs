@@ -6,17 +6,22 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::HttpState;
+use super::auth::Asking;
 use super::bare::Bare;
+use super::belonging::{self, Listed, empty};
 use super::error::{ApiError, Result};
 use super::ordering;
-use super::paging::{PageView, Query};
+use super::paging::{Binding, PageView, Query};
 use super::path::PathId;
-use super::subscriptions;
+use super::search::{self, DeliverySearch};
 use super::to_the_end::to_the_end;
 use super::view::DeliveryView;
 use crate::actors::{CancelAnswer, RetryAnswer};
+use crate::domain::access::Caller;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
+use crate::domain::job::EventHead;
+use crate::domain::search::{SearchQuery, StatusClass};
 use crate::domain::subscription::SubscriptionState;
 use crate::store::read::MAX_PAGE;
 use crate::store::{DeliveryFilter, PageRequest};
@@ -26,45 +31,64 @@ const MAX_ATTEMPTS_SHOWN: u32 = 200;
 /// How often a retry or cancellation reads again after somebody else moved the delivery.
 const MAX_REREADS: usize = 5;
 const IN_FLIGHT: &str = "An attempt of this delivery is being made right now; wait for its outcome";
+const ERASED: &str = "The payload of this delivery's event was erased: there is nothing to send";
 const KEEPS_MOVING: &str = "This delivery keeps moving; look at it and try again";
 
+/// What every list of deliveries can be asked for.
+const FILTERS: [&str; 8] = [
+    "q",
+    "status",
+    "state",
+    "statusClass",
+    "eventId",
+    "eventType",
+    "since",
+    "until",
+];
+/// Of these, what makes it a search.
+const SEARCHED: [&str; 2] = ["q", "statusClass"];
+
 /// `GET /deliveries`: newest first.
-pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Result<Response> {
-    let filters = [
-        "status",
-        "state",
-        "subscriptionId",
-        "webhookId",
-        "eventId",
-        "eventType",
-        "since",
-        "until",
-    ];
-    let mut query = Query::of_list(raw.as_deref(), &filters);
+pub async fn list(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    RawQuery(raw): RawQuery,
+) -> Result<Response> {
+    let more = ["subscriptionId", "webhookId", "tenant", "clientId"];
+    let mut query = Query::of_list(raw.as_deref(), &[&FILTERS[..], &more].concat());
+    let binding = query.binding("deliveries");
     let subscription = query.id(&["subscriptionId", "webhookId"]);
-    answer_list(&app, query, subscription).await
+    let listed = Listed::for_caller(&caller, query.text(&["tenant", "clientId"]));
+    answer_list(&app, &caller, query, binding, subscription, listed).await
 }
 
 /// `GET /subscriptions/{id}/deliveries`: newest first.
 pub async fn list_of_subscription(
     State(app): State<HttpState>,
+    Asking(caller): Asking,
     PathId(id): PathId,
     RawQuery(raw): RawQuery,
 ) -> Result<Response> {
-    let filters = ["status", "state", "eventId", "eventType", "since", "until"];
-    let query = Query::of_list(raw.as_deref(), &filters);
-    let subscription = subscriptions::find(&app, SubscriptionId(id)).await?;
-    answer_list(&app, query, Some(subscription.id)).await
+    let query = Query::of_list(raw.as_deref(), &FILTERS);
+    let binding = query.binding(&id.to_string());
+    let subscription = belonging::subscription(&app, &caller, SubscriptionId(id)).await?;
+    let listed = Listed::Of(None);
+    answer_list(&app, &caller, query, binding, Some(subscription.id), listed).await
 }
 
 async fn answer_list(
     app: &HttpState,
+    caller: &Caller,
     mut query: Query,
+    binding: Binding,
     subscription: Option<SubscriptionId>,
+    listed: Listed,
 ) -> Result<Response> {
+    let searches = query.has_any(&SEARCHED);
     let words = DeliveryState::ALL.map(DeliveryState::as_str).join(", ");
     let filter = DeliveryFilter {
         subscription,
+        tenant: None,
         event: query.id(&["eventId"]),
         event_type: query.text(&["eventType"]),
         state: query.parsed(
@@ -75,16 +99,52 @@ async fn answer_list(
         since: query.time("since"),
         until: query.time("until"),
     };
-    let request = query.page();
+    if !searches {
+        let request = query.page();
+        query.done()?;
+        let page = match listed {
+            Listed::Of(tenant) => {
+                let filter = DeliveryFilter { tenant, ..filter };
+                app.store.list_deliveries(&filter, &request).await?
+            }
+            Listed::Nothing => empty(),
+        };
+        return Ok(Json(PageView::new(&page, request.limit, DeliveryView::new)).into_response());
+    }
+    let search = DeliverySearch {
+        filter,
+        query: query.parsed_or_said(&["q"], SearchQuery::parse),
+        class: query.parsed(&["statusClass"], &StatusClass::words(), StatusClass::parse),
+        tenant: None,
+    };
+    let page = query.search_page(binding);
     query.done()?;
-    let page = app.store.list_deliveries(&filter, &request).await?;
-    Ok(Json(PageView::new(&page, request.limit, DeliveryView::new)).into_response())
+    let found = match listed {
+        Listed::Of(tenant) => {
+            let search = DeliverySearch { tenant, ..search };
+            search::deliveries(app, caller, search, page).await?
+        }
+        Listed::Nothing => search::Found::nothing(),
+    };
+    let rows = app.store.delivery_rows(&found.ids).await?;
+    let view = PageView {
+        data: rows.iter().map(DeliveryView::new).collect(),
+        next_cursor: found.next.map(|next| binding.cursor(next)),
+        partial: found.partial,
+        limit: page.limit,
+    };
+    Ok(Json(view).into_response())
 }
 
-/// The newest deliveries of one event, a page of them.
-pub async fn deliveries_of_event(app: &HttpState, event: EventId) -> Result<Vec<DeliveryView>> {
+/// The newest deliveries of one event that exist for this caller, a page of them.
+pub async fn deliveries_of_event(
+    app: &HttpState,
+    caller: &Caller,
+    event: EventId,
+) -> Result<Vec<DeliveryView>> {
     let filter = DeliveryFilter {
         event: Some(event),
+        tenant: caller.tenant.as_deref().map(str::to_owned),
         ..DeliveryFilter::default()
     };
     let first = PageRequest {
@@ -97,24 +157,35 @@ pub async fn deliveries_of_event(app: &HttpState, event: EventId) -> Result<Vec<
 }
 
 /// `GET /deliveries/{id}`: one delivery with its attempts.
-pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+pub async fn show(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    PathId(id): PathId,
+) -> Result<Response> {
     let id = DeliveryId(id);
-    let row = app.store.delivery(id).await?;
-    let row = row.ok_or_else(|| ApiError::not_found("delivery"))?;
+    let row = belonging::delivery(&app, &caller, id).await?;
     let attempts = app.store.attempts(id, MAX_ATTEMPTS_SHOWN).await?;
     Ok(Json(DeliveryView::new(&row).with_attempts(&attempts)).into_response())
 }
 
 /// `POST /deliveries/{id}/retry`: attempted now, in a new round.
-pub async fn retry(State(app): State<HttpState>, PathId(id): PathId, _: Bare) -> Result<Response> {
-    let view = to_the_end(async move { retry_now(&app, DeliveryId(id)).await }).await?;
+pub async fn retry(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    PathId(id): PathId,
+    _: Bare,
+) -> Result<Response> {
+    let view = to_the_end(async move { retry_now(&app, &caller, DeliveryId(id)).await }).await?;
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
 }
 
-async fn retry_now(app: &HttpState, id: DeliveryId) -> Result<DeliveryView> {
+async fn retry_now(app: &HttpState, caller: &Caller, id: DeliveryId) -> Result<DeliveryView> {
     for _ in 0..=MAX_REREADS {
-        let row = app.store.delivery(id).await?;
-        let row = row.ok_or_else(|| ApiError::not_found("delivery"))?;
+        let row = belonging::delivery(app, caller, id).await?;
+        let event = app.store.event_heads(&[row.event_id]).await?;
+        if event.iter().any(EventHead::is_erased) {
+            return Err(ApiError::conflict(ERASED));
+        }
         let subscription = app.store.subscription(row.subscription_id).await?;
         let reason = subscription
             .as_ref()
@@ -142,15 +213,19 @@ async fn retry_now(app: &HttpState, id: DeliveryId) -> Result<DeliveryView> {
 }
 
 /// `POST /deliveries/{id}/cancel`: pending no more, and not sent unless it is retried.
-pub async fn cancel(State(app): State<HttpState>, PathId(id): PathId, _: Bare) -> Result<Response> {
-    let view = to_the_end(async move { cancel_now(&app, DeliveryId(id)).await }).await?;
+pub async fn cancel(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    PathId(id): PathId,
+    _: Bare,
+) -> Result<Response> {
+    let view = to_the_end(async move { cancel_now(&app, &caller, DeliveryId(id)).await }).await?;
     Ok(Json(view).into_response())
 }
 
-async fn cancel_now(app: &HttpState, id: DeliveryId) -> Result<DeliveryView> {
+async fn cancel_now(app: &HttpState, caller: &Caller, id: DeliveryId) -> Result<DeliveryView> {
     for _ in 0..=MAX_REREADS {
-        let row = app.store.delivery(id).await?;
-        let row = row.ok_or_else(|| ApiError::not_found("delivery"))?;
+        let row = belonging::delivery(app, caller, id).await?;
         if ordering::is_blocking(app, &row).await? {
             match ordering::release(app, &row, DeliveryState::Cancelled).await? {
                 Some(view) => return Ok(view),

@@ -4,11 +4,14 @@
 //! request itself was wrong. Failures of our own machinery are logged here, once, and never
 //! described to the caller.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::rate_limit_headers::RateHeaders;
 use crate::store::StoreError;
 
 /// One thing that is wrong with a request, and where.
@@ -21,6 +24,9 @@ pub struct Fault {
     /// Nothing is wrong but the size.
     #[serde(skip)]
     pub too_large: bool,
+    /// Nothing is wrong but who asks: it is a tenant's that they may not speak for.
+    #[serde(skip)]
+    pub not_theirs: bool,
 }
 
 impl Fault {
@@ -30,6 +36,7 @@ impl Fault {
             path: path.into(),
             message: message.into(),
             too_large: false,
+            not_theirs: false,
         }
     }
 
@@ -37,6 +44,14 @@ impl Fault {
     pub fn too_large(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             too_large: true,
+            ..Self::new(path, message)
+        }
+    }
+
+    /// A tenant at that place that the caller may not speak for.
+    pub fn not_theirs(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            not_theirs: true,
             ..Self::new(path, message)
         }
     }
@@ -60,6 +75,9 @@ pub struct ApiError {
     status: StatusCode,
     message: String,
     faults: Vec<Fault>,
+    rate: Option<Box<RateHeaders>>,
+    /// Seconds.
+    retry_after: Option<u64>,
 }
 
 /// What handlers answer.
@@ -72,13 +90,19 @@ impl ApiError {
             status,
             message: message.into(),
             faults: Vec::new(),
+            rate: None,
+            retry_after: None,
         }
     }
 
-    /// 400 for a body, naming every fault; 413 where sizes are all that is wrong.
+    /// 400 for a body, naming every fault; 413 where sizes are all that is wrong, 403 where whose it is
+    /// is.
     pub fn invalid_body(faults: Vec<Fault>) -> Self {
         let status = if faults.iter().all(|fault| fault.too_large) {
             StatusCode::PAYLOAD_TOO_LARGE
+        } else if faults.iter().all(|fault| fault.not_theirs) {
+            let message = format!("Not allowed: {}", in_one_line(&faults));
+            return Self::new(StatusCode::FORBIDDEN, message).with(faults);
         } else {
             StatusCode::BAD_REQUEST
         };
@@ -97,6 +121,14 @@ impl ApiError {
         Self { faults, ..self }
     }
 
+    /// This error with what it says about a rate.
+    pub fn with_rate(self, rate: RateHeaders) -> Self {
+        Self {
+            rate: Some(Box::new(rate)),
+            ..self
+        }
+    }
+
     /// 404.
     pub fn not_found(what: &str) -> Self {
         Self::new(
@@ -113,6 +145,16 @@ impl ApiError {
     /// 503 with `Retry-After`: the same request may succeed soon.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+    }
+
+    /// 429 with `Retry-After`: the caller asks too often.
+    pub fn too_many_requests(message: impl Into<String>, wait: Duration) -> Self {
+        // Rounded up, so that whoever waits as told is let in.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Self {
+            retry_after: Some(seconds.max(1)),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, message)
+        }
     }
 
     /// 500: a bug of ours, or a damaged store. Says nothing more.
@@ -160,6 +202,12 @@ impl IntoResponse for ApiError {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        if let Some(rate) = &self.rate {
+            rate.write(headers);
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -182,6 +230,16 @@ mod tests {
             error.message,
             "Invalid request body. Errors: [0].eventType is required; [1].data is required"
         );
+    }
+
+    #[test]
+    fn whoever_waits_as_told_waits_long_enough() {
+        for (millis, seconds) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2")] {
+            let wait = Duration::from_millis(millis);
+            let response = ApiError::too_many_requests("Slower", wait).into_response();
+            assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+            assert_eq!(response.headers()[header::RETRY_AFTER], seconds);
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::Fault;
 use super::event_fields::{Field, Fields, not_json, split};
+use super::tenants::inactive;
 use super::text;
 use crate::actors::NewEvent;
 use crate::domain::Timestamp;
@@ -46,9 +47,22 @@ pub struct Item {
     pub event: Result<NewEvent, Vec<Fault>>,
 }
 
-/// Where, when and under which key the items of a request arrived.
-#[derive(Clone, Copy, Debug)]
+/// Who sends, as far as that says whose the events are.
+#[derive(Clone, Copy)]
+pub struct Sender<'a> {
+    /// The tenant whose key it is: whose its events are.
+    pub tenant: Option<&'a Arc<str>>,
+    /// Whoever has none must name one.
+    pub must_name: bool,
+    /// Whether a tenant that is named is inactive.
+    pub is_inactive: &'a (dyn Fn(&str) -> bool + Sync),
+}
+
+/// From whom, when and under which key the items of a request arrived.
+#[derive(Clone, Copy)]
 pub struct Arrival<'a> {
+    /// Who sends.
+    pub sender: Sender<'a>,
     /// When it was received.
     pub now: Timestamp,
     /// The `Idempotency-Key` header.
@@ -152,7 +166,7 @@ impl ItemReader<'_> {
         let event_name = self.text(&fields, Field::EventName);
         let source = self.text(&fields, Field::Source);
         let ordering_key = self.text(&fields, Field::OrderingKey);
-        let tenant = self.tenant(&fields);
+        let tenant = self.tenant(&fields, &arrival.sender);
         let occurred_at = self.occurred_at(&fields);
         let key = self.idempotency_key(&fields, header_key);
         let shown_type = match &event_type {
@@ -170,7 +184,7 @@ impl ItemReader<'_> {
                 };
                 let event = Event {
                     id: (arrival.new_id)(),
-                    tenant: tenant.map(Arc::from),
+                    tenant,
                     event_type,
                     event_name: event_name.map(Cow::into_owned),
                     source: source.map(Cow::into_owned),
@@ -202,6 +216,11 @@ impl ItemReader<'_> {
 
     fn fault(&mut self, field: Field, message: impl Into<String>) {
         self.faults.push(Fault::new(self.path(field), message));
+    }
+
+    fn not_theirs(&mut self, field: Field, message: impl Into<String>) {
+        self.faults
+            .push(Fault::not_theirs(self.path(field), message));
     }
 
     /// A text that may have any content; `null` counts as absent.
@@ -277,13 +296,40 @@ impl ItemReader<'_> {
         Some(payload)
     }
 
-    fn tenant<'t>(&mut self, fields: &Fields<'t>) -> Option<Cow<'t, str>> {
+    /// Whose the event is.
+    fn tenant(&mut self, fields: &Fields<'_>, sender: &Sender<'_>) -> Option<Arc<str>> {
         let tenant = self.text(fields, Field::Tenant);
         let client = self.text(fields, Field::ClientId);
         if tenant.is_some() && client.is_some() && tenant != client {
             self.fault(Field::ClientId, "contradicts tenant, which means the same");
         }
-        tenant.or(client)
+        let field = match tenant {
+            Some(_) => Field::Tenant,
+            None => Field::ClientId,
+        };
+        match (sender.tenant, tenant.or(client)) {
+            (Some(own), named) => {
+                if named.is_some_and(|named| *named != **own) {
+                    self.not_theirs(field, "is not the tenant of this key: leave it out");
+                }
+                Some(Arc::clone(own))
+            }
+            (None, Some(named)) => {
+                if (sender.is_inactive)(&named) {
+                    self.not_theirs(field, format!("is refused: {}", inactive(&named)));
+                }
+                Some(named.into())
+            }
+            (None, None) => {
+                let lacks = |field| fields.get(field).is_none_or(|raw| raw == "null");
+                if sender.must_name && lacks(Field::Tenant) && lacks(Field::ClientId) {
+                    let message =
+                        "is required here (events.require_tenant; clientId means the same)";
+                    self.fault(Field::Tenant, message);
+                }
+                None
+            }
+        }
     }
 
     fn occurred_at(&mut self, fields: &Fields<'_>) -> Option<Timestamp> {

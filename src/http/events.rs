@@ -7,38 +7,55 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use serde::Serialize;
 
 use super::HttpState;
+use super::audit::Note;
+use super::auth::Asking;
+use super::bare;
+use super::belonging::{Listed, empty};
 use super::body;
 use super::body_budget::BodyAccount;
 use super::connection_timer::ConnectionTimer;
 use super::deliveries::deliveries_of_event;
 use super::error::{ApiError, Fault, Result};
 use super::event_answer::{Accepted, accept_each, accept_whole};
-use super::event_input::{self, Arrival, Bounds};
+use super::event_input::{self, Arrival, Bounds, Sender};
+use super::explain;
 use super::paging::{PageView, Query};
 use super::path::PathId;
+use super::schema_check;
+use super::search;
+use super::to_the_end::to_the_end;
 use super::view::EventView;
-use crate::actors::{AcceptAnswer, NewEvent, Relay};
+use crate::actors::{AcceptAnswer, EraseAnswer, NewEvent, Relay};
 use crate::clock;
+use crate::domain::Timestamp;
+use crate::domain::access::Caller;
 use crate::domain::id::EventId;
+use crate::domain::search::SearchQuery;
 use crate::settings::EventSettings;
-use crate::store::EventFilter;
+use crate::store::{EventFilter, EventRow};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// `POST /events` as it stands in the table of routes.
-pub async fn create(State(app): State<HttpState>, request: Request) -> Result<Response> {
+pub async fn create(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    request: Request,
+) -> Result<Response> {
     let (parts, body) = request.into_parts();
     let account = parts.extensions.get::<BodyAccount>();
     let timer = ConnectionTimer::default();
-    let accepted = accept(&app, &parts, body, account, &timer).await?;
+    let accepted = accept(&app, &caller, &parts, body, account, &timer).await?;
     Ok(accepted.into_response_with(HeaderMap::new()))
 }
 
 /// One object or an array. Answers once everything is durable.
 pub async fn accept<B>(
     app: &HttpState,
+    caller: &Caller,
     request: &Parts,
     body: B,
     account: Option<&BodyAccount>,
@@ -59,14 +76,25 @@ where
     let header_key = idempotency_header(&request.headers)?;
     let settings = &app.settings.events;
     let body = body::read_parts(&request.headers, body, account, settings.max_body_bytes).await?;
+    let tenant = |id: &str| app.relay.tenant(id);
+    let is_inactive = |id: &str| tenant(id).is_some_and(|tenant| tenant.is_inactive());
     let arrival = Arrival {
         now: clock::now(),
+        sender: Sender {
+            tenant: caller.tenant.as_ref(),
+            must_name: settings.require_tenant,
+            is_inactive: &is_inactive,
+        },
         header_key: header_key.as_deref(),
         new_id: || EventId(clock::uuid()),
     };
     let input = event_input::parse(&body, &arrival, &Bounds::from(settings))
         .map_err(ApiError::invalid_body)?;
     drop(body);
+    let input = schema_check::checked(app, input).await?;
+    if let Some(own) = caller.tenant.as_deref().and_then(tenant) {
+        app.tenant_rates.take(&own, input.items.len())?;
+    }
     if input.is_batch && !atomic {
         // Many wait at once, which the connection's timer is not made for.
         Box::pin(accept_each(input.items, |unit| app.relay.accept(unit))).await
@@ -115,9 +143,14 @@ fn idempotency_header(headers: &HeaderMap) -> Result<Option<String>> {
     }
 }
 
-/// `GET /events`: newest first.
-pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Result<Response> {
+/// `GET /events`: newest first. With `q`, a search.
+pub async fn list(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    RawQuery(raw): RawQuery,
+) -> Result<Response> {
     let filters = [
+        "q",
         "eventType",
         "source",
         "tenant",
@@ -126,27 +159,135 @@ pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Resu
         "until",
     ];
     let mut query = Query::of_list(raw.as_deref(), &filters);
-    let filter = EventFilter {
+    let binding = query.binding("events");
+    let search = query.parsed_or_said(&["q"], SearchQuery::parse);
+    let listed = Listed::for_caller(&caller, query.text(&["tenant", "clientId"]));
+    let mut filter = EventFilter {
         event_type: query.text(&["eventType"]),
-        tenant: query.text(&["tenant", "clientId"]),
+        tenant: None,
         source: query.text(&["source"]),
         since: query.time("since"),
         until: query.time("until"),
     };
+    if let Some(search) = search {
+        let page = query.search_page(binding);
+        query.done()?;
+        let found = match listed {
+            Listed::Of(tenant) => {
+                filter.tenant = tenant;
+                search::events(&app, &filter, search, page).await?
+            }
+            Listed::Nothing => search::Found::nothing(),
+        };
+        let ids: Vec<EventId> = found.ids;
+        let rows = app.store.event_rows(&ids).await?;
+        let view = PageView {
+            data: rows.iter().map(EventView::of).collect(),
+            next_cursor: found.next.map(|next| binding.cursor(next)),
+            partial: found.partial,
+            limit: page.limit,
+        };
+        return Ok(Json(view).into_response());
+    }
     let request = query.page();
     query.done()?;
-    let page = app.store.list_events(&filter, &request).await?;
-    let view = PageView::new(&page, request.limit, |row| EventView::new(&row.event));
+    let page = match listed {
+        Listed::Of(tenant) => {
+            filter.tenant = tenant;
+            app.store.list_events(&filter, &request).await?
+        }
+        Listed::Nothing => empty(),
+    };
+    let view = PageView::new(&page, request.limit, EventView::of);
     Ok(Json(view).into_response())
 }
 
-/// `GET /events/{id}`: one event with its newest deliveries.
-pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
+async fn find(app: &HttpState, caller: &Caller, id: EventId) -> Result<EventRow> {
+    let row = app.store.event(id).await?;
+    row.filter(|row| caller.sees(row.event.tenant.as_deref()))
+        .ok_or_else(|| ApiError::not_found("event"))
+}
+
+/// `GET /events/{id}`: one event with its newest deliveries. A tenant sees its own events, and those
+/// without a tenant that were for a subscription of it: what they carry it was sent, or will be. With `subscription`, what became of it
+/// for that one; with `explain`, for all of them, page by page.
+pub async fn show(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    PathId(id): PathId,
+    RawQuery(raw): RawQuery,
+) -> Result<Response> {
+    let asked = ["subscription", "subscriptionId", "webhookId", "explain"];
+    let mut query = Query::of_list(raw.as_deref(), &asked);
+    let explained = explain::Asked::read(&mut query);
+    query.done()?;
     let row = app.store.event(EventId(id)).await?;
-    let row = row.ok_or_else(|| ApiError::not_found("event"))?;
-    let deliveries = deliveries_of_event(&app, row.event.id).await?;
-    let view = EventView::new(&row.event).with_deliveries(deliveries);
+    let of_tenant = |row: &EventRow| row.event.tenant.is_some();
+    let visible = row.filter(|row| caller.sees(row.event.tenant.as_deref()) || !of_tenant(row));
+    let row = visible.ok_or_else(|| ApiError::not_found("event"))?;
+    let deliveries = deliveries_of_event(&app, &caller, row.event.id).await?;
+    let of_another = !caller.sees(row.event.tenant.as_deref());
+    if of_another && deliveries.is_empty() {
+        return Err(ApiError::not_found("event"));
+    }
+    let explanations = explain::explain(&app, &caller, &row, explained).await?;
+    let mut view = EventView::of(&row)
+        .with_deliveries(deliveries)
+        .with_explanations(explanations);
+    if of_another {
+        view = view.without_senders_key();
+    }
     Ok(Json(view).into_response())
+}
+
+/// What became of an erasure.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ErasedView {
+    id: EventId,
+    payload_erased_at: Timestamp,
+    /// Pending deliveries that were cancelled for it.
+    cancelled: u64,
+}
+
+/// `DELETE /events/{id}/payload`: the payload and what receivers answered to it, for good. What is
+/// pending is cancelled first with `cancelPending=true`, and stands against it otherwise.
+pub async fn erase_payload(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    PathId(id): PathId,
+    note: Note,
+    request: Request,
+) -> Result<Response> {
+    let mut query = Query::of(request.uri().query(), &["cancelPending"]);
+    let cancel_pending = query.flag("cancelPending", false);
+    query.done()?;
+    bare::no_body(request).await?;
+    let id = find(&app, &caller, EventId(id)).await?.event.id;
+    let audit = note.take();
+    let erased = to_the_end(async move {
+        let erased = app.relay.erase_payload(id, cancel_pending, &audit).await;
+        Ok(erased?)
+    });
+    match erased.await? {
+        EraseAnswer::Erased { at, cancelled } => {
+            let view = ErasedView {
+                id,
+                payload_erased_at: at,
+                cancelled,
+            };
+            Ok(Json(view).into_response())
+        }
+        EraseAnswer::Pending(pending) => Err(ApiError::conflict(format!(
+            "{pending} deliveries of this event are pending and need its payload; wait for them, \
+             or cancel them with it: ?cancelPending=true"
+        ))),
+        EraseAnswer::InFlight => Err(ApiError::conflict(
+            "An attempt of a delivery of this event is being made right now; wait for its outcome \
+             and ask again",
+        )),
+        EraseAnswer::Missing => Err(ApiError::not_found("event")),
+    }
 }
 
 #[cfg(test)]

@@ -23,6 +23,10 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Characters of a request id that is taken over from the caller at most.
 const MAX_REQUEST_ID: usize = 128;
 
+/// The name of a request, for handlers that note it.
+#[derive(Clone, Debug)]
+pub struct RequestName(pub Arc<str>);
+
 /// What requests are held within.
 #[derive(Clone, Debug)]
 pub struct Bounds {
@@ -36,6 +40,9 @@ pub struct Bounds {
 pub async fn frame(State(bounds): State<Bounds>, mut request: Request, next: Next) -> Response {
     let frame = Frame::around(&bounds, request.headers(), request.body());
     request.extensions_mut().insert(frame.account.clone());
+    request
+        .extensions_mut()
+        .insert(RequestName(frame.shown_id().into()));
     // The route's pattern and not the path: a query or a path may hold what nobody should log.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let span = tracing::info_span!(

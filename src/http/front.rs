@@ -5,6 +5,7 @@
 //! the same order: frame, key, handler. It stands in the table of routes as any other, and its
 //! paths come from there.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 
 use axum::Router;
@@ -18,13 +19,17 @@ use hyper::body::Incoming;
 use tower::ServiceExt;
 
 use super::HttpState;
+use super::address::Peer;
 use super::auth;
 use super::connection::Answer;
 use super::connection_timer::ConnectionTimer;
 use super::events;
 use super::frame::{Bounds, Frame};
+use super::limiting::{Told, refusal};
+use super::tenants;
 use crate::clock;
 use crate::domain::access::Scope;
+use crate::limits::Group;
 
 /// All routes, and the short way to one of them.
 pub struct Front {
@@ -39,40 +44,72 @@ pub struct Front {
 }
 
 impl Answer for Front {
-    async fn answer(&self, request: Request<Incoming>, timer: &ConnectionTimer) -> Response {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        timer: &ConnectionTimer,
+    ) -> Response {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
         if parts.method == Method::POST && self.short.iter().any(|short| short == path) {
-            return self.accept(parts, body, timer).await;
+            return self.accept(parts, body, peer, timer).await;
         }
         // Boxed, so that the short way need not carry its size.
-        Box::pin(self.router.answer(Request::from_parts(parts, body), timer)).await
+        let request = Request::from_parts(parts, body);
+        Box::pin(self.router.answer(request, peer, timer)).await
     }
 }
 
 impl Answer for Router {
-    async fn answer(&self, request: Request<Incoming>, _: &ConnectionTimer) -> Response {
+    async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        peer: IpAddr,
+        _: &ConnectionTimer,
+    ) -> Response {
+        request.extensions_mut().insert(Peer(peer));
         let answered = self.clone().oneshot(request.map(Body::new)).await;
         answered.unwrap_or_else(|never| match never {})
     }
 }
 
 impl Front {
-    async fn accept(&self, mut parts: Parts, body: Incoming, timer: &ConnectionTimer) -> Response {
+    async fn accept(
+        &self,
+        mut parts: Parts,
+        body: Incoming,
+        peer: IpAddr,
+        timer: &ConnectionTimer,
+    ) -> Response {
         let frame = Frame::around(&self.bounds, &parts.headers, &body);
         let deadline = clock::instant() + self.bounds.time;
+        let mut told = Told::default();
         let handled = async {
-            let caller = self.state.admin_key.caller(&parts.headers)?;
+            let gate = &self.state.gate;
+            let caller = gate.admit(&parts.headers, peer)?;
             auth::check_scope(&caller, Scope::EventsWrite)?;
-            events::accept(&self.state, &parts, body, Some(&frame.account), timer).await
+            tenants::check_active(&caller, |id| self.state.relay.tenant(id))?;
+            if gate.limits(Group::EventsWrite) {
+                let verdict = gate.take(Group::EventsWrite, &caller, &parts.headers, peer);
+                let verdict = Box::pin(verdict).await;
+                told = Told::of(&verdict);
+                refusal(&verdict).map_or(Ok(()), Err)?;
+            }
+            let account = Some(&frame.account);
+            events::accept(&self.state, &caller, &parts, body, account, timer).await
         };
         let handled = AssertUnwindSafe(handled).catch_unwind();
         match timer.within(deadline, handled).await {
             Some(Ok(Ok(accepted))) => {
                 let headers = emptied(std::mem::take(&mut parts.headers));
-                frame.answer(Some(Ok(accepted.into_response_with(headers))))
+                let answer = told.with(accepted.into_response_with(headers));
+                frame.answer(Some(Ok(answer)))
             }
-            Some(Ok(Err(refusal))) => frame.answer(Some(Ok(refusal.into_response()))),
+            Some(Ok(Err(refusal))) => {
+                let answer = told.with(refusal.into_response());
+                frame.answer(Some(Ok(answer)))
+            }
             failed => {
                 // Only here is anything logged, and a span costs more than all the rest of a frame.
                 let span = tracing::info_span!(

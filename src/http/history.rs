@@ -6,7 +6,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::HttpState;
-use super::error::{ApiError, Result};
+use super::auth::Asking;
+use super::belonging;
+use super::error::Result;
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use crate::domain::Timestamp;
@@ -42,6 +44,7 @@ impl<'a> EntryView<'a> {
 /// `GET /subscriptions/{id}/history`: newest first; of deleted ones too.
 pub async fn list(
     State(app): State<HttpState>,
+    Asking(caller): Asking,
     PathId(id): PathId,
     RawQuery(raw): RawQuery,
 ) -> Result<Response> {
@@ -49,9 +52,7 @@ pub async fn list(
     let request = query.page();
     query.done()?;
     let id = SubscriptionId(id);
-    if app.store.subscription(id).await?.is_none() {
-        return Err(ApiError::not_found("subscription"));
-    }
+    belonging::subscription_or_tombstone(&app, &caller, id).await?;
     let page = app.store.history(id, &request).await?;
     Ok(Json(PageView::new(&page, request.limit, EntryView::new)).into_response())
 }

@@ -7,17 +7,19 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::HttpState;
+use super::auth::Asking;
 use super::bare::{Bare, NoQuery};
+use super::belonging::{self, Listed, empty};
 use super::body;
 use super::error::{ApiError, Fault, Result};
 use super::job_input::{JobInput, Seed, parse_replay, parse_retry_failed};
 use super::job_view::{JobView, PreviewView};
 use super::paging::{PageView, Query};
 use super::path::PathId;
-use super::subscriptions;
 use super::to_the_end::to_the_end;
 use crate::actors::JobAnswer;
 use crate::clock;
+use crate::domain::access::Caller;
 use crate::domain::id::{EventId, JobId, SubscriptionId};
 use crate::domain::job::{JobState, Selection};
 use crate::domain::subscription::Subscription;
@@ -28,36 +30,49 @@ const MAX_BODY_BYTES: usize = 256 * 1024;
 /// Faults of single ids that are named.
 const MAX_FAULTS: usize = 10;
 
+const MUST_NOT_GET: &str = "is an event that this subscription must not get: another tenant's, or \
+     one of Posthaste's own";
+
 type Parse = fn(&[u8], Seed<'_>) -> std::result::Result<JobInput, Vec<Fault>>;
 
 /// `POST /subscriptions/{id}/retry-failed`: all that failed since then, in their next rounds.
 pub async fn retry_failed(
     State(app): State<HttpState>,
+    Asking(caller): Asking,
     PathId(id): PathId,
     _: NoQuery,
     request: Request,
 ) -> Result<Response> {
-    answer_new(app, SubscriptionId(id), request, parse_retry_failed).await
+    answer_new(
+        app,
+        &caller,
+        SubscriptionId(id),
+        request,
+        parse_retry_failed,
+    )
+    .await
 }
 
 /// `POST /subscriptions/{id}/replay`: events, also those from before the subscription existed.
 pub async fn replay(
     State(app): State<HttpState>,
+    Asking(caller): Asking,
     PathId(id): PathId,
     _: NoQuery,
     request: Request,
 ) -> Result<Response> {
-    answer_new(app, SubscriptionId(id), request, parse_replay).await
+    answer_new(app, &caller, SubscriptionId(id), request, parse_replay).await
 }
 
 async fn answer_new(
     app: HttpState,
+    caller: &Caller,
     id: SubscriptionId,
     request: Request,
     parse: Parse,
 ) -> Result<Response> {
     let body = body::read(request, MAX_BODY_BYTES).await?;
-    let subscription = subscriptions::find(&app, id).await?;
+    let subscription = belonging::subscription(&app, caller, id).await?;
     let seed = Seed {
         id: JobId(clock::uuid()),
         subscription: &subscription,
@@ -66,7 +81,7 @@ async fn answer_new(
     };
     let input = parse(&body, seed).map_err(ApiError::invalid_body)?;
     if let Selection::EventIds(ids) = &input.job.selection {
-        check_events(&app, ids, &subscription).await?;
+        check_events(&app, caller, ids, &subscription).await?;
     }
     if input.dry_run {
         let preview = app.relay.preview_job(&input.job, &subscription).await?;
@@ -89,14 +104,24 @@ async fn answer_new(
 }
 
 /// Every event that is named must be stored, and one that this subscription may get.
-async fn check_events(app: &HttpState, ids: &[EventId], subscription: &Subscription) -> Result<()> {
+async fn check_events(
+    app: &HttpState,
+    caller: &Caller,
+    ids: &[EventId],
+    subscription: &Subscription,
+) -> Result<()> {
     let heads = app.store.event_heads(ids).await?;
+    if let Some(erased) = heads.iter().find(|head| head.is_erased()) {
+        return Err(ApiError::conflict(format!(
+            "The payload of event {} was erased: there is nothing to send; leave it out",
+            erased.id
+        )));
+    }
     let problem = |id: &EventId| match heads.binary_search_by_key(id, |head| head.id) {
-        Err(_) => Some("is not stored here, or not any more"),
         Ok(at) if heads[at].may_reach(subscription) => None,
-        Ok(_) => Some(
-            "is an event that this subscription must not get: another tenant's, or one of Posthaste's own",
-        ),
+        // Of what is not theirs, nobody is told that it is there.
+        Ok(at) if caller.sees(heads[at].tenant.as_deref()) => Some(MUST_NOT_GET),
+        _ => Some("is not stored here, or not any more"),
     };
     let faults: Vec<Fault> = ids
         .iter()
@@ -110,11 +135,24 @@ async fn check_events(app: &HttpState, ids: &[EventId], subscription: &Subscript
 }
 
 /// `GET /jobs`: newest first.
-pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Result<Response> {
-    let filters = ["status", "state", "subscriptionId", "webhookId"];
+pub async fn list(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    RawQuery(raw): RawQuery,
+) -> Result<Response> {
+    let filters = [
+        "status",
+        "state",
+        "subscriptionId",
+        "webhookId",
+        "tenant",
+        "clientId",
+    ];
     let mut query = Query::of_list(raw.as_deref(), &filters);
     let words = JobState::ALL.map(JobState::as_str).join(", ");
-    let filter = JobFilter {
+    let listed = Listed::for_caller(&caller, query.text(&["tenant", "clientId"]));
+    let mut filter = JobFilter {
+        tenant: None,
         subscription: query.id(&["subscriptionId", "webhookId"]),
         state: query.parsed(
             &["status", "state"],
@@ -124,20 +162,34 @@ pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Resu
     };
     let request = query.page();
     query.done()?;
-    let page = app.store.list_jobs(&filter, &request).await?;
+    let page = match listed {
+        Listed::Of(tenant) => {
+            filter.tenant = tenant;
+            app.store.list_jobs(&filter, &request).await?
+        }
+        Listed::Nothing => empty(),
+    };
     Ok(Json(PageView::new(&page, request.limit, JobView::new)).into_response())
 }
 
 /// `GET /jobs/{id}`: one job, with the events that it names.
-pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
-    let job = app.store.job(JobId(id)).await?;
-    let job = job.ok_or_else(|| ApiError::not_found("job"))?;
+pub async fn show(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    PathId(id): PathId,
+) -> Result<Response> {
+    let job = belonging::job(&app, &caller, JobId(id)).await?;
     Ok(Json(JobView::new(&job).with_events(&job)).into_response())
 }
 
 /// `POST /jobs/{id}/cancel`: no further batch; what it has moved stays moved.
-pub async fn cancel(State(app): State<HttpState>, PathId(id): PathId, _: Bare) -> Result<Response> {
-    let id = JobId(id);
+pub async fn cancel(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    PathId(id): PathId,
+    _: Bare,
+) -> Result<Response> {
+    let id = belonging::job(&app, &caller, JobId(id)).await?.id;
     let task = app.clone();
     let ended = to_the_end(async move { Ok(task.relay.cancel_job(id).await?) }).await?;
     let job = app.store.job(id).await?;

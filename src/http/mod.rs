@@ -16,18 +16,24 @@ use crate::domain::access::Scope;
 use crate::settings::Settings;
 use crate::store::Store;
 
+mod address;
+mod audit;
 mod auth;
 mod bare;
+mod belonging;
 mod body;
 mod body_budget;
 mod connection;
 mod connection_timer;
+mod dashboard;
 mod deliveries;
 mod error;
 mod event_answer;
 mod event_fields;
 pub mod event_input;
+mod event_types;
 mod events;
+mod explain;
 mod frame;
 mod front;
 mod health;
@@ -36,27 +42,43 @@ mod job_input;
 mod job_view;
 mod jobs;
 mod json_fields;
+mod key_input;
+mod key_view;
+mod keys;
+mod limiting;
 mod ordering;
 mod own_headers;
 mod paging;
 mod path;
+mod rate_limit_headers;
 mod routes;
 mod runtime;
+mod schema_check;
+mod search;
+mod secrets;
 pub mod server;
+mod statistics;
+mod statistics_view;
 mod subscription_input;
 mod subscription_view;
 mod subscriptions;
+mod tenant_input;
+mod tenant_rates;
+mod tenants;
 mod text;
 mod to_the_end;
 mod view;
 mod write_deadline;
 
-pub use auth::AdminKey;
+use audit::{Audited, Log};
+pub use auth::{AdminKey, Gate};
 use body_budget::BodyBudget;
 use error::ApiError;
 use frame::Bounds;
 use front::Front;
 use routes::{EVENTS, Route, guarded_routes, open_routes};
+pub use tenant_rates::TenantRates;
+use tenants::FindTenant;
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -65,12 +87,14 @@ pub struct HttpState {
     pub store: Arc<dyn Store>,
     /// The actors.
     pub relay: Relay,
-    /// Who may call.
-    pub admin_key: AdminKey,
+    /// Who may call, and how often.
+    pub gate: Arc<Gate>,
     /// What is in force.
     pub settings: Arc<Settings>,
     /// Which receivers are allowed.
     pub guard: Arc<dyn UrlGuard>,
+    /// How fast tenants may post.
+    pub tenant_rates: Arc<TenantRates>,
 }
 
 /// Says whether a receiver's URL may be stored. What its name resolves to is looked at when
@@ -87,8 +111,12 @@ pub fn front(state: HttpState) -> Front {
         time: server.request_timeout,
         bodies: BodyBudget::new(server.max_request_bytes),
     };
-    let key = state.admin_key;
-    let router = assemble(guarded_routes(), open_routes(), key, bounds.clone());
+    let router = assemble(
+        guarded_routes(),
+        open_routes(),
+        Door::of(&state),
+        bounds.clone(),
+    );
     Front {
         router: router.with_state(state.clone()),
         short: Route::post(EVENTS, Scope::EventsWrite, events::create).paths(),
@@ -97,19 +125,49 @@ pub fn front(state: HttpState) -> Front {
     }
 }
 
+/// What stands before the routes that need a key.
+#[derive(Clone)]
+struct Door {
+    /// Who may call, and how often.
+    gate: Arc<Gate>,
+    /// Whose keys are refused because their tenant is inactive.
+    tenants: FindTenant,
+    /// Where it is written what callers do.
+    log: Log,
+}
+
+impl Door {
+    fn of(state: &HttpState) -> Self {
+        let relay = state.relay.clone();
+        let store = Arc::clone(&state.store);
+        Self {
+            gate: Arc::clone(&state.gate),
+            tenants: Arc::new(move |id| relay.tenant(id)),
+            log: Arc::new(move |entry| {
+                let store = Arc::clone(&store);
+                Box::pin(async move { store.audit(&entry).await })
+            }),
+        }
+    }
+}
+
 fn assemble<S: Clone + Send + Sync + 'static>(
     guarded: Vec<Route<S>>,
     open: Vec<Route<S>>,
-    key: AdminKey,
+    door: Door,
     bounds: Bounds,
 ) -> Router<S> {
     let mut behind_key = Router::new();
     for route in guarded {
         let scope = route.scope.unwrap_or(Scope::Admin);
-        let handler = route
-            .handler
-            .clone()
-            .layer(from_fn_with_state(scope, auth::require_scope));
+        let mut handler = route.handler.clone();
+        if let Some(audited) = Audited::of(&door.log, &route.method, route.path) {
+            handler = handler.layer(from_fn_with_state(audited, audit::keep));
+        }
+        let handler = handler.layer(from_fn_with_state(
+            (scope, Arc::clone(&door.gate)),
+            auth::require_scope,
+        ));
         for path in route.paths() {
             behind_key = behind_key.route(&path, handler.clone());
         }
@@ -117,7 +175,8 @@ fn assemble<S: Clone + Send + Sync + 'static>(
     let behind_key = behind_key
         .method_not_allowed_fallback(wrong_method)
         .fallback(no_route)
-        .layer(from_fn_with_state(key, auth::require_key));
+        .layer(from_fn_with_state(door.tenants, tenants::require_active))
+        .layer(from_fn_with_state(door.gate, auth::require_key));
     open.into_iter()
         .fold(Router::new(), |router, route| {
             router.route(route.path, route.handler)

@@ -11,14 +11,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use super::HttpState;
+use super::auth::Asking;
 use super::bare::Bare;
+use super::belonging;
 use super::error::{ApiError, Result};
 use super::paging::Query;
 use super::path::PathId;
-use super::subscriptions;
 use super::to_the_end::to_the_end;
 use super::view::DeliveryView;
+use crate::clock;
 use crate::domain::Timestamp;
+use crate::domain::access::Caller;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::ordering::Line;
@@ -55,6 +58,7 @@ struct BlockedKeysView<'a> {
 /// `GET /subscriptions/{id}/blocked-keys`: in the order of the keys.
 pub async fn blocked_keys(
     State(app): State<HttpState>,
+    Asking(caller): Asking,
     PathId(id): PathId,
     RawQuery(raw): RawQuery,
 ) -> Result<Response> {
@@ -62,7 +66,7 @@ pub async fn blocked_keys(
     let limit = query.limit();
     let after = query.parsed(&["cursor"], "a nextCursor of this list", read_cursor);
     query.done()?;
-    let subscription = subscriptions::find(&app, SubscriptionId(id)).await?;
+    let subscription = belonging::subscription(&app, &caller, SubscriptionId(id)).await?;
     let mut rows = blocking(&app, &subscription, after.as_ref(), limit + 1).await?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
@@ -82,7 +86,8 @@ pub async fn blocks_any(app: &HttpState, subscription: &Subscription) -> Result<
     Ok(!first.is_empty())
 }
 
-async fn blocking(
+/// Deliveries that keep their lines from going on, in the order of the lines.
+pub async fn blocking(
     app: &HttpState,
     subscription: &Subscription,
     after: Option<&Line>,
@@ -115,15 +120,19 @@ impl<'a> BlockedKeyView<'a> {
 }
 
 /// `POST /deliveries/{id}/skip`: what failed and blocks its line does so no more.
-pub async fn skip(State(app): State<HttpState>, PathId(id): PathId, _: Bare) -> Result<Response> {
-    let view = to_the_end(async move { skip_now(&app, DeliveryId(id)).await }).await?;
+pub async fn skip(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    PathId(id): PathId,
+    _: Bare,
+) -> Result<Response> {
+    let view = to_the_end(async move { skip_now(&app, &caller, DeliveryId(id)).await }).await?;
     Ok(Json(view).into_response())
 }
 
-async fn skip_now(app: &HttpState, id: DeliveryId) -> Result<DeliveryView> {
+async fn skip_now(app: &HttpState, caller: &Caller, id: DeliveryId) -> Result<DeliveryView> {
     for _ in 0..=MAX_REREADS {
-        let row = app.store.delivery(id).await?;
-        let row = row.ok_or_else(|| ApiError::not_found("delivery"))?;
+        let row = belonging::delivery(app, caller, id).await?;
         if !is_blocking(app, &row).await? {
             let what_to_do = match row.state {
                 DeliveryState::Pending => "; one that is still pending can be cancelled",
@@ -159,7 +168,12 @@ pub async fn release(
     to: DeliveryState,
 ) -> Result<Option<DeliveryView>> {
     let version = row.progress.version;
-    if app.store.release_line(row.id, version, to).await? == Moved::Overtaken {
+    if app
+        .store
+        .release_line(row.id, version, to, clock::now())
+        .await?
+        == Moved::Overtaken
+    {
         return Ok(None);
     }
     app.relay.deliveries_changed(row.subscription_id);

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 use uuid::Uuid;
 
@@ -59,6 +60,52 @@ impl Query {
         query
     }
 
+    /// Names what is asked for of that list, whatever the page: the cursors of a search belong to one
+    /// query.
+    pub fn binding(&self, list: &str) -> Binding {
+        let mut asked: Vec<_> = self
+            .given
+            .iter()
+            .filter(|(name, _)| !PAGE_PARAMETERS.contains(&name.as_str()))
+            .collect();
+        asked.sort();
+        let texts = asked.into_iter().flat_map(|(name, value)| [name, value]);
+        let mut digest = Sha256::new();
+        for text in std::iter::once(list).chain(texts.map(String::as_str)) {
+            digest.update((text.len() as u64).to_be_bytes());
+            digest.update(text);
+        }
+        let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = digest.finalize().into();
+        Binding([a, b, c, d, e, f, g, h])
+    }
+
+    /// Where a search of this query goes on. It is followed by its cursors alone.
+    pub fn search_page(&mut self, binding: Binding) -> SearchPage {
+        if let Some((name, _)) = self.take(&["offset"]) {
+            let message = "is not known to a search: follow nextCursor";
+            self.fault(&name, message);
+        }
+        let expected = "a nextCursor of this search, with the same parameters";
+        SearchPage {
+            limit: self.limit(),
+            after: self.parsed(&["cursor"], expected, |text| read_bound(text, binding)),
+        }
+    }
+
+    /// Refuses what pages take, where there is none.
+    pub fn refuse_page(&mut self, message: &str) {
+        for name in PAGE_PARAMETERS {
+            if self.given.remove(name).is_some() {
+                self.fault(name, message);
+            }
+        }
+    }
+
+    /// Whether any of these was given.
+    pub fn has_any(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.given.contains_key(*name))
+    }
+
     fn fault(&mut self, name: &str, message: impl Into<String>) {
         self.faults.push(Fault::new(name, message));
     }
@@ -89,6 +136,17 @@ impl Query {
             self.fault(&name, format!("must be {expected}"));
         }
         parsed
+    }
+
+    /// A value of which `read` says itself what is wrong with it.
+    pub fn parsed_or_said<T>(
+        &mut self,
+        names: &[&str],
+        read: impl FnOnce(&str) -> std::result::Result<T, String>,
+    ) -> Option<T> {
+        let (name, value) = self.take(names)?;
+        let read = text::check(&value).and_then(|()| read(&value));
+        read.map_err(|problem| self.fault(&name, problem)).ok()
     }
 
     /// A short text.
@@ -183,10 +241,45 @@ impl<T> PageView<T> {
 /// What the first byte of a cursor says: its form.
 const CURSOR_FORM: u8 = 1;
 
-fn write_cursor(position: Position) -> String {
+/// The cursor that leads on from there.
+pub fn write_cursor(position: Position) -> String {
     let mut bytes = [CURSOR_FORM; 17];
     bytes[1..].copy_from_slice(position.0.as_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// What the first byte of a search's cursor says.
+const SEARCH_FORM: u8 = 2;
+
+/// A query without its page, as its cursors carry it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding([u8; 8]);
+
+impl Binding {
+    /// The cursor that leads on from there.
+    pub fn cursor(self, position: Position) -> String {
+        let mut bytes = [SEARCH_FORM; 25];
+        bytes[1..17].copy_from_slice(position.0.as_bytes());
+        bytes[17..].copy_from_slice(&self.0);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+}
+
+fn read_bound(text: &str, binding: Binding) -> Option<Position> {
+    let bytes: [u8; 25] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
+    let (place, bound) = bytes[1..].split_at(16);
+    let fits = bytes[0] == SEARCH_FORM && bound == binding.0;
+    let id = Uuid::from_slice(place).ok()?;
+    fits.then_some(Position(id))
+}
+
+/// Which page of a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SearchPage {
+    /// Rows at most.
+    pub limit: u32,
+    /// Go on behind this row.
+    pub after: Option<Position>,
 }
 
 fn read_cursor(text: &str) -> Option<Position> {
@@ -268,6 +361,26 @@ mod tests {
         fn cursors_survive_the_round_trip(id in any::<u128>()) {
             let position = Position(Uuid::from_u128(id));
             prop_assert_eq!(read_cursor(&write_cursor(position)), Some(position));
+        }
+
+        #[test]
+        fn a_searchs_cursor_belongs_to_its_query(
+            id in any::<u128>(), q in "[a-z=& ]{0,9}", other in "[a-z=& ]{0,9}", noise in any::<String>(),
+        ) {
+            let query = |q: &str| {
+                let q: String = form_urlencoded::byte_serialize(q.as_bytes()).collect();
+                Query::of_list(Some(&format!("q={q}&limit=3")), &["q", "r"])
+            };
+            let position = Position(Uuid::from_u128(id));
+            let binding = query(&q).binding("events");
+            let cursor = binding.cursor(position);
+            prop_assert_eq!(read_bound(&cursor, binding), Some(position));
+            let same = query(&other).binding("events");
+            prop_assert_eq!(read_bound(&cursor, same).is_some(), q == other);
+            prop_assert_eq!(read_bound(&cursor, query(&q).binding("deliveries")), None);
+            prop_assert_eq!(read_cursor(&cursor), None);
+            prop_assert_eq!(read_bound(&write_cursor(position), binding), None);
+            let _ = read_bound(&noise, binding);
         }
 
         #[test]

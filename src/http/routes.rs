@@ -8,7 +8,8 @@ use axum::http::Method;
 use axum::routing::{self, MethodRouter};
 
 use super::{
-    HttpState, deliveries, events, health, history, jobs, ordering, runtime, subscriptions,
+    HttpState, audit, dashboard, deliveries, event_types, events, health, history, jobs, keys,
+    ordering, runtime, secrets, statistics, subscriptions, tenants,
 };
 use crate::domain::access::Scope;
 
@@ -23,15 +24,24 @@ const ALIASES: [(&str, &str); 1] = [("/subscriptions", "/webhooks")];
 #[rustfmt::skip] // One route a line.
 pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
     use Scope::{
-        DeliveriesRead, DeliveriesWrite, EventsRead, EventsWrite, SubscriptionsRead,
+        Admin, DeliveriesRead, DeliveriesWrite, EventsRead, EventsWrite, SubscriptionsRead,
         SubscriptionsWrite,
     };
     vec![
         Route::post(EVENTS, EventsWrite, events::create),
         Route::get(EVENTS, EventsRead, events::list),
         Route::get("/events/{id}", EventsRead, events::show),
+        Route::get("/events/stats/summary", EventsRead, statistics::events_summary),
+        Route::delete("/events/{id}/payload", Admin, events::erase_payload),
+        Route::post("/event-types", Admin, event_types::create),
+        Route::get("/event-types", EventsRead, event_types::list),
+        Route::get("/event-types/{name}", EventsRead, event_types::show),
+        Route::put("/event-types/{name}", Admin, event_types::replace),
+        Route::patch("/event-types/{name}", Admin, event_types::change),
+        Route::delete("/event-types/{name}", Admin, event_types::delete),
         Route::post("/subscriptions", SubscriptionsWrite, subscriptions::create),
         Route::get("/subscriptions", SubscriptionsRead, subscriptions::list),
+        Route::get("/subscriptions/stats", DeliveriesRead, statistics::sparklines),
         Route::get("/subscriptions/{id}", SubscriptionsRead, subscriptions::show),
         Route::put("/subscriptions/{id}", SubscriptionsWrite, subscriptions::change),
         Route::patch("/subscriptions/{id}", SubscriptionsWrite, subscriptions::change),
@@ -44,17 +54,36 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::post("/subscriptions/{id}/retry-failed", DeliveriesWrite, jobs::retry_failed),
         Route::post("/subscriptions/{id}/replay", DeliveriesWrite, jobs::replay),
         Route::get("/subscriptions/{id}/history", SubscriptionsRead, history::list),
-        Route::get("/subscriptions/{id}/secret", SubscriptionsWrite, subscriptions::secret),
+        Route::get("/subscriptions/{id}/secret", SubscriptionsWrite, secrets::show),
+        Route::post("/subscriptions/{id}/rotate-secret", SubscriptionsWrite, secrets::rotate),
+        Route::get("/tenants/{id}/secret", Admin, secrets::show_of_tenant),
+        Route::post("/tenants/{id}/secret", Admin, secrets::rotate_of_tenant),
         Route::get("/subscriptions/{id}/deliveries", DeliveriesRead, deliveries::list_of_subscription),
+        Route::get("/subscriptions/{id}/stats", DeliveriesRead, statistics::of_subscription),
         Route::get("/subscriptions/{id}/blocked-keys", DeliveriesRead, ordering::blocked_keys),
         Route::get("/deliveries", DeliveriesRead, deliveries::list),
+        Route::get("/deliveries/stats/summary", DeliveriesRead, statistics::deliveries_summary),
         Route::get("/deliveries/{id}", DeliveriesRead, deliveries::show),
         Route::post("/deliveries/{id}/retry", DeliveriesWrite, deliveries::retry),
         Route::post("/deliveries/{id}/cancel", DeliveriesWrite, deliveries::cancel),
         Route::post("/deliveries/{id}/skip", DeliveriesWrite, ordering::skip),
+        Route::get("/dashboard/overview", DeliveriesRead, dashboard::overview),
+        Route::get("/dashboard/metrics", DeliveriesRead, statistics::metrics),
+        Route::get("/dashboard/recent-deliveries", DeliveriesRead, dashboard::recent),
         Route::get("/jobs", DeliveriesRead, jobs::list),
         Route::get("/jobs/{id}", DeliveriesRead, jobs::show),
         Route::post("/jobs/{id}/cancel", DeliveriesWrite, jobs::cancel),
+        Route::post("/tenants", Admin, tenants::create),
+        Route::get("/tenants", Admin, tenants::list),
+        Route::get("/tenants/{id}", Admin, tenants::show),
+        Route::put("/tenants/{id}", Admin, tenants::change),
+        Route::patch("/tenants/{id}", Admin, tenants::change),
+        Route::delete("/tenants/{id}", Admin, tenants::delete),
+        Route::post("/keys", Admin, keys::create),
+        Route::get("/keys", Admin, keys::list),
+        Route::get("/keys/{id}", Admin, keys::show),
+        Route::delete("/keys/{id}", Admin, keys::revoke),
+        Route::get("/audit", Admin, audit::list),
     ]
 }
 
@@ -62,6 +91,8 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
 pub(super) fn open_routes() -> Vec<Route<HttpState>> {
     vec![
         Route::open("/health", health::overview),
+        Route::open("/api/v1/dashboard/health", health::overview),
+        Route::open("/api/dashboard/health", health::overview),
         Route::open("/health/live", health::live),
         Route::open("/health/ready", health::ready),
     ]
@@ -69,8 +100,6 @@ pub(super) fn open_routes() -> Vec<Route<HttpState>> {
 
 /// One method of one path.
 pub(super) struct Route<S> {
-    /// For the tests, which walk the table.
-    #[cfg_attr(not(test), expect(dead_code))]
     pub(super) method: Method,
     pub(super) path: &'static str,
     /// What a key has to be allowed; nothing where no key is needed.

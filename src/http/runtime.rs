@@ -10,10 +10,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::HttpState;
+use super::auth::Asking;
+use super::belonging;
 use super::error::Result;
 use super::ordering;
 use super::path::PathId;
-use super::subscriptions;
 use crate::actors::{Live, LiveBreaker, Owner};
 use crate::clock;
 use crate::domain::Timestamp;
@@ -113,8 +114,12 @@ impl From<LastFailure> for ErrorView {
 }
 
 /// `GET /subscriptions/{id}/runtime`.
-pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
-    let found = subscriptions::find(&app, SubscriptionId(id)).await?;
+pub async fn show(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    PathId(id): PathId,
+) -> Result<Response> {
+    let found = belonging::subscription(&app, &caller, SubscriptionId(id)).await?;
     let stored = Stored {
         runtime: app.store.runtime(found.id).await?,
         standing: app.store.standing(found.id, MOST_COUNTED + 1).await?,

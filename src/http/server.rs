@@ -1,6 +1,7 @@
 //! Listening: bounded connections, bounded patience, and a stop that finishes what runs.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -54,14 +55,14 @@ pub async fn serve(
     let (stopping, cut) = (Signal::default(), Signal::default());
     let accepting = async {
         loop {
-            let Some((stream, slot)) = accept(&listener, &slots).await else {
+            let Some((stream, peer, slot)) = accept(&listener, &slots).await else {
                 continue;
             };
             let (answer, stopping) = (Arc::clone(&answer), stopping.hearing());
             let mut cut = cut.hearing();
             connections.spawn(async move {
                 let _slot = slot;
-                let served = serve_connection(stream, answer, limits, stopping);
+                let served = serve_connection(stream, peer, answer, limits, stopping);
                 let mut served = std::pin::pin!(served);
                 std::future::poll_fn(|cx| match cut.poll(cx) {
                     Poll::Ready(()) => Poll::Ready(()),
@@ -91,20 +92,20 @@ pub async fn serve(
     }
 }
 
-/// A connection and its slot, or nothing where this one came to nothing.
+/// A connection, where it comes from, and its slot, or nothing where this one came to nothing.
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
     // First the slot, then the connection: what finds no slot stays in the kernel's backlog.
     let slot = slots.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => {
+        Ok((stream, peer)) => {
             // Without it small answers wait for the caller's acknowledgement.
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "TCP_NODELAY was refused");
             }
-            Some((stream, slot))
+            Some((stream, peer.ip(), slot))
         }
         Err(error) if is_of_one_connection(&error) => None,
         Err(error) => {

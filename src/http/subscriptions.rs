@@ -4,6 +4,7 @@
 //! it was not, so that two of them never undo one another. A change is answered only when the
 //! actors know of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -13,19 +14,22 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::HttpState;
+use super::auth::Asking;
 use super::bare::{Bare, NoQuery};
+use super::belonging::{self, Listed, empty};
 use super::body;
 use super::error::{ApiError, Fault, Result};
 use super::json_fields::Fields;
 use super::paging::{PageView, Query};
 use super::path::PathId;
+use super::secrets;
 use super::subscription_input::{Rules, Seed, parse_change, parse_new};
 use super::subscription_view::{Defaults, SubscriptionView};
 use super::to_the_end::to_the_end;
 use crate::clock;
+use crate::domain::access::Caller;
 use crate::domain::id::{EventId, SubscriptionId};
 use crate::domain::operational::OperationalEvent;
-use crate::domain::signature::SigningSecret;
 use crate::domain::subscription::{Subscription, SubscriptionState};
 use crate::store::{Changed, StoreError};
 
@@ -37,9 +41,10 @@ const MAX_REREADS: usize = 10;
 const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
 
 impl HttpState {
-    fn rules(&self) -> Rules<'_> {
+    fn rules<'a>(&'a self, caller: &'a Caller) -> Rules<'a> {
         let delivery = &self.settings.delivery;
         Rules {
+            tenant: caller.tenant.as_ref(),
             retry: &self.settings.retry,
             breaker: &self.settings.breaker,
             deactivation: &self.settings.deactivation,
@@ -62,27 +67,25 @@ impl HttpState {
     }
 }
 
-/// A subscription that is not deleted.
-pub async fn find(app: &HttpState, id: SubscriptionId) -> Result<Subscription> {
-    let found = app.store.subscription(id).await?;
-    found
-        .filter(|found| found.state != SubscriptionState::Deleted)
-        .ok_or_else(|| ApiError::not_found("subscription"))
-}
-
 /// `POST /subscriptions`: the answer shows the secret.
 pub async fn create(
     State(app): State<HttpState>,
+    Asking(caller): Asking,
     _: NoQuery,
     request: Request,
 ) -> Result<Response> {
     let body = body::read(request, MAX_BODY_BYTES).await?;
     let seed = Seed {
         id: SubscriptionId(clock::uuid()),
-        secret: SigningSecret::from_random(clock::random_bytes()),
+        random: clock::random_bytes(),
         now: clock::now(),
     };
-    let subscription = parse_new(&body, app.rules(), seed).map_err(ApiError::invalid_body)?;
+    let rules = app.rules(&caller);
+    let new = parse_new(&body, rules, seed).map_err(ApiError::invalid_body)?;
+    let of_tenant = secrets::of_tenant(&app, &caller, new.tenant_asked()).await?;
+    let subscription = new
+        .with_tenants(of_tenant.map(|(_, secrets)| secrets))
+        .map_err(ApiError::invalid_body)?;
     let task = app.clone();
     let stored = to_the_end(async move { store_new(&task, subscription).await }).await?;
     let view = app.view(&stored).with_secret(&stored);
@@ -91,82 +94,117 @@ pub async fn create(
 
 async fn store_new(app: &HttpState, subscription: Subscription) -> Result<Subscription> {
     let id = subscription.id;
-    if let Err(error) = app.store.create_subscription(&subscription).await {
-        // The commit's fate may be unknown. Had it taken place, a caller who tries again would
-        // end up with two subscriptions, and every event twice.
-        let unknown = matches!(error, StoreError::Unavailable(_));
-        if !unknown || !matches!(app.store.subscription(id).await, Ok(Some(_))) {
-            return Err(error.into());
+    let named = subscription.tenant.as_deref();
+    let tenant = named.and_then(|tenant| app.relay.tenant(tenant));
+    let most = tenant.and_then(|tenant| tenant.limits.max_subscriptions);
+    let stored = match most {
+        None => app.store.create_subscription(&subscription).await.map(Some),
+        Some(most) => {
+            let store = &app.store;
+            store.create_subscription_within(&subscription, most).await
+        }
+    };
+    match stored {
+        Ok(Some(_)) => {}
+        Ok(None) => return Err(at_bound(most.unwrap_or_default())),
+        Err(error) => {
+            // The commit's fate may be unknown. Had it taken place, a caller who tries again would
+            // end up with two subscriptions, and every event twice.
+            let unknown = matches!(error, StoreError::Unavailable(_));
+            if !unknown || !matches!(app.store.subscription(id).await, Ok(Some(_))) {
+                return Err(error.into());
+            }
         }
     }
     app.relay.subscription_changed(id).await;
     Ok(subscription)
 }
 
+fn at_bound(most: u32) -> ApiError {
+    ApiError::conflict(format!(
+        "This tenant has {most} subscriptions, which is its bound (limits.maxSubscriptions); delete \
+         one, or have the bound raised"
+    ))
+}
+
 /// `GET /subscriptions`: newest first.
-pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Result<Response> {
+pub async fn list(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    RawQuery(raw): RawQuery,
+) -> Result<Response> {
     let mut query = Query::of_list(raw.as_deref(), &["clientId", "tenant"]);
-    let tenant = query.text(&["clientId", "tenant"]);
+    let listed = Listed::for_caller(&caller, query.text(&["clientId", "tenant"]));
     let request = query.page();
     query.done()?;
-    let page = app
-        .store
-        .list_subscriptions(tenant.as_deref(), &request)
-        .await?;
+    let page = match listed {
+        Listed::Of(tenant) => {
+            let store = &app.store;
+            store
+                .list_subscriptions(tenant.as_deref(), &request)
+                .await?
+        }
+        Listed::Nothing => empty(),
+    };
     let view = PageView::new(&page, request.limit, |row| app.view(row));
     Ok(Json(view).into_response())
 }
 
 /// `GET /subscriptions/{id}`: also shows where its breaker is.
-pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
-    let found = find(&app, SubscriptionId(id)).await?;
+pub async fn show(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    PathId(id): PathId,
+) -> Result<Response> {
+    let found = belonging::subscription(&app, &caller, SubscriptionId(id)).await?;
     let runtime = app.store.runtime(found.id).await?;
     let view = app.view(&found).with_breaker_state(runtime.breaker);
-    Ok(Json(view).into_response())
-}
-
-/// A subscription's secret.
-#[derive(Serialize)]
-struct SecretView<'a> {
-    id: SubscriptionId,
-    secret: &'a str,
-}
-
-/// `GET /subscriptions/{id}/secret`.
-pub async fn secret(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
-    let found = find(&app, SubscriptionId(id)).await?;
-    let view = SecretView {
-        id: found.id,
-        secret: found.secret.expose(),
-    };
     Ok(Json(view).into_response())
 }
 
 /// `PUT` and `PATCH /subscriptions/{id}`: what is given is merged in.
 pub async fn change(
     State(app): State<HttpState>,
+    Asking(caller): Asking,
     PathId(id): PathId,
     _: NoQuery,
     request: Request,
 ) -> Result<Response> {
     let body = body::read(request, MAX_BODY_BYTES).await?;
-    let input = parse_change(&body, app.rules()).map_err(ApiError::invalid_body)?;
-    answer_update(app, id, move |stored| {
+    let rules = app.rules(&caller);
+    let input = parse_change(&body, rules).map_err(ApiError::invalid_body)?;
+    let stored = belonging::subscription(&app, &caller, SubscriptionId(id)).await?;
+    let asked = input.tenant_asked(&stored);
+    let of_tenant = secrets::of_tenant(&app, &caller, asked.as_ref()).await?;
+    answer_update(app, caller, id, move |stored| {
         input
-            .merged_into(stored, clock::now())
+            .merged_into(stored, of_tenant.as_ref(), clock::now())
             .map_err(ApiError::invalid_body)
     })
     .await
 }
 
 /// `POST /subscriptions/{id}/pause`: deliveries are held, none is lost.
-pub async fn pause(State(app): State<HttpState>, PathId(id): PathId, _: Bare) -> Result<Response> {
-    answer_update(app, id, paused).await
+pub async fn pause(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    PathId(id): PathId,
+    _: Bare,
+) -> Result<Response> {
+    answer_update(app, caller, id, paused).await
 }
 
 /// `POST /subscriptions/{id}/resume`: also takes back a deactivation or suspension.
-pub async fn resume(State(app): State<HttpState>, PathId(id): PathId, _: Bare) -> Result<Response> {
-    answer_update(app, id, |stored| moved(stored, SubscriptionState::Active)).await
+pub async fn resume(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    PathId(id): PathId,
+    _: Bare,
+) -> Result<Response> {
+    answer_update(app, caller, id, |stored| {
+        moved(stored, SubscriptionState::Active)
+    })
+    .await
 }
 
 /// What becomes of what was held.
@@ -218,15 +256,18 @@ struct ReactivatedView<'a> {
 /// wait.
 pub async fn reactivate(
     State(app): State<HttpState>,
+    Asking(caller): Asking,
     PathId(id): PathId,
     _: NoQuery,
     request: Request,
 ) -> Result<Response> {
     let body = body::read(request, MAX_BODY_BYTES).await?;
     match parse_held(&body).map_err(ApiError::invalid_body)? {
-        Held::Send => answer_update(app, id, reactivated).await,
+        Held::Send => answer_update(app, caller, id, reactivated).await,
         Held::Skip => {
-            to_the_end(async move { reactivate_without_held(&app, SubscriptionId(id)).await }).await
+            let work =
+                async move { reactivate_without_held(&app, &caller, SubscriptionId(id)).await };
+            to_the_end(work).await
         }
     }
 }
@@ -255,15 +296,19 @@ fn reactivated(stored: &Subscription) -> Result<Subscription> {
     Err(ApiError::conflict(format!("This subscription {problem}")))
 }
 
-async fn reactivate_without_held(app: &HttpState, id: SubscriptionId) -> Result<Response> {
-    reactivated(&find(app, id).await?)?;
+async fn reactivate_without_held(
+    app: &HttpState,
+    caller: &Caller,
+    id: SubscriptionId,
+) -> Result<Response> {
+    reactivated(&belonging::subscription(app, caller, id).await?)?;
     let patience = CANCEL_PATIENCE.min(app.settings.server.request_timeout / 2);
     let answer = app.relay.reactivate_without_held(id, patience).await?;
     let code = match answer.complete {
         true => StatusCode::OK,
         false => StatusCode::ACCEPTED,
     };
-    let stored = find(app, id).await?;
+    let stored = belonging::subscription(app, caller, id).await?;
     let view = ReactivatedView {
         subscription: app.view(&stored),
         held: SkippedView {
@@ -291,10 +336,12 @@ struct CancelledView {
 /// takes longer than a caller should wait.
 pub async fn cancel_pending(
     State(app): State<HttpState>,
+    Asking(caller): Asking,
     PathId(id): PathId,
     _: Bare,
 ) -> Result<Response> {
-    let id = find(&app, SubscriptionId(id)).await?.id;
+    let id = SubscriptionId(id);
+    let id = belonging::subscription(&app, &caller, id).await?.id;
     let patience = CANCEL_PATIENCE.min(app.settings.server.request_timeout / 2);
     let answer = app.relay.cancel_pending(id, patience).await?;
     let code = match answer.complete {
@@ -313,11 +360,13 @@ pub async fn cancel_pending(
 /// `DELETE /subscriptions/{id}`: tombstones; what is pending is cancelled.
 pub async fn delete(
     State(app): State<HttpState>,
+    Asking(caller): Asking,
     PathId(id): PathId,
     _: NoQuery,
 ) -> Result<StatusCode> {
     let deleted = |stored: &Subscription| moved(stored, SubscriptionState::Deleted);
-    to_the_end(async move { update(&app, SubscriptionId(id), deleted).await }).await?;
+    let work = async move { update(&app, &caller, SubscriptionId(id), deleted).await };
+    to_the_end(work).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -329,22 +378,24 @@ fn moved(stored: &Subscription, to: SubscriptionState) -> Result<Subscription> {
 
 async fn answer_update(
     app: HttpState,
+    caller: Arc<Caller>,
     id: uuid::Uuid,
     change: impl Fn(&Subscription) -> Result<Subscription> + Send + Sync + 'static,
 ) -> Result<Response> {
     let task = app.clone();
     let id = SubscriptionId(id);
-    let updated = to_the_end(async move { update(&task, id, change).await }).await?;
+    let updated = to_the_end(async move { update(&task, &caller, id, change).await }).await?;
     Ok(Json(app.view(&updated)).into_response())
 }
 
-async fn update(
+pub(super) async fn update(
     app: &HttpState,
+    caller: &Caller,
     id: SubscriptionId,
     change: impl Fn(&Subscription) -> Result<Subscription> + Send + Sync,
 ) -> Result<Subscription> {
     for _ in 0..=MAX_REREADS {
-        let stored = find(app, id).await?;
+        let stored = belonging::subscription(app, caller, id).await?;
         let next = change(&stored)?;
         let changed = if next == stored {
             Ok(Changed::At(stored.version))

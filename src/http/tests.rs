@@ -7,8 +7,15 @@ use axum::response::Response;
 use axum::routing::{self, MethodFilter};
 use serde_json::Value;
 use tower::ServiceExt;
+use uuid::Uuid;
 
 use super::*;
+use crate::domain::Timestamp;
+use crate::domain::access::Scopes;
+use crate::domain::api_key::{ApiKey, KeyHash, PublicId};
+use crate::domain::id::ApiKeyId;
+use crate::keyring::Keyring;
+use crate::limits::Limits;
 
 /// The table's routes with handlers that only say that they were reached, so that the table
 /// and all layers are tested without a database.
@@ -25,6 +32,15 @@ fn stubs(routes: &[Route<HttpState>]) -> Vec<Route<()>> {
     routes.iter().map(stub).collect()
 }
 
+/// No tenant is registered, and nobody reads the log.
+fn door(gate: Arc<Gate>) -> Door {
+    Door {
+        gate,
+        tenants: Arc::new(|_| None),
+        log: Arc::new(|_| Box::pin(async { Ok(()) })),
+    }
+}
+
 fn bounds() -> Bounds {
     Bounds {
         time: Duration::from_secs(5),
@@ -32,7 +48,41 @@ fn bounds() -> Bounds {
     }
 }
 
+/// Lets in who has the admin key `right`, or one of the keys of `issued`.
+fn gate(issued: &[(&str, Scopes)]) -> Arc<Gate> {
+    let settings = Settings::load(None, [("", "")], false).unwrap();
+    let keyring = Arc::<Keyring>::default();
+    for (text, scopes) in issued {
+        let key = ApiKey {
+            id: ApiKeyId(Uuid::from_u128(1)),
+            name: "issued".into(),
+            public: PublicId::of_key(text.as_bytes()).unwrap(),
+            hash: KeyHash::of(text.as_bytes()),
+            scopes: *scopes,
+            tenant: None,
+            created_at: Timestamp::default(),
+            expires_at: None,
+            revoked_at: None,
+            last_used_at: None,
+            version: 1,
+        };
+        keyring.apply(1, &[key], Timestamp::default());
+    }
+    let limits = Arc::new(Limits::new(&settings.limits, None));
+    let admin_key = AdminKey::new("right");
+    Arc::new(Gate::new(admin_key, keyring, limits, &settings.server))
+}
+
 async fn call(method: &Method, path: &str, key: Option<(&str, &str)>) -> (u16, HeaderMap, String) {
+    call_behind(gate(&[]), method, path, key).await
+}
+
+async fn call_behind(
+    gate: Arc<Gate>,
+    method: &Method,
+    path: &str,
+    key: Option<(&str, &str)>,
+) -> (u16, HeaderMap, String) {
     let mut request = Request::builder().method(method).uri(path);
     if let Some((name, value)) = key {
         request = request.header(name, value);
@@ -40,7 +90,7 @@ async fn call(method: &Method, path: &str, key: Option<(&str, &str)>) -> (u16, H
     let router = assemble(
         stubs(&guarded_routes()),
         stubs(&open_routes()),
-        AdminKey::new("right"),
+        door(gate),
         bounds(),
     );
     let response: Response = router
@@ -64,7 +114,9 @@ async fn no_route_of_the_table_is_reached_without_the_key() {
     let mut seen = 0;
     for route in guarded_routes() {
         for path in route.paths() {
-            let path = path.replace("{id}", "0190b5a0-0000-7000-8000-000000000000");
+            let path = path
+                .replace("{id}", "0190b5a0-0000-7000-8000-000000000000")
+                .replace("{name}", "a.b");
             for key in [
                 None,
                 Some(("authorization", "Bearer wrong")),
@@ -93,6 +145,123 @@ async fn no_route_of_the_table_is_reached_without_the_key() {
         }
     }
     assert!(seen >= 2 * guarded_routes().len());
+}
+
+#[tokio::test]
+async fn each_route_asks_for_its_scope_and_no_other() {
+    const ISSUED: &str = "ph_abcdefgh_a-test";
+    let key = Some(("x-api-key", ISSUED));
+    for route in guarded_routes() {
+        let needed = route.scope.unwrap();
+        let all = Scope::ALL
+            .into_iter()
+            .filter(|scope| *scope != Scope::Admin);
+        let others: Scopes = all.filter(|scope| *scope != needed).collect();
+        let only: Scopes = [needed].into_iter().collect();
+        for path in route.paths() {
+            let path = path
+                .replace("{id}", "0190b5a0-0000-7000-8000-000000000000")
+                .replace("{name}", "a.b");
+            let with = async |scopes| {
+                call_behind(gate(&[(ISSUED, scopes)]), &route.method, &path, key).await
+            };
+            let (status, _, text) = with(others).await;
+            assert_eq!(status, 403, "{} {path}", route.method);
+            assert!(error_of(&text).contains(needed.as_str()), "{text}");
+            let (status, _, text) = with(only).await;
+            assert_eq!(
+                (status, text.as_str()),
+                (200, "reached"),
+                "{} {path}",
+                route.method
+            );
+        }
+    }
+}
+
+/// Every route that changes something, and every one that shows a secret, leaves an entry: also
+/// one that was added to the table without a thought of the log.
+#[tokio::test]
+async fn every_route_that_changes_something_is_noted() {
+    let written = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log: Log = {
+        let written = Arc::clone(&written);
+        Arc::new(move |entry| {
+            written.lock().unwrap().push(entry);
+            Box::pin(async { Ok(()) })
+        })
+    };
+    let id = "0190b5a0-0000-7000-8000-000000000000";
+    let mut noted = 0;
+    for route in guarded_routes() {
+        let quiet = match route.method {
+            Method::GET => !route.path.ends_with("/secret"),
+            Method::POST => route.path == EVENTS,
+            _ => false,
+        };
+        for path in route.paths() {
+            let router = assemble(
+                stubs(&guarded_routes()),
+                stubs(&open_routes()),
+                Door {
+                    log: Arc::clone(&log),
+                    ..door(gate(&[]))
+                },
+                bounds(),
+            );
+            let request = Request::builder()
+                .method(&route.method)
+                .uri(path.replace("{id}", id).replace("{name}", "a.b"))
+                .header("x-api-key", "right")
+                .header("x-request-id", "one");
+            let answer = router.oneshot(request.body(Body::empty()).unwrap()).await;
+            assert_eq!(answer.unwrap().status(), 200, "{} {path}", route.method);
+            let entries = std::mem::take(&mut *written.lock().unwrap());
+            if quiet {
+                assert_eq!(entries, [], "{} {path}", route.method);
+                continue;
+            }
+            let [entry] = entries.as_slice() else {
+                panic!("{} {path} is noted as {entries:?}", route.method);
+            };
+            noted += 1;
+            assert!(entry.action.starts_with(&format!("{}.", entry.thing)));
+            assert_eq!(
+                (entry.caller.as_str(), entry.request_id.as_str()),
+                ("admin", "one")
+            );
+            let named = match route.path {
+                path if path.contains("{id}") => Some(id),
+                path if path.contains("{name}") => Some("a.b"),
+                _ => None,
+            };
+            assert_eq!(entry.thing_id.as_deref(), named);
+        }
+    }
+    assert!(noted > 30);
+}
+
+/// What was not allowed, or did not succeed, was not done.
+#[tokio::test]
+async fn what_fails_is_not_noted() {
+    let log: Log = Arc::new(|entry| panic!("{entry:?} was not done"));
+    for (key, status) in [("wrong", 401), ("right", 409)] {
+        let refusing = Route::post("/jobs/{id}/cancel", Scope::DeliveriesWrite, async || {
+            ApiError::conflict("ended already")
+        });
+        let router: Router = assemble(
+            vec![refusing],
+            Vec::new(),
+            Door {
+                log: Arc::clone(&log),
+                ..door(gate(&[]))
+            },
+            bounds(),
+        );
+        let request = Request::post("/api/v1/jobs/x/cancel").header("x-api-key", key);
+        let answer = router.oneshot(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.unwrap().status(), status);
+    }
 }
 
 #[tokio::test]
@@ -157,8 +326,8 @@ async fn unknown_routes_and_methods_are_answered_in_our_shape() {
 #[test]
 fn the_real_table_has_no_contradictions() {
     // The router panics on overlapping routes.
-    let key = AdminKey::new("right");
-    let _: Router<HttpState> = assemble(guarded_routes(), open_routes(), key, bounds());
+    let door = door(gate(&[]));
+    let _: Router<HttpState> = assemble(guarded_routes(), open_routes(), door, bounds());
 }
 
 #[tokio::test]

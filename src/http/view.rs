@@ -7,11 +7,13 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::explain::ExplanationView;
+use super::paging::PageView;
 use crate::domain::Timestamp;
 use crate::domain::event::Event;
 use crate::domain::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
 use crate::domain::outcome::{Header, Timing};
-use crate::store::{AttemptRow, DeliveryRow};
+use crate::store::{AttemptRow, DeliveryRow, EventRow};
 
 /// An event.
 #[derive(Debug, Serialize)]
@@ -31,13 +33,26 @@ pub struct EventView<'a> {
     occurred_at: Option<Timestamp>,
     received_at: Timestamp,
     created_at: Timestamp,
+    /// Then it has no payload any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload_erased_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deliveries: Option<Vec<DeliveryView>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanations: Option<PageView<ExplanationView>>,
 }
 
 impl<'a> EventView<'a> {
+    /// As stored, without its deliveries.
+    pub fn of(row: &'a EventRow) -> Self {
+        Self {
+            payload_erased_at: row.payload_erased_at,
+            ..Self::new(&row.event)
+        }
+    }
+
     /// Without its deliveries.
-    pub fn new(event: &'a Event) -> Self {
+    fn new(event: &'a Event) -> Self {
         Self {
             id: event.id,
             event_id: event.id,
@@ -52,7 +67,17 @@ impl<'a> EventView<'a> {
             occurred_at: event.occurred_at,
             received_at: event.received_at,
             created_at: event.received_at,
+            payload_erased_at: None,
             deliveries: None,
+            explanations: None,
+        }
+    }
+
+    /// For those who were sent it: the sender's key is the sender's own.
+    pub fn without_senders_key(self) -> Self {
+        Self {
+            idempotency_key: None,
+            ..self
         }
     }
 
@@ -60,6 +85,14 @@ impl<'a> EventView<'a> {
     pub fn with_deliveries(self, deliveries: Vec<DeliveryView>) -> Self {
         Self {
             deliveries: Some(deliveries),
+            ..self
+        }
+    }
+
+    /// With what became of it for subscriptions.
+    pub fn with_explanations(self, explanations: Option<PageView<ExplanationView>>) -> Self {
+        Self {
+            explanations,
             ..self
         }
     }

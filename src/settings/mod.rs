@@ -9,6 +9,8 @@ mod contradictions;
 mod environment;
 mod fault;
 mod layers;
+mod master_key;
+mod other_names;
 mod print;
 mod reader;
 mod role;
@@ -22,8 +24,11 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::domain::quota::Quota;
+
 pub use fault::{Fault, Faults, Given, Source};
 pub use layers::Layers;
+pub use master_key::MasterKey;
 pub use role::Role;
 pub use secret::Secret;
 pub use validate::check_admin_key;
@@ -50,10 +55,14 @@ pub struct Settings {
     pub server: ServerSettings,
     /// `[auth]`
     pub auth: AuthSettings,
+    /// `[limits]`
+    pub limits: LimitSettings,
     /// `[store]`
     pub store: StoreSettings,
     /// `[feed]`
     pub feed: FeedSettings,
+    /// `[secrets]`, without the master keys, which the store has.
+    pub secrets: SecretSettings,
     /// `[events]`
     pub events: EventSettings,
     /// `[delivery]`
@@ -66,6 +75,10 @@ pub struct Settings {
     pub jobs: JobSettings,
     /// `[retention]`: what is kept how long.
     pub retention: crate::domain::retention::Retention,
+    /// `[statistics]`
+    pub statistics: StatisticsSettings,
+    /// `[retention]`: how long the audit log is kept; `None` is for ever.
+    pub audit_retention: Option<Duration>,
     /// `[health]`
     pub health: HealthSettings,
     /// `[deactivation]`: the default rules of deactivation.
@@ -139,6 +152,19 @@ pub struct ServerSettings {
     pub max_request_bytes: usize,
     /// How long a stop waits for attempts in flight.
     pub shutdown_grace: Duration,
+    /// Proxies that are believed where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The header in which they say so.
+    pub forwarded_header: ForwardedHeader,
+}
+
+/// The header in which proxies say where a request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`
+    XForwardedFor,
+    /// `Forwarded`, RFC 7239
+    Forwarded,
 }
 
 /// Who may call.
@@ -146,6 +172,34 @@ pub struct ServerSettings {
 pub struct AuthSettings {
     /// The admin key, where it is set from outside.
     pub admin_key: Option<Secret>,
+    /// Time between two looks for keys that other nodes changed.
+    pub keys_refresh: Duration,
+    /// Keys at most, those that ended included.
+    pub max_keys: u32,
+    /// A key that expired or was revoked is kept this long.
+    pub ended_keys: Duration,
+}
+
+/// How often callers may ask; no limit where absent.
+#[derive(Clone, Copy, Debug)]
+pub struct LimitSettings {
+    /// Of requests that post events.
+    pub events_write: CallerLimits,
+    /// Of requests that look at anything.
+    pub read: CallerLimits,
+    /// Of requests that change anything else.
+    pub write: CallerLimits,
+    /// Keys that are none, tried from one address.
+    pub failed_auth_per_address: Option<Quota>,
+}
+
+/// The limits of one group of requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallerLimits {
+    /// With one key, from wherever.
+    pub per_key: Option<Quota>,
+    /// From one address, with whatever key.
+    pub per_address: Option<Quota>,
 }
 
 /// Where things are stored.
@@ -159,6 +213,15 @@ pub struct StoreSettings {
     pub max_connections: u32,
     /// How long to wait for a free connection.
     pub acquire_timeout: Duration,
+    /// What secrets are encrypted with; the first encrypts, all decrypt. None: they lie plain.
+    pub master_keys: Vec<MasterKey>,
+}
+
+/// What becomes of secrets.
+#[derive(Clone, Copy, Debug)]
+pub struct SecretSettings {
+    /// How long a replaced secret goes on signing where the caller does not say.
+    pub overlap: Duration,
 }
 
 /// How nodes wake one another.
@@ -171,6 +234,8 @@ pub struct FeedSettings {
 /// What is accepted.
 #[derive(Clone, Debug)]
 pub struct EventSettings {
+    /// Whether whoever has no tenant must name one with each event.
+    pub require_tenant: bool,
     /// Events in one batch at most.
     pub max_batch: usize,
     /// Bytes of one payload at most.
@@ -187,6 +252,8 @@ pub struct EventSettings {
     pub max_group: usize,
     /// How long a sender waits for its commit before it hears 503.
     pub accept_timeout: Duration,
+    /// What becomes of events whose type is not in the catalogue.
+    pub unknown_types: crate::domain::catalogue::UnknownTypes,
 }
 
 /// How deliveries leave.
@@ -231,6 +298,19 @@ pub struct JobSettings {
     pub max_open: u32,
     /// A job that has ended is kept this long.
     pub retention: Duration,
+}
+
+/// How what happened is counted.
+#[derive(Clone, Copy, Debug)]
+pub struct StatisticsSettings {
+    /// Time between two folds of deltas into buckets.
+    pub fold_interval: Duration,
+    /// Buckets of a minute are kept this long.
+    pub minutes_kept: Duration,
+    /// Buckets of an hour.
+    pub hours_kept: Duration,
+    /// Buckets of a day.
+    pub days_kept: Duration,
 }
 
 /// From when on the node says that it is not well.

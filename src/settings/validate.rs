@@ -9,12 +9,15 @@ use tracing_subscriber::EnvFilter;
 
 use super::reader::Reader;
 use super::{
-    AddressGuardSettings, AuthSettings, DeliverySettings, EngineSettings, EventSettings, Fault,
-    Faults, FeedSettings, HealthSettings, HoldSettings, JobSettings, Layers, LogSettings, Role,
-    Secret, ServerSettings, Settings, StoreSettings, contradictions,
+    AddressGuardSettings, AuthSettings, CallerLimits, DeliverySettings, EngineSettings,
+    EventSettings, Fault, Faults, FeedSettings, ForwardedHeader, HealthSettings, HoldSettings,
+    JobSettings, Layers, LimitSettings, LogSettings, MasterKey, Role, Secret, SecretSettings,
+    ServerSettings, Settings, StatisticsSettings, StoreSettings, contradictions,
 };
 use crate::domain::breaker::{BreakerPolicy, BreakerSpec};
+use crate::domain::catalogue::UnknownTypes;
 use crate::domain::deactivation::{DeactivationPolicy, DeactivationSpec, policy};
+use crate::domain::quota::Quota;
 use crate::domain::retention::Retention;
 use crate::domain::retry::{RetryPolicy, Schedule};
 
@@ -25,6 +28,7 @@ const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 const DAY_MS: u64 = 24 * HOUR_MS;
 const SHORTEST_ADMIN_KEY: usize = 16;
+const NETWORK: &str = "a network in CIDR notation, for example 10.0.0.0/8 or fd00::/8";
 
 pub(super) fn settings(layers: Layers, dev: bool, faults: Vec<Fault>) -> Result<Settings, Faults> {
     let mut reader = Reader::new(&layers, faults);
@@ -46,12 +50,14 @@ pub(super) fn settings(layers: Layers, dev: bool, faults: Vec<Fault>) -> Result<
 pub(super) fn read_all(reader: &mut Reader<'_>) -> Settings {
     Settings {
         server: server(reader),
-        auth: AuthSettings {
-            admin_key: admin_key(reader),
-        },
+        auth: auth(reader),
+        limits: limits(reader),
         store: store(reader),
         feed: FeedSettings {
             redis_url: url(reader, "feed.redis_url", &["redis", "rediss"]),
+        },
+        secrets: SecretSettings {
+            overlap: reader.millis("secrets.overlap_ms", 0, 30 * DAY_MS),
         },
         events: events(reader),
         delivery: delivery(reader),
@@ -62,6 +68,8 @@ pub(super) fn read_all(reader: &mut Reader<'_>) -> Settings {
             reader.count("retention.days", 0, 3_650),
             reader.count("retention.answer_days", 0, 3_650),
         ),
+        statistics: statistics(reader),
+        audit_retention: audit_retention(reader),
         health: HealthSettings {
             max_overdue: reader.millis("health.max_overdue_ms", 1_000, HOUR_MS),
             max_record_lag: reader.millis("health.max_record_lag_ms", 100, HOUR_MS),
@@ -100,7 +108,55 @@ fn server(reader: &mut Reader<'_>) -> ServerSettings {
         max_connections: reader.size("server.max_connections", 1, 1_000_000),
         max_request_bytes: reader.size("server.max_request_bytes", MIB, 64 * GIB),
         shutdown_grace: reader.millis("server.shutdown_grace_ms", 0, HOUR_MS),
+        trusted_proxies: reader.list("server.trusted_proxies", NETWORK),
+        forwarded_header: forwarded_header(reader),
     }
+}
+
+fn forwarded_header(reader: &mut Reader<'_>) -> ForwardedHeader {
+    let key = "server.forwarded_header";
+    match reader.text(key) {
+        "x-forwarded-for" => ForwardedHeader::XForwardedFor,
+        "forwarded" => ForwardedHeader::Forwarded,
+        _ => {
+            let fix = "write x-forwarded-for or forwarded, whichever your proxy sets";
+            reader.refuse(key, "is no header that is read", fix);
+            ForwardedHeader::XForwardedFor
+        }
+    }
+}
+
+fn auth(reader: &mut Reader<'_>) -> AuthSettings {
+    let days = reader.number("auth.ended_keys_days", 1, 3_650);
+    AuthSettings {
+        admin_key: admin_key(reader),
+        keys_refresh: reader.millis("auth.keys_refresh_ms", 100, 10_000),
+        max_keys: reader.count("auth.max_keys", 1, 100_000),
+        ended_keys: Duration::from_millis(days * DAY_MS),
+    }
+}
+
+fn limits(reader: &mut Reader<'_>) -> LimitSettings {
+    let mut group = |per_key, per_address| CallerLimits {
+        per_key: quota(reader, per_key),
+        per_address: quota(reader, per_address),
+    };
+    LimitSettings {
+        events_write: group(
+            "limits.events_write_per_key",
+            "limits.events_write_per_address",
+        ),
+        read: group("limits.read_per_key", "limits.read_per_address"),
+        write: group("limits.write_per_key", "limits.write_per_address"),
+        failed_auth_per_address: quota(reader, "limits.failed_auth_per_address"),
+    }
+}
+
+fn quota(reader: &mut Reader<'_>, key: &'static str) -> Option<Quota> {
+    Quota::parse(reader.text(key)).unwrap_or_else(|problem| {
+        reader.refuse(key, problem, "or remove it to keep the default");
+        None
+    })
 }
 
 fn admin_key(reader: &mut Reader<'_>) -> Option<Secret> {
@@ -140,7 +196,31 @@ fn store(reader: &mut Reader<'_>) -> StoreSettings {
         data_dir: PathBuf::from(data_dir),
         max_connections: reader.count("store.max_connections", 2, 1_000),
         acquire_timeout: reader.millis("store.acquire_timeout_ms", 100, MINUTE_MS),
+        master_keys: master_keys(reader),
     }
+}
+
+fn master_keys(reader: &mut Reader<'_>) -> Vec<MasterKey> {
+    let name = "secrets.master_keys";
+    let mut keys: Vec<MasterKey> = Vec::new();
+    for (place, text) in reader.secret_list(name).into_iter().enumerate() {
+        let problem = match MasterKey::parse(&text) {
+            Ok(key) if keys.iter().any(|other| other.id == key.id) => {
+                "has an id that another one has"
+            }
+            Ok(key) => {
+                keys.push(key);
+                continue;
+            }
+            Err(problem) => problem,
+        };
+        reader.refuse(
+            name,
+            format!("its item {} {problem}", place + 1),
+            "write ID:KEY; make a key with: openssl rand -base64 32",
+        );
+    }
+    keys
 }
 
 fn url(reader: &mut Reader<'_>, key: &'static str, schemes: &[&str]) -> Option<Secret> {
@@ -171,6 +251,7 @@ fn url(reader: &mut Reader<'_>, key: &'static str, schemes: &[&str]) -> Option<S
 fn events(reader: &mut Reader<'_>) -> EventSettings {
     let retention_hours = reader.number("events.idempotency_retention_hours", 1, 720);
     EventSettings {
+        require_tenant: reader.flag("events.require_tenant"),
         max_batch: reader.size("events.max_batch", 1, 10_000),
         max_payload_bytes: reader.size("events.max_payload_bytes", KIB, 16 * MIB),
         max_body_bytes: reader.size("events.max_body_bytes", KIB, 256 * MIB),
@@ -179,6 +260,23 @@ fn events(reader: &mut Reader<'_>) -> EventSettings {
         max_waiting_bytes: reader.size("events.max_waiting_bytes", KIB, 16 * GIB),
         max_group: reader.size("events.max_group", 1, 10_000),
         accept_timeout: reader.millis("events.accept_timeout_ms", 50, 10 * MINUTE_MS),
+        unknown_types: unknown_types(reader),
+    }
+}
+
+fn unknown_types(reader: &mut Reader<'_>) -> UnknownTypes {
+    let key = "events.unknown_types";
+    UnknownTypes::parse(reader.text(key)).unwrap_or_else(|| {
+        let words = UnknownTypes::ALL.map(UnknownTypes::as_str).join(" or ");
+        reader.refuse(key, "is no such choice", format!("write {words}"));
+        UnknownTypes::default()
+    })
+}
+
+fn audit_retention(reader: &mut Reader<'_>) -> Option<Duration> {
+    match reader.number("retention.audit_days", 0, 3_650) {
+        0 => None,
+        days => Some(Duration::from_secs(days * 86_400)),
     }
 }
 
@@ -305,6 +403,23 @@ fn jobs(reader: &mut Reader<'_>) -> JobSettings {
     }
 }
 
+fn statistics(reader: &mut Reader<'_>) -> StatisticsSettings {
+    let mut days = |key, least, most| {
+        let days = reader.number(key, least, most);
+        Duration::from_millis(days * DAY_MS)
+    };
+    // Long enough for every window that is shown.
+    let minutes_kept = days("statistics.minute_days", 2, 365);
+    let hours_kept = days("statistics.hour_days", 31, 3_650);
+    let days_kept = days("statistics.day_days", 31, 36_500);
+    StatisticsSettings {
+        fold_interval: reader.millis("statistics.fold_interval_ms", 100, MINUTE_MS),
+        minutes_kept,
+        hours_kept,
+        days_kept,
+    }
+}
+
 fn deactivation(reader: &mut Reader<'_>) -> DeactivationPolicy {
     let (failing_for, trial_interval) = (policy::FAILING_FOR_MS, policy::TRIAL_INTERVAL_MS);
     let most = policy::MOST_EXHAUSTED;
@@ -337,8 +452,7 @@ fn deactivation(reader: &mut Reader<'_>) -> DeactivationPolicy {
 }
 
 fn networks(reader: &mut Reader<'_>) -> Vec<IpNet> {
-    let wanted = "a network in CIDR notation, for example 10.0.0.0/8 or fd00::/8";
-    reader.list("address_guard.allow_networks", wanted)
+    reader.list("address_guard.allow_networks", NETWORK)
 }
 
 fn engine(reader: &mut Reader<'_>) -> EngineSettings {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::Timestamp;
-use crate::domain::breaker::StoredBreaker;
+use crate::domain::breaker::{BreakerState, StoredBreaker};
 use crate::domain::deactivation::Streak;
 use crate::domain::delivery::{AttemptRecord, DeliveryState, PendingDelivery};
 use crate::domain::event::Event;
@@ -14,6 +14,7 @@ use crate::domain::idempotency::KnownKey;
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
 use crate::domain::subscription::Subscription;
+use crate::domain::tenant::Tenant;
 
 /// A group of events and their deliveries, to be committed as one.
 #[derive(Clone, Debug, Default)]
@@ -139,6 +140,17 @@ pub struct Standing {
     pub last_failure: Option<LastFailure>,
 }
 
+/// A breaker that is not closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutBreaker {
+    /// Whose.
+    pub subscription: SubscriptionId,
+    /// Where it is.
+    pub state: BreakerState,
+    /// The end of the cool-down, while open.
+    pub until: Option<Timestamp>,
+}
+
 /// A failed attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastFailure {
@@ -221,6 +233,32 @@ pub struct DirectoryChanges {
     pub version: i64,
     /// Subscriptions changed since, deleted ones included.
     pub subscriptions: Vec<Subscription>,
+    /// Tenants changed since, deleted ones included; perhaps some that changed after `version`.
+    pub tenants: Vec<Tenant>,
+}
+
+/// What is still there of a tenant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TenantLeftovers {
+    /// Subscriptions that are not deleted.
+    pub subscriptions: u64,
+    /// Keys that were not revoked.
+    pub keys: u64,
+    /// Whether any of its subscriptions, deleted ones included, has a delivery.
+    pub deliveries: bool,
+    /// Whether there is an event of it.
+    pub events: bool,
+}
+
+/// What became of the deletion of a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TenantDeleted {
+    /// Done.
+    Done,
+    /// This is still there; nothing was done.
+    Left(TenantLeftovers),
+    /// The tenant was changed by somebody else since it was read: read it again.
+    Overtaken,
 }
 
 /// Changes of one subscription's state that are kept, the newest: a receiver that comes and goes

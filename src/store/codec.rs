@@ -9,8 +9,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{AcceptGroup, RecordGroup, Result, StoreError};
+use super::secret_box::{Label, SecretBox};
+use super::{AcceptGroup, RecordGroup, Result, StoreError, secrets};
 use crate::domain::Timestamp;
+use crate::domain::access::{Scope, Scopes};
+use crate::domain::api_key::{KeyHash, PublicId};
 use crate::domain::breaker::BreakerState;
 use crate::domain::deactivation::Streak;
 use crate::domain::delivery::{AttemptRecord, DeliveryState, PendingDelivery, Trigger};
@@ -21,8 +24,10 @@ use crate::domain::job::{JobState, Selection};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering, OrderingFailure, OrderingRule};
 use crate::domain::outcome::{CallResult, Outcome};
-use crate::domain::signature::SigningSecret;
+use crate::domain::payload_format::PayloadFormat;
+use crate::domain::signing::{SecretOwner, Signing};
 use crate::domain::subscription::{ChangedBy, Hold, StateChange, Subscription, SubscriptionState};
+use crate::domain::tenant::{TenantLimits, TenantStatus};
 
 /// A stored value that cannot be read: a bug, or a damaged database.
 pub(super) fn damaged(what: impl std::fmt::Display) -> StoreError {
@@ -47,6 +52,28 @@ pub(super) fn count(value: u32) -> i32 {
 /// The count behind [`count`].
 pub(super) fn uncount(value: i32) -> u32 {
     u32::try_from(value).unwrap_or(0)
+}
+
+/// Scopes as their words.
+pub(super) fn scopes_text(scopes: Scopes) -> String {
+    let words: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
+    words.join(" ")
+}
+
+/// The scopes behind [`scopes_text`]. A word that is not known would be a right that nobody checks.
+pub(super) fn scopes(text: &str) -> Result<Scopes> {
+    let scope = |word| Scope::parse(word).ok_or_else(|| damaged("a scope"));
+    text.split_whitespace().map(scope).collect()
+}
+
+/// The public part of a key.
+pub(super) fn public_id(text: &str) -> Result<PublicId> {
+    PublicId::parse(text).ok_or_else(|| damaged("the public part of a key"))
+}
+
+/// The hash of a key.
+pub(super) fn key_hash(bytes: &[u8]) -> Result<KeyHash> {
+    KeyHash::from_stored(bytes).ok_or_else(|| damaged("the hash of a key"))
 }
 
 /// Bytes of a payload as the stores keep it.
@@ -155,6 +182,21 @@ pub(super) fn selection(text: &str) -> Result<Selection> {
 pub(super) fn subscription_state(word: &str) -> Result<SubscriptionState> {
     SubscriptionState::parse(word)
         .ok_or_else(|| damaged(format_args!("subscription state {word:?}")))
+}
+
+/// A tenant's status, as stored.
+pub(super) fn tenant_status(word: &str) -> Result<TenantStatus> {
+    TenantStatus::parse(word).ok_or_else(|| damaged(format_args!("tenant status {word:?}")))
+}
+
+/// A tenant's limits as text.
+pub(super) fn tenant_limits_text(limits: &TenantLimits) -> Result<String> {
+    json(limits)
+}
+
+/// The limits behind [`tenant_limits_text`].
+pub(super) fn tenant_limits(text: &str) -> Result<TenantLimits> {
+    parsed(text)
 }
 
 /// Who changed it, as stored.
@@ -302,7 +344,12 @@ pub(super) struct SubscriptionColumns {
     pub(super) counted_from: Timestamp,
     pub(super) hold_full_since: Option<Timestamp>,
     pub(super) skip_through: Option<i64>,
+    pub(super) payload_format: String,
+    pub(super) signature: Option<String>,
+    pub(super) secret_owner: String,
     pub(super) secret: String,
+    /// Of another table; read only.
+    pub(super) tenant_secrets: Option<String>,
     pub(super) created_at: Timestamp,
     pub(super) updated_at: Timestamp,
     pub(super) version: i64,
@@ -310,19 +357,25 @@ pub(super) struct SubscriptionColumns {
 
 impl SubscriptionColumns {
     /// Of a subscription.
-    pub(super) fn of(subscription: &Subscription) -> Result<Self> {
+    pub(super) fn of(subscription: &Subscription, secret_box: &SecretBox) -> Result<Self> {
         let patterns: Vec<&str> = subscription
             .event_types
             .iter()
             .map(EventPattern::as_str)
             .collect();
+        let owner = subscription.id.to_string();
+        let label = |kind| Label {
+            kind,
+            owner: &owner,
+        };
+        let signing = &subscription.signing;
         Ok(Self {
             id: subscription.id,
             tenant: subscription.tenant.as_deref().map(str::to_owned),
             name: subscription.name.clone(),
             url: subscription.url.to_string(),
             event_types: json(&patterns)?,
-            headers: json(&subscription.headers)?,
+            headers: secret_box.seal(label(secrets::HEADERS), &json(&subscription.headers)?)?,
             retry_policy: subscription.retry_policy.as_ref().map(json).transpose()?,
             timeout_us: subscription.timeout.map(micros),
             max_in_flight: subscription.max_in_flight.map(count),
@@ -340,7 +393,13 @@ impl SubscriptionColumns {
             counted_from: subscription.counted_from,
             hold_full_since: subscription.hold.full_since,
             skip_through: subscription.hold.skip_through,
-            secret: subscription.secret.expose().to_owned(),
+            payload_format: subscription.format.as_str().to_owned(),
+            signature: (!signing.headers.is_empty())
+                .then(|| json(&signing.headers))
+                .transpose()?,
+            secret_owner: signing.owner.as_str().to_owned(),
+            secret: secrets::sealed(&signing.own, label(secrets::SECRET), secret_box)?,
+            tenant_secrets: None,
             created_at: subscription.created_at,
             updated_at: subscription.updated_at,
             version: subscription.version,
@@ -348,7 +407,34 @@ impl SubscriptionColumns {
     }
 
     /// The subscription in this row.
-    pub(super) fn into_subscription(self) -> Result<Subscription> {
+    pub(super) fn into_subscription(self, secret_box: &SecretBox) -> Result<Subscription> {
+        let owner = self.id.to_string();
+        let label = |kind| Label {
+            kind,
+            owner: &owner,
+        };
+        let headers = secret_box.open(label(secrets::HEADERS), &self.headers)?;
+        let tenant = match (&self.tenant, &self.tenant_secrets) {
+            (Some(tenant), Some(stored)) => Some(secrets::opened(
+                stored,
+                secrets::of_tenant(tenant),
+                secret_box,
+            )?),
+            _ => None,
+        };
+        let signing = Signing {
+            own: secrets::opened(&self.secret, label(secrets::SECRET), secret_box)?,
+            owner: SecretOwner::parse(&self.secret_owner).ok_or_else(|| {
+                damaged(format_args!("owner of a secret {:?}", self.secret_owner))
+            })?,
+            tenant,
+            headers: self
+                .signature
+                .as_deref()
+                .map(parsed)
+                .transpose()?
+                .unwrap_or_default(),
+        };
         let patterns: Vec<String> = parsed(&self.event_types)?;
         Ok(Subscription {
             id: self.id,
@@ -359,7 +445,7 @@ impl SubscriptionColumns {
                 .iter()
                 .map(|pattern| EventPattern::parse(pattern).map_err(damaged))
                 .collect::<Result<_>>()?,
-            headers: parsed(&self.headers)?,
+            headers: parsed(&headers)?,
             retry_policy: self.retry_policy.as_deref().map(parsed).transpose()?,
             timeout: self.timeout_us.map(duration),
             max_in_flight: self.max_in_flight.map(uncount),
@@ -386,7 +472,9 @@ impl SubscriptionColumns {
                 full_since: self.hold_full_since,
                 skip_through: self.skip_through,
             },
-            secret: SigningSecret::parse(&self.secret).map_err(damaged)?,
+            format: PayloadFormat::parse(&self.payload_format)
+                .ok_or_else(|| damaged(format_args!("payload format {:?}", self.payload_format)))?,
+            signing,
             created_at: self.created_at,
             updated_at: self.updated_at,
             version: self.version,
@@ -406,11 +494,11 @@ pub(super) fn any_kind_named() -> String {
     format!("\"{OWN_SEGMENT}.*")
 }
 
-fn json<T: Serialize + ?Sized>(value: &T) -> Result<String> {
+pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|error| StoreError::Refused(error.to_string()))
 }
 
-fn parsed<T: DeserializeOwned>(text: &str) -> Result<T> {
+pub(super) fn parsed<T: DeserializeOwned>(text: &str) -> Result<T> {
     // The error of serde_json may quote the text, and own headers are secret.
     serde_json::from_str(text).map_err(|error| damaged(format_args!("{:?}", error.classify())))
 }

@@ -6,10 +6,12 @@ use crate::domain::job::JobState;
 use uuid::Uuid;
 
 /// Which jobs. Fields that are set must all match.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobFilter {
     /// Of this subscription.
     pub subscription: Option<SubscriptionId>,
+    /// Of subscriptions of this tenant.
+    pub tenant: Option<String>,
     /// In this state.
     pub state: Option<JobState>,
 }

@@ -12,16 +12,23 @@ use async_trait::async_trait;
 use sqlx::migrate::{AppliedMigration, Migrator};
 
 use crate::domain::Timestamp;
+use crate::domain::api_key::ApiKey;
+use crate::domain::audit::AuditEntry;
 use crate::domain::breaker::StoredBreaker;
+use crate::domain::catalogue::EventTypeEntry;
 use crate::domain::delivery::{DeliveryState, Progress};
 use crate::domain::event::Event;
-use crate::domain::id::{DeliveryId, EventId, JobId, SubscriptionId};
+use crate::domain::id::{ApiKeyId, DeliveryId, EventId, JobId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
+use crate::domain::signing::SigningSecrets;
+use crate::domain::statistics::Width;
 use crate::domain::subscription::{HistoryEntry, Subscription};
+use crate::domain::tenant::Tenant;
 
+mod api_key;
 mod calls;
 mod codec;
 mod failure;
@@ -30,12 +37,17 @@ mod paging;
 pub mod postgres;
 pub mod read;
 mod rows;
+pub mod search;
+mod secret_box;
+pub mod secrets;
 pub mod sqlite;
+pub mod statistics;
 
+pub use api_key::{ApiKeyCreated, ApiKeyFilter, KeyringChanges};
 pub use calls::{
-    AcceptGroup, Accepted, BlockingRow, Changed, DirectoryChanges, DuePage, DueRow, Ending,
-    Forgotten, ForgottenAnswers, HeadRow, LastFailure, LeaseState, MOST_HISTORY, Moved,
-    RecordGroup, Recorded, Runtime, Standing, WaitingEvent,
+    AcceptGroup, Accepted, BlockingRow, Changed, CutBreaker, DirectoryChanges, DuePage, DueRow,
+    Ending, Forgotten, ForgottenAnswers, HeadRow, LastFailure, LeaseState, MOST_HISTORY, Moved,
+    RecordGroup, Recorded, Runtime, Standing, TenantDeleted, TenantLeftovers, WaitingEvent,
 };
 pub use job::{
     EventWalk, JobBatch, JobCreated, JobFilter, JobMoved, JobWork, Replayed, UnarrivedWalk,
@@ -44,7 +56,13 @@ pub use postgres::PostgresStore;
 pub use read::{
     AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, Page, PageRequest, Position,
 };
+pub use search::{
+    AuditFilter, CatalogueChange, DeliveryCandidate, Erased, EventCandidate, LastAttempt,
+    StoredCatalogue, Stretch,
+};
+pub use secrets::{Kept, Resealed, TenantSecrets};
 pub use sqlite::SqliteStore;
+pub use statistics::{Folded, Statistics, StatisticsQuery, Whose};
 
 /// Why the store did not do what was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -111,6 +129,14 @@ pub trait Store: Send + Sync + 'static {
     /// Stores a new subscription, and the first entry of its history; its `version` is drawn here.
     async fn create_subscription(&self, subscription: &Subscription) -> Result<i64>;
 
+    /// As [`Store::create_subscription`] where its tenant has fewer than `most` that are not deleted;
+    /// nothing otherwise. Of several that are stored at once no more get through.
+    async fn create_subscription_within(
+        &self,
+        subscription: &Subscription,
+        most: u32,
+    ) -> Result<Option<i64>>;
+
     /// Replaces a subscription where its stored version still is `subscription.version`, and
     /// draws it a new one. `Overtaken` also where there is no such subscription. In the same
     /// transaction a change of its state, or that its hold is full, goes into its history, a
@@ -122,8 +148,35 @@ pub trait Store: Send + Sync + 'static {
         raises: Option<&OperationalEvent>,
     ) -> Result<Changed>;
 
+    /// Stores a new tenant; its `version` is drawn here. Nothing where one stands with this id,
+    /// unless that is deleted.
+    async fn create_tenant(&self, tenant: &Tenant) -> Result<Option<i64>>;
+
+    /// Replaces name, status and limits of a tenant where its stored version still is
+    /// `tenant.version`, and draws it a new one.
+    async fn update_tenant(&self, tenant: &Tenant) -> Result<Changed>;
+
+    /// Tombstones a tenant of which nothing is left, where its version still is `version`.
+    async fn delete_tenant(&self, id: &str, version: i64, now: Timestamp) -> Result<TenantDeleted>;
+
+    /// One tenant that is not deleted.
+    async fn tenant(&self, id: &str) -> Result<Option<Tenant>>;
+
     /// One subscription as it stands, deleted ones included.
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>>;
+
+    /// The secrets that this tenant holds for its subscriptions.
+    async fn tenant_secrets(&self, tenant: &str) -> Result<Option<TenantSecrets>>;
+
+    /// Keeps a tenant's secrets where the stored version still is `replaced`, 0 where there are
+    /// none. Raises the version of the directory and of each subscription that signs with them.
+    async fn keep_tenant_secrets(
+        &self,
+        tenant: &str,
+        secrets: &SigningSecrets,
+        replaced: i64,
+        now: Timestamp,
+    ) -> Result<Kept>;
 
     /// Cancels up to `limit` pending deliveries of a subscription but those `spared`, and says
     /// how many.
@@ -137,6 +190,39 @@ pub trait Store: Send + Sync + 'static {
 
     /// Deleted subscriptions that still have something pending.
     async fn deleted_with_pending(&self, limit: u32) -> Result<Vec<SubscriptionId>>;
+
+    // --- Know event types ---
+
+    /// The catalogue, with its types where it changed after `version` of the directory.
+    async fn catalogue_since(&self, version: i64) -> Result<StoredCatalogue>;
+
+    /// One type.
+    async fn event_type(&self, name: &str) -> Result<Option<EventTypeEntry>>;
+
+    /// Up to `limit` types behind `after`, in the order of their names.
+    async fn list_event_types(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<EventTypeEntry>>;
+
+    /// Adds a type (its version is 0), unless there are `most` already, or replaces one whose
+    /// stored version still is `entry.version`. Draws a new version of the directory, and is
+    /// noted in the audit log, in the same transaction.
+    async fn keep_event_type(
+        &self,
+        entry: &EventTypeEntry,
+        most: u32,
+        audit: &AuditEntry,
+    ) -> Result<CatalogueChange>;
+
+    /// Removes a type whose stored version still is that one, in the same way.
+    async fn remove_event_type(
+        &self,
+        name: &str,
+        version: i64,
+        audit: &AuditEntry,
+    ) -> Result<CatalogueChange>;
 
     // --- Deliver ---
 
@@ -308,7 +394,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// A failed delivery blocks its line no more and is `to` now, where its version still is
     /// `version`.
-    async fn release_line(&self, id: DeliveryId, version: i64, to: DeliveryState) -> Result<Moved>;
+    async fn release_line(
+        &self,
+        id: DeliveryId,
+        version: i64,
+        to: DeliveryState,
+        now: Timestamp,
+    ) -> Result<Moved>;
 
     /// Up to `limit` deliveries that block a line by that rule, in the order of the lines' names,
     /// after `after`.
@@ -373,6 +465,9 @@ pub trait Store: Send + Sync + 'static {
         page: &PageRequest,
     ) -> Result<Page<Subscription>>;
 
+    /// Tenants that are not deleted, newest first.
+    async fn list_tenants(&self, page: &PageRequest) -> Result<Page<Tenant>>;
+
     /// The changes of a subscription's state, newest first, [`MOST_HISTORY`] at most; of deleted
     /// ones too.
     async fn history(&self, id: SubscriptionId, page: &PageRequest) -> Result<Page<HistoryEntry>>;
@@ -397,6 +492,119 @@ pub trait Store: Send + Sync + 'static {
     /// The attempts of a delivery in the order of their numbers, at most `limit`, the newest
     /// of them where there are more.
     async fn attempts(&self, id: DeliveryId, limit: u32) -> Result<Vec<AttemptRow>>;
+
+    // --- Let in ---
+
+    /// Stores a new key, unless there are `most` already; its `version` is drawn here. Safe to run
+    /// again: a key that stands is left as it is.
+    async fn create_api_key(&self, key: &ApiKey, most: u32) -> Result<ApiKeyCreated>;
+
+    /// One key, whatever its state.
+    async fn api_key(&self, id: ApiKeyId) -> Result<Option<ApiKey>>;
+
+    /// Keys, newest first, whatever their state.
+    async fn list_api_keys(
+        &self,
+        filter: &ApiKeyFilter,
+        page: &PageRequest,
+    ) -> Result<Page<ApiKey>>;
+
+    /// Takes a key back at `now`. `Overtaken` where that was done before, or there is no such key.
+    async fn revoke_api_key(&self, id: ApiKeyId, now: Timestamp) -> Result<Moved>;
+
+    /// The keys that changed after `version`; 0 asks for all. A use is no change.
+    async fn keyring_since(&self, version: i64) -> Result<KeyringChanges>;
+
+    /// The keyring's version, raised by every change: one cheap read.
+    async fn keyring_version(&self) -> Result<i64>;
+
+    /// Notes when these keys were used, where that is later than what is noted. Keys that are gone
+    /// are passed over.
+    async fn note_key_uses(&self, uses: &[(ApiKeyId, Timestamp)]) -> Result<()>;
+
+    /// Forgets up to `limit` keys that expired or were revoked before `before`, and says how many.
+    async fn forget_api_keys(&self, before: Timestamp, limit: u32) -> Result<u64>;
+
+    // --- Count ---
+
+    /// Folds up to `limit` deltas of the statistics into buckets, in one commit; fewer where they
+    /// are about very much, and none where somebody else is folding. Every call
+    /// above that makes, moves or records something adds what that comes to in its own commit, and
+    /// adds nothing where it changed nothing.
+    async fn fold_statistics(&self, limit: u32) -> Result<Folded>;
+
+    /// What happened, as of one moment: folded or not. Costs an index range for each scope and
+    /// piece, and what was not folded.
+    async fn statistics(&self, query: &StatisticsQuery) -> Result<Statistics>;
+
+    /// Forgets up to `limit` buckets of that width that began before `before`, and says how many.
+    async fn forget_statistics(&self, width: Width, before: Timestamp, limit: u32) -> Result<u64>;
+
+    /// When the oldest pending delivery was made: the one of the oldest event, or of these
+    /// subscriptions the first accepted. An index probe, or one for each.
+    async fn oldest_pending_since(
+        &self,
+        of: Option<&[SubscriptionId]>,
+    ) -> Result<Option<Timestamp>>;
+
+    /// Up to `limit` breakers that are not closed, as kept, in the order of their subscriptions.
+    async fn cut_breakers(&self, limit: u32) -> Result<Vec<CutBreaker>>;
+
+    /// A stretch of up to `rows` events behind `after`, newest first. Only what an index serves of
+    /// the filter counts: type and, with some slack, time.
+    async fn walk_events_back(
+        &self,
+        filter: &EventFilter,
+        after: Option<Position>,
+        rows: u32,
+    ) -> Result<Stretch<EventCandidate>>;
+
+    /// A stretch of deliveries in the same way. Of the filter, subscription, event and time count.
+    async fn walk_deliveries_back(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<Position>,
+        rows: u32,
+    ) -> Result<Stretch<DeliveryCandidate>>;
+
+    /// These events with their payloads, newest first; missing ones are left out.
+    async fn event_rows(&self, ids: &[EventId]) -> Result<Vec<EventRow>>;
+
+    /// These deliveries with their last attempts, newest first; missing ones are left out.
+    async fn delivery_rows(&self, ids: &[DeliveryId]) -> Result<Vec<DeliveryRow>>;
+
+    // --- Erase, and say who did what ---
+
+    /// Erases an event's payload and its name for people, unless any of its deliveries is pending;
+    /// nothing brings one of them back after that, nor makes one. Is noted in the audit log in the
+    /// same transaction, the first time. What receivers answered goes after that.
+    async fn erase_payload(
+        &self,
+        id: EventId,
+        now: Timestamp,
+        audit: &AuditEntry,
+    ) -> Result<Erased>;
+
+    /// Events whose payload was erased at or after `since`, at most `limit`, by an index of what was
+    /// erased.
+    async fn erased_since(&self, since: Timestamp, limit: u32) -> Result<Vec<EventId>>;
+
+    /// Empties what receivers answered to an event's deliveries, of up to `limit` attempts, and says
+    /// of how many.
+    async fn erase_answers(&self, id: EventId, limit: u32) -> Result<u64>;
+
+    /// Writes an entry of the audit log. Safe to run again.
+    async fn audit(&self, entry: &AuditEntry) -> Result<()>;
+
+    /// The audit log, newest first.
+    async fn list_audit(
+        &self,
+        filter: &AuditFilter,
+        page: &PageRequest,
+    ) -> Result<Page<AuditEntry>>;
+
+    /// Forgets up to `limit` entries made before `before`, and says how many.
+    async fn forget_audit(&self, before: Timestamp, limit: u32) -> Result<u64>;
 
     // --- Operate the store itself ---
 

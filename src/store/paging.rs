@@ -8,14 +8,22 @@
 //! the row's own time decides; ids are made just before it is noted, hence the slack. Deliveries
 //! are looked for by when their event came, and that is what their ids say.
 
+mod of_tenant;
+
 use std::time::Duration;
 
 use uuid::Uuid;
 
+pub(super) use self::of_tenant::Dialect;
+use self::of_tenant::Owner;
+
 use super::read::{MAX_OFFSET, MAX_PAGE, MAX_WALK};
-use super::{DeliveryFilter, EventFilter, JobFilter, Page, PageRequest, Position};
+use super::{
+    ApiKeyFilter, AuditFilter, DeliveryFilter, EventFilter, JobFilter, Page, PageRequest, Position,
+    Stretch,
+};
 use crate::domain::Timestamp;
-use crate::domain::id::{DeliveryId, first_id};
+use crate::domain::id::{DeliveryId, SubscriptionId, first_id};
 
 /// How much older than its row an id may be: events wait for their commit.
 pub(super) const OLDER: Duration = Duration::from_secs(60);
@@ -36,6 +44,8 @@ pub(super) struct Listing {
     /// Columns that the filters look at.
     looked_at: &'static str,
     served: Vec<(String, Value)>,
+    /// Only what belongs to subscriptions of this tenant.
+    owner: Option<Owner>,
     filters: Vec<(String, Value)>,
     limit: u32,
     offset: u32,
@@ -47,6 +57,7 @@ impl Listing {
             table,
             looked_at,
             served: Vec::new(),
+            owner: None,
             filters: Vec::new(),
             limit: page.limit.clamp(1, MAX_PAGE),
             offset: page.offset.min(MAX_OFFSET),
@@ -67,6 +78,16 @@ impl Listing {
         self.filters.push((condition.into(), value));
     }
 
+    /// Of that tenant's subscriptions, of that subscription, or of that one where it is that tenant's.
+    fn belong(&mut self, tenant: Option<&str>, subscription: Option<SubscriptionId>) {
+        let subscription = subscription.map(|id| Value::Id(id.0));
+        match (tenant, subscription) {
+            (Some(tenant), one) => self.owner = Some(Owner::new(tenant.to_owned(), one)),
+            (None, Some(one)) => self.serve("subscription_id = ", one),
+            (None, None) => {}
+        }
+    }
+
     /// Made between these, as the ids tell.
     fn between(&mut self, since: Option<Timestamp>, until: Option<Timestamp>) {
         if let Some(since) = since {
@@ -77,21 +98,29 @@ impl Listing {
         }
     }
 
-    /// Subscriptions that are not deleted.
+    /// Subscriptions that are not deleted; `subscriptions_of_tenant` serves the tenant.
     pub(super) fn subscriptions(tenant: Option<&str>, page: &PageRequest) -> Self {
-        let mut listing = Self::new("subscriptions", "tenant, state", page);
+        let mut listing = Self::new("subscriptions", "state", page);
         listing.filter("state <> ", Value::Text("deleted".to_owned()));
         if let Some(tenant) = tenant {
-            listing.filter("tenant = ", Value::Text(tenant.to_owned()));
+            listing.serve("tenant = ", Value::Text(tenant.to_owned()));
         }
         listing
     }
 
-    /// Events; `events_type` serves the type.
+    /// Events; `events_of_tenant` serves the tenant, `events_type` the type where there is none: what
+    /// a tenant looks at never leads over others' events.
     pub(super) fn events(filter: &EventFilter, page: &PageRequest) -> Self {
-        let mut listing = Self::new("events", "tenant, source, received_at", page);
-        if let Some(event_type) = &filter.event_type {
-            listing.serve("event_type = ", Value::Text(event_type.clone()));
+        let mut listing = Self::new("events", "event_type, source, received_at", page);
+        if let Some(tenant) = &filter.tenant {
+            listing.serve("tenant = ", Value::Text(tenant.clone()));
+        }
+        match &filter.event_type {
+            Some(event_type) if filter.tenant.is_some() => {
+                listing.filter("event_type = ", Value::Text(event_type.clone()));
+            }
+            Some(event_type) => listing.serve("event_type = ", Value::Text(event_type.clone())),
+            None => {}
         }
         listing.between(
             filter.since.map(|since| since.minus(OLDER)),
@@ -103,9 +132,6 @@ impl Listing {
         if let Some(until) = filter.until {
             listing.filter("received_at < ", Value::At(until));
         }
-        if let Some(tenant) = &filter.tenant {
-            listing.filter("tenant = ", Value::Text(tenant.clone()));
-        }
         if let Some(source) = &filter.source {
             listing.filter("source = ", Value::Text(source.clone()));
         }
@@ -116,9 +142,7 @@ impl Listing {
     /// together.
     pub(super) fn deliveries(filter: &DeliveryFilter, page: &PageRequest) -> Self {
         let mut listing = Self::new("deliveries", "event_id, state", page);
-        if let Some(subscription) = filter.subscription {
-            listing.serve("subscription_id = ", Value::Id(subscription.0));
-        }
+        listing.belong(filter.tenant.as_deref(), filter.subscription);
         if let Some(event) = filter.event {
             let (first, last) = DeliveryId::range_of(event);
             listing.serve("id >= ", Value::Id(first.0));
@@ -142,13 +166,49 @@ impl Listing {
     /// Jobs; `jobs_of_subscription` serves the subscription.
     pub(super) fn jobs(filter: &JobFilter, page: &PageRequest) -> Self {
         let mut listing = Self::new("jobs", "state", page);
-        if let Some(subscription) = filter.subscription {
-            listing.serve("subscription_id = ", Value::Id(subscription.0));
-        }
+        listing.belong(filter.tenant.as_deref(), filter.subscription);
         if let Some(state) = filter.state {
             listing.filter("state = ", Value::Text(state.as_str().to_owned()));
         }
         listing
+    }
+
+    /// Keys; `api_keys_of_tenant` serves the tenant.
+    pub(super) fn api_keys(filter: &ApiKeyFilter, page: &PageRequest) -> Self {
+        let mut listing = Self::new("api_keys", "id", page);
+        if let Some(tenant) = &filter.tenant {
+            listing.serve("tenant = ", Value::Text(tenant.clone()));
+        }
+        listing
+    }
+
+    /// The audit log; its ids begin with the time.
+    pub(super) fn audit(filter: &AuditFilter, page: &PageRequest) -> Self {
+        let looked_at = "action, thing, thing_id, caller, tenant";
+        let mut listing = Self::new("audit_log", looked_at, page);
+        listing.between(filter.since, filter.until);
+        for (condition, value) in [
+            ("action = ", &filter.action),
+            ("thing = ", &filter.thing),
+            ("thing_id = ", &filter.thing_id),
+            ("caller = ", &filter.caller),
+            ("tenant = ", &filter.tenant),
+        ] {
+            if let Some(value) = value {
+                listing.filter(condition, Value::Text(value.clone()));
+            }
+        }
+        listing
+    }
+
+    /// The ids of so many rows of the walk itself, whatever its rows are looked at for; and what to
+    /// bind.
+    pub(super) fn stretch_sql(&self, rows: u32) -> (String, Vec<Value>) {
+        let mut values = Vec::new();
+        let served = conditions(&self.served, &mut values);
+        let table = self.table;
+        let sql = format!("SELECT id FROM {table}{served} ORDER BY id DESC LIMIT {rows}");
+        (sql, values)
     }
 
     /// The ids of the page's rows and of one more, newest first; and what to bind.
@@ -198,6 +258,24 @@ impl Listing {
             partial: !more && walk_end.is_some(),
             ids,
         }
+    }
+}
+
+/// A page that begins behind that row, for a walk that is cut by its caller.
+pub(super) fn behind(after: Option<Position>) -> PageRequest {
+    PageRequest {
+        limit: MAX_PAGE,
+        after,
+        offset: 0,
+    }
+}
+
+/// A stretch of rows whose ids were asked for with [`Listing::stretch_sql`].
+pub(super) fn stretch<T>(ids: &[Uuid], asked: u32, rows: Vec<T>) -> Stretch<T> {
+    Stretch {
+        rows,
+        end: ids.last().copied().map(Position),
+        complete: ids.len() < asked as usize,
     }
 }
 

@@ -102,6 +102,8 @@ pub struct EventFilter {
 pub struct DeliveryFilter {
     /// Of this subscription.
     pub subscription: Option<SubscriptionId>,
+    /// Of subscriptions of this tenant.
+    pub tenant: Option<String>,
     /// Of this event.
     pub event: Option<EventId>,
     /// Of this event type.
@@ -119,6 +121,8 @@ pub struct DeliveryFilter {
 pub struct EventRow {
     /// The event with its payload.
     pub event: Event,
+    /// When its payload was erased: then it has none any more.
+    pub payload_erased_at: Option<Timestamp>,
 }
 
 /// A delivery as listed.

@@ -72,6 +72,49 @@ impl<'r> Decode<'r, Sqlite> for At {
 pub(super) const EVENT_COLUMNS: &str = "id, tenant, event_type, event_name, source, \
      idempotency_key, ordering_key, occurred_at, received_at, payload";
 
+/// A subscription with the secrets of its tenant, where it signs with them: what stands between
+/// `SELECT` and the conditions, which call it `s`.
+pub(super) const SUBSCRIPTION: &str = "s.*, t.secrets AS tenant_secrets FROM subscriptions s \
+     LEFT JOIN tenant_secrets t ON t.tenant = s.tenant AND s.secret_owner = 'tenant'";
+/// The columns of an entry of the audit log, in the order of their binding.
+pub(super) const AUDIT_COLUMNS: &str =
+    "id, at, caller, key_id, tenant, action, thing, thing_id, changes, request_id";
+
+/// Binds what [`AUDIT_COLUMNS`] names.
+macro_rules! bind_audit {
+    ($query:expr, $entry:expr) => {{
+        let entry: &AuditEntry = $entry;
+        $query
+            .bind(entry.id)
+            .bind(At(entry.at))
+            .bind(entry.caller.as_str())
+            .bind(entry.key_id.as_deref())
+            .bind(entry.tenant.as_deref())
+            .bind(entry.action.as_str())
+            .bind(entry.thing.as_str())
+            .bind(entry.thing_id.as_deref())
+            .bind(entry.changes.as_deref())
+            .bind(entry.request_id.as_str())
+    }};
+}
+
+/// Binds the columns of a type in the catalogue, but for the version, in the order of its table.
+macro_rules! bind_event_type {
+    ($query:expr, $entry:expr) => {{
+        let entry: &EventTypeEntry = $entry;
+        $query
+            .bind(entry.name.as_str())
+            .bind(entry.description.as_deref())
+            .bind(entry.example.as_deref())
+            .bind(entry.schema.as_deref())
+            .bind(entry.archived)
+            .bind(At(entry.created_at))
+            .bind(At(entry.updated_at))
+    }};
+}
+
+pub(super) use {bind_audit, bind_event_type};
+
 /// The columns of an attempt, in every query that reads one.
 pub(super) const ATTEMPT_COLUMNS: &str = "id, number, trigger, stale, started_at, duration_us, \
      name_us, connect_us, tls_us, first_byte_us, body_us, request_headers, status, error_kind, \
@@ -101,29 +144,58 @@ macro_rules! bind_new_job {
 
 pub(super) use bind_new_job;
 
+/// The columns of a key that are stored when it is made, in the order of their binding.
+pub(super) const API_KEY_COLUMNS: &str =
+    "id, public_id, hash, name, scopes, tenant, created_at, expires_at, version";
+
+/// Binds what [`API_KEY_COLUMNS`] names.
+macro_rules! bind_api_key {
+    ($query:expr, $key:expr, $version:expr) => {{
+        let key: &ApiKey = $key;
+        $query
+            .bind(key.id.0)
+            .bind(key.public.as_str().to_owned())
+            .bind(key.hash.as_bytes().to_vec())
+            .bind(key.name.to_string())
+            .bind(crate::store::codec::scopes_text(key.scopes))
+            .bind(key.tenant.as_deref().map(str::to_owned))
+            .bind(At(key.created_at))
+            .bind(key.expires_at.map(At))
+            .bind($version)
+    }};
+}
+
+pub(super) use bind_api_key;
+
 /// Defines the readers for one driver's row type.
 macro_rules! row_readers {
     ($row:ty) => {
         use sqlx::Row;
 
         use crate::domain::Timestamp;
+        use crate::domain::api_key::ApiKey;
+        use crate::domain::audit::AuditEntry;
         use crate::domain::breaker::StoredBreaker;
+        use crate::domain::catalogue::EventTypeEntry;
         use crate::domain::deactivation::Streak;
         use crate::domain::delivery::{PendingDelivery, Progress};
         use crate::domain::event::Event;
         use crate::domain::event_type::EventType;
-        use crate::domain::id::{AttemptId, DeliveryId, EventId, JobId, SubscriptionId};
+        use crate::domain::id::{ApiKeyId, AttemptId, DeliveryId, EventId, JobId, SubscriptionId};
         use crate::domain::idempotency::{KeyName, KnownKey};
         use crate::domain::job::{EventHead, FinalDelivery, Job, Total};
         use crate::domain::operational::OperationalEvent;
         use crate::domain::ordering::Line;
         use crate::domain::outcome::{Headers, Timing};
         use crate::domain::subscription::{HistoryEntry, StateChange, Subscription};
+        use crate::domain::tenant::Tenant;
         use crate::store::codec::{self, SubscriptionColumns};
         use crate::store::rows::At;
+        use crate::store::secret_box::SecretBox;
         use crate::store::{
-            AttemptRow, BlockingRow, DeliveryRow, DueRow, HeadRow, LastFailure, Result, Runtime,
-            Standing, WaitingEvent,
+            AttemptRow, BlockingRow, DeliveryCandidate, DeliveryRow, DueRow, EventCandidate,
+            EventRow, HeadRow, LastAttempt, LastFailure, Result, Runtime, Standing,
+            TenantLeftovers, WaitingEvent,
         };
 
         fn at(row: &$row, column: &str) -> Result<Timestamp> {
@@ -162,6 +234,78 @@ macro_rules! row_readers {
                 occurred_at: at_or_none(row, "occurred_at")?,
                 received_at: at(row, "received_at")?,
                 payload: row.try_get::<Vec<u8>, _>("payload")?.into(),
+            })
+        }
+
+        pub(super) fn event_row(row: &$row) -> Result<EventRow> {
+            Ok(EventRow {
+                event: event(row)?,
+                payload_erased_at: at_or_none(row, "payload_erased_at")?,
+            })
+        }
+
+        pub(super) fn event_candidate(row: &$row) -> Result<EventCandidate> {
+            Ok(EventCandidate {
+                id: EventId(row.try_get("id")?),
+                event_type: row.try_get("event_type")?,
+                event_name: row.try_get("event_name")?,
+                source: row.try_get("source")?,
+                tenant: row.try_get("tenant")?,
+                ordering_key: row.try_get("ordering_key")?,
+                idempotency_key: row.try_get("idempotency_key")?,
+                received_at: at(row, "received_at")?,
+                payload_bytes: row.try_get("payload_bytes")?,
+            })
+        }
+
+        pub(super) fn delivery_candidate(row: &$row) -> Result<DeliveryCandidate> {
+            Ok(DeliveryCandidate {
+                id: DeliveryId(row.try_get("id")?),
+                event: EventId(row.try_get("event_id")?),
+                subscription: SubscriptionId(row.try_get("subscription_id")?),
+                tenant: row.try_get("tenant")?,
+                state: codec::delivery_state(row.try_get("state")?)?,
+                payload_bytes: row.try_get("payload_bytes")?,
+                event_type: row.try_get("event_type")?,
+                event_name: row.try_get("event_name")?,
+                source: row.try_get("source")?,
+                last: None,
+            })
+        }
+
+        pub(super) fn last_attempt(row: &$row) -> Result<LastAttempt> {
+            Ok(LastAttempt {
+                status: status(row, "status")?,
+                error_kind: row.try_get("error_kind")?,
+                error_message: row.try_get("error_message")?,
+            })
+        }
+
+        pub(super) fn event_type(row: &$row) -> Result<EventTypeEntry> {
+            Ok(EventTypeEntry {
+                name: EventType::from_stored(row.try_get("name")?),
+                description: row.try_get("description")?,
+                example: row.try_get("example")?,
+                schema: row.try_get("schema")?,
+                archived: row.try_get("archived")?,
+                created_at: at(row, "created_at")?,
+                updated_at: at(row, "updated_at")?,
+                version: row.try_get("version")?,
+            })
+        }
+
+        pub(super) fn audit_entry(row: &$row) -> Result<AuditEntry> {
+            Ok(AuditEntry {
+                id: row.try_get("id")?,
+                at: at(row, "at")?,
+                caller: row.try_get("caller")?,
+                key_id: row.try_get("key_id")?,
+                tenant: row.try_get("tenant")?,
+                action: row.try_get("action")?,
+                thing: row.try_get("thing")?,
+                thing_id: row.try_get("thing_id")?,
+                changes: row.try_get("changes")?,
+                request_id: row.try_get("request_id")?,
             })
         }
 
@@ -230,6 +374,28 @@ macro_rules! row_readers {
                 failed_at: at_or_none(row, "failed_at")?,
                 exhausted: codec::uncount(exhausted.unwrap_or_default()),
                 evidence: evidence.map_or(Ok(Vec::new()), |ids| codec::attempts(&ids))?,
+            })
+        }
+
+        pub(super) fn tenant(row: &$row) -> Result<Tenant> {
+            Ok(Tenant {
+                id: row.try_get::<String, _>("id")?.into(),
+                place: row.try_get("place")?,
+                name: row.try_get("name")?,
+                status: codec::tenant_status(row.try_get("status")?)?,
+                limits: codec::tenant_limits(row.try_get("limits")?)?,
+                created_at: at(row, "created_at")?,
+                updated_at: at(row, "updated_at")?,
+                version: row.try_get("version")?,
+            })
+        }
+
+        pub(super) fn leftovers(row: &$row) -> Result<TenantLeftovers> {
+            Ok(TenantLeftovers {
+                subscriptions: row.try_get::<i64, _>("subscriptions")?.unsigned_abs(),
+                keys: row.try_get::<i64, _>("keys")?.unsigned_abs(),
+                deliveries: row.try_get("deliveries")?,
+                events: row.try_get("events")?,
             })
         }
 
@@ -319,7 +485,7 @@ macro_rules! row_readers {
             })
         }
 
-        pub(super) fn subscription(row: &$row) -> Result<Subscription> {
+        pub(super) fn subscription(row: &$row, secret_box: &SecretBox) -> Result<Subscription> {
             SubscriptionColumns {
                 id: SubscriptionId(row.try_get("id")?),
                 tenant: row.try_get("tenant")?,
@@ -344,12 +510,16 @@ macro_rules! row_readers {
                 counted_from: at(row, "counted_from")?,
                 hold_full_since: at_or_none(row, "hold_full_since")?,
                 skip_through: row.try_get("skip_through")?,
+                payload_format: row.try_get("payload_format")?,
+                signature: row.try_get("signature")?,
+                secret_owner: row.try_get("secret_owner")?,
                 secret: row.try_get("secret")?,
+                tenant_secrets: row.try_get("tenant_secrets")?,
                 created_at: at(row, "created_at")?,
                 updated_at: at(row, "updated_at")?,
                 version: row.try_get("version")?,
             }
-            .into_subscription()
+            .into_subscription(secret_box)
         }
 
         pub(super) fn waiting_event(row: &$row) -> Result<WaitingEvent> {
@@ -388,6 +558,24 @@ macro_rules! row_readers {
                 created_at: at(row, "created_at")?,
                 started_at: at_or_none(row, "started_at")?,
                 finished_at: at_or_none(row, "finished_at")?,
+                version: row.try_get("version")?,
+            })
+        }
+
+        pub(super) fn api_key(row: &$row) -> Result<ApiKey> {
+            let name: String = row.try_get("name")?;
+            let tenant: Option<String> = row.try_get("tenant")?;
+            Ok(ApiKey {
+                id: ApiKeyId(row.try_get("id")?),
+                name: name.into(),
+                public: codec::public_id(row.try_get("public_id")?)?,
+                hash: codec::key_hash(row.try_get("hash")?)?,
+                scopes: codec::scopes(row.try_get("scopes")?)?,
+                tenant: tenant.map(Into::into),
+                created_at: at(row, "created_at")?,
+                expires_at: at_or_none(row, "expires_at")?,
+                revoked_at: at_or_none(row, "revoked_at")?,
+                last_used_at: at_or_none(row, "last_used_at")?,
                 version: row.try_get("version")?,
             })
         }

@@ -7,18 +7,24 @@ mod support;
 #[allow(dead_code, reason = "the transport's tests use the rest")]
 mod raw;
 
+mod auditing;
 mod batches;
 mod breaker;
 mod by_hand;
+mod caller_limits;
 mod cancelling;
 mod changing;
 mod coming_in;
 mod deactivating;
 mod delivering;
+mod erasing;
+mod event_types;
+mod explaining;
 mod held_bounds;
 mod holding;
 mod hostile;
 mod idempotency;
+mod keys;
 mod killing;
 mod limits;
 #[cfg(target_os = "linux")]
@@ -38,11 +44,15 @@ mod replaying;
 mod retention;
 mod retrying;
 mod runtime;
+mod searching;
 mod second_process;
+mod signing;
 mod split_roles;
+mod statistics;
 mod stopping;
 mod store_away;
 mod surviving_jobs;
 #[cfg(feature = "faults")]
 mod suspending;
+mod tenants;
 mod trials;

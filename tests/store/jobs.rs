@@ -131,12 +131,12 @@ async fn a_job_is_stored_once_and_read_back(bed: Bed) {
         page.rows.iter().map(|job| job.id).collect()
     };
     let all = JobFilter::default();
-    assert_eq!(list(all).await, [third.id, second.id, first.id]);
+    assert_eq!(list(all.clone()).await, [third.id, second.id, first.id]);
     let of = JobFilter {
         subscription: Some(to),
-        ..all
+        ..all.clone()
     };
-    assert_eq!(list(of).await, [second.id, first.id]);
+    assert_eq!(list(of.clone()).await, [second.id, first.id]);
     let state = Some(cancelled);
     assert_eq!(list(JobFilter { state, ..of }).await, [second.id]);
     let state = Some(JobState::Failed);

@@ -338,15 +338,15 @@ async fn subscriptions_are_filtered_by_tenant(bed: Bed) {
 async fn a_walk_ends_at_its_bound_and_can_be_followed(bed: Bed) {
     let store = &*bed.store;
     let mut all = events(MAX_WALK as usize + 50);
-    all[0].tenant = Some("rare".into());
+    all[0].source = Some("rare".into());
     let newest = all.len() - 1;
-    all[newest].tenant = Some("rare".into());
+    all[newest].source = Some("rare".into());
     for chunk in all.chunks(1_000) {
         let group = group(store, chunk.to_vec(), &[]).await;
         assert_eq!(store.accept(&group).await.unwrap(), Accepted::Committed);
     }
     let filter = EventFilter {
-        tenant: Some("rare".to_owned()),
+        source: Some("rare".to_owned()),
         ..Default::default()
     };
     let first = store.list_events(&filter, &page(10, 0)).await.unwrap();

@@ -105,6 +105,56 @@ async fn a_takeover_waits_for_what_is_being_recorded_and_a_renewal_does_not() {
     .await;
 }
 
+/// A tenant's list is walked along the index of each of its subscriptions, never over others' rows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_of_a_tenant_walk_its_own_rows_by_index() {
+    on_postgres(async |bed: Bed| {
+        let url = bed.settings.database_url.as_ref().unwrap().expose();
+        let mut database = PgConnection::connect(url).await.unwrap();
+        for setting in ["enable_seqscan = off", "enable_bitmapscan = off"] {
+            run(&mut database, format!("SET {setting}")).await;
+        }
+        let id = "00000000-0000-7000-8000-000000000001";
+        let walked = |of_one: &str| {
+            format!(
+                "EXPLAIN SELECT one.* FROM (SELECT id FROM subscriptions WHERE tenant = 'a' OFFSET 0)
+                     AS own
+                 CROSS JOIN LATERAL (
+                     SELECT id, state FROM deliveries WHERE subscription_id = own.id AND {of_one}
+                     ORDER BY id DESC LIMIT 100
+                 ) AS one"
+            )
+        };
+        let end = format!(
+            "EXPLAIN SELECT (
+                 SELECT id FROM deliveries WHERE subscription_id = own.id AND id < '{id}'
+                 ORDER BY id DESC LIMIT 1 OFFSET 99
+             ) FROM subscriptions AS own WHERE tenant = 'a'"
+        );
+        let events = format!(
+            "EXPLAIN SELECT id FROM events WHERE tenant = 'a' AND id < '{id}' ORDER BY id DESC LIMIT 9"
+        );
+        let below = walked(&format!("id < '{id}' AND id >= '{id}'"));
+        let steps = async |database: &mut PgConnection, sql: String| -> Vec<String> {
+            let plan = sqlx::query_scalar(sqlx::AssertSqlSafe(sql));
+            plan.fetch_all(database).await.unwrap()
+        };
+        for sql in [below, end] {
+            let plan = steps(&mut database, sql).await;
+            let count = |words: &str| plan.iter().filter(|step| step.contains(words)).count();
+            assert_eq!(count("Seq Scan") + count("Sort  ("), 0, "{plan:?}");
+            assert_eq!(count("subscriptions_of_tenant"), 1, "{plan:?}");
+            // In pending deliveries, and in at least one partition of final ones.
+            assert!(count("(subscription_id = own.id)") + count("(subscription_id = subscriptions.id)")
+                + count("((subscription_id = ") >= 2, "{plan:?}");
+        }
+        let plan = steps(&mut database, events).await;
+        assert!(plan.iter().any(|step| step.contains("Index Cond: ((tenant = 'a'")), "{plan:?}");
+        assert!(!plan.iter().any(|step| step.contains("Sort  (")), "{plan:?}");
+    })
+    .await;
+}
+
 /// Whatever reads pending and final deliveries together begins at the end of an index of each, and
 /// sorts nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -55,6 +55,7 @@ impl Subscribed {
 #[derive(Clone)]
 pub struct Api {
     pub base: String,
+    key: String,
     client: reqwest::Client,
 }
 
@@ -229,6 +230,7 @@ impl Api {
     pub fn new(base: &str) -> Self {
         Self {
             base: base.to_owned(),
+            key: KEY.to_owned(),
             client: reqwest::Client::new(),
         }
     }
@@ -236,7 +238,15 @@ impl Api {
     pub fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
         self.client
             .request(method, format!("{}{path}", self.base))
-            .header("X-API-Key", KEY)
+            .header("X-API-Key", &self.key)
+    }
+
+    /// The same with another key.
+    pub fn with_key(&self, key: &str) -> Self {
+        Self {
+            key: key.to_owned(),
+            ..self.clone()
+        }
     }
 
     /// Sends a request that has to be answered with this status.

@@ -31,6 +31,8 @@ pub struct Matched {
     pub skipped: Vec<PendingDelivery>,
     /// Deliveries of each event; of those behind the bound, nothing.
     counts: Vec<usize>,
+    /// Some tenant's backlogs are bounded.
+    bounded: bool,
 }
 
 /// One match.
@@ -82,6 +84,7 @@ impl Matched {
             deliveries,
             skipped,
             counts: matches.counts,
+            bounded: matches.bounded,
         }
     }
 
@@ -159,12 +162,15 @@ impl Matched {
         let mut held: HashMap<SubscriptionId, (Arc<Subscription>, u64)> = HashMap::new();
         let mut loaded: Option<Arc<LoadedEvent>> = None;
         for one in self.deliveries {
+            let subscription = &one.subscription;
+            // Where there is a bound on what is pending.
+            if subscription.is_held_by_rule() || (self.bounded && subscription.tenant.is_some()) {
+                let noted = held.entry(subscription.id);
+                noted.or_insert_with(|| (Arc::clone(subscription), 0)).1 += 1;
+            }
             let Some(reservation) = one.reservation else {
                 if one.subscription.state.delivers() {
                     declined.push(one.subscription.id);
-                } else if one.subscription.is_held_by_rule() {
-                    let id = one.subscription.id;
-                    held.entry(id).or_insert((one.subscription, 0)).1 += 1;
                 }
                 continue;
             };

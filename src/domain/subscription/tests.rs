@@ -3,6 +3,7 @@ use uuid::Uuid;
 use super::SubscriptionState::{Active, Deactivated, Deleted, Paused, Suspended};
 use super::*;
 use crate::domain::ordering::OrderingRule;
+use crate::domain::signature::SigningSecret;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_micros(seconds * 1_000_000)
@@ -27,7 +28,8 @@ fn subscription() -> Subscription {
         state_change: StateChange::default(),
         counted_from: at(0),
         hold: Hold::default(),
-        secret: SigningSecret::from_random([7; 32]),
+        format: PayloadFormat::Relay,
+        signing: Signing::with(SigningSecret::from_random([7; 32])),
         created_at: at(0),
         updated_at: at(0),
         version: 1,
@@ -118,4 +120,22 @@ fn only_what_a_rule_holds_can_be_full_and_leaving_it_empties_the_hold() {
     let mut paused = moved(&active, Paused, None, 4);
     paused.hold.full_since = Some(at(2));
     assert!(!paused.skips(), "a pause has no bounds");
+}
+
+#[test]
+fn a_full_hold_of_a_tenant_outlasts_every_move_but_the_last() {
+    let of_tenant = Subscription {
+        tenant: Some("t".into()),
+        ..subscription()
+    };
+    let mut full = moved(&of_tenant, Deactivated, Some(REASON_BACKLOG_FULL), 1);
+    full.hold.full_since = Some(at(1));
+    full.hold.skip_through = Some(7);
+    for to in [Active, Paused, Suspended] {
+        let next = moved(&moved(&full, Active, None, 2), to, None, 3);
+        assert_eq!(next.hold.full_since, Some(at(1)), "{to:?}");
+        assert_eq!(next.hold.skip_through, None);
+        assert!(next.skips());
+    }
+    assert_eq!(moved(&full, Deleted, None, 2).hold, Hold::default());
 }

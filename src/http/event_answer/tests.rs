@@ -4,10 +4,15 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::Timestamp;
-use crate::http::event_input::{Arrival, Bounds, parse};
+use crate::http::event_input::{Arrival, Bounds, Sender, parse};
 
 fn input(body: &Value) -> Input {
     let arrival = Arrival {
+        sender: Sender {
+            tenant: None,
+            must_name: false,
+            is_inactive: &|_| false,
+        },
         now: Timestamp::default(),
         header_key: None,
         new_id: || EventId(uuid::Uuid::from_u128(1)),

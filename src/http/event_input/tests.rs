@@ -10,6 +10,11 @@ const BOUNDS: Bounds = Bounds {
 
 fn parse_with(body: &[u8], header_key: Option<&str>) -> Result<Input, Vec<Fault>> {
     let arrival = Arrival {
+        sender: Sender {
+            tenant: None,
+            must_name: false,
+            is_inactive: &|_| false,
+        },
         now: Timestamp::from_micros(7),
         header_key,
         new_id: || EventId(uuid::Uuid::from_u128(9)),

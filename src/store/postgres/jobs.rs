@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{moves, rows};
+use super::{moves, rows, statistics};
 use crate::domain::Timestamp;
 use crate::domain::id::{DeliveryId, EventId, JobId, first_id};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
@@ -35,7 +35,9 @@ const HEAD_COLUMNS: &str = "id, event_type, tenant, received_at, ordering_key, \
 static RETRY: LazyLock<String> = LazyLock::new(|| {
     format!(
         "
-WITH gone AS (DELETE FROM final_deliveries WHERE id = ANY($1) RETURNING *),
+WITH gone AS (
+    DELETE FROM final_deliveries WHERE id = ANY($1) AND payload_bytes > 0 RETURNING *
+),
 {}
 SELECT count(*) FROM begun_again",
         moves::begun_again("$2")
@@ -44,7 +46,7 @@ SELECT count(*) FROM begun_again",
 
 /// Makes the deliveries that there are not, in the order given. Their first round is the one that
 /// their events' acceptance would have begun. An event may have been forgotten since it was picked:
-/// looked at again here, where its partition cannot go any more.
+/// looked at again here, where its partition cannot go any more, nor its payload be erased.
 ///
 /// A delivery is made by the acceptance of its event, which is committed here, or by a batch like
 /// this one. Those for one subscription take turns ([`move_batch`]), so that this statement sees
@@ -55,7 +57,9 @@ INSERT INTO pending_deliveries (id, event_id, subscription_id, due_at, created_a
 SELECT r.id, r.event_id, $1, $2, $2, r.payload_bytes, 2
 FROM unnest($3::uuid[], $4::uuid[], $5::int[])
     WITH ORDINALITY AS r (id, event_id, payload_bytes, place)
-WHERE (SELECT e.id FROM events e WHERE e.id = r.event_id) IS NOT NULL
+WHERE (
+        SELECT e.id FROM events e WHERE e.id = r.event_id AND e.payload_erased_at IS NULL FOR SHARE
+    ) IS NOT NULL
     AND (SELECT f.id FROM final_deliveries f WHERE f.id = r.id) IS NULL
 ORDER BY r.place
 ON CONFLICT DO NOTHING
@@ -183,6 +187,9 @@ async fn replay(
         )
         .fetch_all(&mut *connection)
         .await?;
+    if !made.is_empty() {
+        statistics::note_made(connection, batch.subscription, made.len(), batch.now).await?;
+    }
     let there: Vec<DeliveryId> = events
         .iter()
         .filter(|one| !made.contains(&one.delivery.0))

@@ -4,10 +4,14 @@
 //! that statement: `directory` for acceptance, `leases` for recording. Plain reads take none.
 
 mod accept;
+mod api_keys;
+mod audit;
+mod catalogue;
 mod columns;
 mod connect;
 mod deliver;
 mod directory;
+mod erase;
 mod forget;
 mod hold;
 mod jobs;
@@ -19,8 +23,13 @@ mod read;
 mod record;
 mod recover;
 mod rows;
+mod search;
+mod secrets;
+mod statistics;
+mod tenants;
 
 pub use self::line::HEADS as LINE_HEADS;
+pub use self::statistics::PLANS as STATISTIC_PLANS;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,22 +40,30 @@ use sqlx::{Connection, Executor};
 
 use self::connect::{Pools, answered};
 use super::{
-    AcceptGroup, Accepted, AttemptRow, BlockingRow, Changed, DeliveryFilter, DeliveryRow,
-    DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow, EventWalk, Forgotten,
-    ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter, JobMoved, LeaseState, Moved, Page,
-    PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store, UnarrivedWalk,
-    WaitingEvent,
+    AcceptGroup, Accepted, ApiKeyCreated, ApiKeyFilter, AttemptRow, AuditFilter, BlockingRow,
+    CatalogueChange, Changed, CutBreaker, DeliveryCandidate, DeliveryFilter, DeliveryRow,
+    DirectoryChanges, DuePage, DueRow, Ending, Erased, EventCandidate, EventFilter, EventRow,
+    EventWalk, Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter,
+    JobMoved, Kept, KeyringChanges, LeaseState, Moved, Page, PageRequest, Position, RecordGroup,
+    Recorded, Resealed, Result, Runtime, Standing, Statistics, StatisticsQuery, Store,
+    StoredCatalogue, Stretch, TenantDeleted, TenantSecrets, UnarrivedWalk, WaitingEvent,
 };
 use crate::domain::Timestamp;
+use crate::domain::api_key::ApiKey;
+use crate::domain::audit::AuditEntry;
 use crate::domain::breaker::StoredBreaker;
+use crate::domain::catalogue::EventTypeEntry;
 use crate::domain::delivery::{DeliveryState, Progress};
 use crate::domain::event::Event;
-use crate::domain::id::{DeliveryId, EventId, JobId, SubscriptionId};
+use crate::domain::id::{ApiKeyId, DeliveryId, EventId, JobId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
+use crate::domain::signing::SigningSecrets;
+use crate::domain::statistics::Width;
 use crate::domain::subscription::{HistoryEntry, Subscription};
+use crate::domain::tenant::Tenant;
 use crate::settings::StoreSettings;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -93,6 +110,15 @@ impl PostgresStore {
         connection.close().await?;
         Ok(super::migrated_since(&MIGRATIONS, &before))
     }
+
+    /// Seals every secret that is not sealed with the first master key.
+    pub async fn reseal_secrets(&self) -> Result<Resealed> {
+        let resealed = secrets::reseal(&self.pools).await?;
+        let mut connection = connect::alone(&self.settings, MIGRATION).await?;
+        secrets::wipe(&mut connection).await?;
+        connection.close().await?;
+        Ok(resealed)
+    }
 }
 
 #[async_trait]
@@ -110,7 +136,7 @@ impl Store for PostgresStore {
     }
 
     async fn directory_since(&self, version: i64) -> Result<DirectoryChanges> {
-        answered(directory::since(&self.pools.work, version)).await
+        answered(directory::since(&self.pools, version)).await
     }
 
     async fn directory_version(&self) -> Result<i64> {
@@ -118,7 +144,35 @@ impl Store for PostgresStore {
     }
 
     async fn create_subscription(&self, subscription: &Subscription) -> Result<i64> {
-        answered(directory::create(&self.pools.work, subscription)).await
+        answered(directory::create(&self.pools, subscription)).await
+    }
+
+    async fn create_subscription_within(
+        &self,
+        subscription: &Subscription,
+        most: u32,
+    ) -> Result<Option<i64>> {
+        answered(directory::create_within(&self.pools, subscription, most)).await
+    }
+
+    async fn create_tenant(&self, tenant: &Tenant) -> Result<Option<i64>> {
+        answered(tenants::create(&self.pools.work, tenant)).await
+    }
+
+    async fn update_tenant(&self, tenant: &Tenant) -> Result<Changed> {
+        answered(tenants::update(&self.pools.work, tenant)).await
+    }
+
+    async fn delete_tenant(&self, id: &str, version: i64, now: Timestamp) -> Result<TenantDeleted> {
+        answered(tenants::delete(&self.pools.work, id, version, now)).await
+    }
+
+    async fn tenant(&self, id: &str) -> Result<Option<Tenant>> {
+        answered(tenants::one(&self.pools.work, id)).await
+    }
+
+    async fn list_tenants(&self, page: &PageRequest) -> Result<Page<Tenant>> {
+        answered(tenants::list(&self.pools.reads, page)).await
     }
 
     async fn update_subscription(
@@ -126,11 +180,25 @@ impl Store for PostgresStore {
         subscription: &Subscription,
         raises: Option<&OperationalEvent>,
     ) -> Result<Changed> {
-        answered(directory::update(&self.pools.work, subscription, raises)).await
+        answered(directory::update(&self.pools, subscription, raises)).await
     }
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>> {
-        answered(directory::one(&self.pools.work, id)).await
+        answered(directory::one(&self.pools, id)).await
+    }
+
+    async fn tenant_secrets(&self, tenant: &str) -> Result<Option<TenantSecrets>> {
+        answered(secrets::of(&self.pools, tenant)).await
+    }
+
+    async fn keep_tenant_secrets(
+        &self,
+        tenant: &str,
+        kept: &SigningSecrets,
+        replaced: i64,
+        now: Timestamp,
+    ) -> Result<Kept> {
+        answered(secrets::keep(&self.pools, tenant, kept, replaced, now)).await
     }
 
     async fn cancel_pending(
@@ -148,6 +216,40 @@ impl Store for PostgresStore {
         let pending = recover::pending_in(&self.pools.work, "deleted", None, limit);
         let found = answered(pending).await?;
         Ok(found.into_iter().map(|(id, _)| id).collect())
+    }
+
+    async fn catalogue_since(&self, version: i64) -> Result<StoredCatalogue> {
+        answered(catalogue::since(&self.pools.work, version)).await
+    }
+
+    async fn event_type(&self, name: &str) -> Result<Option<EventTypeEntry>> {
+        answered(catalogue::one(&self.pools.work, name)).await
+    }
+
+    async fn list_event_types(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<EventTypeEntry>> {
+        answered(catalogue::list(&self.pools.reads, after, limit)).await
+    }
+
+    async fn keep_event_type(
+        &self,
+        entry: &EventTypeEntry,
+        most: u32,
+        audit: &AuditEntry,
+    ) -> Result<CatalogueChange> {
+        answered(catalogue::keep(&self.pools.work, entry, most, audit)).await
+    }
+
+    async fn remove_event_type(
+        &self,
+        name: &str,
+        version: i64,
+        audit: &AuditEntry,
+    ) -> Result<CatalogueChange> {
+        answered(catalogue::remove(&self.pools.work, name, version, audit)).await
     }
 
     async fn due_page(&self, id: SubscriptionId, now: Timestamp, limit: usize) -> Result<DuePage> {
@@ -199,8 +301,14 @@ impl Store for PostgresStore {
         answered(line::note_lined_up(&self.pools.work, id, rule)).await
     }
 
-    async fn release_line(&self, id: DeliveryId, version: i64, to: DeliveryState) -> Result<Moved> {
-        answered(line::release(&self.pools.work, id, version, to)).await
+    async fn release_line(
+        &self,
+        id: DeliveryId,
+        version: i64,
+        to: DeliveryState,
+        now: Timestamp,
+    ) -> Result<Moved> {
+        answered(line::release(&self.pools.work, id, version, to, now)).await
     }
 
     async fn blocking(
@@ -390,7 +498,7 @@ impl Store for PostgresStore {
         tenant: Option<&str>,
         page: &PageRequest,
     ) -> Result<Page<Subscription>> {
-        answered(read::list_subscriptions(&self.pools.reads, tenant, page)).await
+        answered(read::list_subscriptions(&self.pools, tenant, page)).await
     }
 
     async fn history(&self, id: SubscriptionId, page: &PageRequest) -> Result<Page<HistoryEntry>> {
@@ -423,6 +531,124 @@ impl Store for PostgresStore {
 
     async fn attempts(&self, id: DeliveryId, limit: u32) -> Result<Vec<AttemptRow>> {
         answered(read::attempts(&self.pools.reads, id, limit)).await
+    }
+
+    async fn create_api_key(&self, key: &ApiKey, most: u32) -> Result<ApiKeyCreated> {
+        answered(api_keys::create(&self.pools.work, key, most)).await
+    }
+
+    async fn api_key(&self, id: ApiKeyId) -> Result<Option<ApiKey>> {
+        answered(api_keys::one(&self.pools.work, id)).await
+    }
+
+    async fn list_api_keys(
+        &self,
+        filter: &ApiKeyFilter,
+        page: &PageRequest,
+    ) -> Result<Page<ApiKey>> {
+        answered(read::list_api_keys(&self.pools.reads, filter, page)).await
+    }
+
+    async fn revoke_api_key(&self, id: ApiKeyId, now: Timestamp) -> Result<Moved> {
+        answered(api_keys::revoke(&self.pools.work, id, now)).await
+    }
+
+    async fn keyring_since(&self, version: i64) -> Result<KeyringChanges> {
+        answered(api_keys::since(&self.pools.work, version)).await
+    }
+
+    async fn keyring_version(&self) -> Result<i64> {
+        answered(api_keys::version(&self.pools.work)).await
+    }
+
+    async fn note_key_uses(&self, uses: &[(ApiKeyId, Timestamp)]) -> Result<()> {
+        answered(api_keys::note_uses(&self.pools.work, uses)).await
+    }
+
+    async fn forget_api_keys(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        answered(api_keys::forget(&self.pools.work, before, limit)).await
+    }
+
+    async fn fold_statistics(&self, limit: u32) -> Result<Folded> {
+        answered(statistics::fold(&self.pools.work, limit)).await
+    }
+
+    async fn statistics(&self, query: &StatisticsQuery) -> Result<Statistics> {
+        answered(statistics::read(&self.pools.reads, query)).await
+    }
+
+    async fn forget_statistics(&self, width: Width, before: Timestamp, limit: u32) -> Result<u64> {
+        answered(statistics::forget(&self.pools.work, width, before, limit)).await
+    }
+
+    async fn oldest_pending_since(
+        &self,
+        of: Option<&[SubscriptionId]>,
+    ) -> Result<Option<Timestamp>> {
+        answered(statistics::oldest(&self.pools.reads, of)).await
+    }
+
+    async fn cut_breakers(&self, limit: u32) -> Result<Vec<CutBreaker>> {
+        answered(statistics::cut(&self.pools.reads, limit)).await
+    }
+
+    async fn walk_events_back(
+        &self,
+        filter: &EventFilter,
+        after: Option<Position>,
+        rows: u32,
+    ) -> Result<Stretch<EventCandidate>> {
+        answered(search::events(&self.pools.reads, filter, after, rows)).await
+    }
+
+    async fn walk_deliveries_back(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<Position>,
+        rows: u32,
+    ) -> Result<Stretch<DeliveryCandidate>> {
+        answered(search::deliveries(&self.pools.reads, filter, after, rows)).await
+    }
+
+    async fn event_rows(&self, ids: &[EventId]) -> Result<Vec<EventRow>> {
+        answered(read::event_rows(&self.pools.reads, ids)).await
+    }
+
+    async fn delivery_rows(&self, ids: &[DeliveryId]) -> Result<Vec<DeliveryRow>> {
+        answered(read::delivery_rows(&self.pools.reads, ids)).await
+    }
+
+    async fn erase_payload(
+        &self,
+        id: EventId,
+        now: Timestamp,
+        audit: &AuditEntry,
+    ) -> Result<Erased> {
+        answered(erase::payload(&self.pools.work, id, now, audit)).await
+    }
+
+    async fn erased_since(&self, since: Timestamp, limit: u32) -> Result<Vec<EventId>> {
+        answered(erase::since(&self.pools.work, since, limit)).await
+    }
+
+    async fn erase_answers(&self, id: EventId, limit: u32) -> Result<u64> {
+        answered(erase::answers(&self.pools.work, id, limit)).await
+    }
+
+    async fn audit(&self, entry: &AuditEntry) -> Result<()> {
+        answered(audit::write(&self.pools.work, entry)).await
+    }
+
+    async fn list_audit(
+        &self,
+        filter: &AuditFilter,
+        page: &PageRequest,
+    ) -> Result<Page<AuditEntry>> {
+        answered(read::list_audit(&self.pools.reads, filter, page)).await
+    }
+
+    async fn forget_audit(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        answered(audit::forget(&self.pools.work, before, limit)).await
     }
 
     async fn ping(&self) -> Result<()> {

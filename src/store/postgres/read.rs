@@ -7,24 +7,27 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
+use super::connect::Pools;
 use super::rows;
+use crate::domain::api_key::ApiKey;
+use crate::domain::audit::AuditEntry;
 use crate::domain::id::{DeliveryId, EventId};
 use crate::domain::job::Job;
 use crate::domain::subscription::Subscription;
-use crate::store::paging::{Listing, PageOfIds, Value};
-use crate::store::rows::{ATTEMPT_COLUMNS, At, EVENT_COLUMNS};
+use crate::store::paging::{Dialect, Listing, PageOfIds, Value};
+use crate::store::rows::{ATTEMPT_COLUMNS, AUDIT_COLUMNS, At, EVENT_COLUMNS, SUBSCRIPTION};
 use crate::store::{
-    AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, JobFilter, Page, PageRequest,
-    Result,
+    ApiKeyFilter, AttemptRow, AuditFilter, DeliveryFilter, DeliveryRow, EventFilter, EventRow,
+    JobFilter, Page, PageRequest, Result,
 };
 
 /// One snapshot for the page, the end of its walk and its rows.
-const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+pub(super) const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 const DELIVERY: &str =
     "SELECT d.*, e.event_type FROM deliveries d JOIN events e ON e.id = d.event_id";
 
-fn query((sql, values): (String, Vec<Value>)) -> Query<'static, Postgres, PgArguments> {
+pub(super) fn query((sql, values): (String, Vec<Value>)) -> Query<'static, Postgres, PgArguments> {
     let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
     values.into_iter().fold(query, |query, value| match value {
         Value::Id(id) => query.bind(id),
@@ -34,6 +37,9 @@ fn query((sql, values): (String, Vec<Value>)) -> Query<'static, Postgres, PgArgu
 }
 
 async fn page_of_ids(connection: &mut PgConnection, listing: &Listing) -> Result<PageOfIds> {
+    if let Some(asked) = listing.subscriptions_sql() {
+        return page_of_tenant(connection, listing, asked).await;
+    }
     let found = query(listing.ids_sql()).fetch_all(&mut *connection).await?;
     let ids = found
         .iter()
@@ -47,21 +53,46 @@ async fn page_of_ids(connection: &mut PgConnection, listing: &Listing) -> Result
     Ok(listing.cut(ids, walk_end))
 }
 
+/// The same where the list is one tenant's (`paging/of_tenant.rs`).
+async fn page_of_tenant(
+    connection: &mut PgConnection,
+    listing: &Listing,
+    subscriptions: (String, Vec<Value>),
+) -> Result<PageOfIds> {
+    let count = query(subscriptions).fetch_one(&mut *connection).await?;
+    let share = listing.share(count.try_get("subscriptions")?);
+    let frontier: Option<Uuid> = match listing.frontier_sql(share) {
+        Some(asked) => {
+            let end = query(asked).fetch_optional(&mut *connection).await?;
+            end.map(|row| row.try_get("id")).transpose()?
+        }
+        None => None,
+    };
+    let mut ids = Vec::new();
+    if let Some(asked) = listing.ids_of_tenant_sql(share, frontier, Dialect::Postgres) {
+        for row in query(asked).fetch_all(connection).await? {
+            ids.push(row.try_get("id")?);
+        }
+    }
+    Ok(listing.cut(ids, frontier))
+}
+
 /// Subscriptions that are not deleted, newest first.
 pub(super) async fn list_subscriptions(
-    pool: &PgPool,
+    pools: &Pools,
     tenant: Option<&str>,
     page: &PageRequest,
 ) -> Result<Page<Subscription>> {
-    let mut snapshot = pool.begin_with(SNAPSHOT).await?;
+    let mut snapshot = pools.reads.begin_with(SNAPSHOT).await?;
     let page = page_of_ids(&mut snapshot, &Listing::subscriptions(tenant, page)).await?;
-    let found = sqlx::query("SELECT * FROM subscriptions WHERE id = ANY($1) ORDER BY id DESC")
+    let sql = format!("SELECT {SUBSCRIPTION} WHERE s.id = ANY($1) ORDER BY s.id DESC");
+    let found = sqlx::query(AssertSqlSafe(sql))
         .bind(&page.ids)
         .fetch_all(&mut *snapshot)
         .await?;
     let rows = found
         .iter()
-        .map(rows::subscription)
+        .map(|row| rows::subscription(row, &pools.secret_box))
         .collect::<Result<_>>()?;
     Ok(page.with(rows))
 }
@@ -82,10 +113,60 @@ pub(super) async fn list_jobs(
     Ok(page.with(rows))
 }
 
+/// Keys, newest first.
+pub(super) async fn list_api_keys(
+    pool: &PgPool,
+    filter: &ApiKeyFilter,
+    page: &PageRequest,
+) -> Result<Page<ApiKey>> {
+    let mut snapshot = pool.begin_with(SNAPSHOT).await?;
+    let page = page_of_ids(&mut snapshot, &Listing::api_keys(filter, page)).await?;
+    let found = sqlx::query("SELECT * FROM api_keys WHERE id = ANY($1) ORDER BY id DESC")
+        .bind(&page.ids)
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let rows = found.iter().map(rows::api_key).collect::<Result<_>>()?;
+    Ok(page.with(rows))
+}
+
+/// The audit log, newest first.
+pub(super) async fn list_audit(
+    pool: &PgPool,
+    filter: &AuditFilter,
+    page: &PageRequest,
+) -> Result<Page<AuditEntry>> {
+    let mut snapshot = pool.begin_with(SNAPSHOT).await?;
+    let page = page_of_ids(&mut snapshot, &Listing::audit(filter, page)).await?;
+    let sql = format!("SELECT {AUDIT_COLUMNS} FROM audit_log WHERE id = ANY($1) ORDER BY id DESC");
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(&page.ids)
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let rows = found.iter().map(rows::audit_entry).collect::<Result<_>>()?;
+    Ok(page.with(rows))
+}
+
 /// One event.
 pub(super) async fn event(pool: &PgPool, id: EventId) -> Result<Option<EventRow>> {
-    let found = super::deliver::events(pool, &[id]).await?;
-    Ok(found.into_iter().next().map(|event| EventRow { event }))
+    Ok(event_rows(pool, &[id]).await?.pop())
+}
+
+/// These events, newest first.
+pub(super) async fn event_rows(pool: &PgPool, ids: &[EventId]) -> Result<Vec<EventRow>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let mut snapshot = pool.begin_with(SNAPSHOT).await?;
+    events(&mut snapshot, &ids).await
+}
+
+async fn events(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<EventRow>> {
+    let sql = format!(
+        "SELECT {EVENT_COLUMNS}, payload_erased_at FROM events WHERE id = ANY($1) ORDER BY id DESC"
+    );
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(ids)
+        .fetch_all(connection)
+        .await?;
+    found.iter().map(rows::event_row).collect()
 }
 
 /// Events, newest first.
@@ -96,15 +177,7 @@ pub(super) async fn list_events(
 ) -> Result<Page<EventRow>> {
     let mut snapshot = pool.begin_with(SNAPSHOT).await?;
     let page = page_of_ids(&mut snapshot, &Listing::events(filter, page)).await?;
-    let sql = format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = ANY($1) ORDER BY id DESC");
-    let found = sqlx::query(AssertSqlSafe(sql))
-        .bind(&page.ids)
-        .fetch_all(&mut *snapshot)
-        .await?;
-    let rows = found
-        .iter()
-        .map(|row| rows::event(row).map(|event| EventRow { event }))
-        .collect::<Result<_>>()?;
+    let rows = events(&mut snapshot, &page.ids).await?;
     Ok(page.with(rows))
 }
 
@@ -124,6 +197,13 @@ pub(super) async fn list_deliveries(
     let page = page_of_ids(&mut snapshot, &Listing::deliveries(filter, page)).await?;
     let rows = deliveries(&mut snapshot, &page.ids).await?;
     Ok(page.with(rows))
+}
+
+/// These deliveries with their last attempts, newest first.
+pub(super) async fn delivery_rows(pool: &PgPool, ids: &[DeliveryId]) -> Result<Vec<DeliveryRow>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let mut snapshot = pool.begin_with(SNAPSHOT).await?;
+    deliveries(&mut snapshot, &ids).await
 }
 
 async fn deliveries(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<DeliveryRow>> {

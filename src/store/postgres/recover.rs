@@ -130,7 +130,8 @@ pub(super) async fn retry_delivery(
              RETURNING 1
          ),
          gone AS (
-             DELETE FROM final_deliveries WHERE id = $1 AND version = $2 RETURNING *
+             DELETE FROM final_deliveries
+             WHERE id = $1 AND version = $2 AND payload_bytes > 0 RETURNING *
          ),
          {}
          SELECT (SELECT count(*) FROM waiting) + (SELECT count(*) FROM begun_again)",

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::accept::DRAW;
 use super::bulk::Bulk;
 use super::connect::Pools;
-use super::{id_list, moves, rows};
+use super::{id_list, moves, rows, statistics};
 use crate::domain::Timestamp;
 use crate::domain::id::{EventId, JobId, first_id};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
@@ -34,7 +34,10 @@ static MAKE: LazyLock<Bulk> = LazyLock::new(|| {
         "INSERT INTO pending_deliveries (seq, id, event_id, subscription_id, due_at, created_at, \
          payload_bytes, round) SELECT * FROM (VALUES",
         8,
-        ") WHERE EXISTS (SELECT 1 FROM events WHERE events.id = column3)
+        ") WHERE EXISTS (
+                 SELECT 1 FROM events
+                 WHERE events.id = column3 AND events.payload_erased_at IS NULL
+             )
              AND NOT EXISTS (SELECT 1 FROM final_deliveries WHERE final_deliveries.id = column2)
          ON CONFLICT DO NOTHING RETURNING id",
     )
@@ -162,6 +165,9 @@ async fn replay(
                 .bind(2);
         }
         made.extend(query.fetch_all(&mut *connection).await?);
+    }
+    if !made.is_empty() {
+        statistics::note_made(connection, batch.subscription, made.len(), batch.now).await?;
     }
     let there = events
         .iter()

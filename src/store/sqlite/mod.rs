@@ -5,11 +5,15 @@
 //! and fetched whole: a long one would keep the log from being moved into the file.
 
 mod accept;
+mod api_keys;
+mod audit;
 mod bulk;
+mod catalogue;
 mod checkpoint;
 mod connect;
 mod deliver;
 mod directory;
+mod erase;
 mod forget;
 mod hold;
 mod jobs;
@@ -22,6 +26,10 @@ mod read;
 mod record;
 mod recover;
 mod rows;
+mod search;
+mod secrets;
+mod statistics;
+mod tenants;
 mod writer;
 
 pub use self::line::{AFTER as LINES_AFTER, HEADS as LINE_HEADS};
@@ -35,22 +43,30 @@ use uuid::Uuid;
 
 use self::connect::Pools;
 use super::{
-    AcceptGroup, Accepted, AttemptRow, BlockingRow, Changed, DeliveryFilter, DeliveryRow,
-    DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow, EventWalk, Forgotten,
-    ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter, JobMoved, LeaseState, Moved, Page,
-    PageRequest, RecordGroup, Recorded, Result, Runtime, Standing, Store, UnarrivedWalk,
-    WaitingEvent,
+    AcceptGroup, Accepted, ApiKeyCreated, ApiKeyFilter, AttemptRow, AuditFilter, BlockingRow,
+    CatalogueChange, Changed, CutBreaker, DeliveryCandidate, DeliveryFilter, DeliveryRow,
+    DirectoryChanges, DuePage, DueRow, Ending, Erased, EventCandidate, EventFilter, EventRow,
+    EventWalk, Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter,
+    JobMoved, Kept, KeyringChanges, LeaseState, Moved, Page, PageRequest, Position, RecordGroup,
+    Recorded, Resealed, Result, Runtime, Standing, Statistics, StatisticsQuery, Store,
+    StoredCatalogue, Stretch, TenantDeleted, TenantSecrets, UnarrivedWalk, WaitingEvent,
 };
 use crate::domain::Timestamp;
+use crate::domain::api_key::ApiKey;
+use crate::domain::audit::AuditEntry;
 use crate::domain::breaker::StoredBreaker;
+use crate::domain::catalogue::EventTypeEntry;
 use crate::domain::delivery::{DeliveryState, Progress};
 use crate::domain::event::Event;
-use crate::domain::id::{DeliveryId, EventId, JobId, SubscriptionId};
+use crate::domain::id::{ApiKeyId, DeliveryId, EventId, JobId, SubscriptionId};
 use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
+use crate::domain::signing::SigningSecrets;
+use crate::domain::statistics::Width;
 use crate::domain::subscription::{HistoryEntry, Subscription};
+use crate::domain::tenant::Tenant;
 use crate::settings::StoreSettings;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -84,6 +100,11 @@ impl SqliteStore {
             .await?;
         transaction.commit().await?;
         Ok(super::migrated_since(&MIGRATIONS, &before))
+    }
+
+    /// Seals every secret that is not sealed with the first master key.
+    pub async fn reseal_secrets(&self) -> Result<Resealed> {
+        secrets::reseal(&self.pools).await
     }
 }
 
@@ -128,6 +149,34 @@ impl Store for SqliteStore {
         directory::create(&self.pools, subscription).await
     }
 
+    async fn create_subscription_within(
+        &self,
+        subscription: &Subscription,
+        most: u32,
+    ) -> Result<Option<i64>> {
+        directory::create_within(&self.pools, subscription, most).await
+    }
+
+    async fn create_tenant(&self, tenant: &Tenant) -> Result<Option<i64>> {
+        tenants::create(&self.pools, tenant).await
+    }
+
+    async fn update_tenant(&self, tenant: &Tenant) -> Result<Changed> {
+        tenants::update(&self.pools, tenant).await
+    }
+
+    async fn delete_tenant(&self, id: &str, version: i64, now: Timestamp) -> Result<TenantDeleted> {
+        tenants::delete(&self.pools, id, version, now).await
+    }
+
+    async fn tenant(&self, id: &str) -> Result<Option<Tenant>> {
+        tenants::one(&self.pools, id).await
+    }
+
+    async fn list_tenants(&self, page: &PageRequest) -> Result<Page<Tenant>> {
+        tenants::list(&self.pools, page).await
+    }
+
     async fn update_subscription(
         &self,
         subscription: &Subscription,
@@ -138,6 +187,20 @@ impl Store for SqliteStore {
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>> {
         directory::one(&self.pools, id).await
+    }
+
+    async fn tenant_secrets(&self, tenant: &str) -> Result<Option<TenantSecrets>> {
+        secrets::of(&self.pools, tenant).await
+    }
+
+    async fn keep_tenant_secrets(
+        &self,
+        tenant: &str,
+        kept: &SigningSecrets,
+        replaced: i64,
+        now: Timestamp,
+    ) -> Result<Kept> {
+        secrets::keep(&self.pools, tenant, kept, replaced, now).await
     }
 
     async fn cancel_pending(
@@ -152,6 +215,40 @@ impl Store for SqliteStore {
 
     async fn deleted_with_pending(&self, limit: u32) -> Result<Vec<SubscriptionId>> {
         directory::deleted_with_pending(&self.pools, limit).await
+    }
+
+    async fn catalogue_since(&self, version: i64) -> Result<StoredCatalogue> {
+        catalogue::since(&self.pools, version).await
+    }
+
+    async fn event_type(&self, name: &str) -> Result<Option<EventTypeEntry>> {
+        catalogue::one(&self.pools, name).await
+    }
+
+    async fn list_event_types(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<EventTypeEntry>> {
+        catalogue::list(&self.pools, after, limit).await
+    }
+
+    async fn keep_event_type(
+        &self,
+        entry: &EventTypeEntry,
+        most: u32,
+        audit: &AuditEntry,
+    ) -> Result<CatalogueChange> {
+        catalogue::keep(&self.pools, entry, most, audit).await
+    }
+
+    async fn remove_event_type(
+        &self,
+        name: &str,
+        version: i64,
+        audit: &AuditEntry,
+    ) -> Result<CatalogueChange> {
+        catalogue::remove(&self.pools, name, version, audit).await
     }
 
     async fn due_page(&self, id: SubscriptionId, now: Timestamp, limit: usize) -> Result<DuePage> {
@@ -203,8 +300,14 @@ impl Store for SqliteStore {
         line::note_lined_up(&self.pools, id, rule).await
     }
 
-    async fn release_line(&self, id: DeliveryId, version: i64, to: DeliveryState) -> Result<Moved> {
-        line::release(&self.pools, id, version, to).await
+    async fn release_line(
+        &self,
+        id: DeliveryId,
+        version: i64,
+        to: DeliveryState,
+        now: Timestamp,
+    ) -> Result<Moved> {
+        line::release(&self.pools, id, version, to, now).await
     }
 
     async fn blocking(
@@ -415,6 +518,124 @@ impl Store for SqliteStore {
 
     async fn attempts(&self, id: DeliveryId, limit: u32) -> Result<Vec<AttemptRow>> {
         read::attempts(&self.pools, id, limit).await
+    }
+
+    async fn create_api_key(&self, key: &ApiKey, most: u32) -> Result<ApiKeyCreated> {
+        api_keys::create(&self.pools, key, most).await
+    }
+
+    async fn api_key(&self, id: ApiKeyId) -> Result<Option<ApiKey>> {
+        api_keys::one(&self.pools, id).await
+    }
+
+    async fn list_api_keys(
+        &self,
+        filter: &ApiKeyFilter,
+        page: &PageRequest,
+    ) -> Result<Page<ApiKey>> {
+        read::list_api_keys(&self.pools, filter, page).await
+    }
+
+    async fn revoke_api_key(&self, id: ApiKeyId, now: Timestamp) -> Result<Moved> {
+        api_keys::revoke(&self.pools, id, now).await
+    }
+
+    async fn keyring_since(&self, version: i64) -> Result<KeyringChanges> {
+        api_keys::since(&self.pools, version).await
+    }
+
+    async fn keyring_version(&self) -> Result<i64> {
+        api_keys::version(&self.pools).await
+    }
+
+    async fn note_key_uses(&self, uses: &[(ApiKeyId, Timestamp)]) -> Result<()> {
+        api_keys::note_uses(&self.pools, uses).await
+    }
+
+    async fn forget_api_keys(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        api_keys::forget(&self.pools, before, limit).await
+    }
+
+    async fn fold_statistics(&self, limit: u32) -> Result<Folded> {
+        statistics::fold(&self.pools, limit).await
+    }
+
+    async fn statistics(&self, query: &StatisticsQuery) -> Result<Statistics> {
+        statistics::read(&self.pools, query).await
+    }
+
+    async fn forget_statistics(&self, width: Width, before: Timestamp, limit: u32) -> Result<u64> {
+        statistics::forget(&self.pools, width, before, limit).await
+    }
+
+    async fn oldest_pending_since(
+        &self,
+        of: Option<&[SubscriptionId]>,
+    ) -> Result<Option<Timestamp>> {
+        statistics::oldest(&self.pools, of).await
+    }
+
+    async fn cut_breakers(&self, limit: u32) -> Result<Vec<CutBreaker>> {
+        statistics::cut(&self.pools, limit).await
+    }
+
+    async fn walk_events_back(
+        &self,
+        filter: &EventFilter,
+        after: Option<Position>,
+        rows: u32,
+    ) -> Result<Stretch<EventCandidate>> {
+        search::events(&self.pools, filter, after, rows).await
+    }
+
+    async fn walk_deliveries_back(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<Position>,
+        rows: u32,
+    ) -> Result<Stretch<DeliveryCandidate>> {
+        search::deliveries(&self.pools, filter, after, rows).await
+    }
+
+    async fn event_rows(&self, ids: &[EventId]) -> Result<Vec<EventRow>> {
+        read::event_rows(&self.pools, ids).await
+    }
+
+    async fn delivery_rows(&self, ids: &[DeliveryId]) -> Result<Vec<DeliveryRow>> {
+        read::delivery_rows(&self.pools, ids).await
+    }
+
+    async fn erase_payload(
+        &self,
+        id: EventId,
+        now: Timestamp,
+        audit: &AuditEntry,
+    ) -> Result<Erased> {
+        erase::payload(&self.pools, id, now, audit).await
+    }
+
+    async fn erased_since(&self, since: Timestamp, limit: u32) -> Result<Vec<EventId>> {
+        erase::since(&self.pools, since, limit).await
+    }
+
+    async fn erase_answers(&self, id: EventId, limit: u32) -> Result<u64> {
+        erase::answers(&self.pools, id, limit).await
+    }
+
+    async fn audit(&self, entry: &AuditEntry) -> Result<()> {
+        audit::write(&self.pools, entry).await
+    }
+
+    async fn list_audit(
+        &self,
+        filter: &AuditFilter,
+        page: &PageRequest,
+    ) -> Result<Page<AuditEntry>> {
+        read::list_audit(&self.pools, filter, page).await
+    }
+
+    async fn forget_audit(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        audit::forget(&self.pools, before, limit).await
     }
 
     async fn ping(&self) -> Result<()> {

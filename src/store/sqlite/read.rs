@@ -9,20 +9,24 @@ use uuid::Uuid;
 
 use super::connect::Pools;
 use super::{id_list, rows};
+use crate::domain::api_key::ApiKey;
+use crate::domain::audit::AuditEntry;
 use crate::domain::id::{DeliveryId, EventId};
 use crate::domain::job::Job;
 use crate::domain::subscription::Subscription;
-use crate::store::paging::{Listing, PageOfIds, Value};
-use crate::store::rows::{ATTEMPT_COLUMNS, At, EVENT_COLUMNS};
+use crate::store::paging::{Dialect, Listing, PageOfIds, Value};
+use crate::store::rows::{ATTEMPT_COLUMNS, AUDIT_COLUMNS, At, EVENT_COLUMNS, SUBSCRIPTION};
 use crate::store::{
-    AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, JobFilter, Page, PageRequest,
-    Result,
+    ApiKeyFilter, AttemptRow, AuditFilter, DeliveryFilter, DeliveryRow, EventFilter, EventRow,
+    JobFilter, Page, PageRequest, Result,
 };
 
 const DELIVERY: &str =
     "SELECT d.*, e.event_type FROM deliveries d JOIN events e ON e.id = d.event_id";
 
-fn query((sql, values): (String, Vec<Value>)) -> Query<'static, Sqlite, SqliteArguments> {
+pub(super) fn query(
+    (sql, values): (String, Vec<Value>),
+) -> Query<'static, Sqlite, SqliteArguments> {
     let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
     values.into_iter().fold(query, |query, value| match value {
         Value::Id(id) => query.bind(id),
@@ -32,6 +36,9 @@ fn query((sql, values): (String, Vec<Value>)) -> Query<'static, Sqlite, SqliteAr
 }
 
 async fn page_of_ids(connection: &mut SqliteConnection, listing: &Listing) -> Result<PageOfIds> {
+    if let Some(asked) = listing.subscriptions_sql() {
+        return page_of_tenant(connection, listing, asked).await;
+    }
     let found = query(listing.ids_sql()).fetch_all(&mut *connection).await?;
     let ids = found
         .iter()
@@ -45,6 +52,30 @@ async fn page_of_ids(connection: &mut SqliteConnection, listing: &Listing) -> Re
     Ok(listing.cut(ids, walk_end))
 }
 
+/// The same where the list is one tenant's (`paging/of_tenant.rs`).
+async fn page_of_tenant(
+    connection: &mut SqliteConnection,
+    listing: &Listing,
+    subscriptions: (String, Vec<Value>),
+) -> Result<PageOfIds> {
+    let count = query(subscriptions).fetch_one(&mut *connection).await?;
+    let share = listing.share(count.try_get("subscriptions")?);
+    let frontier: Option<Uuid> = match listing.frontier_sql(share) {
+        Some(asked) => {
+            let end = query(asked).fetch_optional(&mut *connection).await?;
+            end.map(|row| row.try_get("id")).transpose()?
+        }
+        None => None,
+    };
+    let mut ids = Vec::new();
+    if let Some(asked) = listing.ids_of_tenant_sql(share, frontier, Dialect::Sqlite) {
+        for row in query(asked).fetch_all(connection).await? {
+            ids.push(row.try_get("id")?);
+        }
+    }
+    Ok(listing.cut(ids, frontier))
+}
+
 /// Subscriptions that are not deleted, newest first.
 pub(super) async fn list_subscriptions(
     pools: &Pools,
@@ -53,13 +84,17 @@ pub(super) async fn list_subscriptions(
 ) -> Result<Page<Subscription>> {
     let mut snapshot = pools.read().await?;
     let page = page_of_ids(&mut snapshot, &Listing::subscriptions(tenant, page)).await?;
-    let found = sqlx::query("SELECT * FROM subscriptions WHERE id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY id DESC")
+    let sql = format!(
+        "SELECT {SUBSCRIPTION} WHERE s.id IN (SELECT unhex(value) FROM json_each($1))
+         ORDER BY s.id DESC"
+    );
+    let found = sqlx::query(AssertSqlSafe(sql))
         .bind(id_list(page.ids.iter().copied()))
         .fetch_all(&mut *snapshot)
         .await?;
     let rows = found
         .iter()
-        .map(rows::subscription)
+        .map(|row| rows::subscription(row, &pools.secret_box))
         .collect::<Result<_>>()?;
     Ok(page.with(rows))
 }
@@ -82,10 +117,65 @@ pub(super) async fn list_jobs(
     Ok(page.with(rows))
 }
 
+/// Keys, newest first.
+pub(super) async fn list_api_keys(
+    pools: &Pools,
+    filter: &ApiKeyFilter,
+    page: &PageRequest,
+) -> Result<Page<ApiKey>> {
+    let mut snapshot = pools.read().await?;
+    let page = page_of_ids(&mut snapshot, &Listing::api_keys(filter, page)).await?;
+    let found = sqlx::query(
+        "SELECT * FROM api_keys WHERE id IN (SELECT unhex(value) FROM json_each($1))
+         ORDER BY id DESC",
+    )
+    .bind(id_list(page.ids.iter().copied()))
+    .fetch_all(&mut *snapshot)
+    .await?;
+    let rows = found.iter().map(rows::api_key).collect::<Result<_>>()?;
+    Ok(page.with(rows))
+}
+
+/// The audit log, newest first.
+pub(super) async fn list_audit(
+    pools: &Pools,
+    filter: &AuditFilter,
+    page: &PageRequest,
+) -> Result<Page<AuditEntry>> {
+    let mut snapshot = pools.read().await?;
+    let page = page_of_ids(&mut snapshot, &Listing::audit(filter, page)).await?;
+    let sql = format!(
+        "SELECT {AUDIT_COLUMNS} FROM audit_log WHERE id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY id DESC"
+    );
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(id_list(page.ids.iter().copied()))
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let rows = found.iter().map(rows::audit_entry).collect::<Result<_>>()?;
+    Ok(page.with(rows))
+}
+
 /// One event.
 pub(super) async fn event(pools: &Pools, id: EventId) -> Result<Option<EventRow>> {
-    let found = super::deliver::events(pools, &[id]).await?;
-    Ok(found.into_iter().next().map(|event| EventRow { event }))
+    Ok(event_rows(pools, &[id]).await?.pop())
+}
+
+/// These events, newest first.
+pub(super) async fn event_rows(pools: &Pools, ids: &[EventId]) -> Result<Vec<EventRow>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let mut snapshot = pools.read().await?;
+    events(&mut snapshot, &ids).await
+}
+
+async fn events(connection: &mut SqliteConnection, ids: &[Uuid]) -> Result<Vec<EventRow>> {
+    let sql = format!(
+        "SELECT {EVENT_COLUMNS}, payload_erased_at FROM events WHERE id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY id DESC"
+    );
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(id_list(ids.iter().copied()))
+        .fetch_all(connection)
+        .await?;
+    found.iter().map(rows::event_row).collect()
 }
 
 /// Events, newest first.
@@ -96,17 +186,7 @@ pub(super) async fn list_events(
 ) -> Result<Page<EventRow>> {
     let mut snapshot = pools.read().await?;
     let page = page_of_ids(&mut snapshot, &Listing::events(filter, page)).await?;
-    let sql = format!(
-        "SELECT {EVENT_COLUMNS} FROM events WHERE id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY id DESC"
-    );
-    let found = sqlx::query(AssertSqlSafe(sql))
-        .bind(id_list(page.ids.iter().copied()))
-        .fetch_all(&mut *snapshot)
-        .await?;
-    let rows = found
-        .iter()
-        .map(|row| rows::event(row).map(|event| EventRow { event }))
-        .collect::<Result<_>>()?;
+    let rows = events(&mut snapshot, &page.ids).await?;
     Ok(page.with(rows))
 }
 
@@ -126,6 +206,13 @@ pub(super) async fn list_deliveries(
     let page = page_of_ids(&mut snapshot, &Listing::deliveries(filter, page)).await?;
     let rows = deliveries(&mut snapshot, &page.ids).await?;
     Ok(page.with(rows))
+}
+
+/// These deliveries with their last attempts, newest first.
+pub(super) async fn delivery_rows(pools: &Pools, ids: &[DeliveryId]) -> Result<Vec<DeliveryRow>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let mut snapshot = pools.read().await?;
+    deliveries(&mut snapshot, &ids).await
 }
 
 async fn deliveries(connection: &mut SqliteConnection, ids: &[Uuid]) -> Result<Vec<DeliveryRow>> {
@@ -242,6 +329,73 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[tokio::test]
+    async fn lists_of_a_tenant_walk_its_own_rows_by_index() {
+        let tenant = || Some("a".to_owned());
+        let page = PageRequest {
+            limit: 10,
+            after: Some(crate::store::Position(Uuid::nil())),
+            offset: 0,
+        };
+        let of_deliveries = DeliveryFilter {
+            tenant: tenant(),
+            state: Some(DeliveryState::Failed),
+            ..DeliveryFilter::default()
+        };
+        let deliveries = Listing::deliveries(&of_deliveries, &page);
+        let of_jobs = JobFilter {
+            tenant: tenant(),
+            ..JobFilter::default()
+        };
+        let jobs = Listing::jobs(&of_jobs, &page);
+        for (listing, tables) in [
+            (
+                deliveries,
+                ["pending_deliveries", "final_deliveries"].as_slice(),
+            ),
+            (jobs, &["jobs"]),
+        ] {
+            let asked = [
+                listing.subscriptions_sql(),
+                listing.frontier_sql(100),
+                listing.ids_of_tenant_sql(100, Some(Uuid::nil()), Dialect::Sqlite),
+            ];
+            for (number, (sql, _)) in asked.into_iter().flatten().enumerate() {
+                let steps = plans::of(&sql).await;
+                let has = |text: &str| steps.iter().any(|step| step.contains(text));
+                assert!(has("subscriptions_of_tenant (tenant=?"), "{sql}: {steps:?}");
+                for table in tables.iter().filter(|_| number > 0) {
+                    let by_index = |step: &String| {
+                        step.starts_with(&format!("SEARCH {table} "))
+                            && step.contains("(subscription_id=? AND id")
+                    };
+                    assert!(steps.iter().any(by_index), "{sql}: {steps:?}");
+                }
+            }
+        }
+        let of_events = EventFilter {
+            tenant: tenant(),
+            event_type: Some("job.created".to_owned()),
+            ..EventFilter::default()
+        };
+        let (sql, _) = Listing::events(&of_events, &page).ids_sql();
+        let steps = plans::of(&sql).await;
+        assert!(
+            steps
+                .iter()
+                .any(|step| step.contains("events_of_tenant (tenant=?")),
+            "{steps:?}"
+        );
+        let (sql, _) = Listing::subscriptions(Some("a"), &page).ids_sql();
+        let steps = plans::of(&sql).await;
+        assert!(
+            steps
+                .iter()
+                .any(|step| step.contains("subscriptions_of_tenant (tenant=?")),
+            "{steps:?}"
+        );
     }
 
     #[tokio::test]

@@ -1,0 +1,165 @@
+//! Keys that callers show: made, listed, taken back.
+//!
+//! Nobody gives more than they have: a tenant's administrator makes and sees keys of that tenant
+//! alone. A key is shown once, by the answer that makes it.
+
+use axum::Json;
+use axum::extract::{RawQuery, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::HttpState;
+use super::auth::Asking;
+use super::bare::{Bare, NoQuery};
+use super::body;
+use super::error::{ApiError, Result};
+use super::key_input::{self, KeyInput};
+use super::key_view::{KeyView, NewKeyView};
+use super::paging::{PageView, Query};
+use super::path::PathId;
+use super::to_the_end::to_the_end;
+use crate::clock;
+use crate::domain::access::Caller;
+use crate::domain::api_key::{ApiKey, IssuedKey};
+use crate::domain::id::ApiKeyId;
+use crate::store::{ApiKeyCreated, ApiKeyFilter, Page};
+
+/// Enough for every field at its bound.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+/// Public parts that are tried: that of 40 random bits is taken already hardly ever.
+const TRIES: usize = 3;
+
+/// `POST /keys`: a new one. The only answer that shows it.
+pub async fn create(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    _: NoQuery,
+    request: Request,
+) -> Result<Response> {
+    let body = body::read(request, MAX_BODY_BYTES).await?;
+    let mut input = key_input::parse(&body, clock::now()).map_err(ApiError::invalid_body)?;
+    // A tenant's administrator need not say whose key it is to be.
+    input.tenant = input.tenant.or_else(|| caller.tenant.clone());
+    check_grant(&caller, &input)?;
+    let task = app.clone();
+    let (issued, key) = to_the_end(async move { make(&task, input).await }).await?;
+    let place = format!("/api/v1/keys/{}", key.id);
+    let place = HeaderValue::from_str(&place).map_err(|_| ApiError::internal())?;
+    let view = NewKeyView {
+        key: issued.expose(),
+        view: view(&app, &key),
+    };
+    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(view)).into_response())
+}
+
+fn check_grant(caller: &Caller, input: &KeyInput) -> Result<()> {
+    if caller.may_grant(input.scopes, input.tenant.as_deref()) {
+        return Ok(());
+    }
+    let message = match &caller.tenant {
+        Some(tenant) if !caller.sees(input.tenant.as_deref()) => {
+            format!("This key makes keys of the tenant {tenant} only")
+        }
+        _ => "A key cannot be given scopes that the key that makes it lacks".to_owned(),
+    };
+    Err(ApiError::new(StatusCode::FORBIDDEN, message))
+}
+
+async fn make(app: &HttpState, input: KeyInput) -> Result<(IssuedKey, ApiKey)> {
+    let most = app.settings.auth.max_keys;
+    for _ in 0..TRIES {
+        let issued = IssuedKey::from_random(clock::random_bytes(), clock::random_bytes());
+        let key = ApiKey {
+            id: ApiKeyId(clock::uuid()),
+            name: input.name.clone(),
+            public: issued.public,
+            hash: issued.hash(),
+            scopes: input.scopes,
+            tenant: input.tenant.clone(),
+            created_at: clock::now(),
+            expires_at: input.expires_at,
+            revoked_at: None,
+            last_used_at: None,
+            version: 0,
+        };
+        match app.store.create_api_key(&key, most).await? {
+            ApiKeyCreated::Done => {
+                app.relay.keys_changed().await;
+                tracing::info!(id = %key.id, prefix = %key.public, "key.created");
+                return Ok((issued, key));
+            }
+            ApiKeyCreated::Taken => {}
+            ApiKeyCreated::TooMany => {
+                return Err(ApiError::conflict(format!(
+                    "There are {most} keys, which is the bound (auth.max_keys); those that ended \
+                     count until they are forgotten (auth.ended_keys_days)"
+                )));
+            }
+        }
+    }
+    Err(ApiError::unavailable("No key could be made; try again"))
+}
+
+/// `GET /keys`: newest first, whatever their state.
+pub async fn list(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    RawQuery(raw): RawQuery,
+) -> Result<Response> {
+    let mut query = Query::of_list(raw.as_deref(), &["tenant", "clientId"]);
+    let asked = query.text(&["tenant", "clientId"]);
+    let request = query.page();
+    query.done()?;
+    let own = caller.tenant.as_deref();
+    let page = match (own, asked.as_deref()) {
+        // Another tenant's keys do not exist for this caller.
+        (Some(own), Some(asked)) if own != asked => Page {
+            rows: Vec::new(),
+            next: None,
+            partial: false,
+        },
+        (own, asked) => {
+            let tenant = own.or(asked).map(str::to_owned);
+            let filter = ApiKeyFilter { tenant };
+            app.store.list_api_keys(&filter, &request).await?
+        }
+    };
+    let page = PageView::new(&page, request.limit, |key| view(&app, key));
+    Ok(Json(page).into_response())
+}
+
+/// `GET /keys/{id}`.
+pub async fn show(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    PathId(id): PathId,
+    _: NoQuery,
+) -> Result<Response> {
+    let key = find(&app, &caller, ApiKeyId(id)).await?;
+    Ok(Json(view(&app, &key)).into_response())
+}
+
+/// `DELETE /keys/{id}`: takes it back, for good. Once more changes nothing.
+pub async fn revoke(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    PathId(id): PathId,
+    _: Bare,
+) -> Result<StatusCode> {
+    let key = find(&app, &caller, ApiKeyId(id)).await?;
+    let revoked = async move { Ok(app.relay.revoke_key(key.id, clock::now()).await?) };
+    to_the_end(revoked).await?;
+    tracing::info!(id = %key.id, prefix = %key.public, "key.revoked");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A key that this caller may know of.
+async fn find(app: &HttpState, caller: &Caller, id: ApiKeyId) -> Result<ApiKey> {
+    let key = app.store.api_key(id).await?;
+    key.filter(|key| caller.sees(key.tenant.as_deref()))
+        .ok_or_else(|| ApiError::not_found("key"))
+}
+
+fn view(app: &HttpState, key: &ApiKey) -> KeyView {
+    KeyView::new(key, app.gate.keyring(), clock::now())
+}

@@ -1,0 +1,90 @@
+//! Stretches of a search, each from one snapshot: the ids along an index, then their rows.
+
+use std::collections::HashMap;
+
+use sqlx::Row;
+use sqlx::postgres::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::read::{SNAPSHOT, query};
+use super::rows;
+use crate::store::paging::{Listing, behind, stretch};
+use crate::store::{
+    DeliveryCandidate, DeliveryFilter, EventCandidate, EventFilter, Position, Result, Stretch,
+};
+
+const EVENTS: &str = "
+SELECT id, event_type, event_name, source, tenant, ordering_key, idempotency_key, received_at,
+    octet_length(payload) AS payload_bytes
+FROM events WHERE id = ANY($1) ORDER BY id DESC";
+
+const DELIVERIES: &str = "
+SELECT d.id, d.event_id, d.subscription_id, d.state, e.event_type, e.event_name, e.source,
+    octet_length(e.payload) AS payload_bytes,
+    (SELECT s.tenant FROM subscriptions s WHERE s.id = d.subscription_id) AS tenant
+FROM deliveries d JOIN events e ON e.id = d.event_id
+WHERE d.id = ANY($1) ORDER BY d.id DESC";
+
+const LAST_ATTEMPTS: &str = "
+SELECT last.* FROM unnest($1::uuid[]) AS d (id)
+CROSS JOIN LATERAL (
+    SELECT delivery_id, status, error_kind, error_message FROM attempts a
+    WHERE a.delivery_id = d.id ORDER BY a.number DESC, a.id DESC LIMIT 1
+) AS last";
+
+/// A stretch of events.
+pub(super) async fn events(
+    pool: &PgPool,
+    filter: &EventFilter,
+    after: Option<Position>,
+    rows: u32,
+) -> Result<Stretch<EventCandidate>> {
+    let listing = Listing::events(filter, &behind(after));
+    let mut snapshot = pool.begin_with(SNAPSHOT).await?;
+    let ids = ids(&mut snapshot, &listing, rows).await?;
+    let found = sqlx::query(EVENTS)
+        .bind(&ids)
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let found = found.iter().map(rows::event_candidate);
+    Ok(stretch(&ids, rows, found.collect::<Result<_>>()?))
+}
+
+/// A stretch of deliveries.
+pub(super) async fn deliveries(
+    pool: &PgPool,
+    filter: &DeliveryFilter,
+    after: Option<Position>,
+    rows: u32,
+) -> Result<Stretch<DeliveryCandidate>> {
+    let listing = Listing::deliveries(filter, &behind(after));
+    let mut snapshot = pool.begin_with(SNAPSHOT).await?;
+    let ids = ids(&mut snapshot, &listing, rows).await?;
+    let mut last = HashMap::new();
+    for row in sqlx::query(LAST_ATTEMPTS)
+        .bind(&ids)
+        .fetch_all(&mut *snapshot)
+        .await?
+    {
+        let delivery: Uuid = row.try_get("delivery_id")?;
+        last.insert(delivery, rows::last_attempt(&row)?);
+    }
+    let found = sqlx::query(DELIVERIES)
+        .bind(&ids)
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let found = found.iter().map(|row| {
+        let mut candidate = rows::delivery_candidate(row)?;
+        candidate.last = last.remove(&candidate.id.0);
+        Ok(candidate)
+    });
+    Ok(stretch(&ids, rows, found.collect::<Result<_>>()?))
+}
+
+async fn ids(connection: &mut PgConnection, listing: &Listing, rows: u32) -> Result<Vec<Uuid>> {
+    let found = query(listing.stretch_sql(rows))
+        .fetch_all(connection)
+        .await?;
+    let ids = found.iter().map(|row| row.try_get("id"));
+    Ok(ids.collect::<std::result::Result<_, _>>()?)
+}

@@ -1,0 +1,92 @@
+//! Stretches of a search, each from one snapshot: the ids along an index, then their rows.
+
+use std::collections::HashMap;
+
+use sqlx::{Row, SqliteConnection};
+use uuid::Uuid;
+
+use super::connect::Pools;
+use super::read::query;
+use super::{id_list, rows};
+use crate::store::paging::{Listing, behind, stretch};
+use crate::store::{
+    DeliveryCandidate, DeliveryFilter, EventCandidate, EventFilter, Position, Result, Stretch,
+};
+
+const EVENTS: &str = "
+SELECT id, event_type, event_name, source, tenant, ordering_key, idempotency_key, received_at,
+    length(payload) AS payload_bytes
+FROM events WHERE id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY id DESC";
+
+const DELIVERIES: &str = "
+SELECT d.id, d.event_id, d.subscription_id, d.state, e.event_type, e.event_name, e.source,
+    length(e.payload) AS payload_bytes,
+    (SELECT s.tenant FROM subscriptions s WHERE s.id = d.subscription_id) AS tenant
+FROM deliveries d JOIN events e ON e.id = d.event_id
+WHERE d.id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY d.id DESC";
+
+const LAST_ATTEMPTS: &str = "
+SELECT delivery_id, status, error_kind, error_message FROM attempts WHERE rowid IN (
+    SELECT (
+        SELECT a.rowid FROM attempts a WHERE a.delivery_id = unhex(wanted.value)
+        ORDER BY a.number DESC, a.id DESC LIMIT 1
+    )
+    FROM json_each($1) AS wanted
+)";
+
+/// A stretch of events.
+pub(super) async fn events(
+    pools: &Pools,
+    filter: &EventFilter,
+    after: Option<Position>,
+    rows: u32,
+) -> Result<Stretch<EventCandidate>> {
+    let listing = Listing::events(filter, &behind(after));
+    let mut snapshot = pools.read().await?;
+    let ids = ids(&mut snapshot, &listing, rows).await?;
+    let found = sqlx::query(EVENTS)
+        .bind(id_list(ids.iter().copied()))
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let found = found.iter().map(rows::event_candidate);
+    Ok(stretch(&ids, rows, found.collect::<Result<_>>()?))
+}
+
+/// A stretch of deliveries.
+pub(super) async fn deliveries(
+    pools: &Pools,
+    filter: &DeliveryFilter,
+    after: Option<Position>,
+    rows: u32,
+) -> Result<Stretch<DeliveryCandidate>> {
+    let listing = Listing::deliveries(filter, &behind(after));
+    let mut snapshot = pools.read().await?;
+    let ids = ids(&mut snapshot, &listing, rows).await?;
+    let mut last = HashMap::new();
+    for row in sqlx::query(LAST_ATTEMPTS)
+        .bind(id_list(ids.iter().copied()))
+        .fetch_all(&mut *snapshot)
+        .await?
+    {
+        let delivery: Uuid = row.try_get("delivery_id")?;
+        last.insert(delivery, rows::last_attempt(&row)?);
+    }
+    let found = sqlx::query(DELIVERIES)
+        .bind(id_list(ids.iter().copied()))
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let found = found.iter().map(|row| {
+        let mut candidate = rows::delivery_candidate(row)?;
+        candidate.last = last.remove(&candidate.id.0);
+        Ok(candidate)
+    });
+    Ok(stretch(&ids, rows, found.collect::<Result<_>>()?))
+}
+
+async fn ids(connection: &mut SqliteConnection, listing: &Listing, rows: u32) -> Result<Vec<Uuid>> {
+    let found = query(listing.stretch_sql(rows))
+        .fetch_all(connection)
+        .await?;
+    let ids = found.iter().map(|row| row.try_get("id"));
+    Ok(ids.collect::<std::result::Result<_, _>>()?)
+}
