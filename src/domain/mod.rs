@@ -10,6 +10,7 @@ pub mod api_key;
 pub mod audit;
 pub mod breaker;
 pub mod catalogue;
+pub mod crowd;
 pub mod deactivation;
 pub mod delivery;
 pub mod event;

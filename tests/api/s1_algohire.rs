@@ -31,7 +31,10 @@ async fn an_event_is_stored_and_delivered_later(profile: Profile) {
     assert_ne!(first["eventId"], second["eventId"]);
     gate.open(2);
     let arrived = receiver.received_events(2).await;
-    assert_eq!(arrived[text(&first, "eventId")].json()["data"], event["payload"]);
+    assert_eq!(
+        arrived[text(&first, "eventId")].json()["data"],
+        event["payload"]
+    );
     assert!(arrived.contains_key(text(&second, "eventId")));
 }
 
@@ -39,16 +42,24 @@ async fn management_asks_for_the_key(profile: Profile) {
     let relay = Relay::start(profile).await;
     let caller = Caller::with_key(&relay, "admin", KEY).await;
     for path in ["/api/subscriptions", "/api/logs"] {
-        assert_eq!(strangers(&relay, Method::GET, path).await, [401, 401], "{path}");
+        assert_eq!(
+            strangers(&relay, Method::GET, path).await,
+            [401, 401],
+            "{path}"
+        );
         assert!(rows(&caller.get(path).await).is_empty(), "{path}");
     }
-    assert_eq!(strangers(&relay, Method::POST, "/api/events").await, [401, 401]);
+    assert_eq!(
+        strangers(&relay, Method::POST, "/api/events").await,
+        [401, 401]
+    );
 }
 
 async fn a_failed_delivery_is_tried_three_times_and_retried_by_hand(profile: Profile) {
     let relay = Relay::start(profile).await;
     let caller = Caller::with_key(&relay, "admin", KEY).await;
-    let receiver = Receiver::answering(|number, _| status(if number < 3 { 500 } else { 200 })).await;
+    let receiver =
+        Receiver::answering(|number, _| status(if number < 3 { 500 } else { 200 })).await;
     let subscription = json!({
         "name": "ATS", "url": receiver.url(), "eventTypes": ["*"], "retryPolicy": {"maxAttempts": 3},
     });
@@ -56,7 +67,10 @@ async fn a_failed_delivery_is_tried_three_times_and_retried_by_hand(profile: Pro
     let event = json!({"eventType": "job.created", "payload": {"jobId": 7}});
     let event = caller.post(202, "/api/events", &event).await;
     let failed = relay.final_delivery(text(&event, "eventId")).await;
-    assert_eq!((&failed["status"], &failed["attemptCount"]), (&json!("failed"), &json!(3)));
+    assert_eq!(
+        (&failed["status"], &failed["attemptCount"]),
+        (&json!("failed"), &json!(3))
+    );
     // The Retry button on a failed log.
     let log = caller.get("/api/logs?status=failed").await;
     assert_eq!(rows(&log)[0]["id"], failed["id"]);

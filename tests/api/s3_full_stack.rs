@@ -74,13 +74,19 @@ async fn webhooks_are_made_listed_changed_and_deleted(profile: Profile) {
     let made = caller.post(201, "/api/webhooks", &body).await;
     assert_eq!(made["clientId"], "default-client");
     let path = format!("/api/webhooks/{}", text(&made, "id"));
-    assert_eq!(rows(&caller.get("/api/webhooks").await)[0]["id"], made["id"]);
+    assert_eq!(
+        rows(&caller.get("/api/webhooks").await)[0]["id"],
+        made["id"]
+    );
     assert_eq!(caller.get(&path).await["retryPolicy"]["maxAttempts"], 5);
     caller.post(202, "/api/events", &job(1)).await;
     receiver.received_events(1).await;
     assert_eq!(receiver.all()[0].header("x-team"), "recruiting");
     let changed = caller.put(&path, &json!({"name": "Renamed"})).await;
-    assert_eq!((&changed["name"], &changed["url"]), (&json!("Renamed"), &made["url"]));
+    assert_eq!(
+        (&changed["name"], &changed["url"]),
+        (&json!("Renamed"), &made["url"])
+    );
     caller.delete(204, &path).await;
     assert_eq!(caller.call(Method::GET, &path, None).await.status, 404);
 }
@@ -88,7 +94,9 @@ async fn webhooks_are_made_listed_changed_and_deleted(profile: Profile) {
 async fn a_secret_is_rotated(profile: Profile) {
     let (_relay, caller) = start(profile).await;
     let receiver = Receiver::ok().await;
-    let made = caller.post(201, "/api/webhooks", &webhook(&receiver.url())).await;
+    let made = caller
+        .post(201, "/api/webhooks", &webhook(&receiver.url()))
+        .await;
     let path = format!("/api/webhooks/{}/rotate-secret", text(&made, "id"));
     let rotated = caller.press(200, &path).await;
     assert_ne!(rotated["secret"], made["secret"]);
@@ -97,7 +105,8 @@ async fn a_secret_is_rotated(profile: Profile) {
 
 async fn deliveries_show_what_became_of_them(profile: Profile) {
     let (relay, caller) = start(profile).await;
-    let receiver = Receiver::answering(|number, _| status(if number == 0 { 500 } else { 200 })).await;
+    let receiver =
+        Receiver::answering(|number, _| status(if number == 0 { 500 } else { 200 })).await;
     let mut body = webhook(&receiver.url());
     body["retryPolicy"] = json!({"maxAttempts": 1});
     caller.post(201, "/api/webhooks", &body).await;
@@ -108,15 +117,26 @@ async fn deliveries_show_what_became_of_them(profile: Profile) {
     let path = format!("/api/deliveries/{}", text(&failed, "id"));
     let shown = caller.get(&path).await;
     for field in [
-        "status", "httpStatus", "responseBody", "responseHeaders", "retryCount", "nextRetryAt",
-        "lastAttemptAt", "error",
+        "status",
+        "httpStatus",
+        "responseBody",
+        "responseHeaders",
+        "retryCount",
+        "nextRetryAt",
+        "lastAttemptAt",
+        "error",
     ] {
         assert!(shown.get(field).is_some(), "{field} is missing: {shown}");
     }
-    assert_eq!((&shown["status"], &shown["httpStatus"]), (&json!("failed"), &json!(500)));
+    assert_eq!(
+        (&shown["status"], &shown["httpStatus"]),
+        (&json!("failed"), &json!(500))
+    );
     caller.press(202, &format!("{path}/retry")).await;
     relay
-        .delivery_when(text(&event, "eventId"), |delivery| delivery["status"] == "delivered")
+        .delivery_when(text(&event, "eventId"), |delivery| {
+            delivery["status"] == "delivered"
+        })
         .await;
     relay
         .look_until("the count", async || {
@@ -154,7 +174,10 @@ async fn a_client_may_call_a_hundred_times_a_minute(profile: Profile) {
         let answered = caller.call(Method::GET, "/api/webhooks", None).await;
         assert_eq!(answered.status, 200, "request {number}");
     }
-    assert_eq!(caller.call(Method::GET, "/api/webhooks", None).await.status, 429);
+    assert_eq!(
+        caller.call(Method::GET, "/api/webhooks", None).await.status,
+        429
+    );
     // Others are not concerned.
     let other = Caller::with_key(&relay, "client", KEY).await;
     other.get("/api/webhooks").await;
@@ -179,6 +202,10 @@ async fn every_endpoint_asks_for_the_key(profile: Profile) {
         (Method::POST, format!("/api/deliveries/{id}/retry")),
         (Method::GET, "/api/deliveries/stats/summary".to_owned()),
     ] {
-        assert_eq!(strangers(&relay, method.clone(), &path).await, [401, 401], "{method} {path}");
+        assert_eq!(
+            strangers(&relay, method.clone(), &path).await,
+            [401, 401],
+            "{method} {path}"
+        );
     }
 }

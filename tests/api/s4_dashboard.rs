@@ -28,7 +28,10 @@ async fn events_webhooks_and_logs_stand_at_the_root(profile: Profile) {
     let entry = &rows(&log)[0];
     assert_eq!(entry["id"], delivered["id"]);
     assert_eq!(entry["webhookId"], webhook["id"]);
-    assert_eq!((&entry["status"], &entry["retryCount"]), (&json!("delivered"), &json!(0)));
+    assert_eq!(
+        (&entry["status"], &entry["retryCount"]),
+        (&json!("delivered"), &json!(0))
+    );
     for (method, path) in [
         (Method::POST, "/events"),
         (Method::POST, "/webhooks"),
@@ -54,8 +57,14 @@ async fn the_asked_for_retry_toggle_and_metrics_are_there(profile: Profile) {
     let webhook = json!({"name": "w", "url": receiver.url(), "eventTypes": ["*"]});
     let webhook = caller.post(201, "/webhooks", &webhook).await;
     let path = format!("/webhooks/{}", text(&webhook, "id"));
-    assert_eq!(caller.put(&path, &json!({"isActive": false})).await["isActive"], false);
-    assert_eq!(caller.put(&path, &json!({"isActive": true})).await["isActive"], true);
+    assert_eq!(
+        caller.put(&path, &json!({"isActive": false})).await["isActive"],
+        false
+    );
+    assert_eq!(
+        caller.put(&path, &json!({"isActive": true})).await["isActive"],
+        true
+    );
     let event = json!({"eventType": "job.created", "payload": {}});
     let event = caller.post(202, "/events", &event).await;
     let delivered = relay.final_delivery(text(&event, "eventId")).await;

@@ -39,7 +39,10 @@ async fn partner(profile: Profile) -> (Relay, Caller) {
 async fn a_batch_is_enqueued_and_answered_item_by_item(profile: Profile) {
     let (relay, caller) = partner(profile).await;
     let receiver = Receiver::ok().await;
-    relay.api.subscribe(&receiver, json!({"clientId": "partner-1"})).await;
+    relay
+        .api
+        .subscribe(&receiver, json!({"clientId": "partner-1"}))
+        .await;
     let answer = caller.post(202, EVENTS, &orders()).await;
     assert_eq!(answer["message"], "All 3 events successfully enqueued");
     let results = answer["results"].as_array().unwrap();
@@ -50,7 +53,10 @@ async fn a_batch_is_enqueued_and_answered_item_by_item(profile: Profile) {
         assert_eq!(*result, expected);
     }
     let arrived = receiver.received_events(3).await;
-    assert_eq!(arrived[text(&results[0], "eventId")].json()["data"]["orderId"], "ord_12345");
+    assert_eq!(
+        arrived[text(&results[0], "eventId")].json()["data"]["orderId"],
+        "ord_12345"
+    );
 }
 
 async fn a_batch_is_accepted_whole_or_not_at_all(profile: Profile) {
@@ -60,7 +66,10 @@ async fn a_batch_is_accepted_whole_or_not_at_all(profile: Profile) {
     batch[2].as_object_mut().unwrap().remove("data");
     let refused = caller.post(400, EVENTS, &batch).await;
     let error = text(&refused, "error");
-    assert!(error.starts_with("Invalid request body. Errors: "), "{error}");
+    assert!(
+        error.starts_with("Invalid request body. Errors: "),
+        "{error}"
+    );
     for place in ["[1].eventType", "[2].data"] {
         assert!(error.contains(place), "{error}");
     }
@@ -71,21 +80,32 @@ async fn single_failures_are_answered_each(profile: Profile) {
     let (_relay, caller) = partner(profile).await;
     let mut batch = orders();
     batch[1]["eventType"] = json!("no event type");
-    let answer = caller.post(207, "/api/v1/events?atomic=false", &batch).await;
+    let answer = caller
+        .post(207, "/api/v1/events?atomic=false", &batch)
+        .await;
     let results = answer["results"].as_array().unwrap();
     assert_eq!(results[1]["status"], "failed");
     assert!(!text(&results[1], "error").is_empty());
-    assert_eq!((&results[0]["status"], &results[2]["status"]), (&json!("success"), &json!("success")));
+    assert_eq!(
+        (&results[0]["status"], &results[2]["status"]),
+        (&json!("success"), &json!("success"))
+    );
 }
 
 async fn only_active_partners_send(profile: Profile) {
     let (relay, caller) = partner(profile).await;
     assert_eq!(strangers(&relay, Method::POST, EVENTS).await, [401, 401]);
     caller.post(202, EVENTS, &orders()).await;
-    relay.api.put("/api/v1/tenants/partner-1", &json!({"status": "inactive"})).await;
+    relay
+        .api
+        .put("/api/v1/tenants/partner-1", &json!({"status": "inactive"}))
+        .await;
     let refused = caller.post(403, EVENTS, &orders()).await;
     assert!(text(&refused, "error").contains("inactive"), "{refused}");
-    relay.api.put("/api/v1/tenants/partner-1", &json!({"status": "active"})).await;
+    relay
+        .api
+        .put("/api/v1/tenants/partner-1", &json!({"status": "active"}))
+        .await;
     caller.post(202, EVENTS, &orders()).await;
 }
 
