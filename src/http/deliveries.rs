@@ -12,7 +12,7 @@ use super::belonging::{self, Listed, empty};
 use super::error::{ApiError, Result};
 use super::ordering;
 use super::paging::{Binding, PageView, Query};
-use super::path::PathId;
+use super::path::{PathId, PathIds};
 use super::search::{self, DeliverySearch};
 use super::to_the_end::to_the_end;
 use super::view::DeliveryView;
@@ -176,6 +176,18 @@ pub async fn retry(
     _: Bare,
 ) -> Result<Response> {
     let view = to_the_end(async move { retry_now(&app, &caller, DeliveryId(id)).await }).await?;
+    Ok((StatusCode::ACCEPTED, Json(view)).into_response())
+}
+
+/// `POST /subscriptions/{id}/retry/{event}`: the same, for whom the delivery's own id is unknown.
+pub async fn retry_of_event(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    PathIds(subscription, event): PathIds,
+    _: Bare,
+) -> Result<Response> {
+    let id = DeliveryId::of(EventId(event), SubscriptionId(subscription));
+    let view = to_the_end(async move { retry_now(&app, &caller, id).await }).await?;
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
 }
 

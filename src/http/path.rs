@@ -21,13 +21,34 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
             .ok()
             .and_then(|Path(text)| Uuid::parse_str(&text).ok())
             .map(Self)
-            .ok_or_else(|| {
-                ApiError::new(
-                    StatusCode::NOT_FOUND,
-                    "There is nothing with this id: ids are UUIDs",
-                )
-            })
+            .ok_or_else(no_such_id)
     }
+}
+
+/// Two ids in a path, by the same rule.
+#[derive(Clone, Copy, Debug)]
+pub struct PathIds(pub Uuid, pub Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathIds {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let texts = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Ok(Path((one, other))) = texts else {
+            return Err(no_such_id());
+        };
+        match (Uuid::parse_str(&one), Uuid::parse_str(&other)) {
+            (Ok(one), Ok(other)) => Ok(Self(one, other)),
+            _ => Err(no_such_id()),
+        }
+    }
+}
+
+fn no_such_id() -> ApiError {
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        "There is nothing with this id: ids are UUIDs",
+    )
 }
 
 /// A name in a path. What cannot be one names nothing that exists: 404.

@@ -1,7 +1,8 @@
 //! Every route there is, and what it takes to be let in.
 //!
-//! Routes stand under `/api/v1` and, for the systems that Posthaste replaces, under `/api`.
-//! Everything but health needs a key with the scope that stands beside the route.
+//! Routes stand under `/api/v1` and, for the systems that Posthaste replaces, under `/api`, some
+//! of them under other names and at the root: [`BASES`], [`NAMES`] and [`AT_THE_ROOT`] are all that
+//! there is of that. Everything but health needs a key with the scope that stands beside the route.
 
 use axum::handler::Handler;
 use axum::http::Method;
@@ -18,7 +19,9 @@ const BASES: [&str; 2] = ["/api/v1", "/api"];
 /// Where events come in, mostly by the short way (`front.rs`).
 pub(super) const EVENTS: &str = "/events";
 /// Resources with a second name.
-const ALIASES: [(&str, &str); 1] = [("/subscriptions", "/webhooks")];
+const NAMES: [(&str, &str); 2] = [("/subscriptions", "/webhooks"), ("/deliveries", "/logs")];
+/// Resources that stand at the root as well, under these names.
+const AT_THE_ROOT: [&str; 3] = ["/events", "/webhooks", "/logs"];
 
 /// Routes that need the key, relative to each of the bases.
 #[rustfmt::skip] // One route a line.
@@ -59,6 +62,7 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::get("/tenants/{id}/secret", Admin, secrets::show_of_tenant),
         Route::post("/tenants/{id}/secret", Admin, secrets::rotate_of_tenant),
         Route::get("/subscriptions/{id}/deliveries", DeliveriesRead, deliveries::list_of_subscription),
+        Route::post("/subscriptions/{id}/retry/{event}", DeliveriesWrite, deliveries::retry_of_event),
         Route::get("/subscriptions/{id}/stats", DeliveriesRead, statistics::of_subscription),
         Route::get("/subscriptions/{id}/blocked-keys", DeliveriesRead, ordering::blocked_keys),
         Route::get("/deliveries", DeliveriesRead, deliveries::list),
@@ -138,14 +142,24 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
 impl<S> Route<S> {
     /// Every path that leads to this route.
     pub(super) fn paths(&self) -> Vec<String> {
-        let alias = ALIASES.iter().find_map(|(name, alias)| {
-            let rest = self.path.strip_prefix(name)?;
-            Some(format!("{alias}{rest}"))
+        let other = NAMES.iter().find_map(|(name, other)| {
+            let rest = within(self.path, name)?;
+            Some(format!("{other}{rest}"))
         });
-        let names: Vec<String> = std::iter::once(self.path.to_owned()).chain(alias).collect();
-        BASES
+        let names: Vec<String> = std::iter::once(self.path.to_owned()).chain(other).collect();
+        let based = BASES
             .iter()
-            .flat_map(|base| names.iter().map(move |name| format!("{base}{name}")))
+            .flat_map(|base| names.iter().map(move |name| format!("{base}{name}")));
+        let is_at_the_root =
+            |name: &&String| AT_THE_ROOT.iter().any(|at| within(name, at).is_some());
+        based
+            .chain(names.iter().filter(is_at_the_root).cloned())
             .collect()
     }
+}
+
+/// What follows a resource's name in a path of that resource.
+fn within<'a>(path: &'a str, resource: &str) -> Option<&'a str> {
+    let rest = path.strip_prefix(resource)?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }

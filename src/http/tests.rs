@@ -116,6 +116,7 @@ async fn no_route_of_the_table_is_reached_without_the_key() {
         for path in route.paths() {
             let path = path
                 .replace("{id}", "0190b5a0-0000-7000-8000-000000000000")
+                .replace("{event}", "0190b5a0-0000-7000-8000-000000000001")
                 .replace("{name}", "a.b");
             for key in [
                 None,
@@ -161,6 +162,7 @@ async fn each_route_asks_for_its_scope_and_no_other() {
         for path in route.paths() {
             let path = path
                 .replace("{id}", "0190b5a0-0000-7000-8000-000000000000")
+                .replace("{event}", "0190b5a0-0000-7000-8000-000000000001")
                 .replace("{name}", "a.b");
             let with = async |scopes| {
                 call_behind(gate(&[(ISSUED, scopes)]), &route.method, &path, key).await
@@ -211,7 +213,11 @@ async fn every_route_that_changes_something_is_noted() {
             );
             let request = Request::builder()
                 .method(&route.method)
-                .uri(path.replace("{id}", id).replace("{name}", "a.b"))
+                .uri(
+                    path.replace("{id}", id)
+                        .replace("{event}", "0190b5a0-0000-7000-8000-000000000001")
+                        .replace("{name}", "a.b"),
+                )
                 .header("x-api-key", "right")
                 .header("x-request-id", "one");
             let answer = router.oneshot(request.body(Body::empty()).unwrap()).await;
@@ -275,6 +281,12 @@ async fn every_name_of_a_resource_leads_to_it() {
         "/api/webhooks",
         "/api/webhooks/x/deliveries",
         "/api/deliveries",
+        "/api/logs",
+        "/api/v1/logs",
+        "/logs",
+        "/webhooks",
+        "/webhooks/x/deliveries",
+        "/events",
         "/api/events?eventType=candidate.created&limit=50&offset=0",
     ] {
         assert_eq!(call(&Method::GET, path, KEY).await.0, 200, "{path}");

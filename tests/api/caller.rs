@@ -3,8 +3,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::Relay;
+use crate::support::receiver::Received;
 use crate::support::relay::text;
+use crate::support::{Receiver, Relay};
 
 /// A caller of one relay.
 pub struct Caller {
@@ -93,4 +94,12 @@ pub async fn strangers(relay: &Relay, method: Method, path: &str) -> [u16; 2] {
     let wrong = client.request(method, &url).header("X-API-Key", "wrong");
     let wrong = wrong.send().await.unwrap();
     [without.status().as_u16(), wrong.status().as_u16()]
+}
+
+/// What arrived of this event.
+pub async fn arrived(receiver: &Receiver, count: usize, event: &Value) -> Received {
+    let all = receiver.received(count).await;
+    let id = text(event, "eventId");
+    let found = all.into_iter().find(|one| one.event_id() == id);
+    found.unwrap_or_else(|| panic!("{id} did not arrive"))
 }

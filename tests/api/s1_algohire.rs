@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::caller::{Caller, strangers};
+use crate::caller::{Caller, arrived, strangers};
 use crate::support::receiver::status;
 use crate::support::relay::{rows, text};
 use crate::support::{Profile, Receiver, Relay};
@@ -89,7 +89,6 @@ async fn failures_in_a_row_deactivate_a_webhook(profile: Profile) {
     let subscription = json!({
         "name": "ATS", "url": receiver.url(), "eventTypes": ["*"],
         "retryPolicy": {"maxAttempts": 1}, "deactivation": {"afterExhausted": 2},
-        "breaker": {"enabled": false},
     });
     let made = caller.post(201, "/api/subscriptions", &subscription).await;
     for _ in 0..2 {

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::caller::{Caller, strangers};
+use crate::caller::{Caller, arrived, strangers};
 use crate::support::receiver::status;
 use crate::support::relay::{rows, text};
 use crate::support::{Profile, Receiver, Relay};
@@ -199,8 +199,7 @@ async fn a_receiver_gets_the_body_and_headers_it_knows(profile: Profile) {
         .post(201, "/api/webhooks", &hrms(&receiver.url()))
         .await;
     let event = service.post(202, "/api/events", &john_doe()).await;
-    let arrived = receiver.received_events(1).await;
-    let arrived = &arrived[text(&event, "eventId")];
+    let arrived = arrived(&receiver, 1, &event).await;
     let body = arrived.json();
     let mut fields: Vec<&String> = body.as_object().unwrap().keys().collect();
     fields.sort();

@@ -167,7 +167,7 @@ async fn pages_hold_at_most_a_hundred(profile: Profile) {
 }
 
 async fn a_client_may_call_a_hundred_times_a_minute(profile: Profile) {
-    let limits = [("POSTHASTE_LIMITS__READ_PER_KEY", "100/min")];
+    let limits = [("POSTHASTE_LIMITS__READ_PER_KEY", "100/minute")];
     let relay = Relay::start_with(profile, &limits).await;
     let caller = Caller::with_key(&relay, "client", KEY).await;
     for number in 0..100 {

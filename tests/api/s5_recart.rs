@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::caller::{Caller, strangers};
+use crate::caller::{Caller, arrived, strangers};
 use crate::support::relay::{rows, text};
 use crate::support::{Profile, Receiver, Relay};
 
