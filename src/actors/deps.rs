@@ -93,7 +93,7 @@ impl Deps {
         let budget = Arc::new(ByteBudget::new(delivery.window_bytes));
         Arc::new(Self {
             budget: Arc::clone(&budget),
-            slots: Arc::new(Slots::new(delivery.max_in_flight_total)),
+            slots: Arc::new(Slots::new(delivery.max_in_flight_total, cores())),
             lanes: Lanes::new(delivery.window, budget, dispatcher.clone()),
             backlogs: Backlogs::default(),
             dispatcher,
@@ -157,4 +157,9 @@ impl Deps {
     pub fn unsettled(&self) -> usize {
         self.flights.len() + self.recorder.waiting()
     }
+}
+
+/// Cores that this process may use; one where the system does not say.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -105,6 +105,7 @@ async fn attempt(
     };
     let mut record = deps.courier.deliver(&assignment).await;
     record.raises = raised(deps, &record, assignment.event.as_deref());
+    call.lane().note_answer(record.outcome.duration);
     let speaks = speaks_for(deps, delivery.subscription_id, &assignment.receiver);
     // The event's memory is free before the outcome is recorded.
     drop((assignment, item.event));

@@ -14,6 +14,7 @@ mod streak;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ractor::ActorRef;
 
@@ -32,6 +33,7 @@ use super::subscription::SubscriptionMessage;
 use crate::delivery::payload::{ByteBudget, LoadedEvent};
 use crate::domain::Timestamp;
 use crate::domain::breaker::{Breaker, BreakerPolicy, Pass};
+use crate::domain::crowd::Answering;
 use crate::domain::delivery::{PendingDelivery, Verdict};
 use crate::domain::id::{AttemptId, DeliveryId, SubscriptionId};
 use crate::domain::ordering::Line;
@@ -93,6 +95,8 @@ pub struct Lane {
     calls: AtomicU32,
     /// As many as there may be, as the actor last looked; 0 where it has not.
     bound: AtomicU32,
+    /// How long its receiver's answers took of late.
+    answering: Mutex<Answering>,
     /// Calls made past the rate limit since the actor last counted them.
     owed: AtomicU32,
     actor: Mutex<Option<ActorRef<SubscriptionMessage>>>,
@@ -132,6 +136,7 @@ impl Lane {
             failures: Mutex::default(),
             calls: AtomicU32::new(0),
             bound: AtomicU32::new(0),
+            answering: Mutex::default(),
             owed: AtomicU32::new(0),
             actor: Mutex::default(),
             woken: AtomicBool::new(false),
@@ -310,6 +315,16 @@ impl Lane {
             }
             not => ManualTaking::Not(not),
         }
+    }
+
+    /// Its receiver took so long to answer.
+    pub fn note_answer(&self, took: Duration) {
+        locked(&self.answering).note(took);
+    }
+
+    /// Whether its receiver answers quickly, as far as is known.
+    pub fn is_quick(&self) -> bool {
+        locked(&self.answering).is_quick()
     }
 
     /// A call was made past the rate limit: what follows waits for its token.

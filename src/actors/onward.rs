@@ -53,11 +53,11 @@ pub struct Next {
 }
 
 /// The attempt that follows one which has ended, in its place. Without one, call and slot end.
-pub fn next(deps: &Deps, lane: &Arc<Lane>, call: Call, slot: Slot) -> Option<Next> {
+pub fn next(deps: &Deps, lane: &Arc<Lane>, call: Call, mut slot: Slot) -> Option<Next> {
     let cleared = lane.cleared();
     let clearance = cleared.as_ref().filter(|it| holds(deps, lane, it));
     let pass = clearance.and_then(|clearance| {
-        let kept = deps.slots.may_keep(&slot, lane);
+        let kept = deps.slots.may_keep(&mut slot, lane);
         kept.then(|| lane.pass_closed(clearance.revision)).flatten()
     });
     let (Some(clearance), Some(pass)) = (clearance, pass) else {

@@ -20,6 +20,7 @@ use super::lane::{Lane, Shown, Ticket};
 use super::onward::Clearance;
 use super::operate::Why;
 use super::page::PageAnswer;
+use super::slots::Refusal;
 use super::timer::Timer;
 use crate::clock;
 use crate::delivery::deliver::Receiver;
@@ -32,6 +33,9 @@ use crate::domain::rate_limit::TokenBucket;
 use crate::domain::subscription::{Subscription, SubscriptionState};
 use crate::events::EngineEvent;
 use crate::faults::Point;
+
+/// Where quick receivers are in each other's way, whether there is room is looked at after so long.
+const CROWDED: Duration = Duration::from_millis(20);
 
 /// What the actor of a subscription is told.
 #[derive(Debug)]
@@ -384,10 +388,14 @@ impl State {
                 Admission::Wait(wait) => return Some(wait),
                 Admission::AwaitOwnSlot | Admission::Held => return None,
             }
-            // Without a slot the lane is queued for one and woken when it comes free.
-            let Some(slot) = self.deps.slots.take(&self.lane) else {
-                self.queued = true;
-                return None;
+            let slot = match self.deps.slots.take(&self.lane) {
+                Ok(slot) => slot,
+                Err(Refusal::Queued) => {
+                    self.queued = true;
+                    return None;
+                }
+                // What is under way goes on to what waits; whether that was enough is looked at.
+                Err(Refusal::Crowded) => return Some(CROWDED),
             };
             let pass = self.lane.breaker().start();
             // It opened just now.

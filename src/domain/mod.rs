@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod breaker;
+pub mod crowd;
 pub mod deactivation;
 pub mod delivery;
 pub mod event;
