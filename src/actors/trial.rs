@@ -84,7 +84,7 @@ async fn begin(deps: &Arc<Deps>, id: SubscriptionId) -> Result<()> {
     let oldest = page::oldest(deps, lane, ask, known.ordering).await;
     let slot = deps.slots.take(lane);
     let (page, slot) = match (oldest, slot) {
-        (Ok(page), Some(slot)) if !page.items.is_empty() => (page, slot),
+        (Ok(page), Ok(slot)) if !page.items.is_empty() => (page, slot),
         (oldest, _) => {
             lane.window().abandon_question();
             return oldest.map(drop);

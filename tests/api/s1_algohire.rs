@@ -88,7 +88,7 @@ async fn failures_in_a_row_deactivate_a_webhook(profile: Profile) {
     let receiver = Receiver::answering(|_, _| status(500)).await;
     let subscription = json!({
         "name": "ATS", "url": receiver.url(), "eventTypes": ["*"],
-        "retryPolicy": {"maxAttempts": 1}, "deactivation": {"afterExhausted": 2},
+        "retryPolicy": {"maxAttempts": 1}, "deactivation": {"exhaustedDeliveries": 2},
     });
     let made = caller.post(201, "/api/subscriptions", &subscription).await;
     for _ in 0..2 {
