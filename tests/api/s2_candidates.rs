@@ -125,7 +125,7 @@ async fn a_client_reads_the_log_and_sends_one_again(profile: Profile) {
     let receiver =
         Receiver::answering(|number, _| status(if number == 0 { 500 } else { 200 })).await;
     let mut webhook = hrms(&receiver.url());
-    webhook["retryPolicy"] = json!({"maxAttempts": 1});
+    webhook["retryPolicy"] = json!({"attempts": 1});
     let made = client.post(201, "/api/webhooks", &webhook).await;
     let event = service.post(202, "/api/events", &john_doe()).await;
     let event = text(&event, "eventId");
@@ -192,7 +192,9 @@ async fn health_is_for_anyone(profile: Profile) {
 
 async fn a_receiver_gets_the_body_and_headers_it_knows(profile: Profile) {
     let System {
-        service, client, ..
+        relay: _relay,
+        service,
+        client,
     } = system(profile).await;
     let receiver = Receiver::ok().await;
     client
@@ -221,7 +223,9 @@ async fn a_receiver_gets_the_body_and_headers_it_knows(profile: Profile) {
 
 async fn every_event_type_of_the_system_is_taken(profile: Profile) {
     let System {
-        service, client, ..
+        relay: _relay,
+        service,
+        client,
     } = system(profile).await;
     let receiver = Receiver::ok().await;
     let webhook = json!({"name": "all", "url": receiver.url(), "eventTypes": EVENT_TYPES});

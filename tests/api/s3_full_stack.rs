@@ -70,7 +70,7 @@ async fn webhooks_are_made_listed_changed_and_deleted(profile: Profile) {
     let receiver = Receiver::ok().await;
     let mut body = webhook(&receiver.url());
     body["headers"] = json!({"X-Team": "recruiting"});
-    body["retryPolicy"] = json!({"maxAttempts": 5});
+    body["retryPolicy"] = json!({"attempts": 5});
     let made = caller.post(201, "/api/webhooks", &body).await;
     assert_eq!(made["clientId"], "default-client");
     let path = format!("/api/webhooks/{}", text(&made, "id"));
@@ -78,7 +78,7 @@ async fn webhooks_are_made_listed_changed_and_deleted(profile: Profile) {
         rows(&caller.get("/api/webhooks").await)[0]["id"],
         made["id"]
     );
-    assert_eq!(caller.get(&path).await["retryPolicy"]["maxAttempts"], 5);
+    assert_eq!(caller.get(&path).await["retryPolicy"]["attempts"], 5);
     caller.post(202, "/api/events", &job(1)).await;
     receiver.received_events(1).await;
     assert_eq!(receiver.all()[0].header("x-team"), "recruiting");
@@ -108,7 +108,7 @@ async fn deliveries_show_what_became_of_them(profile: Profile) {
     let receiver =
         Receiver::answering(|number, _| status(if number == 0 { 500 } else { 200 })).await;
     let mut body = webhook(&receiver.url());
-    body["retryPolicy"] = json!({"maxAttempts": 1});
+    body["retryPolicy"] = json!({"attempts": 1});
     caller.post(201, "/api/webhooks", &body).await;
     let event = caller.post(202, "/api/events", &job(1)).await;
     let failed = relay.final_delivery(text(&event, "eventId")).await;

@@ -52,11 +52,8 @@ async fn a_batch_is_enqueued_and_answered_item_by_item(profile: Profile) {
         });
         assert_eq!(*result, expected);
     }
-    let arrived = receiver.received_events(3).await;
-    assert_eq!(
-        arrived[text(&results[0], "eventId")].json()["data"]["orderId"],
-        "ord_12345"
-    );
+    let got = arrived(&receiver, 3, &results[0]).await;
+    assert_eq!(got.json()["data"]["orderId"], "ord_12345");
 }
 
 async fn a_batch_is_accepted_whole_or_not_at_all(profile: Profile) {
