@@ -88,6 +88,16 @@ impl Keyring {
         Admission::Admitted(Arc::clone(&entry.caller))
     }
 
+    /// Whether a key that was good when it was shown still is. It counts as a use.
+    pub fn still_admits(&self, id: ApiKeyId, now: Timestamp) -> bool {
+        let entries = self.entries.load();
+        let entry = entries.keys.values().find(|entry| entry.id == id);
+        let good = entry.filter(|entry| {
+            entry.revoked_at.is_none() && entry.expires_at.is_none_or(|end| end > now)
+        });
+        good.map(|entry| entry.uses.note(now)).is_some()
+    }
+
     /// The version known here.
     pub fn version(&self) -> i64 {
         self.entries.load().version

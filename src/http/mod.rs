@@ -15,6 +15,7 @@ use crate::actors::Relay;
 use crate::domain::access::Scope;
 use crate::settings::Settings;
 use crate::store::Store;
+use crate::stream::Streams;
 
 mod address;
 mod auth;
@@ -50,12 +51,17 @@ mod rate_limit_headers;
 mod routes;
 mod runtime;
 pub mod server;
+mod stream;
+mod stream_filter;
 mod subscription_input;
 mod subscription_view;
 mod subscriptions;
 mod tenant_input;
 mod tenant_rates;
 mod tenants;
+mod test_send;
+mod test_send_input;
+mod test_send_view;
 mod text;
 mod to_the_end;
 mod view;
@@ -85,6 +91,8 @@ pub struct HttpState {
     pub guard: Arc<dyn UrlGuard>,
     /// How fast tenants may post.
     pub tenant_rates: Arc<TenantRates>,
+    /// What happens, for those who look on.
+    pub streams: Streams,
 }
 
 /// Says whether a receiver's URL may be stored. What its name resolves to is looked at when
@@ -130,7 +138,7 @@ fn assemble<S: Clone + Send + Sync + 'static>(
     for route in guarded {
         let scope = route.scope.unwrap_or(Scope::Admin);
         let handler = route.handler.clone().layer(from_fn_with_state(
-            (scope, Arc::clone(&gate)),
+            (scope, route.or, Arc::clone(&gate)),
             auth::require_scope,
         ));
         for path in route.paths() {

@@ -8,8 +8,8 @@ use axum::http::Method;
 use axum::routing::{self, MethodRouter};
 
 use super::{
-    HttpState, deliveries, events, health, history, jobs, keys, ordering, runtime, subscriptions,
-    tenants,
+    HttpState, deliveries, events, health, history, jobs, keys, ordering, runtime, stream,
+    subscriptions, tenants, test_send,
 };
 use crate::domain::access::Scope;
 
@@ -53,6 +53,9 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::post("/deliveries/{id}/retry", DeliveriesWrite, deliveries::retry),
         Route::post("/deliveries/{id}/cancel", DeliveriesWrite, deliveries::cancel),
         Route::post("/deliveries/{id}/skip", DeliveriesWrite, ordering::skip),
+        Route::post("/subscriptions/test", SubscriptionsWrite, test_send::unsaved),
+        Route::post("/subscriptions/{id}/test", SubscriptionsWrite, test_send::stored),
+        Route::get("/stream", EventsRead, stream::show).or(&[DeliveriesRead, SubscriptionsRead]),
         Route::get("/jobs", DeliveriesRead, jobs::list),
         Route::get("/jobs/{id}", DeliveriesRead, jobs::show),
         Route::post("/jobs/{id}/cancel", DeliveriesWrite, jobs::cancel),
@@ -86,6 +89,8 @@ pub(super) struct Route<S> {
     pub(super) path: &'static str,
     /// What a key has to be allowed; nothing where no key is needed.
     pub(super) scope: Option<Scope>,
+    /// Any of these will do as well; the handler shows what each allows to see.
+    pub(super) or: &'static [Scope],
     pub(super) handler: MethodRouter<S>,
 }
 
@@ -98,7 +103,7 @@ macro_rules! methods {
                 handler: impl Handler<T, S>,
             ) -> Self {
                 let handler = routing::$name(handler);
-                Self { method: Method::$method, path, scope: Some(scope), handler }
+                Self { method: Method::$method, path, scope: Some(scope), or: &[], handler }
             })*
         }
     };
@@ -112,12 +117,18 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
             method: Method::GET,
             path,
             scope: None,
+            or: &[],
             handler: routing::get(handler),
         }
     }
 }
 
 impl<S> Route<S> {
+    /// The same for whoever has one of these scopes instead.
+    pub(super) fn or(self, scopes: &'static [Scope]) -> Self {
+        Self { or: scopes, ..self }
+    }
+
     /// Every path that leads to this route.
     pub(super) fn paths(&self) -> Vec<String> {
         let alias = ALIASES.iter().find_map(|(name, alias)| {

@@ -44,8 +44,10 @@ mod second_process;
 mod split_roles;
 mod stopping;
 mod store_away;
+mod streaming;
 mod surviving_jobs;
 #[cfg(feature = "faults")]
 mod suspending;
 mod tenants;
+mod test_sends;
 mod trials;
