@@ -30,6 +30,9 @@ crate::stories_also_split!(
     while_nobody_looks_on_nobody_follows,
 );
 
+/// Who hangs up is noticed when something is written.
+const QUICK_BEATS: (&str, &str) = ("POSTHASTE_STREAM__HEARTBEAT_MS", "50");
+
 async fn key(api: &Api, body: Value) -> (Api, String) {
     let made = api.post(201, "/api/v1/keys", &body).await;
     let path = format!("/api/v1/keys/{}", text(&made, "id"));
@@ -334,7 +337,8 @@ async fn one_that_comes_back_misses_nothing_and_sees_nothing_twice(profile: Prof
 }
 
 async fn what_is_not_known_any_more_is_said_so(profile: Profile) {
-    let relay = Relay::start_with(profile, &[("POSTHASTE_STREAM__LINGER_MS", "0")]).await;
+    let more = [("POSTHASTE_STREAM__LINGER_MS", "0"), QUICK_BEATS];
+    let relay = Relay::start_with(profile, &more).await;
     let looking_on = looking(&relay, "").await;
     let last = looking_on.last.clone();
     drop(looking_on);
@@ -451,9 +455,10 @@ async fn unread(api: &Api) -> TcpStream {
 async fn silence_is_broken_by_a_sign_of_life(profile: Profile) {
     // Pauses longer than any request or idle connection may take.
     let more = [
-        ("POSTHASTE_SERVER__REQUEST_TIMEOUT_MS", "1000"),
-        ("POSTHASTE_EVENTS__ACCEPT_TIMEOUT_MS", "500"),
-        ("POSTHASTE_STREAM__HEARTBEAT_MS", "1300"),
+        ("POSTHASTE_SERVER__REQUEST_TIMEOUT_MS", "2000"),
+        ("POSTHASTE_EVENTS__ACCEPT_TIMEOUT_MS", "1500"),
+        ("POSTHASTE_STORE__ACQUIRE_TIMEOUT_MS", "1000"),
+        ("POSTHASTE_STREAM__HEARTBEAT_MS", "2500"),
     ];
     let relay = Relay::start_with(profile, &more).await;
     let mut looking = Looking::begin(&relay.api, "", None).await;
@@ -487,7 +492,8 @@ async fn a_stop_ends_all_streams(profile: Profile) {
 }
 
 async fn so_many_streams_and_no_more(profile: Profile) {
-    let relay = Relay::start_with(profile, &[("POSTHASTE_STREAM__MAX_STREAMS", "2")]).await;
+    let more = [("POSTHASTE_STREAM__MAX_STREAMS", "2"), QUICK_BEATS];
+    let relay = Relay::start_with(profile, &more).await;
     let first = looking(&relay, "").await;
     let _second = looking(&relay, "").await;
     let refused = Looking::ask(&relay.api, "", None).await;
@@ -545,7 +551,8 @@ async fn a_stream_ends_with_its_key(profile: Profile) {
 }
 
 async fn while_nobody_looks_on_nobody_follows(profile: Profile) {
-    let relay = Relay::start_with(profile, &[("POSTHASTE_STREAM__LINGER_MS", "0")]).await;
+    let more = [("POSTHASTE_STREAM__LINGER_MS", "0"), QUICK_BEATS];
+    let relay = Relay::start_with(profile, &more).await;
     let engine = relay.engine().events();
     let before = engine.followers();
     let one = looking(&relay, "").await;
