@@ -227,6 +227,11 @@ impl Directory {
         entries.tenants.get(tenant)?.limits.max_backlog
     }
 
+    /// All of them.
+    pub fn all(&self) -> Vec<Arc<Subscription>> {
+        self.read().subscriptions.values().cloned().collect()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.read().subscriptions.len()

@@ -38,7 +38,7 @@ use crate::limits::Limits;
 use crate::settings::{Secret, Settings};
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{LeaseState, Store};
+use crate::store::{LeaseState, Resealed, Store};
 use crate::stream::Streams;
 
 /// Facts that a follower may fall behind.
@@ -47,6 +47,8 @@ const FOLLOWERS_LAG: usize = 16_384;
 const REQUESTS_SHARE: f64 = 0.25;
 /// How long a stop tries to give the lease back.
 const GIVING_BACK: Duration = Duration::from_secs(3);
+/// How long a stop tries to store when keys were used.
+const STORING_USES: Duration = Duration::from_secs(1);
 
 /// A running relay.
 pub struct Engine {
@@ -210,9 +212,6 @@ impl Engine {
         }
         self.root.stop(None);
         let _ = self.root_task.await;
-        if let Err(problem) = self.deps.store_key_uses().await {
-            tracing::warn!(%problem, "when keys were used last is not stored");
-        }
         match tokio::time::timeout(GIVING_BACK, self.deps.give_lease_back()).await {
             Ok(Ok(())) => {}
             Ok(Err(problem)) => {
@@ -221,6 +220,10 @@ impl Engine {
             Err(_) => {
                 tracing::warn!("the lease could not be given back in time; it ends by itself")
             }
+        }
+        let uses = tokio::time::timeout(STORING_USES, self.deps.store_key_uses());
+        if !matches!(uses.await, Ok(Ok(()))) {
+            tracing::warn!("when keys were used last could not be stored");
         }
         self.deps.store.close().await;
         Ok(())
@@ -260,6 +263,30 @@ pub async fn migrate(settings: &Settings) -> anyhow::Result<Vec<String>> {
     let applied = store.migrate().await.context("cannot migrate SQLite");
     store.close().await;
     applied
+}
+
+/// Encrypts every secret in the store with the first master key, and says how many there were.
+pub async fn reseal_secrets(settings: &Settings) -> anyhow::Result<Resealed> {
+    if settings.is_distributed() {
+        let store = PostgresStore::connect(&settings.store)
+            .await
+            .context("cannot use Postgres")?;
+        store.migrate().await.context("cannot migrate Postgres")?;
+        let resealed = store.reseal_secrets().await;
+        store.close().await;
+        return Ok(resealed?);
+    }
+    let _lock = DataDirLock::acquire(
+        &settings.store.data_dir,
+        &format!("process {} (posthaste secrets rotate)", std::process::id()),
+    )?;
+    let store = SqliteStore::open(&settings.store)
+        .await
+        .context("cannot use SQLite")?;
+    store.migrate().await.context("cannot migrate SQLite")?;
+    let resealed = store.reseal_secrets().await;
+    store.close().await;
+    Ok(resealed?)
 }
 
 async fn profile(settings: &Settings, holder: &str) -> anyhow::Result<Profile> {

@@ -119,6 +119,8 @@ pub enum EngineEvent {
     ActorRestarted(&'static str),
     /// The janitor has made a round.
     Tidied(Tidied),
+    /// What was counted lies in buckets: so many deltas.
+    StatisticsFolded(u32),
     /// All subscriptions were looked over for due deliveries.
     Swept,
     /// This node took over the deliveries.
@@ -200,6 +202,8 @@ pub struct Tidied {
     pub partitions: u64,
     /// Attempts whose answer went sooner.
     pub answers: u64,
+    /// Buckets of statistics past their time.
+    pub statistics: u64,
 }
 
 /// Where facts are told.

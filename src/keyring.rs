@@ -88,14 +88,13 @@ impl Keyring {
         Admission::Admitted(Arc::clone(&entry.caller))
     }
 
-    /// Whether a key that was good when it was shown still is. It counts as a use.
-    pub fn still_admits(&self, id: ApiKeyId, now: Timestamp) -> bool {
+    /// Whether a key that was good when it was shown still is, and until when it will be, if not
+    /// for good. Goes through all keys.
+    pub fn good_until(&self, id: ApiKeyId, now: Timestamp) -> Option<Option<Timestamp>> {
         let entries = self.entries.load();
-        let entry = entries.keys.values().find(|entry| entry.id == id);
-        let good = entry.filter(|entry| {
-            entry.revoked_at.is_none() && entry.expires_at.is_none_or(|end| end > now)
-        });
-        good.map(|entry| entry.uses.note(now)).is_some()
+        let entry = entries.keys.values().find(|entry| entry.id == id)?;
+        let ended = entry.revoked_at.is_some() || entry.expires_at.is_some_and(|end| end <= now);
+        (!ended).then_some(entry.expires_at)
     }
 
     /// The version known here.

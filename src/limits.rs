@@ -2,9 +2,10 @@
 //! keys that are none.
 //!
 //! A node limits by itself, in memory. Where nodes share their limits, what this node lets in is
-//! asked for once more there; what it refuses alone would be refused by all, so that a flood costs
-//! no round trip. Where no limit is set nothing is looked up. State is bounded: what has its whole
-//! quota again is forgotten, and past a number of callers further ones share a few quotas.
+//! asked for once more there, and what it refuses is not, so that a flood costs no round trip. What
+//! is refused there counts here. Where no limit is set nothing is looked up. State is bounded: who
+//! has the whole quota again is forgotten, and past a number of callers further ones share a few
+//! quotas.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;

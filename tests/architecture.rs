@@ -54,9 +54,10 @@ const LAYERS: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates that stay behind a door: only these modules may name them.
-const DOORS: [(&str, &[&str]); 11] = [
+const DOORS: [(&str, &[&str]); 12] = [
     ("sqlx", &["store", "engine"]),
     ("rusqlite", &["store"]),
+    ("aes_gcm", &["store"]),
     ("redis", &["feed", "engine"]),
     ("ractor", &["actors", "engine"]),
     ("axum", &["http", "engine"]),

@@ -203,8 +203,10 @@ impl Deps {
 mod tests {
     use super::*;
     use crate::domain::event_type::EventPattern;
+    use crate::domain::payload_format::PayloadFormat;
     use crate::domain::signature::SigningSecret;
-    use crate::domain::subscription::{Hold, StateChange};
+    use crate::domain::signing::Signing;
+    use crate::domain::subscription::{Hold, StateChange, SubscriptionState};
 
     fn held(since: i64) -> Subscription {
         Subscription {
@@ -228,7 +230,8 @@ mod tests {
             },
             counted_from: Timestamp::default(),
             hold: Hold::default(),
-            secret: SigningSecret::from_random([7; 32]),
+            format: PayloadFormat::Relay,
+            signing: Signing::with(SigningSecret::from_random([7; 32])),
             created_at: Timestamp::default(),
             updated_at: Timestamp::default(),
             version: 1,

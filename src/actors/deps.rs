@@ -12,6 +12,7 @@ use super::backlog::Backlogs;
 use super::dispatcher::DispatcherMessage;
 use super::ingest::Ingest;
 use super::jobs::Jobs;
+use super::keys::KeysMessage;
 use super::lane::Lanes;
 use super::outbox::Outbox;
 use super::progress::Progress;
@@ -70,6 +71,7 @@ pub struct Deps {
     pub(super) backlogs: Backlogs,
     pub(super) dispatcher: Address<DispatcherMessage>,
     pub(super) sweeper: Address<SweeperMessage>,
+    pub(super) keys: Address<KeysMessage>,
     pub(super) ingest: Arc<Ingest>,
     pub(super) recorder: Arc<Recorder>,
     pub(super) progress: Progress,
@@ -106,6 +108,7 @@ impl Deps {
             backlogs: Backlogs::default(),
             dispatcher,
             sweeper: Address::vacant(),
+            keys: Address::vacant(),
             ingest: Arc::new(Ingest::new(&parts.settings.events, Doorbell::new())),
             recorder: Arc::new(Recorder::new(&parts.settings.engine, Doorbell::new())),
             progress: Progress::new(),

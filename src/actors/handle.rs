@@ -10,6 +10,7 @@ use crate::clock;
 use crate::domain::event::Event;
 use crate::domain::id::SubscriptionId;
 use crate::domain::idempotency::{ContentHash, ItemFate};
+use crate::domain::subscription::Subscription;
 use crate::domain::tenant::Tenant;
 use crate::feed::Notice;
 use crate::settings::Role;
@@ -157,6 +158,17 @@ impl Relay {
     pub fn deliveries_changed(&self, id: SubscriptionId) {
         self.deps.feed.announce(Notice::Changed(id));
         self.deps.note_change(id);
+    }
+
+    /// The subscriptions that are not deleted, as this process knows them: others' changes after a
+    /// moment.
+    pub fn subscriptions(&self) -> Vec<Arc<Subscription>> {
+        self.deps.directory.all()
+    }
+
+    /// One of them.
+    pub fn subscription(&self, id: SubscriptionId) -> Option<Arc<Subscription>> {
+        self.deps.directory.get(id)
     }
 
     /// Whether the tree can still heal itself. Asks nobody: a database that hangs is no reason

@@ -1,9 +1,11 @@
 //! Tidies up: keys and jobs past their time, what still points at deleted subscriptions, what was
 //! held for too long, and what is kept for longer than it should be. Makes room for what comes.
+//! Folds statistics, at a pace of their own.
 //!
 //! Bulk changes go in small batches between commits, so that nobody waits behind them, and a
 //! round makes a bounded number of them: the next one goes on where it ended.
 
+mod fold;
 mod forget;
 mod gentle;
 
@@ -33,6 +35,10 @@ pub enum JanitorMessage {
     Round,
     /// The round has ended.
     Done,
+    /// Fold what was counted.
+    Fold,
+    /// That is done.
+    Folded,
 }
 
 /// What may be lost.
@@ -41,6 +47,7 @@ pub struct State {
     walks: Arc<Walks>,
     pause: Pause,
     timer: Timer<JanitorMessage>,
+    fold_timer: Timer<JanitorMessage>,
 }
 
 /// See the module's documentation.
@@ -57,11 +64,13 @@ impl Actor for Janitor {
         deps: Arc<Deps>,
     ) -> std::result::Result<State, ActorProcessingErr> {
         let _ = myself.cast(JanitorMessage::Round);
+        let _ = myself.cast(JanitorMessage::Fold);
         Ok(State {
             deps,
             walks: Arc::default(),
             pause: Pause::begin(Duration::ZERO),
             timer: Timer::new(),
+            fold_timer: Timer::new(),
         })
     }
 
@@ -79,7 +88,7 @@ impl Actor for Janitor {
             JanitorMessage::Round => {
                 let deps = Arc::clone(&state.deps);
                 let walks = Arc::clone(&state.walks);
-                let done = Done(myself);
+                let done = Done(myself, Some(JanitorMessage::Done));
                 tokio::spawn(async move {
                     if let Err(problem) = round(&deps, &walks).await {
                         warn!(%problem, "the janitor's round failed; the next one goes on");
@@ -92,16 +101,32 @@ impl Actor for Janitor {
                 state.pause = Pause::begin(pause);
                 state.timer.arm(&myself, pause, || JanitorMessage::Round);
             }
+            JanitorMessage::Fold => {
+                let deps = Arc::clone(&state.deps);
+                let done = Done(myself, Some(JanitorMessage::Folded));
+                tokio::spawn(async move {
+                    fold::all(&deps).await;
+                    drop(done);
+                });
+            }
+            JanitorMessage::Folded => {
+                let pause = state.deps.settings.statistics.fold_interval;
+                let timer = &mut state.fold_timer;
+                timer.arm(&myself, pause, || JanitorMessage::Fold);
+            }
         }
         Ok(())
     }
 }
 
-struct Done(ActorRef<JanitorMessage>);
+/// Says in the end that it is over, whatever became of it.
+struct Done(ActorRef<JanitorMessage>, Option<JanitorMessage>);
 
 impl Drop for Done {
     fn drop(&mut self) {
-        let _ = self.0.cast(JanitorMessage::Done);
+        if let Some(message) = self.1.take() {
+            let _ = self.0.cast(message);
+        }
     }
 }
 
@@ -136,6 +161,7 @@ async fn round(deps: &Deps, walks: &Walks) -> Result<()> {
     }
     walks.forget_events(deps, &mut tidied).await?;
     walks.forget_answers(deps, &mut tidied).await?;
+    tidied.statistics = fold::forget(deps).await?;
     if tidied != Tidied::default() {
         info!(
             forgotten_keys = tidied.keys,
@@ -148,6 +174,7 @@ async fn round(deps: &Deps, walks: &Walks) -> Result<()> {
             forgotten_attempts = tidied.attempts,
             dropped_partitions = tidied.partitions,
             emptied_answers = tidied.answers,
+            forgotten_statistics = tidied.statistics,
             "janitor.round"
         );
     }

@@ -14,7 +14,7 @@ use crate::domain::Timestamp;
 use crate::domain::id::ApiKeyId;
 use crate::events::EngineEvent;
 use crate::feed::Notice;
-use crate::store::{Moved, Result};
+use crate::store::{Moved, Result, StoreError};
 
 /// How often it is stored when keys were used: one statement for all of them.
 const STORE_USES: Duration = Duration::from_secs(60);
@@ -24,13 +24,16 @@ const STORE_USES: Duration = Duration::from_secs(60);
 pub enum KeysMessage {
     /// Look.
     Look,
-    /// That has ended; it stored the uses, or tried to.
+    /// The look has ended; it stored the uses, or tried to.
     Done(bool),
 }
 
 /// What may be lost.
 pub struct State {
     deps: Arc<Deps>,
+    looking: bool,
+    /// Somebody told of a change after the look began.
+    again: bool,
     until_uses: Pause,
     timer: Timer<KeysMessage>,
 }
@@ -48,9 +51,12 @@ impl Actor for Keys {
         myself: ActorRef<KeysMessage>,
         deps: Arc<Deps>,
     ) -> std::result::Result<State, ActorProcessingErr> {
+        deps.keys.set(myself.clone());
         let _ = myself.cast(KeysMessage::Look);
         Ok(State {
             deps,
+            looking: false,
+            again: false,
             until_uses: Pause::begin(STORE_USES),
             timer: Timer::new(),
         })
@@ -63,24 +69,35 @@ impl Actor for Keys {
         state: &mut State,
     ) -> std::result::Result<(), ActorProcessingErr> {
         match message {
-            KeysMessage::Look => {
-                let deps = Arc::clone(&state.deps);
-                let store_uses = state.until_uses.left().is_zero();
-                let done = Done(myself, store_uses);
-                tokio::spawn(async move {
-                    look(&deps, store_uses).await;
-                    drop(done);
-                });
-            }
+            KeysMessage::Look if state.looking => state.again = true,
+            KeysMessage::Look => state.start(&myself),
             KeysMessage::Done(stored_uses) => {
+                state.looking = false;
                 if stored_uses {
                     state.until_uses = Pause::begin(STORE_USES);
                 }
-                let pause = state.deps.settings.auth.keys_refresh;
-                state.timer.arm(&myself, pause, || KeysMessage::Look);
+                if std::mem::take(&mut state.again) {
+                    state.start(&myself);
+                } else {
+                    let pause = state.deps.settings.auth.keys_refresh;
+                    state.timer.arm(&myself, pause, || KeysMessage::Look);
+                }
             }
         }
         Ok(())
+    }
+}
+
+impl State {
+    fn start(&mut self, myself: &ActorRef<KeysMessage>) {
+        self.looking = true;
+        let deps = Arc::clone(&self.deps);
+        let store_uses = self.until_uses.left().is_zero();
+        let done = Done(myself.clone(), store_uses);
+        tokio::spawn(async move {
+            look(&deps, store_uses).await;
+            drop(done);
+        });
     }
 }
 
@@ -102,7 +119,7 @@ async fn look(deps: &Deps, store_uses: bool) {
         if store_uses {
             deps.store_key_uses().await?;
         }
-        Ok::<_, crate::store::StoreError>(())
+        Ok::<_, StoreError>(())
     };
     // Known keys go on working from memory.
     if let Err(problem) = looked.await {

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::deps::Deps;
+use super::keys::KeysMessage;
 use super::sweeper::SweeperMessage;
 use crate::feed::Notice;
 
@@ -130,11 +131,8 @@ async fn listen(deps: Arc<Deps>, myself: ActorRef<ListenerMessage>, mut lost: Lo
 }
 
 async fn act(deps: &Arc<Deps>, notice: Notice) {
-    if matches!(notice, Notice::Gap | Notice::Keys)
-        && let Err(problem) = deps.refresh_keys().await
-    {
-        // The keys' actor looks again soon.
-        warn!(%problem, "the keyring cannot be brought up to date");
+    if matches!(notice, Notice::Gap | Notice::Keys) {
+        deps.keys.cast(KeysMessage::Look);
     }
     match notice {
         Notice::Keys => {}

@@ -9,6 +9,7 @@ mod keys;
 mod migrate;
 mod open_files;
 mod receive;
+mod secrets;
 mod serve;
 mod welcome;
 
@@ -43,6 +44,9 @@ enum Command {
     Health(health::HealthArgs),
     /// Make, list and take back the keys of callers, by way of the running relay.
     Keys(keys::KeysArgs),
+    /// Look after the secrets in the store.
+    #[command(subcommand)]
+    Secrets(secrets::SecretsCommand),
     /// Run a local receiver that prints every webhook it gets, to try things out.
     Receive(receive::ReceiveArgs),
 }
@@ -100,6 +104,7 @@ pub fn run() -> ExitCode {
         Command::Config(args) => config::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Keys(args) => keys::run(&args),
+        Command::Secrets(command) => secrets::run(&command),
         Command::Receive(args) => receive::run(&args),
     };
     outcome.unwrap_or_else(|error| {

@@ -4,7 +4,7 @@
 //! what comes back is a record that only has to be committed.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,8 +20,10 @@ use crate::domain::delivery::{self, AttemptRecord, PendingDelivery, Trigger};
 use crate::domain::id::AttemptId;
 use crate::domain::ordering::OrderingRule;
 use crate::domain::outcome::{CallResult, Failure, FailureKind, Headers, Outcome, Timing};
+use crate::domain::own_signature::{Mode, OwnSignature};
+use crate::domain::payload_format::PayloadFormat;
 use crate::domain::retry::RetryPolicy;
-use crate::domain::signature::SigningSecret;
+use crate::domain::signing::SigningSecrets;
 use crate::domain::subscription::Subscription;
 use crate::faults::{Faults, Point};
 use crate::settings::DeliverySettings;
@@ -35,8 +37,6 @@ static WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signatur
 static WEBHOOK_TEST: HeaderName = HeaderName::from_static("webhook-test");
 static BODY_TIMESTAMP: HeaderName = HeaderName::from_static("x-webhook-timestamp");
 static BODY_SIGNATURE: HeaderName = HeaderName::from_static("x-webhook-signature");
-static JSON: LazyLock<HeaderValue> = LazyLock::new(|| HeaderValue::from_static("application/json"));
-static AGENT: LazyLock<HeaderValue> = LazyLock::new(|| HeaderValue::from_static(PRODUCT));
 
 /// A subscription made ready to be called: parsed once for each of its versions.
 #[derive(Debug)]
@@ -44,7 +44,10 @@ pub struct Receiver {
     url: Url,
     target: Result<Target, TargetError>,
     own_headers: Vec<(HeaderName, HeaderValue)>,
-    secret: SigningSecret,
+    format: PayloadFormat,
+    secrets: SigningSecrets,
+    /// Own signature headers; none in nearly all, who then pay nothing for them.
+    own_signatures: Option<Box<OwnSigned>>,
     timeout: Duration,
     policy: RetryPolicy,
     ordering: OrderingRule,
@@ -68,7 +71,9 @@ impl Receiver {
             url: subscription.url.clone(),
             target: Target::parse(&subscription.url),
             own_headers: own_headers.collect(),
-            secret: subscription.secret.clone(),
+            format: subscription.format,
+            secrets: subscription.signing.secrets().clone(),
+            own_signatures: OwnSigned::prepare(subscription),
             timeout: subscription.timeout.unwrap_or(delivery.timeout),
             policy: subscription.policy(default_policy),
             ordering: subscription.ordering,
@@ -78,6 +83,45 @@ impl Receiver {
     /// Whether this is what is called under that address.
     pub fn is_at(&self, url: &Url) -> bool {
         self.url == *url
+    }
+}
+
+/// Own signature headers made ready.
+#[derive(Debug)]
+struct OwnSigned {
+    /// Whether the standard ones are left out.
+    instead: bool,
+    headers: Vec<(HeaderName, OwnSignature)>,
+    /// Headers with the attempt's timestamp; each once, whoever named it.
+    timestamps: Vec<HeaderName>,
+}
+
+impl OwnSigned {
+    fn prepare(subscription: &Subscription) -> Option<Box<Self>> {
+        let own = &subscription.signing.headers;
+        // Names were checked when they were stored; one that does not parse must not cost a
+        // delivery.
+        let name = |text: &str| HeaderName::from_bytes(text.as_bytes()).ok();
+        let headers = own.headers.iter();
+        let headers = headers.filter_map(|one| Some((name(&one.header)?, one.clone())));
+        let mut timestamps: Vec<HeaderName> = Vec::new();
+        for named in own
+            .headers
+            .iter()
+            .filter_map(|one| one.timestamp_header.as_deref())
+        {
+            if let Some(named) = name(named)
+                && !timestamps.contains(&named)
+            {
+                timestamps.push(named);
+            }
+        }
+        let prepared = Self {
+            instead: own.mode == Mode::Instead,
+            headers: headers.collect(),
+            timestamps,
+        };
+        (!own.is_empty()).then(|| Box::new(prepared))
     }
 }
 
@@ -218,7 +262,7 @@ fn request<'a>(
     event: &LoadedEvent,
 ) -> Result<OutgoingRequest, &'a TargetError> {
     let target = receiver.target.as_ref()?.clone();
-    let body = event.body();
+    let body = event.body(receiver.format);
     let headers = sign(receiver, &event.event().id.to_string(), clock::now(), &body);
     Ok(OutgoingRequest {
         target,
@@ -235,24 +279,37 @@ fn sign(
     now: Timestamp,
     body: &Bytes,
 ) -> Vec<(HeaderName, HeaderValue)> {
-    let seconds = now.as_unix_seconds();
-    // Digits, base64 and UUIDs are always legal header values.
+    let own = receiver.own_signatures.as_deref();
+    let standard = own.is_none_or(|own| !own.instead);
+    let seconds = now.as_unix_seconds().to_string();
+    // Digits, hex, base64, UUIDs and checked prefixes are always legal header values.
     let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
-    let timestamp = value(&seconds.to_string());
-    let mut headers = Vec::with_capacity(7 + receiver.own_headers.len());
-    headers.push((CONTENT_TYPE, JSON.clone()));
-    headers.push((USER_AGENT, AGENT.clone()));
+    let timestamp = value(&seconds);
+    let room = own.map_or(0, |own| own.headers.len() + own.timestamps.len());
+    let mut headers = Vec::with_capacity(7 + room + receiver.own_headers.len());
+    let content_type = HeaderValue::from_static(receiver.format.content_type());
+    headers.push((CONTENT_TYPE, content_type));
+    headers.push((USER_AGENT, HeaderValue::from_static(PRODUCT)));
     headers.push((WEBHOOK_ID.clone(), value(id)));
     headers.push((WEBHOOK_TIMESTAMP.clone(), timestamp.clone()));
-    headers.push((
-        WEBHOOK_SIGNATURE.clone(),
-        value(&receiver.secret.sign(id, seconds, body)),
-    ));
-    headers.push((BODY_TIMESTAMP.clone(), timestamp));
-    headers.push((
-        BODY_SIGNATURE.clone(),
-        value(&receiver.secret.sign_body_hex(body)),
-    ));
+    let steady = receiver.secrets.steady_at(now);
+    if standard {
+        let signature = receiver.secrets.sign(now, id, body);
+        headers.push((WEBHOOK_SIGNATURE.clone(), value(&signature)));
+        if let Some(hex) = steady.and_then(|secret| secret.sign_body_hex(body)) {
+            headers.push((BODY_TIMESTAMP.clone(), timestamp.clone()));
+            headers.push((BODY_SIGNATURE.clone(), value(&hex)));
+        }
+    }
+    if let Some(own) = own {
+        let stamped = own.timestamps.iter();
+        headers.extend(stamped.map(|name| (name.clone(), timestamp.clone())));
+        let signed = own.headers.iter().filter_map(|(name, own)| {
+            let signature = own.sign(steady?, &seconds, body)?;
+            Some((name.clone(), value(&signature)))
+        });
+        headers.extend(signed);
+    }
     headers.extend(receiver.own_headers.iter().cloned());
     headers
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use crate::domain::event::Event;
+use crate::domain::payload_format::PayloadFormat;
 
 /// Bytes of payload that windows may hold in memory.
 #[derive(Debug)]
@@ -68,11 +69,12 @@ pub fn weight(payload_bytes: usize) -> usize {
 }
 
 /// An event in memory, with the body that receivers get of it: made once, shared by all of the
-/// event's deliveries.
+/// event's deliveries in the format that was asked for first. What else is asked for is made for
+/// each attempt, so that an event never weighs more than [`weight`] says.
 #[derive(Debug)]
 pub struct LoadedEvent {
     event: Arc<Event>,
-    body: OnceLock<Bytes>,
+    body: OnceLock<(PayloadFormat, Bytes)>,
     _reservation: Option<ByteReservation>,
 }
 
@@ -102,8 +104,16 @@ impl LoadedEvent {
     }
 
     /// The body that receivers get.
-    pub fn body(&self) -> Bytes {
-        self.body.get_or_init(|| self.event.relay_body()).clone()
+    pub fn body(&self, format: PayloadFormat) -> Bytes {
+        if format == PayloadFormat::Raw {
+            // Shared as it is.
+            return format.body(&self.event);
+        }
+        let (made, body) = self.body.get_or_init(|| (format, format.body(&self.event)));
+        match *made == format {
+            true => body.clone(),
+            false => format.body(&self.event),
+        }
     }
 }
 
@@ -114,9 +124,8 @@ mod tests {
     use crate::domain::event_type::EventType;
     use crate::domain::id::EventId;
 
-    #[test]
-    fn all_windows_share_one_budget_and_what_is_dropped_makes_room() {
-        let event = Arc::new(Event {
+    fn event() -> Arc<Event> {
+        Arc::new(Event {
             id: EventId(uuid::Uuid::nil()),
             tenant: None,
             event_type: EventType::from_stored("a.b"),
@@ -127,7 +136,30 @@ mod tests {
             occurred_at: None,
             received_at: Timestamp::default(),
             payload: Bytes::from_static(b"{}"),
-        });
+        })
+    }
+
+    #[test]
+    fn a_body_is_that_of_the_format_whoever_asked_first() {
+        for first in PayloadFormat::ALL {
+            let loaded = LoadedEvent::in_flight(event().as_ref().clone());
+            loaded.body(first);
+            for format in PayloadFormat::ALL {
+                assert_eq!(
+                    loaded.body(format),
+                    format.body(&event()),
+                    "{first:?} {format:?}"
+                );
+            }
+        }
+        let loaded = LoadedEvent::in_flight(event().as_ref().clone());
+        let shared = loaded.body(PayloadFormat::Relay).as_ptr();
+        assert_eq!(loaded.body(PayloadFormat::Relay).as_ptr(), shared);
+    }
+
+    #[test]
+    fn all_windows_share_one_budget_and_what_is_dropped_makes_room() {
+        let event = event();
         let budget = Arc::new(ByteBudget::new(2 * weight(2)));
         let first = LoadedEvent::within(&budget, &event);
         let second = LoadedEvent::within(&budget, &event);

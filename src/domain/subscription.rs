@@ -12,9 +12,11 @@ use super::event::Event;
 use super::event_type::{EventPattern, EventType};
 use super::id::{AttemptId, SubscriptionId};
 use super::ordering::{Ordering, OrderingFailure, OrderingRule};
+use super::own_signature::OwnSignatures;
+use super::payload_format::PayloadFormat;
 use super::rate_limit::RateLimit;
 use super::retry::{RetryPolicy, RetryPolicySpec};
-use super::signature::SigningSecret;
+use super::signing::{SecretOwner, Signing};
 
 /// A subscription as stored. `None` in a setting means "the default in force".
 #[derive(Clone, Debug, PartialEq)]
@@ -53,8 +55,10 @@ pub struct Subscription {
     pub counted_from: Timestamp,
     /// What is held while a rule holds it.
     pub hold: Hold,
-    /// What signs its deliveries.
-    pub secret: SigningSecret,
+    /// What its deliveries look like.
+    pub format: PayloadFormat,
+    /// How they are signed.
+    pub signing: Signing,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -226,6 +230,12 @@ pub struct SubscriptionChange {
     pub ordering_failure: Option<OrderingFailure>,
     /// New rules of deactivation; `Some(None)` returns to the default.
     pub deactivation: Option<Option<DeactivationSpec>>,
+    /// What its deliveries look like.
+    pub format: Option<PayloadFormat>,
+    /// New signature headers, all of them.
+    pub signature: Option<OwnSignatures>,
+    /// Whose secrets sign.
+    pub secret_owner: Option<SecretOwner>,
     /// New tenant; `Some(None)` takes it away.
     pub tenant: Option<Option<Arc<str>>>,
     /// `true` resumes or reactivates, `false` pauses.
@@ -348,7 +358,16 @@ impl Subscription {
         let failure = change.ordering_failure;
         next.ordering = next.ordering.changed(change.ordering, failure, now);
         next.deactivation = change.deactivation.unwrap_or(next.deactivation);
-        next.tenant = change.tenant.unwrap_or(next.tenant);
+        next.format = change.format.unwrap_or(next.format);
+        next.signing.headers = change.signature.unwrap_or(next.signing.headers);
+        next.signing.owner = change.secret_owner.unwrap_or(next.signing.owner);
+        if let Some(tenant) = change.tenant
+            && tenant != next.tenant
+        {
+            next.tenant = tenant;
+            // Another's secrets are not known here.
+            next.signing.tenant = None;
+        }
         next.updated_at = now;
         Ok(next)
     }

@@ -22,6 +22,8 @@ const FIRST: i64 = -62_167_219_200_000_000;
 impl Timestamp {
     /// Further away than anything Posthaste schedules.
     pub const MAX: Self = Self(LAST);
+    /// Before anything that Posthaste stores.
+    pub const MIN: Self = Self(FIRST);
 
     /// From microseconds since the epoch, held within the years 0 to 9999.
     pub fn from_micros(micros: i64) -> Self {

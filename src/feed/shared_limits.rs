@@ -21,14 +21,15 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// For each quota its name, the microseconds in which one request comes back, and those in which
 /// all do. Kept is the moment at which all will be back. Answers how much of each was used before
-/// this request. Numbers are written in full: Lua would round them to 14 digits.
+/// this request, never more than all of it, also where Redis's clock was set back. Numbers are
+/// written in full: Lua would round them to 14 digits.
 const TAKE: &str = "
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local used, admitted = {}, true
 for i, key in ipairs(KEYS) do
     local back = tonumber(redis.call('GET', key) or '0')
-    used[i] = math.max(back - now, 0)
+    used[i] = math.min(math.max(back - now, 0), tonumber(ARGV[2 * i]))
     if used[i] + ARGV[2 * i - 1] > tonumber(ARGV[2 * i]) then admitted = false end
 end
 if admitted then

@@ -31,7 +31,8 @@ pub struct HealthView {
 }
 
 impl HealthView {
-    fn new(health: &Health, with_details: bool) -> Self {
+    /// With what may name hosts and files, or without.
+    pub fn new(health: &Health, with_details: bool) -> Self {
         let components = health.components.iter().map(|component| {
             let detail = with_details.then(|| component.detail.clone());
             let ok = component.ok;

@@ -40,6 +40,16 @@ impl Fields {
         }
     }
 
+    /// An object that stands at that path.
+    pub fn at(path: String, given: Map<String, Value>) -> Self {
+        Self::new(path, given)
+    }
+
+    /// Whether nothing is wrong so far.
+    pub fn has_no_fault(&self) -> bool {
+        self.faults.is_empty()
+    }
+
     /// Notes a fault of that field.
     pub fn fault(&mut self, name: &str, message: impl Into<String>) {
         let path = match self.path.as_str() {
@@ -56,7 +66,9 @@ impl Fields {
 
     /// The field's value, whatever it is.
     pub fn take(&mut self, name: &'static str) -> Option<Value> {
-        self.known.push(name);
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
         self.given.remove(name)
     }
 

@@ -19,6 +19,7 @@ use super::paging::Query;
 use super::path::PathId;
 use super::to_the_end::to_the_end;
 use super::view::DeliveryView;
+use crate::clock;
 use crate::domain::Timestamp;
 use crate::domain::access::Caller;
 use crate::domain::delivery::DeliveryState;
@@ -166,7 +167,12 @@ pub async fn release(
     to: DeliveryState,
 ) -> Result<Option<DeliveryView>> {
     let version = row.progress.version;
-    if app.store.release_line(row.id, version, to).await? == Moved::Overtaken {
+    if app
+        .store
+        .release_line(row.id, version, to, clock::now())
+        .await?
+        == Moved::Overtaken
+    {
         return Ok(None);
     }
     app.relay.deliveries_changed(row.subscription_id);

@@ -16,7 +16,7 @@ const MAX_NAME_BYTES: usize = 255;
 const MAX_VALUE_BYTES: usize = 4_096;
 
 /// Names that belong to the connection, to the message's framing, or to what we sign and say.
-const REFUSED: [&str; 13] = [
+const REFUSED: [&str; 11] = [
     "connection",
     "content-length",
     "content-type",
@@ -28,9 +28,11 @@ const REFUSED: [&str; 13] = [
     "transfer-encoding",
     "upgrade",
     "user-agent",
-    "x-webhook-signature",
-    "x-webhook-timestamp",
 ];
+/// Signs the body; a signature header of a subscription's own may take its place.
+pub const BODY_SIGNATURE: &str = "x-webhook-signature";
+/// Stands beside it.
+pub const BODY_TIMESTAMP: &str = "x-webhook-timestamp";
 const REFUSED_PREFIXES: [&str; 2] = ["proxy-", "webhook-"];
 
 /// Checked headers under lower-case names; `None` keeps the value that is stored.
@@ -117,7 +119,23 @@ pub fn masked(headers: &[(String, String)]) -> BTreeMap<&str, &'static str> {
         .collect()
 }
 
+/// Checks the name of an own signature header: it may take the place of what signs the body, and
+/// nothing else of ours.
+pub fn check_signature_name(name: &str) -> Result<String, String> {
+    check_unreserved(name)
+}
+
 fn check_name(name: &str) -> Result<String, String> {
+    let name = check_unreserved(name)?;
+    if [BODY_SIGNATURE, BODY_TIMESTAMP].contains(&name.as_str()) {
+        return Err(RESERVED.to_owned());
+    }
+    Ok(name)
+}
+
+const RESERVED: &str = "cannot be an own header: it is set by Posthaste or by the connection";
+
+fn check_unreserved(name: &str) -> Result<String, String> {
     if name.len() > MAX_NAME_BYTES {
         return Err(format!("must be at most {MAX_NAME_BYTES} characters long"));
     }
@@ -130,7 +148,7 @@ fn check_name(name: &str) -> Result<String, String> {
             .iter()
             .any(|prefix| name.starts_with(prefix));
     if is_refused {
-        return Err("cannot be an own header: it is set by Posthaste or by the connection".into());
+        return Err(RESERVED.to_owned());
     }
     Ok(name)
 }

@@ -1,4 +1,4 @@
-//! Ids in paths.
+//! Ids and names in paths.
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::StatusCode;
@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use uuid::Uuid;
 
 use super::error::ApiError;
+use super::text;
 
 /// The id in a path. What is no UUID names nothing that exists: 404.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,26 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
                     StatusCode::NOT_FOUND,
                     "There is nothing with this id: ids are UUIDs",
                 )
+            })
+    }
+}
+
+/// A name in a path. What cannot be one names nothing that exists: 404.
+#[derive(Clone, Debug)]
+pub struct PathName(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathName {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Path::<String>::from_request_parts(parts, state)
+            .await
+            .ok()
+            .filter(|Path(name)| text::check(name).is_ok())
+            .map(|Path(name)| Self(name))
+            .ok_or_else(|| {
+                let problem = "There is nothing with this name: names are 1 to 255 characters";
+                ApiError::new(StatusCode::NOT_FOUND, problem)
             })
     }
 }

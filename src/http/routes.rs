@@ -8,8 +8,8 @@ use axum::http::Method;
 use axum::routing::{self, MethodRouter};
 
 use super::{
-    HttpState, deliveries, events, health, history, jobs, keys, ordering, runtime, stream,
-    subscriptions, tenants, test_send,
+    HttpState, dashboard, deliveries, events, health, history, jobs, keys, ordering, runtime,
+    secrets, statistics, stream, subscriptions, tenants, test_send,
 };
 use crate::domain::access::Scope;
 
@@ -31,8 +31,10 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::post(EVENTS, EventsWrite, events::create),
         Route::get(EVENTS, EventsRead, events::list),
         Route::get("/events/{id}", EventsRead, events::show),
+        Route::get("/events/stats/summary", EventsRead, statistics::events_summary),
         Route::post("/subscriptions", SubscriptionsWrite, subscriptions::create),
         Route::get("/subscriptions", SubscriptionsRead, subscriptions::list),
+        Route::get("/subscriptions/stats", DeliveriesRead, statistics::sparklines),
         Route::get("/subscriptions/{id}", SubscriptionsRead, subscriptions::show),
         Route::put("/subscriptions/{id}", SubscriptionsWrite, subscriptions::change),
         Route::patch("/subscriptions/{id}", SubscriptionsWrite, subscriptions::change),
@@ -45,14 +47,22 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::post("/subscriptions/{id}/retry-failed", DeliveriesWrite, jobs::retry_failed),
         Route::post("/subscriptions/{id}/replay", DeliveriesWrite, jobs::replay),
         Route::get("/subscriptions/{id}/history", SubscriptionsRead, history::list),
-        Route::get("/subscriptions/{id}/secret", SubscriptionsWrite, subscriptions::secret),
+        Route::get("/subscriptions/{id}/secret", SubscriptionsWrite, secrets::show),
+        Route::post("/subscriptions/{id}/rotate-secret", SubscriptionsWrite, secrets::rotate),
+        Route::get("/tenants/{id}/secret", Admin, secrets::show_of_tenant),
+        Route::post("/tenants/{id}/secret", Admin, secrets::rotate_of_tenant),
         Route::get("/subscriptions/{id}/deliveries", DeliveriesRead, deliveries::list_of_subscription),
+        Route::get("/subscriptions/{id}/stats", DeliveriesRead, statistics::of_subscription),
         Route::get("/subscriptions/{id}/blocked-keys", DeliveriesRead, ordering::blocked_keys),
         Route::get("/deliveries", DeliveriesRead, deliveries::list),
+        Route::get("/deliveries/stats/summary", DeliveriesRead, statistics::deliveries_summary),
         Route::get("/deliveries/{id}", DeliveriesRead, deliveries::show),
         Route::post("/deliveries/{id}/retry", DeliveriesWrite, deliveries::retry),
         Route::post("/deliveries/{id}/cancel", DeliveriesWrite, deliveries::cancel),
         Route::post("/deliveries/{id}/skip", DeliveriesWrite, ordering::skip),
+        Route::get("/dashboard/overview", DeliveriesRead, dashboard::overview),
+        Route::get("/dashboard/metrics", DeliveriesRead, statistics::metrics),
+        Route::get("/dashboard/recent-deliveries", DeliveriesRead, dashboard::recent),
         Route::post("/subscriptions/test", SubscriptionsWrite, test_send::unsaved),
         Route::post("/subscriptions/{id}/test", SubscriptionsWrite, test_send::stored),
         Route::get("/stream", EventsRead, stream::show).or(&[DeliveriesRead, SubscriptionsRead]),
@@ -76,6 +86,8 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
 pub(super) fn open_routes() -> Vec<Route<HttpState>> {
     vec![
         Route::open("/health", health::overview),
+        Route::open("/api/v1/dashboard/health", health::overview),
+        Route::open("/api/dashboard/health", health::overview),
         Route::open("/health/live", health::live),
         Route::open("/health/ready", health::ready),
     ]

@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use serde_json::json;
 
 use super::HttpState;
-use super::auth::Asking;
+use super::auth::{Asking, Staying};
 use super::connection::Endless;
 use super::error::{ApiError, Result};
 use super::stream_filter::Filter;
@@ -56,6 +56,7 @@ pub async fn show(
         stream,
         asked_to_resume: last.is_some(),
         stage: Stage::Greeting,
+        staying: None,
         beat: clock::instant() + heartbeat,
     };
     let pieces = futures_util::stream::unfold(writer, async |mut writer| {
@@ -80,6 +81,8 @@ struct Writer {
     stream: Stream,
     asked_to_resume: bool,
     stage: Stage,
+    /// Their key is good.
+    staying: Option<Staying>,
     /// When something has to be written, if nothing is before.
     beat: Instant,
 }
@@ -124,6 +127,7 @@ impl Writer {
     /// Facts that are shown; a sign of life where there are none for long; or why the stream ends.
     async fn news(&mut self) -> Bytes {
         loop {
+            self.staying = self.app.gate.stays(&self.caller, self.staying);
             if let Some(reason) = self.refused() {
                 return self.end("closed", &json!({"reason": reason}));
             }
@@ -168,7 +172,7 @@ impl Writer {
     /// Why this caller would not be let in any more.
     fn refused(&self) -> Option<&'static str> {
         let find = |id: &str| self.app.relay.tenant(id);
-        if !self.app.gate.still_admits(&self.caller) {
+        if self.staying.is_none() {
             Some("key_ended")
         } else if tenants::check_active(&self.caller, find).is_err() {
             Some("tenant_inactive")

@@ -5,6 +5,7 @@
 
 mod breaker;
 mod deactivation;
+mod signing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,23 +25,28 @@ use crate::domain::event_type::EventPattern;
 use crate::domain::id::SubscriptionId;
 use crate::domain::operational::Topic;
 use crate::domain::ordering::{Ordering, OrderingFailure, OrderingRule};
+use crate::domain::payload_format::PayloadFormat;
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::retention::Retention;
 use crate::domain::retry::{RetryPolicy, RetryPolicySpec};
-use crate::domain::signature::SigningSecret;
+use crate::domain::signature::Scheme;
+use crate::domain::signing::{SecretOwner, Signing, SigningSecrets};
 use crate::domain::subscription::{
     Hold, StateChange, Subscription, SubscriptionChange, SubscriptionState,
 };
+pub use signing::SecretInput;
 
 const MAX_URL: usize = 2_048;
 const MAX_PATTERNS: usize = 100;
 const TIMEOUT_MS: std::ops::RangeInclusive<u64> = 100..=60_000;
 const MAX_IN_FLIGHT: u64 = 1_000;
+const ROTATED: &str = "cannot be changed here: POST …/rotate-secret replaces it";
 /// Shown by our answers, set by nobody.
-const READ_ONLY: [&str; 11] = [
+const READ_ONLY: [&str; 12] = [
     "breakerState",
     "hold",
     "id",
+    "publicKey",
     "state",
     "stateReason",
     "stateChangedAt",
@@ -77,8 +83,8 @@ pub struct Rules<'a> {
 pub struct Seed {
     /// Its identity.
     pub id: SubscriptionId,
-    /// What will sign its deliveries.
-    pub secret: SigningSecret,
+    /// What its secret is made of, where it brings none.
+    pub random: [u8; 32],
     /// When it is made.
     pub now: Timestamp,
 }
@@ -90,7 +96,21 @@ pub struct SubscriptionInput {
     headers: Option<OwnHeaders>,
     /// Cannot be set; may come back as it is.
     secret: Option<Secret>,
+    /// So is this.
+    scheme: Option<Scheme>,
 }
+
+/// A new subscription.
+#[derive(Debug)]
+pub struct NewSubscription {
+    /// As it is to be stored, but for the secrets of its tenant.
+    pub subscription: Subscription,
+    /// Nothing was said about secrets: it signs with its tenant's, where that has some.
+    pub secret_is_open: bool,
+}
+
+/// The secrets of a tenant, and its name.
+pub type OfTenant = (Arc<str>, SigningSecrets);
 
 /// Never shown.
 #[derive(Clone)]
@@ -103,19 +123,14 @@ impl std::fmt::Debug for Secret {
 }
 
 /// Reads a new subscription.
-pub fn parse_new(body: &[u8], rules: Rules<'_>, seed: Seed) -> Result<Subscription, Vec<Fault>> {
+pub fn parse_new(body: &[u8], rules: Rules<'_>, seed: Seed) -> Result<NewSubscription, Vec<Fault>> {
     let mut fields = Fields::of_body(body).map_err(|fault| vec![fault])?;
     for name in ["name", "url", "eventTypes"] {
         if fields.lacks(name) {
             fields.fault(name, "is required");
         }
     }
-    if !fields.lacks("secret") {
-        fields.fault(
-            "secret",
-            "cannot be chosen: the answer shows the one that was made",
-        );
-    }
+    let mut secret = SecretInput::read(&mut fields);
     let mut input = SubscriptionInput::read(&mut fields, rules);
     let headers = input
         .headers
@@ -125,6 +140,14 @@ pub fn parse_new(body: &[u8], rules: Rules<'_>, seed: Seed) -> Result<Subscripti
         fields.extend(faults);
         Vec::new()
     });
+    secret.owner = input.change.secret_owner;
+    let brings_own = secret.secret.is_some() || secret.scheme.is_some();
+    if brings_own && secret.owner == Some(SecretOwner::Tenant) {
+        fields.fault(
+            "secretFrom",
+            "contradicts secret or signing: give one of them",
+        );
+    }
     let faults = fields.finish();
     let change = &mut input.change;
     match (
@@ -154,15 +177,19 @@ pub fn parse_new(body: &[u8], rules: Rules<'_>, seed: Seed) -> Result<Subscripti
                 },
                 counted_from: seed.now,
                 hold: Hold::default(),
-                secret: seed.secret,
+                format: PayloadFormat::default(),
+                signing: Signing::with(secret.secret(Scheme::Shared, seed.random)),
                 created_at: seed.now,
                 updated_at: seed.now,
                 version: 0,
             };
-            plain
+            let subscription = plain
                 .changed(input.change, seed.now)
-                .map_err(|problem| vec![Fault::new("isActive", problem.to_string())])
-                .and_then(checked_whole)
+                .map_err(|problem| vec![Fault::new("isActive", problem.to_string())])?;
+            Ok(NewSubscription {
+                subscription,
+                secret_is_open: secret.is_open(),
+            })
         }
         _ => Err(faults),
     }
@@ -180,11 +207,42 @@ pub fn parse_change(body: &[u8], rules: Rules<'_>) -> Result<SubscriptionInput, 
     }
 }
 
+impl NewSubscription {
+    /// The tenant whose secrets have to be known, if any.
+    pub fn tenant_asked(&self) -> Option<&Arc<str>> {
+        let asked = self.secret_is_open || self.subscription.signing.owner == SecretOwner::Tenant;
+        self.subscription.tenant.as_ref().filter(|_| asked)
+    }
+
+    /// The subscription, with the secrets of its tenant where it signs with them.
+    pub fn with_tenants(
+        mut self,
+        of_tenant: Option<SigningSecrets>,
+    ) -> Result<Subscription, Vec<Fault>> {
+        let signing = &mut self.subscription.signing;
+        if self.secret_is_open && of_tenant.is_some() {
+            signing.owner = SecretOwner::Tenant;
+        }
+        if signing.owner == SecretOwner::Tenant {
+            signing.tenant = of_tenant;
+        }
+        checked_whole(self.subscription)
+    }
+}
+
 impl SubscriptionInput {
-    /// `stored` with this merged in.
+    /// The tenant whose secrets this change of `stored` needs to know, if any.
+    pub fn tenant_asked(&self, stored: &Subscription) -> Option<Arc<str>> {
+        let tenant = self.change.tenant.clone().unwrap_or(stored.tenant.clone());
+        let owner = self.change.secret_owner.unwrap_or(stored.signing.owner);
+        tenant.filter(|_| owner == SecretOwner::Tenant)
+    }
+
+    /// `stored` with this merged in. `of_tenant` are secrets that it may sign with.
     pub fn merged_into(
         &self,
         stored: &Subscription,
+        of_tenant: Option<&OfTenant>,
         now: Timestamp,
     ) -> Result<Subscription, Vec<Fault>> {
         let mut change = self.change.clone();
@@ -192,15 +250,25 @@ impl SubscriptionInput {
             change.headers = Some(own.with_kept(&stored.headers)?);
         }
         if let Some(Secret(given)) = &self.secret {
-            let is_same = given.as_bytes().ct_eq(stored.secret.expose().as_bytes());
+            let signs = stored.signing.secrets().newest().expose();
+            let is_same = given.as_bytes().ct_eq(signs.as_bytes());
             if !bool::from(is_same) {
-                return Err(vec![Fault::new("secret", "cannot be changed here")]);
+                return Err(vec![Fault::new("secret", ROTATED)]);
             }
         }
-        stored
+        let signs = stored.signing.secrets().newest().scheme();
+        if self.scheme.is_some_and(|scheme| scheme != signs) {
+            return Err(vec![Fault::new("signing", ROTATED)]);
+        }
+        let mut next = stored
             .changed(change, now)
-            .map_err(|problem| vec![Fault::new("isActive", problem.to_string())])
-            .and_then(checked_whole)
+            .map_err(|problem| vec![Fault::new("isActive", problem.to_string())])?;
+        if let (SecretOwner::Tenant, Some((tenant, secrets))) = (next.signing.owner, of_tenant)
+            && next.tenant.as_ref() == Some(tenant)
+        {
+            next.signing.tenant = Some(secrets.clone());
+        }
+        checked_whole(next)
     }
 
     fn read(fields: &mut Fields, rules: Rules<'_>) -> Self {
@@ -231,6 +299,16 @@ impl SubscriptionInput {
             deactivation: fields.nullable("deactivation", |fields, name| {
                 deactivation::read(fields, name, rules)
             }),
+            format: read_word(
+                fields,
+                "payloadFormat",
+                &PayloadFormat::ALL,
+                PayloadFormat::as_str,
+            ),
+            signature: fields
+                .nullable("signature", signing::read)
+                .map(Option::unwrap_or_default),
+            secret_owner: read_word(fields, "secretFrom", &SecretOwner::ALL, SecretOwner::as_str),
             active: fields.flag("isActive"),
             tenant: read_tenant(fields, rules.tenant),
         };
@@ -248,17 +326,39 @@ impl SubscriptionInput {
             }
         });
         let secret = fields.any_text("secret").map(Secret);
+        let scheme = fields.nullable("signing", signing::read_scheme).flatten();
         fields.pass_over(&READ_ONLY);
         Self {
             change,
             headers: headers.map(|own| own.unwrap_or_else(OwnHeaders::none)),
             secret,
+            scheme,
         }
     }
 }
 
 /// What no field alone can tell.
-fn checked_whole(subscription: Subscription) -> Result<Subscription, Vec<Fault>> {
+pub(super) fn checked_whole(subscription: Subscription) -> Result<Subscription, Vec<Fault>> {
+    let signing = &subscription.signing;
+    if signing.owner == SecretOwner::Tenant && signing.tenant.is_none() {
+        let problem = "is the tenant, and there is none that holds a secret: name one by clientId, \
+                       and give it a secret (POST /tenants/{id}/secret)";
+        return Err(vec![Fault::new("secretFrom", problem)]);
+    }
+    if !signing.headers.is_empty() && signing.secrets().newest().scheme() == Scheme::Ed25519 {
+        let problem = "needs a secret that the receiver shares, and this subscription signs with a \
+                       key pair (ed25519)";
+        return Err(vec![Fault::new("signature", problem)]);
+    }
+    let own = &subscription.headers;
+    if let Some(name) = signing
+        .headers
+        .names()
+        .find(|name| own.iter().any(|(own, _)| own == name))
+    {
+        let path = format!("headers.{name}");
+        return Err(vec![Fault::new(path, "is a header of signature too")]);
+    }
     if subscription.tenant.is_some() && subscription.names_operational_events() {
         let problem = "names events that Posthaste itself raises (posthaste.…): only a \
                        subscription without a clientId gets them";

@@ -10,6 +10,7 @@ use crate::domain::Timestamp;
 use crate::domain::breaker::{BreakerPolicy, BreakerSpec, BreakerState, StoredBreaker};
 use crate::domain::deactivation::{DeactivationPolicy, DeactivationSpec};
 use crate::domain::id::{AttemptId, SubscriptionId};
+use crate::domain::own_signature::OwnSignatures;
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::retry::{RetryPolicy, RetryPolicySpec};
 use crate::domain::subscription::{REASON_BACKLOG_FULL, Subscription};
@@ -32,6 +33,15 @@ pub struct SubscriptionView<'a> {
     ordering: &'static str,
     ordering_failure: &'static str,
     deactivation: Option<DeactivationSpec>,
+    payload_format: &'static str,
+    /// Own signature headers; null where there are none.
+    signature: Option<&'a OwnSignatures>,
+    /// How the newest secret signs.
+    signing: &'static str,
+    secret_from: &'static str,
+    /// Of a key pair.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<String>,
     effective: EffectiveView,
     is_active: bool,
     state: &'static str,
@@ -117,6 +127,7 @@ impl<'a> SubscriptionView<'a> {
     /// Without the secret.
     pub fn new(subscription: &'a Subscription, defaults: Defaults<'_>) -> Self {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let signing = &subscription.signing;
         let timeout = subscription.timeout.unwrap_or(defaults.timeout);
         let in_flight = subscription.max_in_flight.unwrap_or(defaults.max_in_flight);
         Self {
@@ -137,6 +148,11 @@ impl<'a> SubscriptionView<'a> {
             ordering: subscription.ordering.ordering.as_str(),
             ordering_failure: subscription.ordering.failure.as_str(),
             deactivation: subscription.deactivation,
+            payload_format: subscription.format.as_str(),
+            signature: (!signing.headers.is_empty()).then_some(&signing.headers),
+            signing: signing.secrets().newest().scheme().as_str(),
+            secret_from: signing.owner.as_str(),
+            public_key: signing.secrets().newest().public_key(),
             effective: EffectiveView {
                 retry_policy: subscription.policy(defaults.retry).to_spec(),
                 timeout_ms: millis(timeout),
@@ -176,10 +192,10 @@ impl<'a> SubscriptionView<'a> {
         }
     }
 
-    /// With the secret: for the answer to a creation.
+    /// With the secret, where it is one to hand out: for the answer to a creation.
     pub fn with_secret(self, subscription: &'a Subscription) -> Self {
         Self {
-            secret: Some(subscription.secret.expose()),
+            secret: subscription.signing.secrets().newest().handed_out(),
             ..self
         }
     }

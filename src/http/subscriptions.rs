@@ -22,6 +22,7 @@ use super::error::{ApiError, Fault, Result};
 use super::json_fields::Fields;
 use super::paging::{PageView, Query};
 use super::path::PathId;
+use super::secrets;
 use super::subscription_input::{Rules, Seed, parse_change, parse_new};
 use super::subscription_view::{Defaults, SubscriptionView};
 use super::to_the_end::to_the_end;
@@ -29,7 +30,6 @@ use crate::clock;
 use crate::domain::access::Caller;
 use crate::domain::id::{EventId, SubscriptionId};
 use crate::domain::operational::OperationalEvent;
-use crate::domain::signature::SigningSecret;
 use crate::domain::subscription::{Subscription, SubscriptionState};
 use crate::store::{Changed, StoreError};
 
@@ -86,11 +86,14 @@ pub async fn read_new(app: &HttpState, caller: &Caller, request: Request) -> Res
     let body = body::read(request, MAX_BODY_BYTES).await?;
     let seed = Seed {
         id: SubscriptionId(clock::uuid()),
-        secret: SigningSecret::from_random(clock::random_bytes()),
+        random: clock::random_bytes(),
         now: clock::now(),
     };
     let rules = app.rules(caller);
-    parse_new(&body, rules, seed).map_err(ApiError::invalid_body)
+    let new = parse_new(&body, rules, seed).map_err(ApiError::invalid_body)?;
+    let of_tenant = secrets::of_tenant(app, caller, new.tenant_asked()).await?;
+    new.with_tenants(of_tenant.map(|(_, secrets)| secrets))
+        .map_err(ApiError::invalid_body)
 }
 
 async fn store_new(app: &HttpState, subscription: Subscription) -> Result<Subscription> {
@@ -163,27 +166,6 @@ pub async fn show(
     Ok(Json(view).into_response())
 }
 
-/// A subscription's secret.
-#[derive(Serialize)]
-struct SecretView<'a> {
-    id: SubscriptionId,
-    secret: &'a str,
-}
-
-/// `GET /subscriptions/{id}/secret`.
-pub async fn secret(
-    State(app): State<HttpState>,
-    Asking(caller): Asking,
-    PathId(id): PathId,
-) -> Result<Response> {
-    let found = belonging::subscription(&app, &caller, SubscriptionId(id)).await?;
-    let view = SecretView {
-        id: found.id,
-        secret: found.secret.expose(),
-    };
-    Ok(Json(view).into_response())
-}
-
 /// `PUT` and `PATCH /subscriptions/{id}`: what is given is merged in.
 pub async fn change(
     State(app): State<HttpState>,
@@ -195,9 +177,12 @@ pub async fn change(
     let body = body::read(request, MAX_BODY_BYTES).await?;
     let rules = app.rules(&caller);
     let input = parse_change(&body, rules).map_err(ApiError::invalid_body)?;
+    let stored = belonging::subscription(&app, &caller, SubscriptionId(id)).await?;
+    let asked = input.tenant_asked(&stored);
+    let of_tenant = secrets::of_tenant(&app, &caller, asked.as_ref()).await?;
     answer_update(app, caller, id, move |stored| {
         input
-            .merged_into(stored, clock::now())
+            .merged_into(stored, of_tenant.as_ref(), clock::now())
             .map_err(ApiError::invalid_body)
     })
     .await
@@ -407,7 +392,7 @@ async fn answer_update(
     Ok(Json(app.view(&updated)).into_response())
 }
 
-async fn update(
+pub(super) async fn update(
     app: &HttpState,
     caller: &Caller,
     id: SubscriptionId,

@@ -283,6 +283,9 @@ fn left_over(left: &TenantLeftovers) -> String {
             left.subscriptions
         ));
     }
+    if left.keys > 0 {
+        what.push(format!("{} keys (revoke them)", left.keys));
+    }
     if left.deliveries {
         what.push("deliveries of its subscriptions (they go with their events)".to_owned());
     }
@@ -303,11 +306,13 @@ mod tests {
     fn what_is_left_is_named() {
         let left = TenantLeftovers {
             subscriptions: 2,
+            keys: 3,
             deliveries: false,
             events: true,
         };
         let text = left_over(&left);
         assert!(text.contains("2 subscriptions"), "{text}");
+        assert!(text.contains("3 keys"), "{text}");
         assert!(text.contains("events (they go"), "{text}");
         assert!(!text.contains("deliveries"), "{text}");
     }

@@ -1,6 +1,6 @@
 //! The environment's layer: which names are ours, and how their text becomes values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::Value;
 
@@ -8,7 +8,8 @@ use super::fault::{Fault, Given, Source};
 use super::layers::Layers;
 
 const PREFIX: &str = "POSTHASTE_";
-/// Environment names that do not follow `POSTHASTE_SECTION__KEY`. `PORT` is handled apart.
+/// Environment names that do not follow `POSTHASTE_SECTION__KEY`. `PORT` is handled apart, and so
+/// are those of other systems (`other_names.rs`).
 const PLAIN_NAMES: [(&str, &str); 6] = [
     ("POSTHASTE_LISTEN", "server.listen"),
     ("POSTHASTE_DATA_DIR", "store.data_dir"),
@@ -52,6 +53,8 @@ impl Layers {
                 Some(value) => self.set(&key, value, source, faults),
             }
         }
+        let own: BTreeSet<String> = seen.into_keys().collect();
+        self.add_other_names(&environment, &|key| own.contains(key), faults);
         match environment.get("PORT") {
             Some(port) if !listen_given && !port.trim().is_empty() => {
                 let source = Source::Environment("PORT".to_owned());
@@ -75,7 +78,7 @@ fn key_of(name: &str, text: &str) -> Option<String> {
 }
 
 /// An environment variable's text in the type of the default, or as text where it is none.
-fn parse_as(default: &Value, text: &str) -> Value {
+pub(super) fn parse_as(default: &Value, text: &str) -> Value {
     let trimmed = text.trim();
     let parsed = match default {
         Value::Integer(_) => trimmed.parse().ok().map(Value::Integer),

@@ -16,7 +16,7 @@ use super::secret::{MASK, mask_url};
 pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 const SECRET_URLS: [&str; 2] = ["store.database_url", "feed.redis_url"];
-const SECRETS: [&str; 1] = ["auth.admin_key"];
+const SECRETS: [&str; 2] = ["auth.admin_key", "secrets.master_keys"];
 /// What `--dev` lets receivers be in: loopback and the private ranges.
 const DEV_NETWORKS: [&str; 6] = [
     "127.0.0.0/8",
@@ -239,6 +239,9 @@ fn kind(default: &Value) -> &'static str {
 fn show(key: &str, value: &Value) -> String {
     match value {
         Value::String(text) if text.is_empty() => value.to_string(),
+        Value::Array(items) if SECRETS.contains(&key) => {
+            Value::from(vec![MASK; items.len()]).to_string()
+        }
         Value::String(text) if SECRET_URLS.contains(&key) => {
             Value::from(mask_url(text)).to_string()
         }

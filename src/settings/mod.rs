@@ -9,6 +9,8 @@ mod contradictions;
 mod environment;
 mod fault;
 mod layers;
+mod master_key;
+mod other_names;
 mod print;
 mod reader;
 mod role;
@@ -26,6 +28,7 @@ use crate::domain::quota::Quota;
 
 pub use fault::{Fault, Faults, Given, Source};
 pub use layers::Layers;
+pub use master_key::MasterKey;
 pub use role::Role;
 pub use secret::Secret;
 pub use validate::check_admin_key;
@@ -58,6 +61,8 @@ pub struct Settings {
     pub store: StoreSettings,
     /// `[feed]`
     pub feed: FeedSettings,
+    /// `[secrets]`, without the master keys, which the store has.
+    pub secrets: SecretSettings,
     /// `[events]`
     pub events: EventSettings,
     /// `[delivery]`
@@ -70,6 +75,8 @@ pub struct Settings {
     pub jobs: JobSettings,
     /// `[retention]`: what is kept how long.
     pub retention: crate::domain::retention::Retention,
+    /// `[statistics]`
+    pub statistics: StatisticsSettings,
     /// `[health]`
     pub health: HealthSettings,
     /// `[deactivation]`: the default rules of deactivation.
@@ -206,6 +213,15 @@ pub struct StoreSettings {
     pub max_connections: u32,
     /// How long to wait for a free connection.
     pub acquire_timeout: Duration,
+    /// What secrets are encrypted with; the first encrypts, all decrypt. None: they lie plain.
+    pub master_keys: Vec<MasterKey>,
+}
+
+/// What becomes of secrets.
+#[derive(Clone, Copy, Debug)]
+pub struct SecretSettings {
+    /// How long a replaced secret goes on signing where the caller does not say.
+    pub overlap: Duration,
 }
 
 /// How nodes wake one another.
@@ -282,6 +298,19 @@ pub struct JobSettings {
     pub max_open: u32,
     /// A job that has ended is kept this long.
     pub retention: Duration,
+}
+
+/// How what happened is counted.
+#[derive(Clone, Copy, Debug)]
+pub struct StatisticsSettings {
+    /// Time between two folds of deltas into buckets.
+    pub fold_interval: Duration,
+    /// Buckets of a minute are kept this long.
+    pub minutes_kept: Duration,
+    /// Buckets of an hour.
+    pub hours_kept: Duration,
+    /// Buckets of a day.
+    pub days_kept: Duration,
 }
 
 /// From when on the node says that it is not well.

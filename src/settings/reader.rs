@@ -119,6 +119,14 @@ impl<'a> Reader<'a> {
         parsed
     }
 
+    /// A list of texts that nobody is to see.
+    pub(super) fn secret_list(&mut self, key: &'static str) -> Vec<zeroize::Zeroizing<String>> {
+        self.read.push((key, None));
+        let items = self.layers.value(key).and_then(Value::as_array);
+        let text = |item: &Value| item.as_str().unwrap_or_default().to_owned().into();
+        items.into_iter().flatten().map(text).collect()
+    }
+
     /// Records what is wrong with one key.
     pub(super) fn refuse(
         &mut self,

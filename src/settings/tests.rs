@@ -154,6 +154,226 @@ fn port_alone_binds_everywhere_and_listen_wins() {
 }
 
 #[test]
+fn names_of_other_systems_are_honoured_below_ours() {
+    let settings = from_environment(&[
+        ("WEBHOOK_TIMEOUT", "5000"),
+        ("WEBHOOK_MAX_RETRIES", "3"),
+        ("WEBHOOK_RETRY_DELAY", "60000"),
+        ("WORKER_CONCURRENCY", "5"),
+        ("BATCH_SIZE", "50"),
+        ("DB_HOST", "db.internal"),
+        ("DB_USER", "relay@x"),
+        ("DB_PASSWORD", "hunter2/@:%"),
+        ("DB_NAME", "my relay"),
+        ("REDIS_HOST", "::1"),
+        ("REDIS_PORT", "6380"),
+    ])
+    .unwrap();
+    assert_eq!(settings.delivery.timeout, Duration::from_secs(5));
+    assert_eq!(settings.retry.attempts(), 4);
+    assert_eq!(settings.retry.to_spec().base_ms, Some(60_000));
+    assert_eq!(settings.delivery.max_in_flight, 5);
+    assert_eq!(settings.events.max_batch, 50);
+    let url = settings.store.database_url.as_ref().unwrap();
+    assert_eq!(
+        url.expose(),
+        "postgres://relay%40x:hunter2%2F%40%3A%25@db.internal:5432/my%20relay"
+    );
+    let redis = settings.feed.redis_url.as_ref().unwrap();
+    assert_eq!(redis.expose(), "redis://[::1]:6380");
+    let printed = settings.to_masked_toml();
+    for line in [
+        "attempts = 4 # environment WEBHOOK_MAX_RETRIES",
+        "timeout_ms = 5000 # environment WEBHOOK_TIMEOUT",
+        "max_in_flight = 5 # environment WORKER_CONCURRENCY",
+        "# environment DB_HOST, DB_USER, DB_PASSWORD, DB_NAME",
+        "# environment REDIS_HOST, REDIS_PORT",
+    ] {
+        assert!(printed.contains(line), "{line}: {printed}");
+    }
+    assert!(!printed.contains("hunter2"), "{printed}");
+
+    let attempts = from_environment(&[("WEBHOOK_MAX_ATTEMPTS", "3")]).unwrap();
+    assert_eq!(attempts.retry.attempts(), 3);
+    let none = from_environment(&[("WEBHOOK_MAX_RETRIES", "0"), ("DB_HOST", " ")]).unwrap();
+    assert_eq!(none.retry.attempts(), 1);
+    assert!(!none.is_distributed());
+
+    // Ours win, those of a file do not.
+    let file = "[delivery]\ntimeout_ms = 9000\nmax_in_flight = 9\n";
+    let environment = [
+        ("WEBHOOK_TIMEOUT", "5000"),
+        ("POSTHASTE_DELIVERY__TIMEOUT_MS", "7000"),
+        ("WORKER_CONCURRENCY", "5"),
+        ("WEBHOOK_MAX_RETRIES", "3"),
+        ("POSTHASTE_RETRY__ATTEMPTS", "8"),
+    ];
+    let settings = load(file, &environment).unwrap();
+    assert_eq!(settings.delivery.timeout, Duration::from_secs(7));
+    assert_eq!(settings.delivery.max_in_flight, 5);
+    assert_eq!(settings.retry.attempts(), 8);
+}
+
+#[test]
+fn a_database_in_parts_is_whole_and_contradicts_no_url() {
+    let url = ("DATABASE_URL", "postgres://relay:p%40w@db/relay");
+    let agreeing = [
+        url,
+        ("DB_HOST", "db"),
+        ("DB_PORT", "5432"),
+        ("DB_USER", "relay"),
+        ("DB_PASSWORD", "p@w"),
+        ("DB_NAME", "relay"),
+    ];
+    let settings = from_environment(&agreeing).unwrap();
+    assert_eq!(settings.store.database_url.unwrap().expose(), url.1);
+    let redis = [url, ("REDIS_URL", "rediss://cache"), ("REDIS_PORT", "6379")];
+    assert!(from_environment(&redis).is_ok());
+    // What Kubernetes sets beside a service is no port.
+    let injected = [
+        ("REDIS_PORT", "tcp://10.0.0.1:6379"),
+        ("DB_PORT", "tcp://10.0.0.2:5432"),
+    ];
+    assert!(!from_environment(&injected).unwrap().is_distributed());
+
+    let refused: [(Environment<'_>, &[&str]); 11] = [
+        (
+            &[url, ("DB_HOST", "other")],
+            &["DB_HOST", "DATABASE_URL names another place"],
+        ),
+        (&[url, ("DB_NAME", "other")], &["DB_NAME", "not both"]),
+        (&[url, ("DB_PORT", "5433")], &["DB_PORT", "not both"]),
+        (
+            &[url, ("DB_PASSWORD", "hunter2")],
+            &["DB_PASSWORD", "not both"],
+        ),
+        (
+            &[("DB_HOST", "db")],
+            &["set DB_USER and DB_NAME too, or DATABASE_URL instead"],
+        ),
+        (&[("DB_HOST", "db"), ("DB_USER", "u")], &["set DB_NAME too"]),
+        (
+            &[("DB_PORT", "5432")],
+            &["set DB_HOST and DB_USER and DB_NAME too"],
+        ),
+        (
+            &[
+                ("DB_HOST", "db"),
+                ("DB_USER", "u"),
+                ("DB_NAME", "n"),
+                ("DB_PORT", "x"),
+            ],
+            &["DB_PORT", "1 to 65535"],
+        ),
+        (
+            &[
+                ("DB_HOST", "u:hunter2@db/x"),
+                ("DB_USER", "u"),
+                ("DB_NAME", "n"),
+            ],
+            &["DB_HOST", "the name or address of a host"],
+        ),
+        (
+            &[url, ("REDIS_URL", "redis://cache"), ("REDIS_HOST", "other")],
+            &["REDIS_HOST", "REDIS_URL names another place"],
+        ),
+        (
+            &[url, ("REDIS_PORT", "6379")],
+            &["set REDIS_HOST too, or REDIS_URL instead"],
+        ),
+    ];
+    for (environment, wanted) in refused {
+        let message = from_environment(environment).unwrap_err().to_string();
+        for part in wanted {
+            assert!(message.contains(part), "{part:?} is not in:\n{message}");
+        }
+        assert!(
+            message.contains("1 fault") || message.contains("have a fault"),
+            "{message}"
+        );
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+}
+
+#[test]
+fn retries_and_attempts_are_not_both_said() {
+    let both = [("WEBHOOK_MAX_RETRIES", "3"), ("WEBHOOK_MAX_ATTEMPTS", "4")];
+    let message = from_environment(&both).unwrap_err().to_string();
+    assert!(
+        message.contains("WEBHOOK_MAX_RETRIES or WEBHOOK_MAX_ATTEMPTS"),
+        "{message}"
+    );
+    for (name, text, said) in [
+        (
+            "WEBHOOK_MAX_RETRIES",
+            "three",
+            "retry.attempts = \"three\" (environment WEBHOOK_MAX_",
+        ),
+        ("WEBHOOK_MAX_RETRIES", "100", "retry.attempts = 101"),
+        (
+            "WEBHOOK_TIMEOUT",
+            "5s",
+            "delivery.timeout_ms = \"5s\" (environment WEBHOOK_TIMEOUT)",
+        ),
+        ("WORKER_CONCURRENCY", "0", "delivery.max_in_flight = 0"),
+        ("BATCH_SIZE", "0", "events.max_batch = 0"),
+    ] {
+        let message = from_environment(&[(name, text)]).unwrap_err().to_string();
+        assert!(message.contains(said), "{message}");
+    }
+}
+
+#[test]
+fn master_keys_are_read_in_order_and_shown_to_nobody() {
+    let (first, second) = (
+        "2026:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=",
+        "2025:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
+    );
+    let both = format!("{first}, {second}");
+    let settings = from_environment(&[("POSTHASTE_SECRETS__MASTER_KEYS", &both)]).unwrap();
+    let ids: Vec<&str> = settings
+        .store
+        .master_keys
+        .iter()
+        .map(|key| key.id.as_str())
+        .collect();
+    assert_eq!(ids, ["2026", "2025"]);
+    let printed = settings.to_masked_toml();
+    assert!(
+        printed.contains("master_keys = [\"********\", \"********\"] #"),
+        "{printed}"
+    );
+    assert!(!printed.contains("AgIC") && !format!("{settings:?}").contains("AgIC"));
+    assert_eq!(settings.secrets.overlap, Duration::from_secs(86_400));
+    let file = format!("[secrets]\nmaster_keys = [\"{second}\"]");
+    assert_eq!(load(&file, &[]).unwrap().store.master_keys.len(), 1);
+    for (bad, said) in [
+        (
+            format!("{first},{first}"),
+            "its item 2 has an id that another one has",
+        ),
+        ("hunter2hunter2".to_owned(), "its item 1 has no id"),
+        (
+            format!("{first},k:hunter2"),
+            "its item 2 has a key that is not",
+        ),
+    ] {
+        let faults = from_environment(&[("POSTHASTE_SECRETS__MASTER_KEYS", &bad)]).unwrap_err();
+        let message = faults.to_string();
+        assert!(
+            message.contains(said) && message.contains("openssl"),
+            "{message}"
+        );
+        assert!(
+            !message.contains("hunter2") && !message.contains("AgIC"),
+            "{message}"
+        );
+    }
+    let faults = load("[secrets]\nmaster_keys = \"k:hunter2\"", &[]).unwrap_err();
+    assert!(!faults.to_string().contains("hunter2"), "{faults}");
+}
+
+#[test]
 fn only_names_with_two_underscores_are_strict() {
     let settings = from_environment(&[
         ("POSTHASTE_PORT", "tcp://10.0.0.1:8080"),

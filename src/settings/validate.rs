@@ -11,8 +11,8 @@ use super::reader::Reader;
 use super::{
     AddressGuardSettings, AuthSettings, CallerLimits, DeliverySettings, EngineSettings,
     EventSettings, Fault, Faults, FeedSettings, ForwardedHeader, HealthSettings, HoldSettings,
-    JobSettings, Layers, LimitSettings, LogSettings, Role, Secret, ServerSettings, Settings,
-    StoreSettings, StreamSettings, contradictions,
+    JobSettings, Layers, LimitSettings, LogSettings, MasterKey, Role, Secret, SecretSettings,
+    ServerSettings, Settings, StatisticsSettings, StoreSettings, StreamSettings, contradictions,
 };
 use crate::domain::breaker::{BreakerPolicy, BreakerSpec};
 use crate::domain::deactivation::{DeactivationPolicy, DeactivationSpec, policy};
@@ -55,6 +55,9 @@ pub(super) fn read_all(reader: &mut Reader<'_>) -> Settings {
         feed: FeedSettings {
             redis_url: url(reader, "feed.redis_url", &["redis", "rediss"]),
         },
+        secrets: SecretSettings {
+            overlap: reader.millis("secrets.overlap_ms", 0, 30 * DAY_MS),
+        },
         events: events(reader),
         delivery: delivery(reader),
         retry: retry(reader),
@@ -64,6 +67,7 @@ pub(super) fn read_all(reader: &mut Reader<'_>) -> Settings {
             reader.count("retention.days", 0, 3_650),
             reader.count("retention.answer_days", 0, 3_650),
         ),
+        statistics: statistics(reader),
         health: HealthSettings {
             max_overdue: reader.millis("health.max_overdue_ms", 1_000, HOUR_MS),
             max_record_lag: reader.millis("health.max_record_lag_ms", 100, HOUR_MS),
@@ -196,7 +200,31 @@ fn store(reader: &mut Reader<'_>) -> StoreSettings {
         data_dir: PathBuf::from(data_dir),
         max_connections: reader.count("store.max_connections", 2, 1_000),
         acquire_timeout: reader.millis("store.acquire_timeout_ms", 100, MINUTE_MS),
+        master_keys: master_keys(reader),
     }
+}
+
+fn master_keys(reader: &mut Reader<'_>) -> Vec<MasterKey> {
+    let name = "secrets.master_keys";
+    let mut keys: Vec<MasterKey> = Vec::new();
+    for (place, text) in reader.secret_list(name).into_iter().enumerate() {
+        let problem = match MasterKey::parse(&text) {
+            Ok(key) if keys.iter().any(|other| other.id == key.id) => {
+                "has an id that another one has"
+            }
+            Ok(key) => {
+                keys.push(key);
+                continue;
+            }
+            Err(problem) => problem,
+        };
+        reader.refuse(
+            name,
+            format!("its item {} {problem}", place + 1),
+            "write ID:KEY; make a key with: openssl rand -base64 32",
+        );
+    }
+    keys
 }
 
 fn url(reader: &mut Reader<'_>, key: &'static str, schemes: &[&str]) -> Option<Secret> {
@@ -360,6 +388,23 @@ fn jobs(reader: &mut Reader<'_>) -> JobSettings {
         max_rate: reader.count("jobs.max_rate", 1, 100_000),
         max_open: reader.count("jobs.max_open", 1, 1_000),
         retention: Duration::from_millis(retention_days * DAY_MS),
+    }
+}
+
+fn statistics(reader: &mut Reader<'_>) -> StatisticsSettings {
+    let mut days = |key, least, most| {
+        let days = reader.number(key, least, most);
+        Duration::from_millis(days * DAY_MS)
+    };
+    // Long enough for every window that is shown.
+    let minutes_kept = days("statistics.minute_days", 2, 365);
+    let hours_kept = days("statistics.hour_days", 31, 3_650);
+    let days_kept = days("statistics.day_days", 31, 36_500);
+    StatisticsSettings {
+        fold_interval: reader.millis("statistics.fold_interval_ms", 100, MINUTE_MS),
+        minutes_kept,
+        hours_kept,
+        days_kept,
     }
 }
 

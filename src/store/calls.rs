@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::Timestamp;
-use crate::domain::breaker::StoredBreaker;
+use crate::domain::breaker::{BreakerState, StoredBreaker};
 use crate::domain::deactivation::Streak;
 use crate::domain::delivery::{AttemptRecord, DeliveryState, PendingDelivery};
 use crate::domain::event::Event;
@@ -140,6 +140,17 @@ pub struct Standing {
     pub last_failure: Option<LastFailure>,
 }
 
+/// A breaker that is not closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutBreaker {
+    /// Whose.
+    pub subscription: SubscriptionId,
+    /// Where it is.
+    pub state: BreakerState,
+    /// The end of the cool-down, while open.
+    pub until: Option<Timestamp>,
+}
+
 /// A failed attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastFailure {
@@ -231,6 +242,8 @@ pub struct DirectoryChanges {
 pub struct TenantLeftovers {
     /// Subscriptions that are not deleted.
     pub subscriptions: u64,
+    /// Keys that were not revoked.
+    pub keys: u64,
     /// Whether any of its subscriptions, deleted ones included, has a delivery.
     pub deliveries: bool,
     /// Whether there is an event of it.

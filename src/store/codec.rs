@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{AcceptGroup, RecordGroup, Result, StoreError};
+use super::secret_box::{Label, SecretBox};
+use super::{AcceptGroup, RecordGroup, Result, StoreError, secrets};
 use crate::domain::Timestamp;
 use crate::domain::access::{Scope, Scopes};
 use crate::domain::api_key::{KeyHash, PublicId};
@@ -23,7 +24,8 @@ use crate::domain::job::{JobState, Selection};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering, OrderingFailure, OrderingRule};
 use crate::domain::outcome::{CallResult, Outcome};
-use crate::domain::signature::SigningSecret;
+use crate::domain::payload_format::PayloadFormat;
+use crate::domain::signing::{SecretOwner, Signing};
 use crate::domain::subscription::{ChangedBy, Hold, StateChange, Subscription, SubscriptionState};
 use crate::domain::tenant::{TenantLimits, TenantStatus};
 
@@ -342,7 +344,12 @@ pub(super) struct SubscriptionColumns {
     pub(super) counted_from: Timestamp,
     pub(super) hold_full_since: Option<Timestamp>,
     pub(super) skip_through: Option<i64>,
+    pub(super) payload_format: String,
+    pub(super) signature: Option<String>,
+    pub(super) secret_owner: String,
     pub(super) secret: String,
+    /// Of another table; read only.
+    pub(super) tenant_secrets: Option<String>,
     pub(super) created_at: Timestamp,
     pub(super) updated_at: Timestamp,
     pub(super) version: i64,
@@ -350,19 +357,25 @@ pub(super) struct SubscriptionColumns {
 
 impl SubscriptionColumns {
     /// Of a subscription.
-    pub(super) fn of(subscription: &Subscription) -> Result<Self> {
+    pub(super) fn of(subscription: &Subscription, secret_box: &SecretBox) -> Result<Self> {
         let patterns: Vec<&str> = subscription
             .event_types
             .iter()
             .map(EventPattern::as_str)
             .collect();
+        let owner = subscription.id.to_string();
+        let label = |kind| Label {
+            kind,
+            owner: &owner,
+        };
+        let signing = &subscription.signing;
         Ok(Self {
             id: subscription.id,
             tenant: subscription.tenant.as_deref().map(str::to_owned),
             name: subscription.name.clone(),
             url: subscription.url.to_string(),
             event_types: json(&patterns)?,
-            headers: json(&subscription.headers)?,
+            headers: secret_box.seal(label(secrets::HEADERS), &json(&subscription.headers)?)?,
             retry_policy: subscription.retry_policy.as_ref().map(json).transpose()?,
             timeout_us: subscription.timeout.map(micros),
             max_in_flight: subscription.max_in_flight.map(count),
@@ -380,7 +393,13 @@ impl SubscriptionColumns {
             counted_from: subscription.counted_from,
             hold_full_since: subscription.hold.full_since,
             skip_through: subscription.hold.skip_through,
-            secret: subscription.secret.expose().to_owned(),
+            payload_format: subscription.format.as_str().to_owned(),
+            signature: (!signing.headers.is_empty())
+                .then(|| json(&signing.headers))
+                .transpose()?,
+            secret_owner: signing.owner.as_str().to_owned(),
+            secret: secrets::sealed(&signing.own, label(secrets::SECRET), secret_box)?,
+            tenant_secrets: None,
             created_at: subscription.created_at,
             updated_at: subscription.updated_at,
             version: subscription.version,
@@ -388,7 +407,34 @@ impl SubscriptionColumns {
     }
 
     /// The subscription in this row.
-    pub(super) fn into_subscription(self) -> Result<Subscription> {
+    pub(super) fn into_subscription(self, secret_box: &SecretBox) -> Result<Subscription> {
+        let owner = self.id.to_string();
+        let label = |kind| Label {
+            kind,
+            owner: &owner,
+        };
+        let headers = secret_box.open(label(secrets::HEADERS), &self.headers)?;
+        let tenant = match (&self.tenant, &self.tenant_secrets) {
+            (Some(tenant), Some(stored)) => Some(secrets::opened(
+                stored,
+                secrets::of_tenant(tenant),
+                secret_box,
+            )?),
+            _ => None,
+        };
+        let signing = Signing {
+            own: secrets::opened(&self.secret, label(secrets::SECRET), secret_box)?,
+            owner: SecretOwner::parse(&self.secret_owner).ok_or_else(|| {
+                damaged(format_args!("owner of a secret {:?}", self.secret_owner))
+            })?,
+            tenant,
+            headers: self
+                .signature
+                .as_deref()
+                .map(parsed)
+                .transpose()?
+                .unwrap_or_default(),
+        };
         let patterns: Vec<String> = parsed(&self.event_types)?;
         Ok(Subscription {
             id: self.id,
@@ -399,7 +445,7 @@ impl SubscriptionColumns {
                 .iter()
                 .map(|pattern| EventPattern::parse(pattern).map_err(damaged))
                 .collect::<Result<_>>()?,
-            headers: parsed(&self.headers)?,
+            headers: parsed(&headers)?,
             retry_policy: self.retry_policy.as_deref().map(parsed).transpose()?,
             timeout: self.timeout_us.map(duration),
             max_in_flight: self.max_in_flight.map(uncount),
@@ -426,7 +472,9 @@ impl SubscriptionColumns {
                 full_since: self.hold_full_since,
                 skip_through: self.skip_through,
             },
-            secret: SigningSecret::parse(&self.secret).map_err(damaged)?,
+            format: PayloadFormat::parse(&self.payload_format)
+                .ok_or_else(|| damaged(format_args!("payload format {:?}", self.payload_format)))?,
+            signing,
             created_at: self.created_at,
             updated_at: self.updated_at,
             version: self.version,
@@ -446,11 +494,11 @@ pub(super) fn any_kind_named() -> String {
     format!("\"{OWN_SEGMENT}.*")
 }
 
-fn json<T: Serialize + ?Sized>(value: &T) -> Result<String> {
+pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|error| StoreError::Refused(error.to_string()))
 }
 
-fn parsed<T: DeserializeOwned>(text: &str) -> Result<T> {
+pub(super) fn parsed<T: DeserializeOwned>(text: &str) -> Result<T> {
     // The error of serde_json may quote the text, and own headers are secret.
     serde_json::from_str(text).map_err(|error| damaged(format_args!("{:?}", error.classify())))
 }

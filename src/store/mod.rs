@@ -21,6 +21,8 @@ use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
+use crate::domain::signing::SigningSecrets;
+use crate::domain::statistics::Width;
 use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::domain::tenant::Tenant;
 
@@ -33,12 +35,15 @@ mod paging;
 pub mod postgres;
 pub mod read;
 mod rows;
+mod secret_box;
+pub mod secrets;
 pub mod sqlite;
+pub mod statistics;
 
 pub use api_key::{ApiKeyCreated, ApiKeyFilter, KeyringChanges};
 pub use calls::{
-    AcceptGroup, Accepted, BlockingRow, Changed, DirectoryChanges, DuePage, DueRow, Ending,
-    Forgotten, ForgottenAnswers, HeadRow, LastFailure, LeaseState, MOST_HISTORY, Moved,
+    AcceptGroup, Accepted, BlockingRow, Changed, CutBreaker, DirectoryChanges, DuePage, DueRow,
+    Ending, Forgotten, ForgottenAnswers, HeadRow, LastFailure, LeaseState, MOST_HISTORY, Moved,
     RecordGroup, Recorded, Runtime, Standing, TenantDeleted, TenantLeftovers, WaitingEvent,
 };
 pub use job::{
@@ -48,7 +53,9 @@ pub use postgres::PostgresStore;
 pub use read::{
     AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, Page, PageRequest, Position,
 };
+pub use secrets::{Kept, Resealed, TenantSecrets};
 pub use sqlite::SqliteStore;
+pub use statistics::{Folded, Statistics, StatisticsQuery, Whose};
 
 /// Why the store did not do what was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -150,6 +157,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// One subscription as it stands, deleted ones included.
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>>;
+
+    /// The secrets that this tenant holds for its subscriptions.
+    async fn tenant_secrets(&self, tenant: &str) -> Result<Option<TenantSecrets>>;
+
+    /// Keeps a tenant's secrets where the stored version still is `replaced`, 0 where there are
+    /// none. Raises the version of the directory and of each subscription that signs with them.
+    async fn keep_tenant_secrets(
+        &self,
+        tenant: &str,
+        secrets: &SigningSecrets,
+        replaced: i64,
+        now: Timestamp,
+    ) -> Result<Kept>;
 
     /// Cancels up to `limit` pending deliveries of a subscription but those `spared`, and says
     /// how many.
@@ -334,7 +354,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// A failed delivery blocks its line no more and is `to` now, where its version still is
     /// `version`.
-    async fn release_line(&self, id: DeliveryId, version: i64, to: DeliveryState) -> Result<Moved>;
+    async fn release_line(
+        &self,
+        id: DeliveryId,
+        version: i64,
+        to: DeliveryState,
+        now: Timestamp,
+    ) -> Result<Moved>;
 
     /// Up to `limit` deliveries that block a line by that rule, in the order of the lines' names,
     /// after `after`.
@@ -458,6 +484,31 @@ pub trait Store: Send + Sync + 'static {
 
     /// Forgets up to `limit` keys that expired or were revoked before `before`, and says how many.
     async fn forget_api_keys(&self, before: Timestamp, limit: u32) -> Result<u64>;
+
+    // --- Count ---
+
+    /// Folds up to `limit` deltas of the statistics into buckets, in one commit; fewer where they
+    /// are about very much, and none where somebody else is folding. Every call
+    /// above that makes, moves or records something adds what that comes to in its own commit, and
+    /// adds nothing where it changed nothing.
+    async fn fold_statistics(&self, limit: u32) -> Result<Folded>;
+
+    /// What happened, as of one moment: folded or not. Costs an index range for each scope and
+    /// piece, and what was not folded.
+    async fn statistics(&self, query: &StatisticsQuery) -> Result<Statistics>;
+
+    /// Forgets up to `limit` buckets of that width that began before `before`, and says how many.
+    async fn forget_statistics(&self, width: Width, before: Timestamp, limit: u32) -> Result<u64>;
+
+    /// When the oldest pending delivery was made: the one of the oldest event, or of these
+    /// subscriptions the first accepted. An index probe, or one for each.
+    async fn oldest_pending_since(
+        &self,
+        of: Option<&[SubscriptionId]>,
+    ) -> Result<Option<Timestamp>>;
+
+    /// Up to `limit` breakers that are not closed, as kept, in the order of their subscriptions.
+    async fn cut_breakers(&self, limit: u32) -> Result<Vec<CutBreaker>>;
 
     // --- Operate the store itself ---
 

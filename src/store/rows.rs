@@ -72,6 +72,11 @@ impl<'r> Decode<'r, Sqlite> for At {
 pub(super) const EVENT_COLUMNS: &str = "id, tenant, event_type, event_name, source, \
      idempotency_key, ordering_key, occurred_at, received_at, payload";
 
+/// A subscription with the secrets of its tenant, where it signs with them: what stands between
+/// `SELECT` and the conditions, which call it `s`.
+pub(super) const SUBSCRIPTION: &str = "s.*, t.secrets AS tenant_secrets FROM subscriptions s \
+     LEFT JOIN tenant_secrets t ON t.tenant = s.tenant AND s.secret_owner = 'tenant'";
+
 /// The columns of an attempt, in every query that reads one.
 pub(super) const ATTEMPT_COLUMNS: &str = "id, number, trigger, stale, started_at, duration_us, \
      name_us, connect_us, tls_us, first_byte_us, body_us, request_headers, status, error_kind, \
@@ -146,6 +151,7 @@ macro_rules! row_readers {
         use crate::domain::tenant::Tenant;
         use crate::store::codec::{self, SubscriptionColumns};
         use crate::store::rows::At;
+        use crate::store::secret_box::SecretBox;
         use crate::store::{
             AttemptRow, BlockingRow, DeliveryRow, DueRow, HeadRow, LastFailure, Result, Runtime,
             Standing, TenantLeftovers, WaitingEvent,
@@ -274,6 +280,7 @@ macro_rules! row_readers {
         pub(super) fn leftovers(row: &$row) -> Result<TenantLeftovers> {
             Ok(TenantLeftovers {
                 subscriptions: row.try_get::<i64, _>("subscriptions")?.unsigned_abs(),
+                keys: row.try_get::<i64, _>("keys")?.unsigned_abs(),
                 deliveries: row.try_get("deliveries")?,
                 events: row.try_get("events")?,
             })
@@ -365,7 +372,7 @@ macro_rules! row_readers {
             })
         }
 
-        pub(super) fn subscription(row: &$row) -> Result<Subscription> {
+        pub(super) fn subscription(row: &$row, secret_box: &SecretBox) -> Result<Subscription> {
             SubscriptionColumns {
                 id: SubscriptionId(row.try_get("id")?),
                 tenant: row.try_get("tenant")?,
@@ -390,12 +397,16 @@ macro_rules! row_readers {
                 counted_from: at(row, "counted_from")?,
                 hold_full_since: at_or_none(row, "hold_full_since")?,
                 skip_through: row.try_get("skip_through")?,
+                payload_format: row.try_get("payload_format")?,
+                signature: row.try_get("signature")?,
+                secret_owner: row.try_get("secret_owner")?,
                 secret: row.try_get("secret")?,
+                tenant_secrets: row.try_get("tenant_secrets")?,
                 created_at: at(row, "created_at")?,
                 updated_at: at(row, "updated_at")?,
                 version: row.try_get("version")?,
             }
-            .into_subscription()
+            .into_subscription(secret_box)
         }
 
         pub(super) fn waiting_event(row: &$row) -> Result<WaitingEvent> {

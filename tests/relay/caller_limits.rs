@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use posthaste::clock;
+use posthaste::domain::quota::Quota;
+use posthaste::feed::shared_limits::{RedisLimits, SharedLimits};
+use redis::AsyncCommands;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -206,4 +210,36 @@ async fn without_redis_each_node_limits_by_itself() {
     let first = Relay::start_on(Arc::clone(&backend), &more).await;
     let second = Relay::start_on(backend, &more).await;
     assert_eq!(let_in(&first, &second, KEY).await, 8);
+}
+
+#[tokio::test]
+async fn a_request_takes_from_all_shared_quotas_or_from_none() {
+    let url = std::env::var("TEST_REDIS_URL").unwrap();
+    let installation = clock::uuid().to_string();
+    let limits = RedisLimits::new(&url, &installation).unwrap();
+    let quota = |name: &str, text: &str| {
+        let quota = Quota::parse(text).unwrap().unwrap();
+        (name.to_owned(), quota)
+    };
+    let (wide, narrow) = (quota("wide", "2/hour"), quota("narrow", "1/hour"));
+    let take = async |asked: &[(String, Quota)]| {
+        let standings = limits.take(asked).await.unwrap();
+        let admitted = standings.iter().map(|standing| standing.admitted);
+        (admitted.collect::<Vec<_>>(), standings)
+    };
+    let both = [wide.clone(), narrow.clone()];
+    assert_eq!(take(&both).await.0, [true, true]);
+    assert_eq!(take(&both).await.0, [true, false]);
+    let alone = [wide];
+    assert_eq!(take(&alone).await.0, [true], "nothing of it was taken");
+    assert_eq!(take(&alone).await.0, [false]);
+    // A clock that was set back shuts nobody out for longer than a window.
+    let key = format!("posthaste:{installation}:limit:narrow");
+    let client = redis::Client::open(url).unwrap();
+    let mut redis = client.get_multiplexed_async_connection().await.unwrap();
+    let _: () = redis.set(&key, i64::MAX / 2).await.unwrap();
+    let (admitted, standings) = take(std::slice::from_ref(&narrow)).await;
+    assert_eq!(admitted, [false]);
+    assert!(standings[0].wait <= narrow.1.window(), "{standings:?}");
+    let _: () = redis.del(&key).await.unwrap();
 }

@@ -469,6 +469,7 @@ async fn past_its_rate_a_tenant_is_told_when_to_come_again(profile: Profile) {
 /// Held back by its breaker after one failure, and by nothing else.
 fn held_back() -> Value {
     json!({
+        "eventTypes": ["own"],
         "breaker": {"consecutiveFailures": 1, "coolDownMs": 86_400_000,
             "coolDownMaxMs": 86_400_000, "probes": 1},
         "retryPolicy": {"delaysMs": vec![100; 50]},
@@ -492,6 +493,7 @@ async fn a_full_backlog_takes_the_subscription_out_and_no_sender_away(profile: P
     // Without a bound, and of another tenant.
     let mut free = held_back();
     free["clientId"] = json!("b");
+    free["eventTypes"] = json!(["paused"]);
     let (failing_too, _) = failing().await;
     let free = relay.api.subscribe(&failing_too, free).await;
     let paused = a
@@ -617,6 +619,7 @@ async fn tenants_are_registered_changed_and_deleted(profile: Profile) {
         .await;
     assert_eq!(status, 409);
     assert!(text(&left, "error").contains("1 subscriptions"), "{left}");
+    assert!(text(&left, "error").contains("1 keys"), "{left}");
     api.delete(&subscribed).await;
     api.expect(204, Method::DELETE, &other, None).await;
     assert_eq!(api.status(Method::GET, &other, None).await.0, 404);

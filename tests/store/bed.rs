@@ -49,6 +49,7 @@ pub fn settings(database_url: Option<String>, data_dir: PathBuf) -> StoreSetting
         data_dir,
         max_connections: 8,
         acquire_timeout: Duration::from_secs(10),
+        master_keys: Vec::new(),
     }
 }
 

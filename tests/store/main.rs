@@ -22,4 +22,6 @@ mod postgres;
 mod record;
 mod recover;
 mod retention;
+mod signing;
+mod statistics;
 mod tenants;

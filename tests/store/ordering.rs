@@ -275,7 +275,7 @@ async fn a_blocked_line_is_released_once(bed: Bed) {
     let version = fails(&bed, all[0], &rule).await;
     let release = async |id, version| {
         store
-            .release_line(id, version, DeliveryState::Skipped)
+            .release_line(id, version, DeliveryState::Skipped, at(9))
             .await
             .unwrap()
     };

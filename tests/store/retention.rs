@@ -143,7 +143,7 @@ async fn what_blocks_a_line_stays_until_it_does_so_no_more(bed: Bed) {
         let version = ordering::fails(&bed, deliveries[0], &rule).await;
         assert_eq!(forget(store, HOUR, 100).await, Forgotten::default());
         let released = store
-            .release_line(deliveries[0].id, version, DeliveryState::Skipped)
+            .release_line(deliveries[0].id, version, DeliveryState::Skipped, at(9))
             .await;
         assert_eq!(released.unwrap(), Moved::Done);
         assert_ne!(forget(store, HOUR, 100).await, Forgotten::default());

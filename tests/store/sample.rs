@@ -13,8 +13,10 @@ use posthaste::domain::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
 use posthaste::domain::idempotency::{KeyName, KnownKey};
 use posthaste::domain::ordering::OrderingRule;
 use posthaste::domain::outcome::{Answer, CallResult, Outcome, Timing};
+use posthaste::domain::payload_format::PayloadFormat;
 use posthaste::domain::retry::{RetryPolicy, Schedule};
 use posthaste::domain::signature::SigningSecret;
+use posthaste::domain::signing::Signing;
 use posthaste::domain::subscription::{Hold, StateChange, Subscription, SubscriptionState};
 use posthaste::store::{AcceptGroup, Accepted, Changed, RecordGroup, Recorded, Store};
 
@@ -77,7 +79,8 @@ pub fn subscription(name: &str) -> Subscription {
         },
         counted_from: at(0),
         hold: Hold::default(),
-        secret: SigningSecret::from_random([7; 32]),
+        format: PayloadFormat::Relay,
+        signing: Signing::with(SigningSecret::from_random([7; 32])),
         created_at: at(0),
         updated_at: at(0),
         version: 0,

@@ -3,7 +3,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::payload_format::PayloadFormat;
 use crate::domain::signature::SigningSecret;
+use crate::domain::signing::Signing;
 use crate::domain::subscription::{StateChange, SubscriptionState};
 
 fn at(second: i64) -> Timestamp {
@@ -66,7 +68,8 @@ fn subscription(tenant: Option<&str>, types: &[&str]) -> Subscription {
         counted_from: Timestamp::default(),
         state: SubscriptionState::Active,
         state_change: StateChange::default(),
-        secret: SigningSecret::from_random([7; 32]),
+        format: PayloadFormat::Relay,
+        signing: Signing::with(SigningSecret::from_random([7; 32])),
         created_at: at(0),
         updated_at: at(0),
         version: 1,

@@ -8,8 +8,10 @@ use crate::domain::delivery::{PendingDelivery, Progress, Trigger, settle};
 use crate::domain::id::AttemptId;
 use crate::domain::ordering::OrderingRule;
 use crate::domain::outcome::{Answer, CallResult, Failure, FailureKind, Outcome, Timing};
+use crate::domain::payload_format::PayloadFormat;
 use crate::domain::retry::{RetryPolicy, Schedule};
 use crate::domain::signature::SigningSecret;
+use crate::domain::signing::Signing;
 use crate::domain::subscription::{ChangedBy, Hold, StateChange};
 
 const SECRET: &str = "own-header-value";
@@ -49,7 +51,8 @@ fn subscription(patterns: &[&str]) -> Subscription {
             at: at(0),
             ..StateChange::default()
         },
-        secret: SigningSecret::from_random([7; 32]),
+        format: PayloadFormat::Relay,
+        signing: Signing::with(SigningSecret::from_random([7; 32])),
         created_at: at(0),
         updated_at: at(0),
         version: 1,

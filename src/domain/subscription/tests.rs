@@ -3,6 +3,7 @@ use uuid::Uuid;
 use super::SubscriptionState::{Active, Deactivated, Deleted, Paused, Suspended};
 use super::*;
 use crate::domain::ordering::OrderingRule;
+use crate::domain::signature::SigningSecret;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_micros(seconds * 1_000_000)
@@ -27,7 +28,8 @@ fn subscription() -> Subscription {
         state_change: StateChange::default(),
         counted_from: at(0),
         hold: Hold::default(),
-        secret: SigningSecret::from_random([7; 32]),
+        format: PayloadFormat::Relay,
+        signing: Signing::with(SigningSecret::from_random([7; 32])),
         created_at: at(0),
         updated_at: at(0),
         version: 1,

@@ -5,7 +5,9 @@ use uuid::Uuid;
 use super::*;
 use crate::domain::event_type::EventPattern;
 use crate::domain::id::SubscriptionId;
+use crate::domain::payload_format::PayloadFormat;
 use crate::domain::signature::SigningSecret;
+use crate::domain::signing::Signing;
 use crate::domain::subscription::{StateChange, SubscriptionState};
 
 const NOW: &str = "2025-10-26T12:00:00Z";
@@ -42,7 +44,8 @@ fn read(
         counted_from: Timestamp::default(),
         state: SubscriptionState::Active,
         state_change: StateChange::default(),
-        secret: SigningSecret::from_random([7; 32]),
+        format: PayloadFormat::Relay,
+        signing: Signing::with(SigningSecret::from_random([7; 32])),
         created_at: time(NOW),
         updated_at: time(NOW),
         version: 1,

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::retry::Schedule;
+use crate::domain::signature::SigningSecret;
 use crate::http::own_headers::MASK;
 use crate::http::subscription_view::{Defaults, SubscriptionView};
 
@@ -39,10 +40,10 @@ fn with_rules<T>(run: impl FnOnce(Rules<'_>) -> T) -> T {
 fn parse_bytes(body: &[u8]) -> Result<Subscription, Vec<Fault>> {
     let seed = Seed {
         id: SubscriptionId(Uuid::from_u128(1)),
-        secret: SigningSecret::from_random([7; 32]),
+        random: [7; 32],
         now: Timestamp::from_micros(1_000),
     };
-    with_rules(|rules| parse_new(body, rules, seed))
+    with_rules(|rules| parse_new(body, rules, seed))?.with_tenants(None)
 }
 
 fn new(body: Value) -> Result<Subscription, Vec<Fault>> {
@@ -68,7 +69,7 @@ fn stored(more: Value) -> Subscription {
 fn changed(stored: &Subscription, change: Value) -> Result<Subscription, Vec<Fault>> {
     let body = change.to_string();
     let input = with_rules(|rules| parse_change(body.as_bytes(), rules))?;
-    input.merged_into(stored, Timestamp::from_micros(2_000))
+    input.merged_into(stored, None, Timestamp::from_micros(2_000))
 }
 
 fn shown(subscription: &Subscription) -> Value {
@@ -247,8 +248,106 @@ fn every_fault_is_named_with_its_path() {
             json!({"clientId": "a", "tenant": "b"}),
             "tenant contradicts clientId",
         ),
-        (json!({"secret": "whsec_x"}), "secret cannot be chosen"),
+        (json!({"secret": "whsec_x"}), "secret must be 'whsec_'"),
+        (json!({"secret": "short"}), "secret must be 8 to 512 bytes"),
+        (
+            json!({"signing": "rsa"}),
+            "signing must be one of hmac-sha256, ed25519",
+        ),
+        (
+            json!({"signing": "ed25519", "secret": "long enough"}),
+            "secret cannot be given",
+        ),
+        (
+            json!({"signing": "ed25519", "signature": "algohire"}),
+            "signature needs a secret that the receiver shares",
+        ),
+        (
+            json!({"secretFrom": "tenant"}),
+            "secretFrom is the tenant, and there is none",
+        ),
+        (
+            json!({"secretFrom": "tenant", "clientId": "c", "secret": "long enough"}),
+            "secretFrom contradicts secret or signing",
+        ),
+        (
+            json!({"secretFrom": "nobody"}),
+            "secretFrom must be one of subscription, tenant",
+        ),
+        (
+            json!({"payloadFormat": "xml"}),
+            "payloadFormat must be one of relay, standard, raw, cloudevents",
+        ),
         (json!({"format": "cloudevents"}), "format is not known here"),
+        (json!({"signature": 7}), "signature must be a preset's name"),
+        (
+            json!({"signature": "acme"}),
+            "signature.headers[0] is not known; there are algohire, recart",
+        ),
+        (
+            json!({"signature": {}}),
+            "signature.headers[0].header is required, or preset",
+        ),
+        (
+            json!({"signature": {"preset": "acme"}}),
+            "signature.headers[0].preset is not known",
+        ),
+        (
+            json!({"signature": {"mode": "beside", "headers": [], "prefix": "x"}}),
+            "signature.prefix is not known here; there are mode, headers",
+        ),
+        (
+            json!({"signature": {"mode": "instead", "headers": []}}),
+            "signature.headers must name one at least",
+        ),
+        (
+            json!({"signature": {"mode": "never", "header": "x-a"}}),
+            "signature.mode must be beside or instead",
+        ),
+        (
+            json!({"signature": vec!["algohire"; 5]}),
+            "signature must be at most 4 headers",
+        ),
+        (
+            json!({"signature": ["algohire", {"header": "X-AlgoHire-Signature"}]}),
+            "signature.headers[1].header is given twice",
+        ),
+        (
+            json!({"signature": {"header": "x-a", "timestampHeader": "X-A"}}),
+            "signature.headers[0].header is a timestampHeader too",
+        ),
+        (
+            json!({"signature": {"header": "Webhook-Signature"}}),
+            "signature.headers[0].header cannot be",
+        ),
+        (
+            json!({"signature": {"header": "x-a", "timestampHeader": "Host"}}),
+            "signature.headers[0].timestampHeader cannot be",
+        ),
+        (
+            json!({"signature": {"header": "X-Webhook-Signature"}}),
+            "signature.headers[0].header is one of the standard headers",
+        ),
+        (
+            json!({"signature": {"header": "x-a", "prefix": "a b"}}),
+            "signature.headers[0].prefix must be up to 64 visible",
+        ),
+        (
+            json!({"signature": {"header": "x-a", "encoding": "base58"}}),
+            "signature.headers[0].encoding must be one of hex, base64",
+        ),
+        (
+            json!({"signature": {"header": "x-a", "signs": "url"}}),
+            "signature.headers[0].signs must be one of body, timestamp.body",
+        ),
+        (
+            json!({"signature": {"header": "x-a", "algorithm": "md5"}}),
+            "signature.headers[0].algorithm is not known here",
+        ),
+        (
+            json!({"signature": {"header": "x-a"}, "headers": {"X-A": "1"}}),
+            "headers.x-a is a header of signature too",
+        ),
     ];
     for (more, expected) in cases {
         let found = lines(new(body_with(more.clone())).unwrap_err());
@@ -306,7 +405,19 @@ fn what_was_shown_can_be_sent_back() {
         "rateLimit": {"limit": 5, "periodMs": 60000, "burst": 2},
         "timeoutMs": 700,
         "clientId": "c",
+        "payloadFormat": "cloudevents",
+        "signature": {"mode": "instead", "headers": [
+            "recart",
+            {"preset": "algohire", "prefix": "v0=", "encoding": "base64"},
+            {"header": "X-Webhook-Signature", "signs": "timestamp.body",
+                "timestampHeader": "X-Webhook-Timestamp"},
+        ]},
+        "secret": "an imported secret",
     }));
+    assert_eq!(
+        before.signing.headers.headers[1].header,
+        "x-algohire-signature"
+    );
     let mut after = changed(&before, shown(&before)).unwrap();
     after.updated_at = before.updated_at;
     assert_eq!(after, before);
@@ -319,10 +430,57 @@ fn what_was_shown_can_be_sent_back() {
 #[test]
 fn the_secret_may_come_back_but_not_change() {
     let before = stored(json!({}));
-    let same = json!({"secret": before.secret.expose()});
+    let same = json!({"secret": before.signing.own.newest().expose(), "signing": "hmac-sha256"});
     assert!(changed(&before, same).is_ok());
     let other = changed(&before, json!({"secret": "whsec_other"})).unwrap_err();
-    assert_eq!(lines(other), ["secret cannot be changed here"]);
+    assert!(lines(other)[0].starts_with("secret cannot be changed here"));
+    let other = changed(&before, json!({"signing": "ed25519"})).unwrap_err();
+    assert!(lines(other)[0].starts_with("signing cannot be changed here"));
+}
+
+#[test]
+fn a_tenants_secret_signs_where_nothing_was_said_or_it_was_asked_for() {
+    let tenants = SigningSecrets::only(SigningSecret::import("the tenant's own").unwrap());
+    let made = |more: Value| {
+        let body = body_with(more).to_string();
+        let seed = Seed {
+            id: SubscriptionId(Uuid::from_u128(1)),
+            random: [7; 32],
+            now: Timestamp::from_micros(1_000),
+        };
+        let new = with_rules(|rules| parse_new(body.as_bytes(), rules, seed)).unwrap();
+        let known = new.tenant_asked().map(|_| tenants.clone());
+        new.with_tenants(known).unwrap()
+    };
+    let signs_with_tenants = |made: &Subscription| *made.signing.secrets() == tenants;
+    assert!(signs_with_tenants(&made(json!({"clientId": "c"}))));
+    let own = made(json!({"clientId": "c", "secretFrom": "subscription"}));
+    assert!(!signs_with_tenants(&own));
+    assert!(!signs_with_tenants(&made(
+        json!({"clientId": "c", "secret": "its very own"})
+    )));
+    assert!(!signs_with_tenants(&made(
+        json!({"clientId": "c", "signing": "ed25519"})
+    )));
+    assert!(!signs_with_tenants(&made(json!({}))));
+
+    // A change takes it up, and loses it with the tenant.
+    let change = |stored: &Subscription, change: Value, known: Option<&OfTenant>| {
+        let body = change.to_string();
+        let input = with_rules(|rules| parse_change(body.as_bytes(), rules)).unwrap();
+        let asked = input.tenant_asked(stored);
+        let known = known.filter(|_| asked.is_some());
+        input.merged_into(stored, known, Timestamp::from_micros(2_000))
+    };
+    let known: OfTenant = ("c".into(), tenants.clone());
+    let taken = change(&own, json!({"secretFrom": "tenant"}), Some(&known)).unwrap();
+    assert!(signs_with_tenants(&taken));
+    let back = change(&taken, json!({"secretFrom": null}), None).unwrap();
+    assert_eq!(back.signing.secrets(), own.signing.secrets());
+    for elsewhere in [json!({"clientId": "d"}), json!({"clientId": null})] {
+        let faults = change(&taken, elsewhere, Some(&known)).unwrap_err();
+        assert_eq!(faults[0].path, "secretFrom");
+    }
 }
 
 #[test]
@@ -344,6 +502,8 @@ proptest! {
         let _ = new(body_with(json!({"url": text, "headers": {text.clone(): text}})));
         let _ = new(body_with(json!({"url": format!("https://{text}")})));
         let _ = new(body_with(json!({"timeoutMs": number, "retryPolicy": {"factor": number}})));
+        let _ = new(body_with(json!({"signature": {"header": text, "prefix": text}})));
+        let _ = new(body_with(json!({"signature": text, "secret": text})));
         let _ = new(body_with(json!({"rateLimit": {"limit": number}, text: number})));
     }
 }

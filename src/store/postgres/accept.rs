@@ -14,6 +14,7 @@ use crate::domain::id::EventId;
 use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::ordering::Line;
 use crate::store::rows::At;
+use crate::store::statistics::{delta_bytes, of_each_event, of_group};
 use crate::store::{AcceptGroup, Accepted, Result, codec};
 
 /// What a group brings beyond events and deliveries of which none stands yet.
@@ -50,8 +51,10 @@ const DELIVERIES: [(&str, &str); 6] = [
     ("text", "line"),
 ];
 const FIRST_OF_DELIVERIES: usize = FIRST_OF_EVENTS + EVENTS.len();
+/// What the group comes to; event by event where some may stand already.
+const STATISTICS: usize = FIRST_OF_DELIVERIES + DELIVERIES.len();
 /// Turns, the number of deliveries that are not skipped, and events that waited.
-const FIRST_OF_MORE: usize = FIRST_OF_DELIVERIES + DELIVERIES.len();
+const FIRST_OF_MORE: usize = STATISTICS + 1;
 /// Until when keys have expired, and four columns of keys.
 const FIRST_OF_KEYS: usize = FIRST_OF_MORE + 3;
 
@@ -128,6 +131,17 @@ fn accepting(form: Form) -> String {
         ),
         false => Default::default(),
     };
+    let counted = match form.again {
+        true => format!(
+            "SELECT $2, c.body
+    FROM unnest(${FIRST_OF_EVENTS}::uuid[], ${STATISTICS}::bytea[]) AS c (id, body)
+    WHERE c.id IN (SELECT id FROM new_events)"
+        ),
+        false => format!(
+            "SELECT $2, ${STATISTICS}::bytea FROM clear
+    WHERE current AND free AND octet_length(${STATISTICS}::bytea) > 0"
+        ),
+    };
     let unless_there = if form.again {
         "ON CONFLICT DO NOTHING"
     } else {
@@ -171,6 +185,10 @@ new_events AS (
 ),
 {skipped}
 {told}
+counted AS (
+    INSERT INTO statistic_deltas (at, body)
+    {counted}
+),
 new_deliveries AS (
     INSERT INTO pending_deliveries ({}, created_at)
     SELECT {}, $2 {deliveries} {kept} {in_order} {unless_there}
@@ -303,6 +321,13 @@ async fn insert<'e>(
         .bind(column!(deliveries, delivery =>
             bytes.get(&delivery.event_id).copied().unwrap_or(0)))
         .bind(sparse(lines.iter().map(|line| line.as_ref().map(Line::as_str))).bind_iter());
+    query = match form.again {
+        true => {
+            let deltas = of_each_event(group);
+            query.bind(deltas.iter().map(delta_bytes).collect::<Vec<_>>())
+        }
+        false => query.bind(delta_bytes(&of_group(group, |_| true))),
+    };
     if form.more || form.keys {
         let own = events.clone().filter(|event| event.event_type.is_own());
         query = query

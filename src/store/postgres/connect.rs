@@ -8,6 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 
 use crate::settings::StoreSettings;
+use crate::store::secret_box::SecretBox;
 use crate::store::{Result, StoreError};
 
 /// A statement of the relay's own work may take this long.
@@ -33,6 +34,7 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 pub(super) struct Pools {
     pub(super) work: PgPool,
     pub(super) reads: PgPool,
+    pub(super) secret_box: SecretBox,
 }
 
 /// Options without a logger of statements: it would format each one.
@@ -59,6 +61,7 @@ pub(super) async fn connect(settings: &StoreSettings) -> Result<Pools> {
     Ok(Pools {
         work: pool(&options, settings, work, STATEMENT, PLAN_ONCE),
         reads: pool(&options, settings, reads, READ, PLAN_EACH),
+        secret_box: SecretBox::new(&settings.master_keys),
     })
 }
 

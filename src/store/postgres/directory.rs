@@ -4,15 +4,16 @@ use std::sync::LazyLock;
 
 use sqlx::postgres::{PgArguments, PgPool, Postgres};
 use sqlx::query::Query;
-use sqlx::{Executor, Row};
+use sqlx::{AssertSqlSafe, Executor, Row};
 use uuid::Uuid;
 
+use super::connect::Pools;
 use super::{operational, rows, tenants};
 use crate::domain::id::SubscriptionId;
 use crate::domain::operational::OperationalEvent;
 use crate::domain::subscription::Subscription;
 use crate::store::codec::SubscriptionColumns;
-use crate::store::rows::At;
+use crate::store::rows::{At, SUBSCRIPTION};
 use crate::store::{Changed, DirectoryChanges, MOST_HISTORY, Result};
 
 /// Behind this gate one change is made at a time, and no group accepted.
@@ -29,9 +30,10 @@ made AS (
     INSERT INTO subscriptions (id, tenant, name, url, event_types, headers, retry_policy,
         timeout_us, max_in_flight, rate_limit, state, state_at, state_reason, secret, created_at,
         updated_at, breaker, deactivation, state_by, state_evidence, counted_from,
-        hold_full_since, skip_through, ordering, ordering_failure, ordering_since, version)
+        hold_full_since, skip_through, ordering, ordering_failure, ordering_since,
+        payload_format, signature, secret_owner, version)
     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-        $20, $21, $22, $23, $24, $25, $26, raised.version
+        $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, raised.version
     FROM raised
     RETURNING *
 ),
@@ -51,11 +53,11 @@ static UPDATE: LazyLock<String> = LazyLock::new(|| {
 WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock(1886352244, 1)),
 raised AS (
     UPDATE directory SET version = directory.version + 1 FROM gate
-    WHERE one AND EXISTS (SELECT FROM subscriptions WHERE id = $1 AND version = $27)
+    WHERE one AND EXISTS (SELECT FROM subscriptions WHERE id = $1 AND version = $30)
     RETURNING directory.version
 ),
 old AS MATERIALIZED (
-    SELECT state, state_at, hold_full_since FROM subscriptions WHERE id = $1 AND version = $27
+    SELECT state, state_at, hold_full_since FROM subscriptions WHERE id = $1 AND version = $30
 ),
 new AS (
     UPDATE subscriptions
@@ -64,9 +66,10 @@ new AS (
         state_reason = $13, secret = $14, created_at = $15, updated_at = $16, breaker = $17,
         deactivation = $18, state_by = $19, state_evidence = $20, counted_from = $21,
         hold_full_since = $22, skip_through = $23, ordering = $24, ordering_failure = $25,
-        ordering_since = $26, version = raised.version
+        ordering_since = $26, payload_format = $27, signature = $28, secret_owner = $29,
+        version = raised.version
     FROM raised
-    WHERE id = $1 AND subscriptions.version = $27
+    WHERE id = $1 AND subscriptions.version = $30
     RETURNING subscriptions.*
 ),
 moved AS (
@@ -91,7 +94,7 @@ forgotten AS (
     DELETE FROM subscription_history
     WHERE subscription_id = $1 AND version <= (
         SELECT version FROM subscription_history WHERE subscription_id = $1
-        ORDER BY version DESC OFFSET $28 LIMIT 1
+        ORDER BY version DESC OFFSET $31 LIMIT 1
     ) AND EXISTS (SELECT FROM moved UNION ALL SELECT FROM filled)
 ),
 probed AS (
@@ -102,7 +105,7 @@ probed AS (
 ),
 {}
 SELECT version FROM new",
-        operational::waits(29, "new")
+        operational::waits(32, "new")
     )
 });
 
@@ -134,24 +137,30 @@ fn bound(sql: &'static str, columns: SubscriptionColumns) -> Query<'static, Post
         .bind(columns.ordering)
         .bind(columns.ordering_failure)
         .bind(At(columns.ordering_since))
+        .bind(columns.payload_format)
+        .bind(columns.signature)
+        .bind(columns.secret_owner)
 }
 
 /// Stores a new subscription and answers the version it drew.
-pub(super) async fn create(pool: &PgPool, subscription: &Subscription) -> Result<i64> {
-    let row = bound(CREATE, SubscriptionColumns::of(subscription)?)
-        .fetch_one(pool)
-        .await?;
+pub(super) async fn create(pools: &Pools, subscription: &Subscription) -> Result<i64> {
+    let row = bound(
+        CREATE,
+        SubscriptionColumns::of(subscription, &pools.secret_box)?,
+    )
+    .fetch_one(&pools.work)
+    .await?;
     Ok(row.try_get(0)?)
 }
 
 /// The same where its tenant has fewer than `most`. Counted by a statement of its own behind the
 /// gate, whose snapshot has all that passed it before.
 pub(super) async fn create_within(
-    pool: &PgPool,
+    pools: &Pools,
     subscription: &Subscription,
     most: u32,
 ) -> Result<Option<i64>> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = pools.work.begin().await?;
     transaction.execute(GATE).await?;
     let count: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM (
@@ -166,9 +175,12 @@ pub(super) async fn create_within(
         transaction.rollback().await?;
         return Ok(None);
     }
-    let row = bound(CREATE, SubscriptionColumns::of(subscription)?)
-        .fetch_one(&mut *transaction)
-        .await?;
+    let row = bound(
+        CREATE,
+        SubscriptionColumns::of(subscription, &pools.secret_box)?,
+    )
+    .fetch_one(&mut *transaction)
+    .await?;
     let version = row.try_get(0)?;
     transaction.commit().await?;
     Ok(Some(version))
@@ -176,7 +188,7 @@ pub(super) async fn create_within(
 
 /// Replaces a subscription that is still as it was read.
 pub(super) async fn update(
-    pool: &PgPool,
+    pools: &Pools,
     subscription: &Subscription,
     raises: Option<&OperationalEvent>,
 ) -> Result<Changed> {
@@ -184,12 +196,15 @@ pub(super) async fn update(
         .map(|event| (subscription.id.0, event))
         .into_iter()
         .collect();
-    let query = bound(&UPDATE, SubscriptionColumns::of(subscription)?)
-        .bind(subscription.version)
-        // Of what stood before: with this change it is one more.
-        .bind(MOST_HISTORY - 1);
+    let query = bound(
+        &UPDATE,
+        SubscriptionColumns::of(subscription, &pools.secret_box)?,
+    )
+    .bind(subscription.version)
+    // Of what stood before: with this change it is one more.
+    .bind(MOST_HISTORY - 1);
     let row = operational::bind(query, &raised)
-        .fetch_optional(pool)
+        .fetch_optional(&pools.work)
         .await?;
     Ok(match row {
         Some(row) => Changed::At(row.try_get(0)?),
@@ -198,34 +213,40 @@ pub(super) async fn update(
 }
 
 /// One subscription, deleted ones included.
-pub(super) async fn one(pool: &PgPool, id: SubscriptionId) -> Result<Option<Subscription>> {
-    let row = sqlx::query("SELECT * FROM subscriptions WHERE id = $1")
+pub(super) async fn one(pools: &Pools, id: SubscriptionId) -> Result<Option<Subscription>> {
+    let sql = format!("SELECT {SUBSCRIPTION} WHERE s.id = $1");
+    let row = sqlx::query(AssertSqlSafe(sql))
         .bind(id.0)
-        .fetch_optional(pool)
+        .fetch_optional(&pools.work)
         .await?;
-    row.as_ref().map(rows::subscription).transpose()
+    row.as_ref()
+        .map(|row| rows::subscription(row, &pools.secret_box))
+        .transpose()
 }
 
 /// Version and changes of one snapshot: no change can hide between the two.
-pub(super) async fn since(pool: &PgPool, version: i64) -> Result<DirectoryChanges> {
+pub(super) async fn since(pools: &Pools, version: i64) -> Result<DirectoryChanges> {
     let found = sqlx::query(
-        "SELECT directory.version AS directory_version, s.*
+        "SELECT directory.version AS directory_version, s.*, t.secrets AS tenant_secrets
          FROM directory
          LEFT JOIN subscriptions s ON s.version > $1 AND ($1 > 0 OR s.state <> 'deleted')
+         LEFT JOIN tenant_secrets t ON t.tenant = s.tenant AND s.secret_owner = 'tenant'
          WHERE directory.one",
     )
     .bind(version)
-    .fetch_all(pool)
+    .fetch_all(&pools.work)
     .await?;
     let mut changes = DirectoryChanges::default();
     for row in &found {
         changes.version = row.try_get("directory_version")?;
         if row.try_get::<Option<Uuid>, _>("id")?.is_some() {
-            changes.subscriptions.push(rows::subscription(row)?);
+            changes
+                .subscriptions
+                .push(rows::subscription(row, &pools.secret_box)?);
         }
     }
     // Of a later snapshot, which has all that the version above tells of.
-    changes.tenants = tenants::since(pool, version).await?;
+    changes.tenants = tenants::since(&pools.work, version).await?;
     Ok(changes)
 }
 

@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{moves, rows};
+use super::{moves, rows, statistics};
 use crate::domain::Timestamp;
 use crate::domain::id::{DeliveryId, EventId, JobId, first_id};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
@@ -183,6 +183,9 @@ async fn replay(
         )
         .fetch_all(&mut *connection)
         .await?;
+    if !made.is_empty() {
+        statistics::note_made(connection, batch.subscription, made.len(), batch.now).await?;
+    }
     let there: Vec<DeliveryId> = events
         .iter()
         .filter(|one| !made.contains(&one.delivery.0))

@@ -198,17 +198,31 @@ pub(super) async fn release(
     id: DeliveryId,
     version: i64,
     to: DeliveryState,
+    now: Timestamp,
 ) -> Result<Moved> {
-    let done = sqlx::query(
-        "UPDATE final_deliveries SET state = $3, blocks = NULL, version = version + 1
-         WHERE id = $1 AND version = $2 AND blocks IS NOT NULL",
+    let done: i64 = sqlx::query_scalar(
+        "WITH old AS MATERIALIZED (
+             SELECT id, subscription_id, state FROM final_deliveries
+             WHERE id = $1 AND version = $2 AND blocks IS NOT NULL FOR UPDATE
+         ),
+         released AS (
+             UPDATE final_deliveries SET state = $3, blocks = NULL, version = version + 1
+             WHERE id = $1 AND version = $2 AND blocks IS NOT NULL AND EXISTS (SELECT FROM old)
+             RETURNING 1
+         ),
+         counted AS (
+             INSERT INTO statistic_deltas (at, subscription_id, from_state, to_state, moved)
+             SELECT $4, subscription_id, state, $3, 1 FROM old
+         )
+         SELECT count(*) FROM released",
     )
     .bind(id.0)
     .bind(version)
     .bind(to.as_str())
-    .execute(pool)
+    .bind(At(now))
+    .fetch_one(pool)
     .await?;
-    Ok(match done.rows_affected() {
+    Ok(match done {
         0 => Moved::Overtaken,
         _ => Moved::Done,
     })

@@ -20,9 +20,12 @@ mod read;
 mod record;
 mod recover;
 mod rows;
+mod secrets;
+mod statistics;
 mod tenants;
 
 pub use self::line::HEADS as LINE_HEADS;
+pub use self::statistics::PLANS as STATISTIC_PLANS;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,10 +37,11 @@ use sqlx::{Connection, Executor};
 use self::connect::{Pools, answered};
 use super::{
     AcceptGroup, Accepted, ApiKeyCreated, ApiKeyFilter, AttemptRow, BlockingRow, Changed,
-    DeliveryFilter, DeliveryRow, DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow,
-    EventWalk, Forgotten, ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter, JobMoved,
-    KeyringChanges, LeaseState, Moved, Page, PageRequest, RecordGroup, Recorded, Result, Runtime,
-    Standing, Store, TenantDeleted, UnarrivedWalk, WaitingEvent,
+    CutBreaker, DeliveryFilter, DeliveryRow, DirectoryChanges, DuePage, DueRow, Ending,
+    EventFilter, EventRow, EventWalk, Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch,
+    JobCreated, JobFilter, JobMoved, Kept, KeyringChanges, LeaseState, Moved, Page, PageRequest,
+    RecordGroup, Recorded, Resealed, Result, Runtime, Standing, Statistics, StatisticsQuery, Store,
+    TenantDeleted, TenantSecrets, UnarrivedWalk, WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::api_key::ApiKey;
@@ -49,6 +53,8 @@ use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
+use crate::domain::signing::SigningSecrets;
+use crate::domain::statistics::Width;
 use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::domain::tenant::Tenant;
 use crate::settings::StoreSettings;
@@ -97,6 +103,15 @@ impl PostgresStore {
         connection.close().await?;
         Ok(super::migrated_since(&MIGRATIONS, &before))
     }
+
+    /// Seals every secret that is not sealed with the first master key.
+    pub async fn reseal_secrets(&self) -> Result<Resealed> {
+        let resealed = secrets::reseal(&self.pools).await?;
+        let mut connection = connect::alone(&self.settings, MIGRATION).await?;
+        secrets::wipe(&mut connection).await?;
+        connection.close().await?;
+        Ok(resealed)
+    }
 }
 
 #[async_trait]
@@ -114,7 +129,7 @@ impl Store for PostgresStore {
     }
 
     async fn directory_since(&self, version: i64) -> Result<DirectoryChanges> {
-        answered(directory::since(&self.pools.work, version)).await
+        answered(directory::since(&self.pools, version)).await
     }
 
     async fn directory_version(&self) -> Result<i64> {
@@ -122,7 +137,7 @@ impl Store for PostgresStore {
     }
 
     async fn create_subscription(&self, subscription: &Subscription) -> Result<i64> {
-        answered(directory::create(&self.pools.work, subscription)).await
+        answered(directory::create(&self.pools, subscription)).await
     }
 
     async fn create_subscription_within(
@@ -130,12 +145,7 @@ impl Store for PostgresStore {
         subscription: &Subscription,
         most: u32,
     ) -> Result<Option<i64>> {
-        answered(directory::create_within(
-            &self.pools.work,
-            subscription,
-            most,
-        ))
-        .await
+        answered(directory::create_within(&self.pools, subscription, most)).await
     }
 
     async fn create_tenant(&self, tenant: &Tenant) -> Result<Option<i64>> {
@@ -163,11 +173,25 @@ impl Store for PostgresStore {
         subscription: &Subscription,
         raises: Option<&OperationalEvent>,
     ) -> Result<Changed> {
-        answered(directory::update(&self.pools.work, subscription, raises)).await
+        answered(directory::update(&self.pools, subscription, raises)).await
     }
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>> {
-        answered(directory::one(&self.pools.work, id)).await
+        answered(directory::one(&self.pools, id)).await
+    }
+
+    async fn tenant_secrets(&self, tenant: &str) -> Result<Option<TenantSecrets>> {
+        answered(secrets::of(&self.pools, tenant)).await
+    }
+
+    async fn keep_tenant_secrets(
+        &self,
+        tenant: &str,
+        kept: &SigningSecrets,
+        replaced: i64,
+        now: Timestamp,
+    ) -> Result<Kept> {
+        answered(secrets::keep(&self.pools, tenant, kept, replaced, now)).await
     }
 
     async fn cancel_pending(
@@ -236,8 +260,14 @@ impl Store for PostgresStore {
         answered(line::note_lined_up(&self.pools.work, id, rule)).await
     }
 
-    async fn release_line(&self, id: DeliveryId, version: i64, to: DeliveryState) -> Result<Moved> {
-        answered(line::release(&self.pools.work, id, version, to)).await
+    async fn release_line(
+        &self,
+        id: DeliveryId,
+        version: i64,
+        to: DeliveryState,
+        now: Timestamp,
+    ) -> Result<Moved> {
+        answered(line::release(&self.pools.work, id, version, to, now)).await
     }
 
     async fn blocking(
@@ -427,7 +457,7 @@ impl Store for PostgresStore {
         tenant: Option<&str>,
         page: &PageRequest,
     ) -> Result<Page<Subscription>> {
-        answered(read::list_subscriptions(&self.pools.reads, tenant, page)).await
+        answered(read::list_subscriptions(&self.pools, tenant, page)).await
     }
 
     async fn history(&self, id: SubscriptionId, page: &PageRequest) -> Result<Page<HistoryEntry>> {
@@ -496,6 +526,29 @@ impl Store for PostgresStore {
 
     async fn forget_api_keys(&self, before: Timestamp, limit: u32) -> Result<u64> {
         answered(api_keys::forget(&self.pools.work, before, limit)).await
+    }
+
+    async fn fold_statistics(&self, limit: u32) -> Result<Folded> {
+        answered(statistics::fold(&self.pools.work, limit)).await
+    }
+
+    async fn statistics(&self, query: &StatisticsQuery) -> Result<Statistics> {
+        answered(statistics::read(&self.pools.reads, query)).await
+    }
+
+    async fn forget_statistics(&self, width: Width, before: Timestamp, limit: u32) -> Result<u64> {
+        answered(statistics::forget(&self.pools.work, width, before, limit)).await
+    }
+
+    async fn oldest_pending_since(
+        &self,
+        of: Option<&[SubscriptionId]>,
+    ) -> Result<Option<Timestamp>> {
+        answered(statistics::oldest(&self.pools.reads, of)).await
+    }
+
+    async fn cut_breakers(&self, limit: u32) -> Result<Vec<CutBreaker>> {
+        answered(statistics::cut(&self.pools.reads, limit)).await
     }
 
     async fn ping(&self) -> Result<()> {

@@ -23,7 +23,9 @@ pub(super) fn ended(state: &str, now: &str) -> String {
     SELECT {CARRIED}, line, due_at, attempts, round, round_attempts, aged_us, version + 1,
         {state}, {now}
     FROM gone RETURNING 1
-)"
+),
+{}",
+        counted("", "'pending'", state, now)
     )
 }
 
@@ -37,6 +39,19 @@ pub(super) fn begun_again(now: &str) -> String {
             SELECT ordering_since FROM subscriptions WHERE id = gone.subscription_id
         ) THEN line ELSE '' END, {now}, attempts, round + 1, version + 1
     FROM gone RETURNING 1
+),
+{}",
+        counted(", state", "state", "'pending'", now)
+    )
+}
+
+/// The part that counts what the part `gone` deleted, from one state or `by` what it had. All is SQL.
+fn counted(by: &str, from: &str, to: &str, now: &str) -> String {
+    format!(
+        "counted AS (
+    INSERT INTO statistic_deltas (at, subscription_id, from_state, to_state, moved)
+    SELECT {now}, subscription_id, {from}, {to}, count(*) FROM gone
+    GROUP BY subscription_id{by}
 )"
     )
 }

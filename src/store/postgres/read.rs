@@ -7,20 +7,21 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
+use super::connect::Pools;
 use super::rows;
 use crate::domain::api_key::ApiKey;
 use crate::domain::id::{DeliveryId, EventId};
 use crate::domain::job::Job;
 use crate::domain::subscription::Subscription;
 use crate::store::paging::{Dialect, Listing, PageOfIds, Value};
-use crate::store::rows::{ATTEMPT_COLUMNS, At, EVENT_COLUMNS};
+use crate::store::rows::{ATTEMPT_COLUMNS, At, EVENT_COLUMNS, SUBSCRIPTION};
 use crate::store::{
     ApiKeyFilter, AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, JobFilter, Page,
     PageRequest, Result,
 };
 
 /// One snapshot for the page, the end of its walk and its rows.
-const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+pub(super) const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 const DELIVERY: &str =
     "SELECT d.*, e.event_type FROM deliveries d JOIN events e ON e.id = d.event_id";
@@ -77,19 +78,20 @@ async fn page_of_tenant(
 
 /// Subscriptions that are not deleted, newest first.
 pub(super) async fn list_subscriptions(
-    pool: &PgPool,
+    pools: &Pools,
     tenant: Option<&str>,
     page: &PageRequest,
 ) -> Result<Page<Subscription>> {
-    let mut snapshot = pool.begin_with(SNAPSHOT).await?;
+    let mut snapshot = pools.reads.begin_with(SNAPSHOT).await?;
     let page = page_of_ids(&mut snapshot, &Listing::subscriptions(tenant, page)).await?;
-    let found = sqlx::query("SELECT * FROM subscriptions WHERE id = ANY($1) ORDER BY id DESC")
+    let sql = format!("SELECT {SUBSCRIPTION} WHERE s.id = ANY($1) ORDER BY s.id DESC");
+    let found = sqlx::query(AssertSqlSafe(sql))
         .bind(&page.ids)
         .fetch_all(&mut *snapshot)
         .await?;
     let rows = found
         .iter()
-        .map(rows::subscription)
+        .map(|row| rows::subscription(row, &pools.secret_box))
         .collect::<Result<_>>()?;
     Ok(page.with(rows))
 }

@@ -16,8 +16,10 @@ use crate::domain::delivery::AttemptRecord;
 use crate::domain::id::SubscriptionId;
 use crate::domain::operational::OperationalEvent;
 use crate::domain::outcome::CallResult;
+use crate::domain::statistics::Delta;
 use crate::store::codec::{self, Learnt};
 use crate::store::rows::At;
+use crate::store::statistics::{delta_bytes, of_records};
 use crate::store::{RecordGroup, Recorded, Result, StoreError};
 
 /// Parameters 1 and 2 are the epoch and the group's `now`.
@@ -54,8 +56,10 @@ const ATTEMPTS: [(&str, &str); 16] = [
     ("bool", "answer_cut"),
 ];
 const FIRST_OF_ATTEMPTS: usize = FIRST_OF_MOVES + MOVES.len();
+/// What the group comes to. Run again: what each attempt does, then what each move does.
+const STATISTICS: usize = FIRST_OF_ATTEMPTS + ATTEMPTS.len();
 /// Which rule of order a delivery that failed blocks its line by.
-const BLOCKS: usize = FIRST_OF_ATTEMPTS + ATTEMPTS.len();
+const BLOCKS: usize = STATISTICS + 1;
 const LEARNT: [(&str, &str); 13] = [
     ("uuid", "subscription_id"),
     ("timestamptz", "hold_until"),
@@ -78,8 +82,43 @@ const FIRST_OF_LEARNT: usize = BLOCKS + 1;
 struct Form {
     /// Retries, blocked lines, what was learnt, operational events.
     more: bool,
-    /// Some of it was recorded before.
+    /// Some of it was recorded before, or does not move its delivery.
     again: bool,
+}
+
+/// What is counted of a group. As a rule all of it is recorded now and moves its delivery, and what
+/// that comes to is worked out beforehand. Where it turns out otherwise, the row lacks its body, which
+/// the table refuses, and all of this is taken back and run anew: then every attempt counts where it
+/// was not there, and every move where it is made.
+fn counted(form: Form) -> String {
+    if !form.again {
+        return format!(
+            "counted AS (
+    INSERT INTO statistic_deltas (at, body)
+    SELECT $2, CASE WHEN all_of_them THEN ${STATISTICS}::bytea END FROM compared
+    WHERE cardinality(${FIRST_OF_MOVES}::uuid[]) > 0
+)"
+        );
+    }
+    format!(
+        "counted AS (
+    INSERT INTO statistic_deltas (at, body)
+    SELECT $2, a.body
+    FROM unnest(${FIRST_OF_ATTEMPTS}::uuid[],
+        (${STATISTICS}::bytea[])[:cardinality(${FIRST_OF_MOVES}::uuid[])]) AS a (id, body)
+    WHERE a.id IN (SELECT id FROM logged)
+    UNION ALL
+    SELECT $2, m.body
+    FROM unnest(${FIRST_OF_MOVES}::uuid[],
+        (${STATISTICS}::bytea[])[cardinality(${FIRST_OF_MOVES}::uuid[]) + 1:]) AS m (id, body)
+    WHERE m.id IN (SELECT id FROM moved) AND octet_length(m.body) > 0
+)"
+    )
+}
+
+/// Whether a group was taken back because it has to be looked at record by record.
+fn is_not_whole(error: &dyn DatabaseError) -> bool {
+    error.is_unique_violation() || error.constraint() == Some("statistic_deltas_form")
 }
 
 /// The lease row stays locked until the commit: a takeover (an update of the unique key's
@@ -92,7 +131,7 @@ fn recording(form: Form) -> String {
     let stale = "CASE WHEN (SELECT all_of_them FROM compared) THEN false
         ELSE a.delivery_id NOT IN (SELECT id FROM moved) END";
     let again = match form.again {
-        true => "ON CONFLICT (delivery_id, number, id) DO NOTHING",
+        true => "ON CONFLICT (delivery_id, number, id) DO NOTHING RETURNING id",
         false => "",
     };
     let moves = unnested(FIRST_OF_MOVES, &MOVES);
@@ -160,13 +199,15 @@ logged AS (
     FROM (SELECT {}, unnest(${FIRST_OF_MOVES}::uuid[]) AS delivery_id,
         unnest(${NUMBER}::int[]) AS number) AS a
     {again}
-)
+),
+{}
 SELECT (SELECT epoch FROM lease) AS epoch,
     CASE WHEN NOT (SELECT all_of_them FROM compared)
         THEN array(SELECT id FROM moved) END AS moved",
         format_args!("d.{}", CARRIED.replace(", ", ", d.")),
         names(&ATTEMPTS),
         unnested(FIRST_OF_ATTEMPTS, &ATTEMPTS),
+        counted(form),
     )
 }
 
@@ -260,12 +301,12 @@ pub(super) async fn keep_breaker(
 
 /// Records a group. Answers for each record, in the group's order.
 ///
-/// That an attempt stands already, though nobody said that this is run again, is left to the
-/// database to say, as in `accept.rs`.
+/// That an attempt stands already, though nobody said that this is run again, or that a delivery has
+/// moved on, is left to the database to say, as in `accept.rs`.
 pub(super) async fn record(pool: &PgPool, group: &RecordGroup) -> Result<Vec<Recorded>> {
     let again = group.rerun;
     let row = match run(pool, group, again).await? {
-        Err(error) if !again && error.is_unique_violation() => run(pool, group, true)
+        Err(error) if !again && is_not_whole(&*error) => run(pool, group, true)
             .await?
             .map_err(sqlx::Error::Database)?,
         row => row.map_err(sqlx::Error::Database)?,
@@ -367,6 +408,15 @@ async fn run(
             answer.map_or(&[][..], |answer| answer.headers.as_block())))
         .bind(column!(answers, answer => answer.map_or(&[][..], |answer| &answer.body[..])))
         .bind(column!(answers, answer => answer.is_some_and(|answer| answer.body_cut)));
+    query = match again {
+        true => query.bind(
+            each_counted(&records)
+                .iter()
+                .map(delta_bytes)
+                .collect::<Vec<_>>(),
+        ),
+        false => query.bind(delta_bytes(&of_records(records.clone()))),
+    };
     if form.more {
         let learnt = learnt.iter();
         query = query
@@ -392,6 +442,20 @@ async fn run(
         Err(sqlx::Error::Database(error)) => Ok(Err(error)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// What each attempt comes to, and then what each move does.
+fn each_counted<'a>(records: &(impl Iterator<Item = &'a AttemptRecord> + Clone)) -> Vec<Delta> {
+    let counted = |note: fn(&mut Delta, &AttemptRecord)| {
+        records.clone().map(move |record| {
+            let mut delta = Delta::default();
+            note(&mut delta, record);
+            delta
+        })
+    };
+    counted(Delta::note_attempt)
+        .chain(counted(Delta::note_settled))
+        .collect()
 }
 
 /// Gives the attempts that an earlier run recorded the fate they had then. A statement of its

@@ -58,6 +58,7 @@ RETURNING tenants.version";
 const LEFT: &str = "
 SELECT
     (SELECT count(*) FROM subscriptions WHERE tenant = $1 AND state <> 'deleted') AS subscriptions,
+    (SELECT count(*) FROM api_keys WHERE tenant = $1 AND revoked_at IS NULL) AS keys,
     EXISTS (
         SELECT FROM subscriptions s
         WHERE s.tenant = $1 AND (

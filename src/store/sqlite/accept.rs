@@ -6,13 +6,14 @@ use rusqlite::{Connection, params};
 
 use super::connect::Pools;
 use super::writer::Written;
-use super::{operational, rows};
+use super::{operational, rows, statistics};
 use crate::domain::Timestamp;
 use crate::domain::delivery::{DeliveryState, PendingDelivery};
 use crate::domain::id::EventId;
 use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::ordering::Line;
 use crate::store::rows::At;
+use crate::store::statistics::of_group;
 use crate::store::{AcceptGroup, Accepted, Result, codec};
 
 const INSERT_EVENT: &str = "
@@ -73,6 +74,8 @@ fn accept_in(connection: &Connection, group: &AcceptGroup) -> Result<Written<Acc
     }
     let stored = insert_events(connection, group)?;
     insert_deliveries(connection, group, &stored)?;
+    let delta = of_group(group, |event| !stored.contains(&event));
+    statistics::note(connection, &delta, group.now)?;
     let own = group
         .events
         .iter()

@@ -19,6 +19,7 @@ use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 use super::checkpoint::Checkpointer;
 use super::writer::{Writer, Written};
 use crate::settings::StoreSettings;
+use crate::store::secret_box::SecretBox;
 use crate::store::{Result, StoreError};
 
 /// The file's name in the data directory.
@@ -45,6 +46,7 @@ pub(super) struct Pools {
     pub(super) readers: SqlitePool,
     turn: Arc<Turn<()>>,
     patience: Duration,
+    pub(super) secret_box: SecretBox,
 }
 
 /// A transaction that may write, and the turn for it.
@@ -197,6 +199,7 @@ pub(super) async fn open(settings: &StoreSettings) -> Result<Pools> {
         readers,
         turn,
         patience: settings.acquire_timeout,
+        secret_box: SecretBox::new(&settings.master_keys),
     })
 }
 

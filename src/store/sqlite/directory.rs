@@ -2,7 +2,7 @@
 
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments};
-use sqlx::{Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 use uuid::Uuid;
 
 use super::connect::Pools;
@@ -11,16 +11,17 @@ use crate::domain::id::SubscriptionId;
 use crate::domain::operational::OperationalEvent;
 use crate::domain::subscription::Subscription;
 use crate::store::codec::SubscriptionColumns;
-use crate::store::rows::At;
+use crate::store::rows::{At, SUBSCRIPTION};
+use crate::store::secret_box::SecretBox;
 use crate::store::{Changed, DirectoryChanges, MOST_HISTORY, Result};
 
 const CREATE: &str = "
 INSERT INTO subscriptions (id, tenant, name, url, event_types, headers, retry_policy, timeout_us,
     max_in_flight, rate_limit, state, state_at, state_reason, secret, created_at, updated_at,
     breaker, deactivation, state_by, state_evidence, counted_from, hold_full_since, skip_through,
-    ordering, ordering_failure, ordering_since, version)
+    ordering, ordering_failure, ordering_since, payload_format, signature, secret_owner, version)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-    $21, $22, $23, $24, $25, $26, $27)";
+    $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)";
 
 const UPDATE: &str = "
 UPDATE subscriptions
@@ -29,8 +30,9 @@ SET tenant = $2, name = $3, url = $4, event_types = $5, headers = $6, retry_poli
     state_reason = $13, secret = $14, created_at = $15, updated_at = $16,
     breaker = $17, deactivation = $18, state_by = $19, state_evidence = $20, counted_from = $21,
     hold_full_since = $22, skip_through = $23, ordering = $24, ordering_failure = $25,
-    ordering_since = $26, version = $27
-WHERE id = $1 AND version = $28";
+    ordering_since = $26, payload_format = $27, signature = $28, secret_owner = $29,
+    version = $30
+WHERE id = $1 AND version = $31";
 
 /// What is compared to tell whether the state changed.
 const BEFORE: &str =
@@ -89,6 +91,9 @@ fn bound(
         .bind(columns.ordering)
         .bind(columns.ordering_failure)
         .bind(At(columns.ordering_since))
+        .bind(columns.payload_format)
+        .bind(columns.signature)
+        .bind(columns.secret_owner)
 }
 
 pub(super) async fn raise_version(connection: &mut SqliteConnection) -> Result<i64> {
@@ -102,7 +107,7 @@ pub(super) async fn raise_version(connection: &mut SqliteConnection) -> Result<i
 /// Stores a new subscription and answers the version it drew.
 pub(super) async fn create(pools: &Pools, subscription: &Subscription) -> Result<i64> {
     let mut transaction = pools.write().await?;
-    let version = insert(&mut transaction, subscription).await?;
+    let version = insert(&mut transaction, &pools.secret_box, subscription).await?;
     transaction.commit().await?;
     Ok(version)
 }
@@ -127,14 +132,19 @@ pub(super) async fn create_within(
         transaction.rollback().await?;
         return Ok(None);
     }
-    let version = insert(&mut transaction, subscription).await?;
+    let version = insert(&mut transaction, &pools.secret_box, subscription).await?;
     transaction.commit().await?;
     Ok(Some(version))
 }
 
-async fn insert(connection: &mut SqliteConnection, subscription: &Subscription) -> Result<i64> {
+async fn insert(
+    connection: &mut SqliteConnection,
+    secret_box: &SecretBox,
+    subscription: &Subscription,
+) -> Result<i64> {
     let version = raise_version(connection).await?;
-    bound(CREATE, SubscriptionColumns::of(subscription)?)
+    let columns = SubscriptionColumns::of(subscription, secret_box)?;
+    bound(CREATE, columns)
         .bind(version)
         .execute(&mut *connection)
         .await?;
@@ -159,11 +169,14 @@ pub(super) async fn update(
         return Ok(Changed::Overtaken);
     }
     let version = raise_version(&mut transaction).await?;
-    bound(UPDATE, SubscriptionColumns::of(subscription)?)
-        .bind(version)
-        .bind(subscription.version)
-        .execute(&mut *transaction)
-        .await?;
+    bound(
+        UPDATE,
+        SubscriptionColumns::of(subscription, &pools.secret_box)?,
+    )
+    .bind(version)
+    .bind(subscription.version)
+    .execute(&mut *transaction)
+    .await?;
     note(&mut transaction, subscription.id, before).await?;
     if let Some(event) = raises {
         operational::wait(&mut transaction, event).await?;
@@ -207,19 +220,23 @@ async fn note(
 
 /// One subscription, deleted ones included.
 pub(super) async fn one(pools: &Pools, id: SubscriptionId) -> Result<Option<Subscription>> {
-    let row = sqlx::query("SELECT * FROM subscriptions WHERE id = ?")
+    let sql = format!("SELECT {SUBSCRIPTION} WHERE s.id = ?");
+    let row = sqlx::query(AssertSqlSafe(sql))
         .bind(id.0)
         .fetch_optional(&pools.readers)
         .await?;
-    row.as_ref().map(rows::subscription).transpose()
+    row.as_ref()
+        .map(|row| rows::subscription(row, &pools.secret_box))
+        .transpose()
 }
 
 /// Version and changes of one snapshot: no change can hide between the two.
 pub(super) async fn since(pools: &Pools, version: i64) -> Result<DirectoryChanges> {
     let found = sqlx::query(
-        "SELECT directory.version AS directory_version, s.*
+        "SELECT directory.version AS directory_version, s.*, t.secrets AS tenant_secrets
          FROM directory
-         LEFT JOIN subscriptions s ON s.version > $1 AND ($1 > 0 OR s.state <> 'deleted')",
+         LEFT JOIN subscriptions s ON s.version > $1 AND ($1 > 0 OR s.state <> 'deleted')
+         LEFT JOIN tenant_secrets t ON t.tenant = s.tenant AND s.secret_owner = 'tenant'",
     )
     .bind(version)
     .fetch_all(&pools.readers)
@@ -228,7 +245,9 @@ pub(super) async fn since(pools: &Pools, version: i64) -> Result<DirectoryChange
     for row in &found {
         changes.version = row.try_get("directory_version")?;
         if row.try_get::<Option<Uuid>, _>("id")?.is_some() {
-            changes.subscriptions.push(rows::subscription(row)?);
+            changes
+                .subscriptions
+                .push(rows::subscription(row, &pools.secret_box)?);
         }
     }
     // Of a later snapshot, which has all that the version above tells of.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::accept::DRAW;
 use super::bulk::Bulk;
 use super::connect::Pools;
-use super::{id_list, moves, rows};
+use super::{id_list, moves, rows, statistics};
 use crate::domain::Timestamp;
 use crate::domain::id::{EventId, JobId, first_id};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
@@ -162,6 +162,9 @@ async fn replay(
                 .bind(2);
         }
         made.extend(query.fetch_all(&mut *connection).await?);
+    }
+    if !made.is_empty() {
+        statistics::note_made(connection, batch.subscription, made.len(), batch.now).await?;
     }
     let there = events
         .iter()

@@ -192,8 +192,20 @@ pub(super) async fn release(
     id: DeliveryId,
     version: i64,
     to: DeliveryState,
+    now: Timestamp,
 ) -> Result<Moved> {
     let mut transaction = pools.write().await?;
+    sqlx::query(
+        "INSERT INTO statistic_deltas (at, subscription_id, from_state, to_state, moved)
+         SELECT ?, subscription_id, state, ?, 1 FROM final_deliveries
+         WHERE id = ? AND version = ? AND blocks IS NOT NULL",
+    )
+    .bind(At(now))
+    .bind(to.as_str())
+    .bind(id.0)
+    .bind(version)
+    .execute(&mut *transaction)
+    .await?;
     let done = sqlx::query(
         "UPDATE final_deliveries SET state = ?, blocks = NULL, version = version + 1
          WHERE id = ? AND version = ? AND blocks IS NOT NULL",

@@ -23,6 +23,8 @@ mod read;
 mod record;
 mod recover;
 mod rows;
+mod secrets;
+mod statistics;
 mod tenants;
 mod writer;
 
@@ -38,10 +40,11 @@ use uuid::Uuid;
 use self::connect::Pools;
 use super::{
     AcceptGroup, Accepted, ApiKeyCreated, ApiKeyFilter, AttemptRow, BlockingRow, Changed,
-    DeliveryFilter, DeliveryRow, DirectoryChanges, DuePage, DueRow, Ending, EventFilter, EventRow,
-    EventWalk, Forgotten, ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter, JobMoved,
-    KeyringChanges, LeaseState, Moved, Page, PageRequest, RecordGroup, Recorded, Result, Runtime,
-    Standing, Store, TenantDeleted, UnarrivedWalk, WaitingEvent,
+    CutBreaker, DeliveryFilter, DeliveryRow, DirectoryChanges, DuePage, DueRow, Ending,
+    EventFilter, EventRow, EventWalk, Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch,
+    JobCreated, JobFilter, JobMoved, Kept, KeyringChanges, LeaseState, Moved, Page, PageRequest,
+    RecordGroup, Recorded, Resealed, Result, Runtime, Standing, Statistics, StatisticsQuery, Store,
+    TenantDeleted, TenantSecrets, UnarrivedWalk, WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::api_key::ApiKey;
@@ -53,6 +56,8 @@ use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
+use crate::domain::signing::SigningSecrets;
+use crate::domain::statistics::Width;
 use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::domain::tenant::Tenant;
 use crate::settings::StoreSettings;
@@ -88,6 +93,11 @@ impl SqliteStore {
             .await?;
         transaction.commit().await?;
         Ok(super::migrated_since(&MIGRATIONS, &before))
+    }
+
+    /// Seals every secret that is not sealed with the first master key.
+    pub async fn reseal_secrets(&self) -> Result<Resealed> {
+        secrets::reseal(&self.pools).await
     }
 }
 
@@ -172,6 +182,20 @@ impl Store for SqliteStore {
         directory::one(&self.pools, id).await
     }
 
+    async fn tenant_secrets(&self, tenant: &str) -> Result<Option<TenantSecrets>> {
+        secrets::of(&self.pools, tenant).await
+    }
+
+    async fn keep_tenant_secrets(
+        &self,
+        tenant: &str,
+        kept: &SigningSecrets,
+        replaced: i64,
+        now: Timestamp,
+    ) -> Result<Kept> {
+        secrets::keep(&self.pools, tenant, kept, replaced, now).await
+    }
+
     async fn cancel_pending(
         &self,
         id: SubscriptionId,
@@ -235,8 +259,14 @@ impl Store for SqliteStore {
         line::note_lined_up(&self.pools, id, rule).await
     }
 
-    async fn release_line(&self, id: DeliveryId, version: i64, to: DeliveryState) -> Result<Moved> {
-        line::release(&self.pools, id, version, to).await
+    async fn release_line(
+        &self,
+        id: DeliveryId,
+        version: i64,
+        to: DeliveryState,
+        now: Timestamp,
+    ) -> Result<Moved> {
+        line::release(&self.pools, id, version, to, now).await
     }
 
     async fn blocking(
@@ -483,6 +513,29 @@ impl Store for SqliteStore {
 
     async fn forget_api_keys(&self, before: Timestamp, limit: u32) -> Result<u64> {
         api_keys::forget(&self.pools, before, limit).await
+    }
+
+    async fn fold_statistics(&self, limit: u32) -> Result<Folded> {
+        statistics::fold(&self.pools, limit).await
+    }
+
+    async fn statistics(&self, query: &StatisticsQuery) -> Result<Statistics> {
+        statistics::read(&self.pools, query).await
+    }
+
+    async fn forget_statistics(&self, width: Width, before: Timestamp, limit: u32) -> Result<u64> {
+        statistics::forget(&self.pools, width, before, limit).await
+    }
+
+    async fn oldest_pending_since(
+        &self,
+        of: Option<&[SubscriptionId]>,
+    ) -> Result<Option<Timestamp>> {
+        statistics::oldest(&self.pools, of).await
+    }
+
+    async fn cut_breakers(&self, limit: u32) -> Result<Vec<CutBreaker>> {
+        statistics::cut(&self.pools, limit).await
     }
 
     async fn ping(&self) -> Result<()> {

@@ -37,6 +37,19 @@ FROM final_deliveries WHERE id IN (SELECT unhex(value) FROM json_each($1))";
 const RETRIED: &str = "
 DELETE FROM final_deliveries WHERE id IN (SELECT unhex(value) FROM json_each($1))";
 
+/// What a move comes to, counted before it is made.
+const COUNT_ENDS: &str = "
+INSERT INTO statistic_deltas (at, subscription_id, from_state, to_state, moved)
+SELECT $3, subscription_id, 'pending', $2, count(*)
+FROM pending_deliveries WHERE id IN (SELECT unhex(value) FROM json_each($1))
+GROUP BY subscription_id";
+
+const COUNT_RETRIES: &str = "
+INSERT INTO statistic_deltas (at, subscription_id, from_state, to_state, moved)
+SELECT $2, subscription_id, state, 'pending', count(*)
+FROM final_deliveries WHERE id IN (SELECT unhex(value) FROM json_each($1))
+GROUP BY subscription_id, state";
+
 /// Ends what is pending of these, and says how many.
 pub(super) async fn end(
     connection: &mut SqliteConnection,
@@ -45,14 +58,18 @@ pub(super) async fn end(
     now: Timestamp,
 ) -> Result<u64> {
     let ids = id_list(ids);
-    let done = sqlx::query(END)
-        .bind(&ids)
-        .bind(state.as_str())
-        .bind(At(now))
-        .execute(&mut *connection)
-        .await?;
+    let mut moved = 0;
+    for sql in [COUNT_ENDS, END] {
+        let done = sqlx::query(sql)
+            .bind(&ids)
+            .bind(state.as_str())
+            .bind(At(now))
+            .execute(&mut *connection)
+            .await?;
+        moved = done.rows_affected();
+    }
     sqlx::query(ENDED).bind(ids).execute(connection).await?;
-    Ok(done.rows_affected())
+    Ok(moved)
 }
 
 /// Begins the next round of what is final of these, and says how many.
@@ -62,13 +79,17 @@ pub(super) async fn retry(
     now: Timestamp,
 ) -> Result<u64> {
     let ids = id_list(ids);
-    let done = sqlx::query(RETRY)
-        .bind(&ids)
-        .bind(At(now))
-        .execute(&mut *connection)
-        .await?;
+    let mut moved = 0;
+    for sql in [COUNT_RETRIES, RETRY] {
+        let done = sqlx::query(sql)
+            .bind(&ids)
+            .bind(At(now))
+            .execute(&mut *connection)
+            .await?;
+        moved = done.rows_affected();
+    }
     sqlx::query(RETRIED).bind(ids).execute(connection).await?;
-    Ok(done.rows_affected())
+    Ok(moved)
 }
 
 #[cfg(test)]
@@ -78,7 +99,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_moves_is_found_by_its_id_whatever_else_there_is() {
-        for sql in [END, ENDED, RETRY, RETRIED] {
+        for sql in [COUNT_ENDS, END, ENDED, COUNT_RETRIES, RETRY, RETRIED] {
             let steps = plans::of(sql).await;
             let found: Vec<_> = steps
                 .iter()

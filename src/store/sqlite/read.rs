@@ -14,7 +14,7 @@ use crate::domain::id::{DeliveryId, EventId};
 use crate::domain::job::Job;
 use crate::domain::subscription::Subscription;
 use crate::store::paging::{Dialect, Listing, PageOfIds, Value};
-use crate::store::rows::{ATTEMPT_COLUMNS, At, EVENT_COLUMNS};
+use crate::store::rows::{ATTEMPT_COLUMNS, At, EVENT_COLUMNS, SUBSCRIPTION};
 use crate::store::{
     ApiKeyFilter, AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, JobFilter, Page,
     PageRequest, Result,
@@ -81,13 +81,17 @@ pub(super) async fn list_subscriptions(
 ) -> Result<Page<Subscription>> {
     let mut snapshot = pools.read().await?;
     let page = page_of_ids(&mut snapshot, &Listing::subscriptions(tenant, page)).await?;
-    let found = sqlx::query("SELECT * FROM subscriptions WHERE id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY id DESC")
+    let sql = format!(
+        "SELECT {SUBSCRIPTION} WHERE s.id IN (SELECT unhex(value) FROM json_each($1))
+         ORDER BY s.id DESC"
+    );
+    let found = sqlx::query(AssertSqlSafe(sql))
         .bind(id_list(page.ids.iter().copied()))
         .fetch_all(&mut *snapshot)
         .await?;
     let rows = found
         .iter()
-        .map(rows::subscription)
+        .map(|row| rows::subscription(row, &pools.secret_box))
         .collect::<Result<_>>()?;
     Ok(page.with(rows))
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::connect::Pools;
-use super::operational;
 use super::writer::Written;
+use super::{operational, statistics};
 use crate::domain::Timestamp;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::delivery::AttemptRecord;
 use crate::domain::id::SubscriptionId;
 use crate::domain::operational::OperationalEvent;
+use crate::domain::statistics::Delta;
 use crate::store::codec::{self, Learnt, OutcomeColumns};
 use crate::store::rows::At;
 use crate::store::{RecordGroup, Recorded, Result, StoreError};
@@ -85,8 +86,12 @@ fn record_in(connection: &Connection, group: &RecordGroup) -> Result<Option<Vec<
         .query_row([], |row| row.get(0))?;
     let owned = epoch == group.epoch;
     let mut fates = Vec::with_capacity(group.records.len());
+    let mut delta = Delta::default();
     for record in &group.records {
         let moves = owned && move_delivery(connection, record, group.now)?;
+        if moves {
+            delta.note_settled(record);
+        }
         let moved_before = !moves && group.rerun && stands_moved(connection, record)?;
         fates.push(if moves || moved_before {
             Recorded::Moved
@@ -97,7 +102,8 @@ fn record_in(connection: &Connection, group: &RecordGroup) -> Result<Option<Vec<
             operational::wait_hot(connection, event)?;
         }
     }
-    log_attempts(connection, group, &fates)?;
+    log_attempts(connection, group, &fates, &mut delta)?;
+    statistics::note(connection, &delta, group.now)?;
     if owned {
         learn(connection, group)?;
     }
@@ -223,12 +229,18 @@ fn stands_moved(connection: &Connection, record: &AttemptRecord) -> Result<bool>
     Ok(stale == Some(false))
 }
 
-fn log_attempts(connection: &Connection, group: &RecordGroup, fates: &[Recorded]) -> Result<()> {
+/// Counts those that were not there from an earlier run.
+fn log_attempts(
+    connection: &Connection,
+    group: &RecordGroup,
+    fates: &[Recorded],
+    delta: &mut Delta,
+) -> Result<()> {
     let mut log = connection.prepare_cached(LOG)?;
     for (record, fate) in group.records.iter().zip(fates) {
         let timing = &record.outcome.timing;
         let columns = OutcomeColumns::of(record);
-        log.execute(params![
+        let logged = log.execute(params![
             record.id.0.as_bytes(),
             record.delivery.id.0.as_bytes(),
             codec::count(record.number()),
@@ -249,6 +261,9 @@ fn log_attempts(connection: &Connection, group: &RecordGroup, fates: &[Recorded]
             columns.answer_cut,
             *fate == Recorded::Stale,
         ])?;
+        if logged == 1 {
+            delta.note_attempt(record);
+        }
     }
     Ok(())
 }

@@ -29,6 +29,7 @@ WHERE id = $1 AND version = $7 AND status <> 'deleted'";
 const LEFT: &str = "
 SELECT
     (SELECT count(*) FROM subscriptions WHERE tenant = $1 AND state <> 'deleted') AS subscriptions,
+    (SELECT count(*) FROM api_keys WHERE tenant = $1 AND revoked_at IS NULL) AS keys,
     EXISTS (
         SELECT 1 FROM subscriptions s
         WHERE s.tenant = $1 AND (
