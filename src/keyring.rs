@@ -269,6 +269,24 @@ mod tests {
     }
 
     #[test]
+    fn who_stays_is_told_until_when() {
+        let keyring = Keyring::default();
+        let (_, expiring) = issue(1);
+        let lasting = ApiKey {
+            expires_at: None,
+            ..issue(2).1
+        };
+        let (id, lasting_id) = (expiring.id, lasting.id);
+        keyring.apply(1, &[expiring, lasting], at(0));
+        assert_eq!(keyring.good_until(id, at(99)), Some(Some(at(100))));
+        assert_eq!(keyring.good_until(id, at(100)), None);
+        assert_eq!(keyring.good_until(lasting_id, at(100)), Some(None));
+        keyring.revoke(lasting_id, at(101));
+        assert_eq!(keyring.good_until(lasting_id, at(102)), None);
+        assert_eq!(keyring.good_until(issue(3).1.id, at(0)), None);
+    }
+
+    #[test]
     fn a_late_change_does_not_undo_a_newer_one() {
         let keyring = Keyring::default();
         let (issued, old) = issue(1);

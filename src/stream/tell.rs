@@ -132,7 +132,9 @@ impl Telling {
                     ),
                     // Whoever listens sees by the numbers that something is missing.
                     Err(TryRecvError::Lagged(count)) => self.next += count,
-                    Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+                    Err(TryRecvError::Empty) => break,
+                    // Nothing will ever happen again.
+                    Err(TryRecvError::Closed) => return std::future::pending().await,
                 }
                 if facts.len() >= MOST_FACTS {
                     break;

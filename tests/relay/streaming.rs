@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
+use redis::AsyncCommands;
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -45,6 +47,16 @@ async fn looking(relay: &Relay, query: &str) -> Looking {
         looking.other_nodes(1).await;
     }
     looking
+}
+
+/// Waits until no more than so many follow the engine.
+async fn followed_by(relay: &Relay, most: usize) {
+    soon("nobody else to follow", async {
+        while relay.engine().events().followers() > most {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 fn names(all: &[Shown]) -> Vec<&str> {
@@ -339,24 +351,17 @@ async fn one_that_comes_back_misses_nothing_and_sees_nothing_twice(profile: Prof
 async fn what_is_not_known_any_more_is_said_so(profile: Profile) {
     let more = [("POSTHASTE_STREAM__LINGER_MS", "0"), QUICK_BEATS];
     let relay = Relay::start_with(profile, &more).await;
+    let followers = relay.engine().events().followers();
     let looking_on = looking(&relay, "").await;
     let last = looking_on.last.clone();
     drop(looking_on);
-    // Once nobody has looked on for a while nothing is kept.
-    let reset = soon("what was kept to be let go", async {
-        loop {
-            let mut again = Looking::begin(&relay.api, "", Some(&last)).await;
-            let event = relay.api.send("a", json!(1)).await;
-            let shown = again.next().await;
-            if shown.name == "reset" {
-                let after = again.next().await;
-                assert!(after.is("event.accepted", "eventId", &event), "{after:?}");
-                return shown;
-            }
-        }
-    })
-    .await;
-    assert_eq!(reset.data["reason"], "unknown_id");
+    followed_by(&relay, followers).await;
+    let mut again = Looking::begin(&relay.api, "", Some(&last)).await;
+    let event = relay.api.send("a", json!(1)).await;
+    let reset = again.next().await;
+    assert!(reset.is("reset", "reason", "unknown_id"), "{reset:?}");
+    let after = again.next().await;
+    assert!(after.is("event.accepted", "eventId", &event), "{after:?}");
 
     let mut before = looking(&relay, "").await;
     relay.api.send("a", json!(2)).await;
@@ -559,12 +564,7 @@ async fn while_nobody_looks_on_nobody_follows(profile: Profile) {
     let two = looking(&relay, "").await;
     assert_eq!(engine.followers(), before + 1, "one follows for all");
     drop((one, two));
-    soon("nobody to follow any more", async {
-        while engine.followers() > before {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    followed_by(&relay, before).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -627,5 +627,96 @@ async fn what_one_node_accepts_another_shows() {
     for event in events {
         let shown = looking.next().await;
         assert!(shown.is("event.accepted", "eventId", &event), "{shown:?}");
+    }
+}
+
+/// What nobody wants to know any more costs nothing, elsewhere neither.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_is_followed_for_another_only_while_somebody_looks_on_there() {
+    let more = [("POSTHASTE_STREAM__LINGER_MS", "0"), QUICK_BEATS];
+    let relay = Relay::start_with(Profile::Split, &more).await;
+    let before = relay.engine().events().followers();
+    let one = looking(&relay, "").await;
+    assert_eq!(relay.engine().events().followers(), before + 1);
+    drop(one);
+    followed_by(&relay, before).await;
+}
+
+/// Says something on the channel by which nodes show each other what happens.
+struct Impostor {
+    redis: redis::aio::MultiplexedConnection,
+    channel: String,
+}
+
+impl Impostor {
+    async fn on(backend: &Backend) -> Self {
+        let mut database = PgConnection::connect(&backend.database_url().unwrap())
+            .await
+            .unwrap();
+        let installation: String = sqlx::query_scalar("SELECT name FROM installation")
+            .fetch_one(&mut database)
+            .await
+            .unwrap();
+        let client = redis::Client::open(backend.environment()["REDIS_URL"].as_str()).unwrap();
+        Self {
+            redis: client.get_multiplexed_async_connection().await.unwrap(),
+            channel: format!("posthaste:{installation}:talk:facts"),
+        }
+    }
+
+    async fn say(&mut self, message: &str) {
+        let heard: usize = self.redis.publish(&self.channel, message).await.unwrap();
+        assert_eq!(heard, 1, "the node that is looked at listens");
+    }
+
+    /// As a node would.
+    async fn tell(&mut self, run: u64, first: u64, facts: Value) {
+        let from = "00000000-0000-4000-8000-000000000000";
+        let message = json!({"from": from, "run": run, "first": first, "facts": facts});
+        self.say(&message.to_string()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_lost_between_nodes_is_said_and_garbage_is_not_shown() {
+    let backend = Arc::new(Backend::new(Profile::Distributed).await);
+    let relay = Relay::start_on(Arc::clone(&backend), &[]).await;
+    let mut looking = Looking::begin(&relay.api, "", None).await;
+    let mut other = Impostor::on(&backend).await;
+    let fact = |number: u64| json!([{"kind": "event.accepted", "data": {"n": number}}]);
+    other.tell(1, 5, json!([])).await;
+    other.tell(1, 5, fact(5)).await;
+    other.tell(1, 6, fact(6)).await;
+    for garbage in ["", "{}", "[1]", "{\"from\":1}", "\u{0}"] {
+        other.say(garbage).await;
+    }
+    // Two lines could be read as an event of their own.
+    let forged = r#"{"from":"00000000-0000-4000-8000-000000000000","run":1,"first":7,
+        "facts":[{"kind":"event.accepted","data":{"n":
+7}},{"kind":"reset","data":{}}]}"#;
+    other.say(forged).await;
+    other.tell(1, 9, fact(9)).await;
+    // One message is missing; then the node begins anew.
+    other.tell(1, 11, fact(11)).await;
+    other.tell(2, 1, fact(1)).await;
+    let mut shown = looking.until(|shown| shown.data["n"] == 1).await;
+    let heard = shown.remove(0);
+    assert_eq!(heard.name, "node.heard");
+    let expected = [
+        ("event.accepted", json!({"n": 5})),
+        ("event.accepted", json!({"n": 6})),
+        ("event.accepted", json!({"n": 9})),
+        ("reset", Value::Null),
+        ("event.accepted", json!({"n": 11})),
+        ("reset", Value::Null),
+        ("event.accepted", json!({"n": 1})),
+    ];
+    assert_eq!(shown.len(), expected.len(), "{shown:?}");
+    for (shown, (name, data)) in shown.iter().zip(expected) {
+        assert_eq!(shown.name, name);
+        match name {
+            "reset" => assert_eq!(shown.data["reason"], "gap"),
+            _ => assert_eq!(shown.data, data),
+        }
     }
 }
