@@ -28,7 +28,9 @@ use crate::feed::Feed;
 use crate::feed::memory::MemoryFeed;
 use crate::feed::ownership::{DataDirLock, Ownership};
 use crate::feed::redis::RedisFeed;
+use crate::feed::redis_talk::RedisTalk;
 use crate::feed::shared_limits::{RedisLimits, SharedLimits};
+use crate::feed::talk::{NoTalk, Talk};
 use crate::http::server::{ServerLimits, serve};
 use crate::http::{AdminKey, Gate, HttpState, UrlGuard, front};
 use crate::keyring::Keyring;
@@ -37,6 +39,7 @@ use crate::settings::{Secret, Settings};
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{LeaseState, Resealed, Store};
+use crate::stream::Streams;
 
 /// Facts that a follower may fall behind.
 const FOLLOWERS_LAG: usize = 16_384;
@@ -54,6 +57,7 @@ pub struct Engine {
     root_task: JoinHandle<()>,
     http: JoinHandle<()>,
     stop_http: CancellationToken,
+    streams: Streams,
     listen: SocketAddr,
     grace: Duration,
     /// Held as long as the engine runs.
@@ -65,6 +69,7 @@ struct Profile {
     store: Arc<dyn Store>,
     feed: Arc<dyn Feed>,
     shared_limits: Option<Arc<dyn SharedLimits>>,
+    talk: Arc<dyn Talk>,
     ownership: Ownership,
     lock: Option<DataDirLock>,
 }
@@ -92,6 +97,7 @@ impl Engine {
             store,
             feed,
             shared_limits,
+            talk,
             ownership,
             lock,
         } = profile(&settings, &holder).await?;
@@ -110,6 +116,12 @@ impl Engine {
             .await
             .map_err(|problem| anyhow::anyhow!("the actor tree does not start: {problem}"))?;
         watch_root(&deps, &root);
+        let streams = Streams::new(
+            deps.events.clone(),
+            Arc::clone(&deps.directory),
+            talk,
+            settings.stream,
+        );
         let state = HttpState {
             store,
             relay: Relay::new(Arc::clone(&deps)),
@@ -122,6 +134,7 @@ impl Engine {
             guard: Arc::new(Guard(AddressGuard::new(&settings.address_guard))),
             settings: Arc::clone(&settings),
             tenant_rates: Arc::default(),
+            streams: streams.clone(),
         };
         let grace = settings.server.shutdown_grace;
         let limits = ServerLimits {
@@ -140,6 +153,7 @@ impl Engine {
             root_task,
             http,
             stop_http,
+            streams,
             listen,
             grace,
             _lock: lock,
@@ -182,6 +196,8 @@ impl Engine {
     pub async fn stop(self) -> anyhow::Result<()> {
         let deadline = clock::instant() + self.grace;
         self.deps.drain();
+        // They would never end by themselves.
+        self.streams.stop();
         self.stop_http.cancel();
         let _ = self.http.await;
         if tokio::time::timeout_at(deadline.into(), self.deps.settled())
@@ -296,6 +312,7 @@ async fn embedded(settings: &Settings, holder: &str) -> anyhow::Result<Profile> 
         store: Arc::new(store),
         feed: Arc::new(MemoryFeed),
         shared_limits: None,
+        talk: Arc::new(NoTalk),
         ownership,
         lock: Some(lock),
     })
@@ -311,6 +328,7 @@ async fn distributed(settings: &Settings, holder: &str) -> anyhow::Result<Profil
         ask_for_lease(&store, settings, holder, &ownership).await?;
     }
     let mut shared_limits: Option<Arc<dyn SharedLimits>> = None;
+    let mut talk: Arc<dyn Talk> = Arc::new(NoTalk);
     let feed: Arc<dyn Feed> = match &settings.feed.redis_url {
         Some(url) => {
             let installation = store
@@ -320,6 +338,7 @@ async fn distributed(settings: &Settings, holder: &str) -> anyhow::Result<Profil
             let unusable = |problem| anyhow::anyhow!("REDIS_URL: {problem}");
             let limits = RedisLimits::new(url.expose(), &installation).map_err(unusable)?;
             shared_limits = Some(Arc::new(limits));
+            talk = Arc::new(RedisTalk::new(url.expose(), &installation).map_err(unusable)?);
             let feed = RedisFeed::start(url.expose(), &installation, holder);
             Arc::new(feed.map_err(unusable)?)
         }
@@ -329,6 +348,7 @@ async fn distributed(settings: &Settings, holder: &str) -> anyhow::Result<Profil
         store: Arc::new(store),
         feed,
         shared_limits,
+        talk,
         ownership,
         lock: None,
     })

@@ -3,12 +3,17 @@
 //! One broadcast serves whoever wants to follow: what production emits is what tests wait on.
 //! Nobody is waited for: a follower who falls behind misses facts and is told how many.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use tokio::sync::broadcast;
 
 use crate::domain::Timestamp;
 use crate::domain::breaker::BreakerState;
-use crate::domain::delivery::Settlement;
-use crate::domain::id::{DeliveryId, EventId, JobId, SubscriptionId};
+use crate::domain::delivery::{Settlement, Trigger};
+use crate::domain::event::Event;
+use crate::domain::event_type::EventType;
+use crate::domain::id::{AttemptId, DeliveryId, EventId, JobId, SubscriptionId};
 use crate::domain::job::JobState;
 use crate::domain::subscription::SubscriptionState;
 
@@ -16,7 +21,7 @@ use crate::domain::subscription::SubscriptionState;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EngineEvent {
     /// An event is durable.
-    EventAccepted(EventId),
+    EventAccepted(Arc<AcceptedEvent>),
     /// An attempt is recorded.
     AttemptRecorded {
         /// Of this delivery.
@@ -31,6 +36,8 @@ pub enum EngineEvent {
         settlement: Settlement,
         /// The delivery had moved on meanwhile.
         stale: bool,
+        /// How it went.
+        attempt: Arc<ToldAttempt>,
     },
     /// A subscription was created, changed or deleted, here or elsewhere.
     SubscriptionChanged {
@@ -38,6 +45,8 @@ pub enum EngineEvent {
         subscription: SubscriptionId,
         /// Its state now.
         state: SubscriptionState,
+        /// Whose it is.
+        tenant: Option<Arc<str>>,
     },
     /// A subscription asked to be left alone.
     SubscriptionHeld {
@@ -78,6 +87,8 @@ pub enum EngineEvent {
     JobMoved {
         /// Which.
         job: JobId,
+        /// Of this subscription.
+        subscription: SubscriptionId,
         /// Its state now.
         state: JobState,
         /// Deliveries made or brought into their next round so far.
@@ -116,6 +127,55 @@ pub enum EngineEvent {
     OwnershipTaken,
     /// This node does not own the deliveries any more.
     OwnershipLost,
+}
+
+/// An event without its payload: many facts wait for followers, and are to weigh little.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceptedEvent {
+    /// Which.
+    pub id: EventId,
+    /// What happened.
+    pub event_type: EventType,
+    /// A name for people.
+    pub event_name: Option<String>,
+    /// Who sent it.
+    pub source: Option<String>,
+    /// Whose subscriptions it may reach.
+    pub tenant: Option<Arc<str>>,
+    /// When it was accepted.
+    pub received_at: Timestamp,
+}
+
+impl From<&Event> for AcceptedEvent {
+    fn from(event: &Event) -> Self {
+        Self {
+            id: event.id,
+            event_type: event.event_type.clone(),
+            event_name: event.event_name.clone(),
+            source: event.source.clone(),
+            tenant: event.tenant.clone(),
+            received_at: event.received_at,
+        }
+    }
+}
+
+/// How an attempt went, without anything that it carried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToldAttempt {
+    /// Which.
+    pub id: AttemptId,
+    /// Why it was made.
+    pub trigger: Trigger,
+    /// When the call began.
+    pub started_at: Timestamp,
+    /// How long it took.
+    pub duration: Duration,
+    /// The status answered, where there was one.
+    pub status: Option<u16>,
+    /// The class of error, where it was no success.
+    pub error_kind: Option<&'static str>,
+    /// One sentence on it.
+    pub error: Option<String>,
 }
 
 /// What one round of the janitor removed.
@@ -166,6 +226,11 @@ impl EngineEvents {
             // An error means that the last follower has just left.
             let _ = self.0.send(fact());
         }
+    }
+
+    /// How many follow. While nobody does, telling costs a look at this.
+    pub fn followers(&self) -> usize {
+        self.0.receiver_count()
     }
 
     /// Follows from now on.

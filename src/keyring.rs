@@ -88,6 +88,15 @@ impl Keyring {
         Admission::Admitted(Arc::clone(&entry.caller))
     }
 
+    /// Whether a key that was good when it was shown still is, and until when it will be, if not
+    /// for good. Goes through all keys.
+    pub fn good_until(&self, id: ApiKeyId, now: Timestamp) -> Option<Option<Timestamp>> {
+        let entries = self.entries.load();
+        let entry = entries.keys.values().find(|entry| entry.id == id)?;
+        let ended = entry.revoked_at.is_some() || entry.expires_at.is_some_and(|end| end <= now);
+        (!ended).then_some(entry.expires_at)
+    }
+
     /// The version known here.
     pub fn version(&self) -> i64 {
         self.entries.load().version
@@ -257,6 +266,24 @@ mod tests {
             Admission::Revoked(at(5))
         );
         assert_eq!(keyring.version(), 1, "the change is still fetched");
+    }
+
+    #[test]
+    fn who_stays_is_told_until_when() {
+        let keyring = Keyring::default();
+        let (_, expiring) = issue(1);
+        let lasting = ApiKey {
+            expires_at: None,
+            ..issue(2).1
+        };
+        let (id, lasting_id) = (expiring.id, lasting.id);
+        keyring.apply(1, &[expiring, lasting], at(0));
+        assert_eq!(keyring.good_until(id, at(99)), Some(Some(at(100))));
+        assert_eq!(keyring.good_until(id, at(100)), None);
+        assert_eq!(keyring.good_until(lasting_id, at(100)), Some(None));
+        keyring.revoke(lasting_id, at(101));
+        assert_eq!(keyring.good_until(lasting_id, at(102)), None);
+        assert_eq!(keyring.good_until(issue(3).1.id, at(0)), None);
     }
 
     #[test]

@@ -20,4 +20,5 @@ pub mod keyring;
 pub mod limits;
 pub mod settings;
 pub mod store;
+pub mod stream;
 pub mod telemetry;

@@ -9,7 +9,7 @@ use std::path::Path;
 const SHARED: [&str; 5] = ["clock", "settings", "events", "faults", "telemetry"];
 
 /// Which of our modules a module may name, beside itself, `domain` and the shared ones.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("main", &["cli"]),
     ("lib", &[]),
     ("cli", &["engine"]),
@@ -21,6 +21,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
             "directory",
             "keyring",
             "limits",
+            "stream",
             "feed",
             "store",
             "delivery",
@@ -28,8 +29,11 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ),
     (
         "http",
-        &["actors", "keyring", "limits", "feed", "store", "delivery"],
+        &[
+            "actors", "keyring", "limits", "stream", "feed", "store", "delivery",
+        ],
     ),
+    ("stream", &["directory", "feed"]),
     (
         "actors",
         &[

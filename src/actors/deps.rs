@@ -20,6 +20,7 @@ use super::pump::Doorbell;
 use super::recorder::Recorder;
 use super::slots::Slots;
 use super::sweeper::SweeperMessage;
+use super::test_send::TestSends;
 use crate::delivery::deliver::Courier;
 use crate::delivery::payload::ByteBudget;
 use crate::directory::Directory;
@@ -77,6 +78,7 @@ pub struct Deps {
     pub(super) outbox: Arc<Outbox>,
     pub(super) jobs: Arc<Jobs>,
     pub(super) pages: Arc<Semaphore>,
+    pub(super) test_sends: TestSends,
     /// Attempts under way.
     pub(super) flights: TaskTracker,
     /// Renewals of the lease under way.
@@ -113,6 +115,7 @@ impl Deps {
             outbox: Arc::new(Outbox::new(Doorbell::new())),
             jobs: Arc::new(Jobs::new(Doorbell::new())),
             pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
+            test_sends: TestSends::new(delivery.max_test_sends),
             flights: TaskTracker::new(),
             renewals: TaskTracker::new(),
             draining: AtomicBool::new(false),

@@ -155,11 +155,12 @@ async fn attempt(deps: &Arc<Deps>, group: &mut Group) -> Result<Attempt, StoreEr
         // Dropping the reservations counts the deliveries as perhaps committed.
         Err(problem) => return Ok(Attempt::Failed(problem)),
     }
-    matched.hand_over(deps);
+    // Before anything is sent of them, so that whoever follows hears of an event first.
     for new in &fresh {
         deps.events
-            .tell(|| EngineEvent::EventAccepted(new.event.id));
+            .tell(|| EngineEvent::EventAccepted(Arc::new(new.event.as_ref().into())));
     }
+    matched.hand_over(deps);
     finish(group, fates);
     Ok(Attempt::Done)
 }

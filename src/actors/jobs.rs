@@ -197,7 +197,7 @@ async fn step(deps: &Deps, job: &Job) -> Result<usize> {
     if batch.complete {
         info!(job = %job.id, subscription = %subscription.id, done, skipped, "job.completed");
     }
-    deps.tell_job(job.id, state, done, skipped);
+    deps.tell_job(job, state, done, skipped);
     Ok(about)
 }
 
@@ -208,15 +208,16 @@ async fn give_up(deps: &Deps, job: &Job, reason: &str) -> Result<()> {
         .end_job(job.id, failed, Some(reason), clock::now());
     if ended.await? == Moved::Done {
         warn!(job = %job.id, subscription = %job.subscription_id, reason, "job.failed");
-        deps.tell_job(job.id, failed, job.done, job.skipped);
+        deps.tell_job(job, failed, job.done, job.skipped);
     }
     Ok(())
 }
 
 impl Deps {
-    fn tell_job(&self, job: JobId, state: JobState, done: u64, skipped: u64) {
+    fn tell_job(&self, job: &Job, state: JobState, done: u64, skipped: u64) {
         self.events.tell(|| EngineEvent::JobMoved {
-            job,
+            job: job.id,
+            subscription: job.subscription_id,
             state,
             done,
             skipped,

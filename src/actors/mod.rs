@@ -51,6 +51,7 @@ mod slots;
 mod streaks;
 mod subscription;
 mod sweeper;
+mod test_send;
 mod timer;
 mod trial;
 
@@ -63,3 +64,4 @@ pub use live::{Live, LiveBreaker, LiveWindow, Owner};
 pub use retry::RetryAnswer;
 pub use root::Root;
 pub use skip::SkippedHeld;
+pub use test_send::TestAnswer;

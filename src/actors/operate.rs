@@ -38,6 +38,7 @@ impl Deps {
             self.events.tell(|| EngineEvent::SubscriptionChanged {
                 subscription: id,
                 state,
+                tenant: subscription.tenant.clone(),
             });
             self.note_change(id);
         }

@@ -19,7 +19,7 @@ use super::streaks;
 use crate::clock;
 use crate::domain::delivery::{AttemptRecord, Settlement};
 use crate::domain::outcome::CallResult;
-use crate::events::EngineEvent;
+use crate::events::{EngineEvent, ToldAttempt};
 use crate::faults::Point;
 use crate::settings::EngineSettings;
 use crate::store::{RecordGroup, Recorded, StoreError};
@@ -335,6 +335,15 @@ fn tell(deps: &Deps, record: &AttemptRecord, lane: &Lane, fate: Recorded) {
         number: record.number(),
         settlement: record.verdict.settlement,
         stale: fate == Recorded::Stale,
+        attempt: Arc::new(ToldAttempt {
+            id: record.id,
+            trigger: record.trigger,
+            started_at: record.outcome.started_at,
+            duration: record.outcome.duration,
+            status: record.outcome.status(),
+            error_kind: record.outcome.error_kind(),
+            error: record.outcome.error_message(),
+        }),
     });
     if record.blocks.is_some() && fate == Recorded::Moved {
         let (subscription, delivery) = (record.delivery.subscription_id, record.delivery.id);

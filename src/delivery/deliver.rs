@@ -34,6 +34,7 @@ pub const PRODUCT: &str = concat!("Posthaste/", env!("CARGO_PKG_VERSION"));
 static WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 static WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 static WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+static WEBHOOK_TEST: HeaderName = HeaderName::from_static("webhook-test");
 static BODY_TIMESTAMP: HeaderName = HeaderName::from_static("x-webhook-timestamp");
 static BODY_SIGNATURE: HeaderName = HeaderName::from_static("x-webhook-signature");
 
@@ -141,6 +142,17 @@ pub struct Assignment {
     pub in_line: bool,
 }
 
+/// What came of a test.
+#[derive(Debug)]
+pub struct TriedOut {
+    /// What the receiver did.
+    pub outcome: Outcome,
+    /// The body as it was sent.
+    pub body: Bytes,
+    /// The deadline that was in force.
+    pub timeout: Duration,
+}
+
 /// Makes attempts.
 pub struct Courier {
     transport: Transport,
@@ -191,6 +203,35 @@ impl Courier {
         }
     }
 
+    /// Sends an event that is of no delivery, marked as a test, in `most` at the longest. The call
+    /// is that of an attempt; nothing is settled by it.
+    pub async fn try_out(
+        &self,
+        receiver: &Receiver,
+        event: &LoadedEvent,
+        most: Duration,
+    ) -> TriedOut {
+        let mut request = match request(receiver, event) {
+            Ok(request) => request,
+            Err(error) => {
+                return TriedOut {
+                    outcome: failed(FailureKind::Request, &error.to_string()),
+                    body: Bytes::new(),
+                    timeout: Duration::ZERO,
+                };
+            }
+        };
+        let mark = (WEBHOOK_TEST.clone(), HeaderValue::from_static("true"));
+        request.headers.push(mark);
+        request.timeout = request.timeout.min(most);
+        let (body, timeout) = (request.body.clone(), request.timeout);
+        TriedOut {
+            outcome: self.transport.send(request).await,
+            body,
+            timeout,
+        }
+    }
+
     /// The call itself. The outcome is put down the moment there is one, so that nothing that
     /// comes after can lose it.
     async fn call(&self, assignment: &Assignment, sent: &mut Option<Outcome>) {
@@ -202,25 +243,33 @@ impl Courier {
             ));
             return;
         };
-        let target = match &receiver.target {
-            Ok(target) => target.clone(),
+        let request = match request(receiver, event) {
+            Ok(request) => request,
             Err(error) => {
                 *sent = Some(failed(FailureKind::Request, &error.to_string()));
                 return;
             }
         };
         self.faults.panic_at(Point::BeforeSend);
-        let body = event.body(receiver.format);
-        let headers = sign(receiver, &event.event().id.to_string(), clock::now(), &body);
-        let request = OutgoingRequest {
-            target,
-            headers,
-            body,
-            timeout: receiver.timeout,
-        };
         *sent = Some(self.transport.send(request).await);
         self.faults.panic_at(Point::AfterSend);
     }
+}
+
+/// What is sent of an event, signed now.
+fn request<'a>(
+    receiver: &'a Receiver,
+    event: &LoadedEvent,
+) -> Result<OutgoingRequest, &'a TargetError> {
+    let target = receiver.target.as_ref()?.clone();
+    let body = event.body(receiver.format);
+    let headers = sign(receiver, &event.event().id.to_string(), clock::now(), &body);
+    Ok(OutgoingRequest {
+        target,
+        headers,
+        body,
+        timeout: receiver.timeout,
+    })
 }
 
 /// The headers of one attempt: our own, then the subscription's.

@@ -6,7 +6,9 @@
 pub mod memory;
 pub mod ownership;
 pub mod redis;
+pub mod redis_talk;
 pub mod shared_limits;
+pub mod talk;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;

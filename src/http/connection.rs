@@ -11,8 +11,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -54,8 +56,13 @@ pub async fn serve_connection(
         service_fn(move |request| {
             let (answer, shared) = (Arc::clone(&answer), Arc::clone(&shared));
             async move {
-                let _busy = Busy::begin(&shared.is_busy);
+                let busy = Busy::begin(&shared.is_busy);
                 let response = answer.answer(request, peer, &shared.timer).await;
+                drop(busy);
+                let response = match response.extensions().get::<Endless>() {
+                    None => response,
+                    Some(Endless) => response.map(|body| busy_until_ended(body, shared)),
+                };
                 Ok::<_, std::convert::Infallible>(response)
             }
         })
@@ -164,6 +171,27 @@ impl Drop for Busy<'_> {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Relaxed);
     }
+}
+
+/// Marks an answer that has pauses of its own: its connection is not idle while it lasts.
+#[derive(Clone, Copy, Debug)]
+pub struct Endless;
+
+fn busy_until_ended(body: Body, shared: Arc<Shared>) -> Body {
+    struct BusyBody(Arc<Shared>);
+    impl Drop for BusyBody {
+        fn drop(&mut self) {
+            self.0.is_busy.store(false, Ordering::Relaxed);
+            // The pause before the next request begins now.
+            self.0.activity.note_written();
+        }
+    }
+    shared.is_busy.store(true, Ordering::Relaxed);
+    let busy = BusyBody(shared);
+    Body::new(body.map_frame(move |frame| {
+        let _held = &busy;
+        frame
+    }))
 }
 
 /// Something that happens once and that all connections are to hear of.

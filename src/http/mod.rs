@@ -15,6 +15,7 @@ use crate::actors::Relay;
 use crate::domain::access::Scope;
 use crate::settings::Settings;
 use crate::store::Store;
+use crate::stream::Streams;
 
 mod address;
 mod audit;
@@ -59,12 +60,17 @@ mod secrets;
 pub mod server;
 mod statistics;
 mod statistics_view;
+mod stream;
+mod stream_filter;
 mod subscription_input;
 mod subscription_view;
 mod subscriptions;
 mod tenant_input;
 mod tenant_rates;
 mod tenants;
+mod test_send;
+mod test_send_input;
+mod test_send_view;
 mod text;
 mod to_the_end;
 mod view;
@@ -95,6 +101,8 @@ pub struct HttpState {
     pub guard: Arc<dyn UrlGuard>,
     /// How fast tenants may post.
     pub tenant_rates: Arc<TenantRates>,
+    /// What happens, for those who look on.
+    pub streams: Streams,
 }
 
 /// Says whether a receiver's URL may be stored. What its name resolves to is looked at when
@@ -165,7 +173,7 @@ fn assemble<S: Clone + Send + Sync + 'static>(
             handler = handler.layer(from_fn_with_state(audited, audit::keep));
         }
         let handler = handler.layer(from_fn_with_state(
-            (scope, Arc::clone(&door.gate)),
+            (scope, route.or, Arc::clone(&door.gate)),
             auth::require_scope,
         ));
         for path in route.paths() {

@@ -10,7 +10,7 @@ use axum::routing::{self, MethodRouter};
 
 use super::{
     HttpState, audit, dashboard, deliveries, event_types, events, health, history, jobs, keys,
-    ordering, runtime, secrets, statistics, subscriptions, tenants,
+    ordering, runtime, secrets, statistics, stream, subscriptions, tenants, test_send,
 };
 use crate::domain::access::Scope;
 
@@ -74,6 +74,9 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::get("/dashboard/overview", DeliveriesRead, dashboard::overview),
         Route::get("/dashboard/metrics", DeliveriesRead, statistics::metrics),
         Route::get("/dashboard/recent-deliveries", DeliveriesRead, dashboard::recent),
+        Route::post("/subscriptions/test", SubscriptionsWrite, test_send::unsaved),
+        Route::post("/subscriptions/{id}/test", SubscriptionsWrite, test_send::stored),
+        Route::get("/stream", EventsRead, stream::show).or(&[DeliveriesRead, SubscriptionsRead]),
         Route::get("/jobs", DeliveriesRead, jobs::list),
         Route::get("/jobs/{id}", DeliveriesRead, jobs::show),
         Route::post("/jobs/{id}/cancel", DeliveriesWrite, jobs::cancel),
@@ -108,6 +111,8 @@ pub(super) struct Route<S> {
     pub(super) path: &'static str,
     /// What a key has to be allowed; nothing where no key is needed.
     pub(super) scope: Option<Scope>,
+    /// Any of these will do as well; the handler shows what each allows to see.
+    pub(super) or: &'static [Scope],
     pub(super) handler: MethodRouter<S>,
 }
 
@@ -120,7 +125,7 @@ macro_rules! methods {
                 handler: impl Handler<T, S>,
             ) -> Self {
                 let handler = routing::$name(handler);
-                Self { method: Method::$method, path, scope: Some(scope), handler }
+                Self { method: Method::$method, path, scope: Some(scope), or: &[], handler }
             })*
         }
     };
@@ -134,12 +139,18 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
             method: Method::GET,
             path,
             scope: None,
+            or: &[],
             handler: routing::get(handler),
         }
     }
 }
 
 impl<S> Route<S> {
+    /// The same for whoever has one of these scopes instead.
+    pub(super) fn or(self, scopes: &'static [Scope]) -> Self {
+        Self { or: scopes, ..self }
+    }
+
     /// Every path that leads to this route.
     pub(super) fn paths(&self) -> Vec<String> {
         let other = NAMES.iter().find_map(|(name, other)| {

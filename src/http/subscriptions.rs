@@ -74,22 +74,26 @@ pub async fn create(
     _: NoQuery,
     request: Request,
 ) -> Result<Response> {
+    let subscription = read_new(&app, &caller, request).await?;
+    let task = app.clone();
+    let stored = to_the_end(async move { store_new(&task, subscription).await }).await?;
+    let view = app.view(&stored).with_secret(&stored);
+    Ok((StatusCode::CREATED, Json(view)).into_response())
+}
+
+/// A new subscription as its body has it, not stored yet.
+pub async fn read_new(app: &HttpState, caller: &Caller, request: Request) -> Result<Subscription> {
     let body = body::read(request, MAX_BODY_BYTES).await?;
     let seed = Seed {
         id: SubscriptionId(clock::uuid()),
         random: clock::random_bytes(),
         now: clock::now(),
     };
-    let rules = app.rules(&caller);
+    let rules = app.rules(caller);
     let new = parse_new(&body, rules, seed).map_err(ApiError::invalid_body)?;
-    let of_tenant = secrets::of_tenant(&app, &caller, new.tenant_asked()).await?;
-    let subscription = new
-        .with_tenants(of_tenant.map(|(_, secrets)| secrets))
-        .map_err(ApiError::invalid_body)?;
-    let task = app.clone();
-    let stored = to_the_end(async move { store_new(&task, subscription).await }).await?;
-    let view = app.view(&stored).with_secret(&stored);
-    Ok((StatusCode::CREATED, Json(view)).into_response())
+    let of_tenant = secrets::of_tenant(app, caller, new.tenant_asked()).await?;
+    new.with_tenants(of_tenant.map(|(_, secrets)| secrets))
+        .map_err(ApiError::invalid_body)
 }
 
 async fn store_new(app: &HttpState, subscription: Subscription) -> Result<Subscription> {

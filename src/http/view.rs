@@ -205,7 +205,7 @@ impl AttemptView {
 /// Where an attempt's time went, in milliseconds; null for what did not happen.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct TimingView {
+pub struct TimingView {
     name_ms: Option<f64>,
     connect_ms: Option<f64>,
     tls_ms: Option<f64>,
@@ -214,7 +214,8 @@ struct TimingView {
 }
 
 impl TimingView {
-    fn new(timing: &Timing) -> Self {
+    /// All parts.
+    pub fn new(timing: &Timing) -> Self {
         Self {
             name_ms: timing.name.map(milliseconds),
             connect_ms: timing.connect.map(milliseconds),
@@ -227,10 +228,11 @@ impl TimingView {
 
 /// Headers as an object; repeated ones joined by ", ", what is not UTF-8 replaced.
 #[derive(Debug)]
-struct HeadersView(BTreeMap<String, String>);
+pub struct HeadersView(BTreeMap<String, String>);
 
 impl HeadersView {
-    fn new(headers: &[Header]) -> Self {
+    /// All of them.
+    pub fn new(headers: &[Header]) -> Self {
         let mut joined: BTreeMap<String, String> = BTreeMap::new();
         for header in headers {
             let value = lossy(&header.value);
@@ -253,11 +255,12 @@ impl Serialize for HeadersView {
 }
 
 /// With a fraction, to the microsecond.
-fn milliseconds(duration: Duration) -> f64 {
+pub fn milliseconds(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1_000.0
 }
 
-fn lossy(bytes: &[u8]) -> String {
+/// As text, what is not UTF-8 replaced.
+pub fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

@@ -89,6 +89,8 @@ pub struct Settings {
     pub address_guard: AddressGuardSettings,
     /// `[engine]`
     pub engine: EngineSettings,
+    /// `[stream]`
+    pub stream: StreamSettings,
     /// `[log]`
     pub log: LogSettings,
     /// `--dev`
@@ -285,6 +287,8 @@ pub struct DeliverySettings {
     pub dns_cache: Duration,
     /// Name servers to ask; none: those of the system.
     pub dns_servers: Vec<SocketAddr>,
+    /// Test sends at once at most.
+    pub max_test_sends: usize,
 }
 
 /// Bulk work.
@@ -363,6 +367,19 @@ pub struct EngineSettings {
     pub restart_limit: u32,
     /// See `restart_limit`.
     pub restart_window: Duration,
+}
+
+/// Live streams.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamSettings {
+    /// Streams open at once at most.
+    pub max_streams: usize,
+    /// Facts that a stream may be behind, or find when it comes back.
+    pub kept_facts: usize,
+    /// A stream that has nothing to show says so this often.
+    pub heartbeat: Duration,
+    /// How long facts are kept for one that comes back when none is open.
+    pub linger: Duration,
 }
 
 /// What is logged, and how.

@@ -12,7 +12,7 @@ use super::{
     AddressGuardSettings, AuthSettings, CallerLimits, DeliverySettings, EngineSettings,
     EventSettings, Fault, Faults, FeedSettings, ForwardedHeader, HealthSettings, HoldSettings,
     JobSettings, Layers, LimitSettings, LogSettings, MasterKey, Role, Secret, SecretSettings,
-    ServerSettings, Settings, StatisticsSettings, StoreSettings, contradictions,
+    ServerSettings, Settings, StatisticsSettings, StoreSettings, StreamSettings, contradictions,
 };
 use crate::domain::breaker::{BreakerPolicy, BreakerSpec};
 use crate::domain::catalogue::UnknownTypes;
@@ -84,6 +84,12 @@ pub(super) fn read_all(reader: &mut Reader<'_>) -> Settings {
             allow_http: reader.flag("address_guard.allow_http"),
         },
         engine: engine(reader),
+        stream: StreamSettings {
+            max_streams: reader.size("stream.max_streams", 0, 100_000),
+            kept_facts: reader.size("stream.kept_facts", 16, 1_000_000),
+            heartbeat: reader.millis("stream.heartbeat_ms", 50, 10 * MINUTE_MS),
+            linger: reader.millis("stream.linger_ms", 0, HOUR_MS),
+        },
         log: log(reader),
         dev: false,
         warnings: Vec::new(),
@@ -298,6 +304,7 @@ fn delivery(reader: &mut Reader<'_>) -> DeliverySettings {
             "delivery.dns_servers",
             "an address with its port, for example 10.0.0.2:53 or [fd00::2]:53",
         ),
+        max_test_sends: reader.size("delivery.max_test_sends", 1, 100),
     }
 }
 

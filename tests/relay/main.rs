@@ -51,8 +51,10 @@ mod split_roles;
 mod statistics;
 mod stopping;
 mod store_away;
+mod streaming;
 mod surviving_jobs;
 #[cfg(feature = "faults")]
 mod suspending;
 mod tenants;
+mod test_sends;
 mod trials;

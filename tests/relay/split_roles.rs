@@ -234,6 +234,7 @@ async fn a_change_through_either_process_holds_in_the_other() {
             EngineEvent::SubscriptionChanged {
                 subscription,
                 state,
+                ..
             } => subscription.to_string() == by_ingest.id && !state.delivers(),
             _ => false,
         })

@@ -7,6 +7,7 @@
 
 pub mod backend;
 pub mod flow;
+pub mod looking;
 pub mod process;
 pub mod proxy;
 pub mod receiver;

@@ -66,6 +66,7 @@ fn settings() -> DeliverySettings {
         ca_file: None,
         dns_cache: Duration::from_secs(30),
         dns_servers: Vec::new(),
+        max_test_sends: 1,
     }
 }
 

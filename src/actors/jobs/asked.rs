@@ -68,7 +68,7 @@ impl Relay {
         }
         info!(job = %id, "job.cancelled");
         if let Some(job) = deps.store.job(id).await? {
-            deps.tell_job(id, cancelled, job.done, job.skipped);
+            deps.tell_job(&job, cancelled, job.done, job.skipped);
         }
         Ok(true)
     }

@@ -1,0 +1,185 @@
+//! The last facts, numbered, for all streams of a node.
+//!
+//! A stream is a place in the ring and nothing else: whoever reads too slowly finds its place
+//! overwritten. So no stream costs memory of its own, and none is ever waited for.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::fact::Fact;
+
+/// A fact with its place, written once for all who are shown it.
+#[derive(Debug)]
+pub struct Numbered {
+    /// Its place.
+    pub number: u64,
+    /// What happened. Its data is only in the frame.
+    pub fact: Fact,
+    /// As it goes over the wire.
+    pub frame: Bytes,
+}
+
+/// What there is to be read from a place on.
+#[derive(Debug)]
+pub enum Read {
+    /// These, the oldest first.
+    Facts(Vec<Arc<Numbered>>),
+    /// The place is overwritten: so many facts are gone.
+    Behind(u64),
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Ring {
+    /// Distinguishes this ring from every other, of this node and of others.
+    epoch: u64,
+    next: u64,
+    facts: VecDeque<Arc<Numbered>>,
+    kept: usize,
+}
+
+impl Ring {
+    /// Keeps so many facts. The first has the number 1.
+    pub fn new(epoch: u64, kept: usize) -> Self {
+        Self {
+            epoch,
+            next: 1,
+            facts: VecDeque::new(),
+            kept: kept.max(1),
+        }
+    }
+
+    /// Which ring this is.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The number that the next fact gets.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Adds a fact, and lets go of the oldest where there are too many.
+    pub fn push(&mut self, fact: Fact) {
+        let number = self.next;
+        self.next += 1;
+        if self.facts.len() == self.kept {
+            self.facts.pop_front();
+        }
+        let frame = frame(&id(self.epoch, number), fact.kind.as_str(), fact.data.get());
+        self.facts.push_back(Arc::new(Numbered {
+            number,
+            fact: Fact {
+                data: Box::default(),
+                ..fact
+            },
+            frame,
+        }));
+    }
+
+    /// Up to `most` facts from that number on.
+    pub fn read(&self, from: u64, most: usize) -> Read {
+        let oldest = self.oldest();
+        if from < oldest {
+            return Read::Behind(oldest - from);
+        }
+        let passed = usize::try_from(from - oldest).unwrap_or(usize::MAX);
+        let facts = self.facts.iter().skip(passed).take(most);
+        Read::Facts(facts.cloned().collect())
+    }
+
+    /// Where to go on after the fact of that id; nothing where what came behind it is not all
+    /// here, or where it is no id of this ring.
+    pub fn after(&self, last: &str) -> Option<u64> {
+        let (epoch, number) = last.split_once('-')?;
+        let is_ours = epoch == format!("{:016x}", self.epoch);
+        let next = number.parse::<u64>().ok()?.checked_add(1)?;
+        (is_ours && (self.oldest()..=self.next).contains(&next)).then_some(next)
+    }
+
+    fn oldest(&self) -> u64 {
+        self.next - self.facts.len() as u64
+    }
+}
+
+/// The id of a fact.
+pub fn id(epoch: u64, number: u64) -> String {
+    format!("{epoch:016x}-{number}")
+}
+
+/// One event as the protocol has it. `data` has one line.
+pub fn frame(id: &str, name: &str, data: &str) -> Bytes {
+    format!("id: {id}\nevent: {name}\ndata: {data}\n\n").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::stream::kind::Kind;
+
+    fn ring(kept: usize, facts: u64) -> Ring {
+        let mut ring = Ring::new(7, kept);
+        for number in 1..=facts {
+            ring.push(Fact::of_stream(Kind::Reset, &json!({"n": number})));
+        }
+        ring
+    }
+
+    fn numbers(read: Read) -> Vec<u64> {
+        match read {
+            Read::Facts(facts) => facts.iter().map(|fact| fact.number).collect(),
+            Read::Behind(count) => panic!("{count} are gone"),
+        }
+    }
+
+    #[test]
+    fn facts_are_read_in_order_from_any_place_that_is_left() {
+        let ring = ring(3, 5);
+        assert_eq!(numbers(ring.read(3, 9)), [3, 4, 5]);
+        assert_eq!(numbers(ring.read(4, 1)), [4]);
+        assert_eq!(numbers(ring.read(6, 9)), [0; 0]);
+        assert!(matches!(ring.read(1, 9), Read::Behind(2)));
+        let Read::Facts(facts) = ring.read(5, 1) else {
+            panic!("it is there");
+        };
+        let expected = "id: 0000000000000007-5\nevent: reset\ndata: {\"n\":5}\n\n";
+        assert_eq!(facts[0].frame, expected);
+    }
+
+    #[test]
+    fn one_goes_on_after_a_fact_only_where_nothing_is_missing() {
+        let ring = ring(3, 5);
+        for (last, next) in [
+            (5, Some(6)),
+            (4, Some(5)),
+            (2, Some(3)),
+            (1, None),
+            (6, None),
+        ] {
+            assert_eq!(ring.after(&id(7, last)), next, "{last}");
+        }
+        let empty = Ring::new(7, 3);
+        assert_eq!(
+            empty.after(&id(7, 0)),
+            Some(1),
+            "nothing has happened since"
+        );
+        let most = u64::MAX.to_string();
+        for other in [
+            &id(8, 5),
+            "",
+            "5",
+            "7-5",
+            "0000000000000007-",
+            "0000000000000007--1",
+            &format!("0000000000000007-{most}"),
+            "+000000000000007-5",
+        ] {
+            assert_eq!(ring.after(other), None, "{other:?}");
+        }
+    }
+}
