@@ -5,11 +5,13 @@
 # a test that is skipped proves nothing.
 #
 # Tests find: TEST_DATABASE_URL (a superuser), TEST_REDIS_URL, POSTHASTE_TEST_PG_BIN (directory
-# of initdb, postgres and pg_ctl) and POSTHASTE_TEST_REDIS_SERVER (for servers of their own).
+# of initdb, postgres and pg_ctl) and POSTHASTE_TEST_REDIS_SERVER (for servers of their own), and
+# POSTHASTE_TEST_TOOLS (Python and JavaScript libraries, scripts/tools.sh).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/toolchain.sh
 . scripts/backends.sh
+. scripts/tools.sh
 
 finish() {
     local code=$?
@@ -27,6 +29,7 @@ stop_tests() {
 
 need_toolchain
 need_backends
+need_tools
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM

@@ -10,3 +10,4 @@ mod s2_candidates;
 mod s3_full_stack;
 mod s4_dashboard;
 mod s5_recart;
+mod standard_webhooks;

@@ -1,0 +1,54 @@
+# Sourced by test.sh: the libraries of others that tests hold the relay against, in Python and
+# JavaScript. They go into the build directory and stay there; what is there already is kept.
+# shellcheck shell=bash
+
+need_tools() {
+    local tools=${CARGO_TARGET_DIR:-target}/test-tools
+    mkdir -p "$tools"
+    tools=$(cd "$tools" && pwd)
+    if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
+        echo "node and npm are missing: install Node 20 or later, then run this again" >&2
+        exit 1
+    fi
+    if ! python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then
+        install_python
+    fi
+    if ! cmp -s tests/tools/requirements.txt "$tools/requirements.txt"; then
+        echo "installing the tests' Python libraries ..."
+        rm -rf "$tools/python"
+        python3 -m venv "$tools/python"
+        "$tools/python/bin/python" -m pip install --quiet --disable-pip-version-check \
+            -r tests/tools/requirements.txt
+        cp tests/tools/requirements.txt "$tools/requirements.txt"
+    fi
+    if ! cmp -s tests/tools/package-lock.json "$tools/package-lock.json"; then
+        echo "installing the tests' JavaScript libraries ..."
+        cp tests/tools/package.json "$tools/"
+        # The lock goes last: it says that all is there.
+        cp tests/tools/package-lock.json "$tools/package-lock.json.new"
+        (
+            cd "$tools"
+            rm -f package-lock.json
+            mv package-lock.json.new package-lock.json
+            npm ci --silent --no-audit --no-fund || { rm -f package-lock.json; exit 1; }
+        )
+    fi
+    cp tests/tools/verify.mjs "$tools/"
+    export POSTHASTE_TEST_TOOLS=$tools
+}
+
+install_python() {
+    local sudo=
+    if [ "$(id -u)" -ne 0 ]; then sudo=sudo; fi
+    if command -v apt-get >/dev/null 2>&1 && { [ -z "$sudo" ] || command -v sudo >/dev/null; }; then
+        echo "installing Python ..."
+        $sudo apt-get update -q || true
+        if $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+            python3 python3-venv </dev/null; then
+            return
+        fi
+    fi
+    echo "Python 3 with venv is missing: apt-get install python3 python3-venv (Debian, Ubuntu)," >&2
+    echo "dnf install python3 (Fedora), brew install python (macOS), then run this again" >&2
+    exit 1
+}
