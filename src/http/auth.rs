@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use super::error::{ApiError, Result};
+use super::error::{ApiError, Problem, Result};
 use crate::domain::access::{Caller, Scope};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -36,7 +36,7 @@ impl AdminKey {
         match self.is_in(headers) {
             true => Ok(Arc::new(Caller::admin())),
             false => Err(ApiError::new(
-                StatusCode::UNAUTHORIZED,
+                Problem::NoKey,
                 "A valid key is required: Authorization: Bearer, X-API-Key or X-Service-Token",
             )),
         }
@@ -99,7 +99,7 @@ pub fn check_scope(caller: &Caller, scope: Scope) -> Result<()> {
     match caller.scopes.allow(scope) {
         true => Ok(()),
         false => Err(ApiError::new(
-            StatusCode::FORBIDDEN,
+            Problem::MissingScope,
             format!("This key lacks the scope {}", scope.as_str()),
         )),
     }

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use super::HttpState;
 use super::bare::Bare;
 use super::error::{ApiError, Result};
+use super::openapi::PageParameters;
 use super::ordering;
 use super::paging::{PageView, Query};
 use super::path::PathId;
@@ -15,6 +16,7 @@ use super::subscriptions;
 use super::to_the_end::to_the_end;
 use super::view::DeliveryView;
 use crate::actors::{CancelAnswer, RetryAnswer};
+use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::subscription::SubscriptionState;
@@ -29,6 +31,25 @@ const IN_FLIGHT: &str = "An attempt of this delivery is being made right now; wa
 const KEEPS_MOVING: &str = "This delivery keeps moving; look at it and try again";
 
 /// `GET /deliveries`: newest first.
+#[utoipa::path(
+    get,
+    path = "/deliveries",
+    tag = "deliveries",
+    summary = "List deliveries",
+    description = "Newest first.",
+    params(
+        ("status" = Option<DeliveryState>, Query, description = "Only those in that state."),
+        ("state" = Option<DeliveryState>, Query, description = "The same as `status`."),
+        ("subscriptionId" = Option<SubscriptionId>, Query, description = "Only those of that subscription."),
+        ("webhookId" = Option<SubscriptionId>, Query, description = "The same as `subscriptionId`."),
+        ("eventId" = Option<EventId>, Query, description = "Only those of that event."),
+        ("eventType" = Option<String>, Query, description = "Only those of events of exactly that type.", min_length = 1, max_length = 255),
+        ("since" = Option<Timestamp>, Query, description = "Made at that moment or later."),
+        ("until" = Option<Timestamp>, Query, description = "Made before that moment."),
+        PageParameters,
+    ),
+    responses((status = 200, description = "A page of deliveries.", body = PageView<DeliveryView>))
+)]
 pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Result<Response> {
     let filters = [
         "status",
@@ -46,6 +67,24 @@ pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Resu
 }
 
 /// `GET /subscriptions/{id}/deliveries`: newest first.
+#[utoipa::path(
+    get,
+    path = "/subscriptions/{id}/deliveries",
+    tag = "subscriptions",
+    operation_id = "deliveries",
+    summary = "List a subscription's deliveries",
+    description = "Newest first.",
+    params(
+        ("status" = Option<DeliveryState>, Query, description = "Only those in that state."),
+        ("state" = Option<DeliveryState>, Query, description = "The same as `status`."),
+        ("eventId" = Option<EventId>, Query, description = "Only those of that event."),
+        ("eventType" = Option<String>, Query, description = "Only those of events of exactly that type.", min_length = 1, max_length = 255),
+        ("since" = Option<Timestamp>, Query, description = "Made at that moment or later."),
+        ("until" = Option<Timestamp>, Query, description = "Made before that moment."),
+        PageParameters,
+    ),
+    responses((status = 200, description = "A page of deliveries.", body = PageView<DeliveryView>))
+)]
 pub async fn list_of_subscription(
     State(app): State<HttpState>,
     PathId(id): PathId,
@@ -97,6 +136,13 @@ pub async fn deliveries_of_event(app: &HttpState, event: EventId) -> Result<Vec<
 }
 
 /// `GET /deliveries/{id}`: one delivery with its attempts.
+#[utoipa::path(
+    get,
+    path = "/deliveries/{id}",
+    tag = "deliveries",
+    summary = "Show a delivery",
+    responses((status = 200, description = "The delivery with its attempts, the newest 200 of them.", body = DeliveryView))
+)]
 pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
     let id = DeliveryId(id);
     let row = app.store.delivery(id).await?;
@@ -106,6 +152,18 @@ pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Re
 }
 
 /// `POST /deliveries/{id}/retry`: attempted now, in a new round.
+#[utoipa::path(
+    post,
+    path = "/deliveries/{id}/retry",
+    tag = "deliveries",
+    summary = "Send a delivery again",
+    description = "Attempted now, in a new round, whatever its state.",
+    responses(
+        (status = 202, description = "The delivery; the attempt is being made.", body = DeliveryView),
+        (status = 400, description = "A query or a body was sent, which nobody would read."),
+        (status = 409, description = "An attempt is under way, a bound is reached, or the subscription gets nothing at present."),
+    )
+)]
 pub async fn retry(State(app): State<HttpState>, PathId(id): PathId, _: Bare) -> Result<Response> {
     let view = to_the_end(async move { retry_now(&app, DeliveryId(id)).await }).await?;
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
@@ -142,6 +200,17 @@ async fn retry_now(app: &HttpState, id: DeliveryId) -> Result<DeliveryView> {
 }
 
 /// `POST /deliveries/{id}/cancel`: pending no more, and not sent unless it is retried.
+#[utoipa::path(
+    post,
+    path = "/deliveries/{id}/cancel",
+    tag = "deliveries",
+    summary = "Cancel a pending delivery",
+    responses(
+        (status = 200, description = "The delivery, cancelled.", body = DeliveryView),
+        (status = 400, description = "A query or a body was sent, which nobody would read."),
+        (status = 409, description = "It is not pending, or an attempt is under way."),
+    )
+)]
 pub async fn cancel(State(app): State<HttpState>, PathId(id): PathId, _: Bare) -> Result<Response> {
     let view = to_the_end(async move { cancel_now(&app, DeliveryId(id)).await }).await?;
     Ok(Json(view).into_response())

@@ -7,20 +7,24 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use utoipa::ToSchema;
 
 use super::HttpState;
 use super::body;
 use super::body_budget::BodyAccount;
 use super::connection_timer::ConnectionTimer;
 use super::deliveries::deliveries_of_event;
-use super::error::{ApiError, Fault, Result};
-use super::event_answer::{Accepted, accept_each, accept_whole};
+use super::error::{ApiError, Fault, Problem, Result};
+use super::event_answer::{Accepted, BatchView, SingleView, accept_each, accept_whole};
 use super::event_input::{self, Arrival, Bounds};
+use super::openapi::PageParameters;
+use super::openapi::bodies::EventsBody;
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use super::view::EventView;
 use crate::actors::{AcceptAnswer, NewEvent, Relay};
 use crate::clock;
+use crate::domain::Timestamp;
 use crate::domain::id::EventId;
 use crate::settings::EventSettings;
 use crate::store::EventFilter;
@@ -28,6 +32,26 @@ use crate::store::EventFilter;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// `POST /events` as it stands in the table of routes.
+#[utoipa::path(
+    post,
+    path = "/events",
+    tag = "events",
+    summary = "Post one event or a batch",
+    description = "Answered once everything is stored durably: 202 means that it will be delivered. A batch is atomic, unless `atomic=false` asks for each event on its own.",
+    params(
+        ("atomic" = Option<bool>, Query, description = "All events of a batch or none (the default), or each on its own."),
+        ("Idempotency-Key" = Option<String>, Header, description = "The key of a single event; item n of a batch gets the key `K/n`.", min_length = 1, max_length = 255),
+    ),
+    request_body(content = EventsBody, examples(
+        ("one" = (summary = "One event", value = json!({"eventType": "candidate.created", "eventName": "Candidate John Doe Created", "payload": {"candidateId": "c-1"}, "source": "candidates-service"}))),
+        ("batch" = (summary = "A batch", value = json!([{"eventType": "order.created", "data": {"orderId": "ord_12345", "value": 99.99}}, {"eventType": "order.paid", "data": {"orderId": "ord_12345"}}]))),
+    )),
+    responses(
+        (status = 202, description = "Stored. A batch is answered with the results of its items.", body = AcceptedBody),
+        (status = 207, description = "Some items of a batch are stored and some are not (`atomic=false`).", body = BatchView),
+        (status = 422, description = "An idempotency key was used before for other content."),
+    )
+)]
 pub async fn create(State(app): State<HttpState>, request: Request) -> Result<Response> {
     let (parts, body) = request.into_parts();
     let account = parts.extensions.get::<BodyAccount>();
@@ -48,7 +72,8 @@ where
     B: HttpBody<Data = Bytes> + Unpin,
 {
     if !app.settings.engine.role.accepts() {
-        return Err(ApiError::unavailable(
+        return Err(ApiError::new(
+            Problem::WrongRole,
             "This process has the role deliver and accepts no events; send them to one that has \
              the role ingest or all",
         ));
@@ -115,7 +140,34 @@ fn idempotency_header(headers: &HeaderMap) -> Result<Option<String>> {
     }
 }
 
+/// The answer to a single event or to a batch.
+#[derive(ToSchema)]
+#[schema(as = AcceptedEvents)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum AcceptedBody<'a> {
+    One(SingleView<'a>),
+    Batch(BatchView),
+}
+
 /// `GET /events`: newest first.
+#[utoipa::path(
+    get,
+    path = "/events",
+    tag = "events",
+    summary = "List events",
+    description = "Newest first.",
+    params(
+        ("eventType" = Option<String>, Query, description = "Only those of exactly that type.", min_length = 1, max_length = 255),
+        ("source" = Option<String>, Query, description = "Only those of that source.", min_length = 1, max_length = 255),
+        ("tenant" = Option<String>, Query, description = "Only those of that tenant.", min_length = 1, max_length = 255),
+        ("clientId" = Option<String>, Query, description = "The same as `tenant`.", min_length = 1, max_length = 255),
+        ("since" = Option<Timestamp>, Query, description = "Received at that moment or later."),
+        ("until" = Option<Timestamp>, Query, description = "Received before that moment."),
+        PageParameters,
+    ),
+    responses((status = 200, description = "A page of events.", body = PageView<EventView>))
+)]
 pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Result<Response> {
     let filters = [
         "eventType",
@@ -141,6 +193,13 @@ pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Resu
 }
 
 /// `GET /events/{id}`: one event with its newest deliveries.
+#[utoipa::path(
+    get,
+    path = "/events/{id}",
+    tag = "events",
+    summary = "Show an event",
+    responses((status = 200, description = "The event with its newest deliveries, at most 100.", body = EventView))
+)]
 pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
     let row = app.store.event(EventId(id)).await?;
     let row = row.ok_or_else(|| ApiError::not_found("event"))?;

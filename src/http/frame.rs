@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::body::HttpBody;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -16,7 +16,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::body_budget::{BodyAccount, BodyBudget};
-use super::error::ApiError;
+use super::error::{self, ApiError, Problem};
 use crate::clock;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -86,11 +86,14 @@ impl Frame {
                 ApiError::unavailable("The request took too long").into_response()
             }
             None => ApiError::new(
-                StatusCode::REQUEST_TIMEOUT,
+                Problem::SlowBody,
                 "The request's body did not arrive in time",
             )
             .into_response(),
         };
+        if !response.status().is_success() {
+            response = error::written(response, self.shown_id());
+        }
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, self.id);
         headers.insert(
@@ -128,6 +131,7 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 mod tests {
     use axum::Router;
     use axum::body::Body;
+    use axum::http::StatusCode;
     use axum::middleware::from_fn_with_state;
     use axum::routing::{get, post};
     use futures_util::stream;
@@ -174,7 +178,19 @@ mod tests {
         let response = answer(at("/panic")).await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers()["x-content-type-options"], "nosniff");
-        assert_eq!(text(response).await, r#"{"error":"Internal server error"}"#);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], error::MEDIA_TYPE);
+        let id = response.headers()[REQUEST_ID].to_str().unwrap().to_owned();
+        let body: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
+        let expected = serde_json::json!({
+            "type": "urn:posthaste:problem:internal",
+            "title": "Internal server error",
+            "status": 500,
+            "code": "internal",
+            "detail": "Internal server error",
+            "instance": format!("urn:posthaste:request:{id}"),
+            "error": "Internal server error",
+        });
+        assert_eq!(body, expected);
     }
 
     #[tokio::test]

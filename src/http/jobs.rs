@@ -12,6 +12,8 @@ use super::body;
 use super::error::{ApiError, Fault, Result};
 use super::job_input::{JobInput, Seed, parse_replay, parse_retry_failed};
 use super::job_view::{JobView, PreviewView};
+use super::openapi::PageParameters;
+use super::openapi::bodies::{ReplayBody, RetryFailedBody};
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use super::subscriptions;
@@ -31,6 +33,19 @@ const MAX_FAULTS: usize = 10;
 type Parse = fn(&[u8], Seed<'_>) -> std::result::Result<JobInput, Vec<Fault>>;
 
 /// `POST /subscriptions/{id}/retry-failed`: all that failed since then, in their next rounds.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/retry-failed",
+    tag = "subscriptions",
+    summary = "Send again all that failed",
+    description = "Makes a job that sends deliveries again, in their next rounds.",
+    request_body(content = RetryFailedBody, example = json!({"since": "2025-10-26T10:00:00Z", "dryRun": true})),
+    responses(
+        (status = 200, description = "What would be done (`dryRun`).", body = PreviewView),
+        (status = 202, description = "The job was made.", body = JobView, headers(("Location" = String, description = "The job's path."))),
+        (status = 409, description = "Too many jobs have not ended (`jobs.max_open`)."),
+    )
+)]
 pub async fn retry_failed(
     State(app): State<HttpState>,
     PathId(id): PathId,
@@ -41,6 +56,19 @@ pub async fn retry_failed(
 }
 
 /// `POST /subscriptions/{id}/replay`: events, also those from before the subscription existed.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/replay",
+    tag = "subscriptions",
+    summary = "Replay events",
+    description = "Makes a job that delivers stored events to the subscription, also those from before it existed.",
+    request_body(content = ReplayBody, example = json!({"since": "2025-10-26T10:00:00Z", "eventTypes": ["order.*"], "dryRun": true})),
+    responses(
+        (status = 200, description = "What would be done (`dryRun`).", body = PreviewView),
+        (status = 202, description = "The job was made.", body = JobView, headers(("Location" = String, description = "The job's path."))),
+        (status = 409, description = "Too many jobs have not ended (`jobs.max_open`)."),
+    )
+)]
 pub async fn replay(
     State(app): State<HttpState>,
     PathId(id): PathId,
@@ -110,6 +138,21 @@ async fn check_events(app: &HttpState, ids: &[EventId], subscription: &Subscript
 }
 
 /// `GET /jobs`: newest first.
+#[utoipa::path(
+    get,
+    path = "/jobs",
+    tag = "jobs",
+    summary = "List jobs",
+    description = "Newest first.",
+    params(
+        ("status" = Option<JobState>, Query, description = "Only those in that state."),
+        ("state" = Option<JobState>, Query, description = "The same as `status`."),
+        ("subscriptionId" = Option<SubscriptionId>, Query, description = "Only those of that subscription."),
+        ("webhookId" = Option<SubscriptionId>, Query, description = "The same as `subscriptionId`."),
+        PageParameters,
+    ),
+    responses((status = 200, description = "A page of jobs.", body = PageView<JobView>))
+)]
 pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Result<Response> {
     let filters = ["status", "state", "subscriptionId", "webhookId"];
     let mut query = Query::of_list(raw.as_deref(), &filters);
@@ -129,6 +172,13 @@ pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Resu
 }
 
 /// `GET /jobs/{id}`: one job, with the events that it names.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}",
+    tag = "jobs",
+    summary = "Show a job",
+    responses((status = 200, description = "The job, with the events that it names.", body = JobView))
+)]
 pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
     let job = app.store.job(JobId(id)).await?;
     let job = job.ok_or_else(|| ApiError::not_found("job"))?;
@@ -136,6 +186,18 @@ pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Re
 }
 
 /// `POST /jobs/{id}/cancel`: no further batch; what it has moved stays moved.
+#[utoipa::path(
+    post,
+    path = "/jobs/{id}/cancel",
+    tag = "jobs",
+    summary = "Cancel a job",
+    description = "No further batch is made; what it has moved stays moved.",
+    responses(
+        (status = 200, description = "The job, cancelled.", body = JobView),
+        (status = 400, description = "A query or a body was sent, which nobody would read."),
+        (status = 409, description = "The job has ended already."),
+    )
+)]
 pub async fn cancel(State(app): State<HttpState>, PathId(id): PathId, _: Bare) -> Result<Response> {
     let id = JobId(id);
     let task = app.clone();

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use url::Url;
 
@@ -36,10 +35,12 @@ mod job_input;
 mod job_view;
 mod jobs;
 mod json_fields;
+mod openapi;
 mod ordering;
 mod own_headers;
 mod paging;
 mod path;
+mod problem;
 mod routes;
 mod runtime;
 pub mod server;
@@ -53,7 +54,7 @@ mod write_deadline;
 
 pub use auth::AdminKey;
 use body_budget::BodyBudget;
-use error::ApiError;
+use error::{ApiError, Problem};
 use frame::Bounds;
 use front::Front;
 use routes::{EVENTS, Route, guarded_routes, open_routes};
@@ -128,13 +129,13 @@ fn assemble<S: Clone + Send + Sync + 'static>(
 }
 
 async fn no_route() -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "There is no such route")
+    ApiError::new(Problem::NoSuchRoute, "There is no such route")
 }
 
 /// Answered with `Allow`, which the router adds.
 async fn wrong_method() -> ApiError {
     ApiError::new(
-        StatusCode::METHOD_NOT_ALLOWED,
+        Problem::MethodNotAllowed,
         "This route does not take that method",
     )
 }

@@ -1,11 +1,10 @@
 //! Ids in paths.
 
 use axum::extract::{FromRequestParts, Path};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
 use uuid::Uuid;
 
-use super::error::ApiError;
+use super::error::{ApiError, Problem};
 
 /// The id in a path. What is no UUID names nothing that exists: 404.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +21,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
             .map(Self)
             .ok_or_else(|| {
                 ApiError::new(
-                    StatusCode::NOT_FOUND,
+                    Problem::NotFound,
                     "There is nothing with this id: ids are UUIDs",
                 )
             })

@@ -8,12 +8,14 @@ use axum::http::Method;
 use axum::routing::{self, MethodRouter};
 
 use super::{
-    HttpState, deliveries, events, health, history, jobs, ordering, runtime, subscriptions,
+    HttpState, deliveries, events, health, history, jobs, openapi, ordering, runtime, subscriptions,
 };
 use crate::domain::access::Scope;
 
 /// Where the routes stand.
-const BASES: [&str; 2] = ["/api/v1", "/api"];
+const BASES: [&str; 2] = [BASE, "/api"];
+/// The canonical one.
+pub(super) const BASE: &str = "/api/v1";
 /// Where events come in, mostly by the short way (`front.rs`).
 pub(super) const EVENTS: &str = "/events";
 /// Resources with a second name.
@@ -64,13 +66,12 @@ pub(super) fn open_routes() -> Vec<Route<HttpState>> {
         Route::open("/health", health::overview),
         Route::open("/health/live", health::live),
         Route::open("/health/ready", health::ready),
+        Route::open("/api/v1/openapi.json", openapi::show),
     ]
 }
 
 /// One method of one path.
 pub(super) struct Route<S> {
-    /// For the tests, which walk the table.
-    #[cfg_attr(not(test), expect(dead_code))]
     pub(super) method: Method,
     pub(super) path: &'static str,
     /// What a key has to be allowed; nothing where no key is needed.

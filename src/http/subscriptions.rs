@@ -11,12 +11,15 @@ use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::HttpState;
 use super::bare::{Bare, NoQuery};
 use super::body;
 use super::error::{ApiError, Fault, Result};
 use super::json_fields::Fields;
+use super::openapi::PageParameters;
+use super::openapi::bodies::{NewSubscriptionBody, ReactivationBody, SubscriptionBody};
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use super::subscription_input::{Rules, Seed, parse_change, parse_new};
@@ -71,6 +74,17 @@ pub async fn find(app: &HttpState, id: SubscriptionId) -> Result<Subscription> {
 }
 
 /// `POST /subscriptions`: the answer shows the secret.
+#[utoipa::path(
+    post,
+    path = "/subscriptions",
+    tag = "subscriptions",
+    summary = "Make a subscription",
+    description = "The answer shows the secret that its deliveries are signed with.",
+    request_body(content = NewSubscriptionBody, example = json!({"name": "HRMS Integration", "url": "https://hrms.example.com/webhooks", "eventTypes": ["candidate.created", "candidate.updated"]})),
+    responses(
+        (status = 201, description = "The subscription, with its secret.", body = SubscriptionView),
+    )
+)]
 pub async fn create(
     State(app): State<HttpState>,
     _: NoQuery,
@@ -104,6 +118,21 @@ async fn store_new(app: &HttpState, subscription: Subscription) -> Result<Subscr
 }
 
 /// `GET /subscriptions`: newest first.
+#[utoipa::path(
+    get,
+    path = "/subscriptions",
+    tag = "subscriptions",
+    summary = "List subscriptions",
+    description = "Newest first.",
+    params(
+        ("clientId" = Option<String>, Query, description = "Only those of that tenant.", min_length = 1, max_length = 255),
+        ("tenant" = Option<String>, Query, description = "The same as `clientId`.", min_length = 1, max_length = 255),
+        PageParameters,
+    ),
+    responses(
+        (status = 200, description = "A page of subscriptions.", body = PageView<SubscriptionView>),
+    )
+)]
 pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Result<Response> {
     let mut query = Query::of_list(raw.as_deref(), &["clientId", "tenant"]);
     let tenant = query.text(&["clientId", "tenant"]);
@@ -118,6 +147,15 @@ pub async fn list(State(app): State<HttpState>, RawQuery(raw): RawQuery) -> Resu
 }
 
 /// `GET /subscriptions/{id}`: also shows where its breaker is.
+#[utoipa::path(
+    get,
+    path = "/subscriptions/{id}",
+    tag = "subscriptions",
+    summary = "Show a subscription",
+    responses(
+        (status = 200, description = "The subscription, and where its breaker is.", body = SubscriptionView),
+    )
+)]
 pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
     let found = find(&app, SubscriptionId(id)).await?;
     let runtime = app.store.runtime(found.id).await?;
@@ -126,13 +164,23 @@ pub async fn show(State(app): State<HttpState>, PathId(id): PathId) -> Result<Re
 }
 
 /// A subscription's secret.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Secret)]
 struct SecretView<'a> {
     id: SubscriptionId,
     secret: &'a str,
 }
 
 /// `GET /subscriptions/{id}/secret`.
+#[utoipa::path(
+    get,
+    path = "/subscriptions/{id}/secret",
+    tag = "subscriptions",
+    summary = "Show a subscription's secret",
+    responses(
+        (status = 200, description = "The secret that its deliveries are signed with.", body = SecretView),
+    )
+)]
 pub async fn secret(State(app): State<HttpState>, PathId(id): PathId) -> Result<Response> {
     let found = find(&app, SubscriptionId(id)).await?;
     let view = SecretView {
@@ -143,6 +191,18 @@ pub async fn secret(State(app): State<HttpState>, PathId(id): PathId) -> Result<
 }
 
 /// `PUT` and `PATCH /subscriptions/{id}`: what is given is merged in.
+#[utoipa::path(
+    method(put, patch),
+    path = "/subscriptions/{id}",
+    tag = "subscriptions",
+    summary = "Change a subscription",
+    description = "What is given is merged in. What answers show and nobody can set may come back and is passed over.",
+    request_body(content = SubscriptionBody, example = json!({"isActive": false})),
+    responses(
+        (status = 200, description = "The subscription as it is now.", body = SubscriptionView),
+        (status = 409, description = "Its state does not allow this, or others keep changing it."),
+    )
+)]
 pub async fn change(
     State(app): State<HttpState>,
     PathId(id): PathId,
@@ -160,11 +220,35 @@ pub async fn change(
 }
 
 /// `POST /subscriptions/{id}/pause`: deliveries are held, none is lost.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/pause",
+    tag = "subscriptions",
+    summary = "Pause a subscription",
+    description = "Its deliveries are held; none is lost.",
+    responses(
+        (status = 200, description = "The subscription, paused.", body = SubscriptionView),
+        (status = 400, description = "A query or a body was sent, which nobody would read."),
+        (status = 409, description = "A rule holds it: reactivate it first."),
+    )
+)]
 pub async fn pause(State(app): State<HttpState>, PathId(id): PathId, _: Bare) -> Result<Response> {
     answer_update(app, id, paused).await
 }
 
 /// `POST /subscriptions/{id}/resume`: also takes back a deactivation or suspension.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/resume",
+    tag = "subscriptions",
+    summary = "Resume a subscription",
+    description = "Also takes back a deactivation or suspension.",
+    responses(
+        (status = 200, description = "The subscription, active.", body = SubscriptionView),
+        (status = 400, description = "A query or a body was sent, which nobody would read."),
+        (status = 409, description = "Its state does not allow this, or others keep changing it."),
+    )
+)]
 pub async fn resume(State(app): State<HttpState>, PathId(id): PathId, _: Bare) -> Result<Response> {
     answer_update(app, id, |stored| moved(stored, SubscriptionState::Active)).await
 }
@@ -197,7 +281,8 @@ fn parse_held(body: &[u8]) -> std::result::Result<Held, Vec<Fault>> {
 }
 
 /// What became of what was held.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Skipped)]
 struct SkippedView {
     /// Deliveries skipped so far.
     skipped: u64,
@@ -205,8 +290,19 @@ struct SkippedView {
     complete: bool,
 }
 
+/// A reactivated subscription, with what was skipped where that was asked for.
+#[derive(ToSchema)]
+#[schema(as = ReactivatedSubscription)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum ReactivatedBody<'a> {
+    Sent(SubscriptionView<'a>),
+    Skipped(ReactivatedView<'a>),
+}
+
 /// A subscription that was reactivated without what was held.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Reactivated)]
 struct ReactivatedView<'a> {
     #[serde(flatten)]
     subscription: SubscriptionView<'a>,
@@ -216,6 +312,19 @@ struct ReactivatedView<'a> {
 /// `POST /subscriptions/{id}/reactivate`: takes back a deactivation or suspension, and nothing
 /// else. What was held is sent, or skipped: 202 where that takes longer than a caller should
 /// wait.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/reactivate",
+    tag = "subscriptions",
+    summary = "Reactivate a subscription",
+    description = "Takes back a deactivation or suspension, and nothing else. What was held is sent, or skipped.",
+    request_body(content = Option<ReactivationBody>, example = json!({"held": "skip"})),
+    responses(
+        (status = 200, description = "The subscription, active.", body = ReactivatedBody),
+        (status = 202, description = "What was held is still being skipped; it becomes active then.", body = ReactivatedView),
+        (status = 409, description = "It is neither deactivated nor suspended."),
+    )
+)]
 pub async fn reactivate(
     State(app): State<HttpState>,
     PathId(id): PathId,
@@ -275,8 +384,9 @@ async fn reactivate_without_held(app: &HttpState, id: SubscriptionId) -> Result<
 }
 
 /// What became of the pending deliveries of a subscription.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = CancelledPending)]
 struct CancelledView {
     subscription_id: SubscriptionId,
     cancelled: u64,
@@ -289,6 +399,17 @@ struct CancelledView {
 
 /// `POST /subscriptions/{id}/cancel-pending`: all that waits, whatever holds it. 202 where that
 /// takes longer than a caller should wait.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/cancel-pending",
+    tag = "subscriptions",
+    summary = "Cancel all that waits",
+    responses(
+        (status = 200, description = "All are cancelled.", body = CancelledView),
+        (status = 202, description = "The rest goes on being cancelled.", body = CancelledView),
+        (status = 400, description = "A query or a body was sent, which nobody would read."),
+    )
+)]
 pub async fn cancel_pending(
     State(app): State<HttpState>,
     PathId(id): PathId,
@@ -311,6 +432,16 @@ pub async fn cancel_pending(
 }
 
 /// `DELETE /subscriptions/{id}`: tombstones; what is pending is cancelled.
+#[utoipa::path(
+    delete,
+    path = "/subscriptions/{id}",
+    tag = "subscriptions",
+    summary = "Delete a subscription",
+    responses(
+        (status = 204, description = "It is deleted; what was pending is cancelled."),
+        (status = 409, description = "Others keep changing it."),
+    )
+)]
 pub async fn delete(
     State(app): State<HttpState>,
     PathId(id): PathId,
