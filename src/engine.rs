@@ -29,11 +29,13 @@ use crate::feed::memory::MemoryFeed;
 use crate::feed::ownership::{DataDirLock, Ownership};
 use crate::feed::redis::RedisFeed;
 use crate::http::server::{ServerLimits, serve};
-use crate::http::{AdminKey, HttpState, UrlGuard, front};
+use crate::http::{AdminKey, HttpState, UrlGuard, front, metrics_front};
+use crate::metrics::Metrics;
 use crate::settings::{Secret, Settings};
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{LeaseState, Store};
+use crate::traces::Traces;
 
 /// Facts that a follower may fall behind.
 const FOLLOWERS_LAG: usize = 16_384;
@@ -48,6 +50,8 @@ pub struct Engine {
     root: ActorRef<RootMessage>,
     root_task: JoinHandle<()>,
     http: JoinHandle<()>,
+    /// Serves the metrics alone, where that is configured.
+    metrics: Option<(SocketAddr, JoinHandle<()>)>,
     stop_http: CancellationToken,
     listen: SocketAddr,
     grace: Duration,
@@ -77,6 +81,14 @@ impl Engine {
         let listen = listener
             .local_addr()
             .context("the address bound is unknown")?;
+        let metrics_listener = match settings.metrics.listen {
+            Some(address) => Some(
+                TcpListener::bind(address)
+                    .await
+                    .with_context(|| format!("cannot listen on {address} (metrics.listen)"))?,
+            ),
+            None => None,
+        };
         let holder = format!(
             "process {} listening on {listen} ({})",
             std::process::id(),
@@ -114,6 +126,18 @@ impl Engine {
             ..ServerLimits::from(&settings.server)
         };
         let stop_http = CancellationToken::new();
+        let metrics = match metrics_listener {
+            Some(listener) => {
+                let address = listener
+                    .local_addr()
+                    .context("the address bound is unknown")?;
+                let front = Arc::new(metrics_front(state.clone()));
+                let stopping = stop_http.clone().cancelled_owned();
+                let served = tokio::spawn(serve(listener, front, limits, stopping));
+                Some((address, served))
+            }
+            None => None,
+        };
         let stopping = stop_http.clone();
         let http = tokio::spawn(async move {
             let front = Arc::new(front(state));
@@ -124,6 +148,7 @@ impl Engine {
             root,
             root_task,
             http,
+            metrics,
             stop_http,
             listen,
             grace,
@@ -134,6 +159,11 @@ impl Engine {
     /// The address really bound.
     pub fn listen_addr(&self) -> SocketAddr {
         self.listen
+    }
+
+    /// Where the metrics alone are served.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(address, _)| *address)
     }
 
     /// Whether another process owns the deliveries that this one could.
@@ -169,6 +199,9 @@ impl Engine {
         self.deps.drain();
         self.stop_http.cancel();
         let _ = self.http.await;
+        if let Some((_, served)) = self.metrics {
+            let _ = served.await;
+        }
         if tokio::time::timeout_at(deadline.into(), self.deps.settled())
             .await
             .is_err()
@@ -190,9 +223,17 @@ impl Engine {
                 tracing::warn!("the lease could not be given back in time; it ends by itself")
             }
         }
+        if let Some(traces) = &self.deps.traces {
+            traces.stop().await;
+        }
         self.deps.store.close().await;
         Ok(())
     }
+}
+
+/// The description of the API: an OpenAPI document.
+pub fn api_document() -> serde_json::Result<serde_json::Value> {
+    serde_json::to_value(crate::http::api_document())
 }
 
 /// The root heals what dies below it; where it dies itself, only the process can be started again.
@@ -316,6 +357,8 @@ fn shared(
     let transport = Transport::new(&settings.delivery, &settings.address_guard)
         .context("cannot prepare to call receivers")?;
     let retry_after_max = settings.delivery.retry_after_max;
+    let metrics = Arc::new(Metrics::new(settings.metrics.subscriptions));
+    let traces = Traces::start(&settings.tracing, metrics.spans_lost.clone())?;
     Ok(Deps::new(Parts {
         directory: Arc::new(Directory::new(Arc::clone(store))),
         courier: Courier::new(transport, retry_after_max, Arc::clone(&faults)),
@@ -325,6 +368,8 @@ fn shared(
         settings: Arc::clone(settings),
         store: Arc::clone(store),
         holder,
+        metrics,
+        traces,
         faults,
     }))
 }

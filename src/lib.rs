@@ -16,6 +16,8 @@ pub mod events;
 pub mod faults;
 pub mod feed;
 pub mod http;
+pub mod metrics;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
+pub mod traces;

@@ -11,8 +11,10 @@ use crate::domain::event::Event;
 use crate::domain::id::SubscriptionId;
 use crate::domain::idempotency::{ContentHash, ItemFate};
 use crate::feed::Notice;
+use crate::metrics::Metrics;
 use crate::settings::Role;
 use crate::store::StoreError;
+use crate::traces::Traces;
 
 /// A store that takes longer to answer counts as away: those who ask wait seconds at most.
 const PING: Duration = Duration::from_secs(2);
@@ -141,6 +143,16 @@ impl Relay {
     pub fn deliveries_changed(&self, id: SubscriptionId) {
         self.deps.feed.announce(Notice::Changed(id));
         self.deps.note_change(id);
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.deps.metrics
+    }
+
+    /// Where spans go, if anywhere.
+    pub fn traces(&self) -> Option<&Arc<Traces>> {
+        self.deps.traces.as_ref()
     }
 
     /// Whether the tree can still heal itself. Asks nobody: a database that hangs is no reason

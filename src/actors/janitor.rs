@@ -18,6 +18,7 @@ use self::forget::Walks;
 use super::deps::Deps;
 use super::timer::{Pause, Timer};
 use crate::clock;
+use crate::domain::delivery::DeliveryState;
 use crate::domain::id::SubscriptionId;
 use crate::domain::subscription::Subscription;
 use crate::events::{EngineEvent, Tidied};
@@ -171,6 +172,7 @@ async fn expire_held(deps: &Deps, held: &Subscription) -> Result<u64> {
     let (subscription, count) = (held.id, batches.sum);
     if count > 0 {
         warn!(%subscription, count, "deliveries were held for too long and have expired");
+        deps.metrics.note_ended(DeliveryState::Expired, count);
         deps.events.tell(|| EngineEvent::DeliveriesExpired {
             subscription,
             count,
@@ -207,6 +209,7 @@ impl Deps {
         }
         let count = batches.sum;
         if count > 0 {
+            self.metrics.note_ended(DeliveryState::Cancelled, count);
             self.events.tell(|| EngineEvent::DeliveriesCancelled {
                 subscription: id,
                 count,

@@ -27,6 +27,7 @@ mod cancel;
 pub mod deps;
 mod dispatcher;
 mod flight;
+mod gauges;
 pub mod handle;
 mod ingest;
 mod janitor;

@@ -7,6 +7,8 @@ mod data_dir;
 mod health;
 mod migrate;
 mod open_files;
+mod openapi;
+mod postman;
 mod receive;
 mod serve;
 mod welcome;
@@ -40,6 +42,9 @@ enum Command {
     Config(SettingsArgs),
     /// Exit 0 if the relay of these settings is ready, 1 otherwise.
     Health(health::HealthArgs),
+    /// Print the description of the API (OpenAPI 3.1).
+    #[command(hide = true)]
+    Openapi(openapi::OpenapiArgs),
     /// Run a local receiver that prints every webhook it gets, to try things out.
     Receive(receive::ReceiveArgs),
 }
@@ -96,6 +101,7 @@ pub fn run() -> ExitCode {
         Command::Migrate(args) => migrate::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Health(args) => health::run(&args),
+        Command::Openapi(args) => openapi::run(&args),
         Command::Receive(args) => receive::run(&args),
     };
     outcome.unwrap_or_else(|error| {

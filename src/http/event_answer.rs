@@ -46,6 +46,11 @@ impl Accepted {
         }
     }
 
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// The answer with these headers and its own.
     pub fn into_response_with(self, mut headers: HeaderMap) -> Response {
         let json = HeaderValue::from_static("application/json");

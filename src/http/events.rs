@@ -28,6 +28,7 @@ use crate::domain::Timestamp;
 use crate::domain::id::EventId;
 use crate::settings::EventSettings;
 use crate::store::EventFilter;
+use crate::traces::{Accepting, RequestTrace};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -71,6 +72,32 @@ pub async fn accept<B>(
 where
     B: HttpBody<Data = Bytes> + Unpin,
 {
+    let traces = app.relay.traces();
+    let trace = traces.map(|traces| traces.request(&request.headers));
+    let accepted = accept_now(app, request, body, account, timer, trace.as_ref()).await;
+    if let Err(refusal) = &accepted {
+        app.relay.metrics().note_refused(refusal.problem().code());
+    }
+    if let Some(trace) = trace {
+        let status = accepted
+            .as_ref()
+            .map_or_else(ApiError::status, Accepted::status);
+        trace.answered(status.as_u16());
+    }
+    accepted
+}
+
+async fn accept_now<B>(
+    app: &HttpState,
+    request: &Parts,
+    body: B,
+    account: Option<&BodyAccount>,
+    timer: &ConnectionTimer,
+    trace: Option<&RequestTrace>,
+) -> Result<Accepted>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
     if !app.settings.engine.role.accepts() {
         return Err(ApiError::new(
             Problem::WrongRole,
@@ -94,13 +121,27 @@ where
     drop(body);
     if input.is_batch && !atomic {
         // Many wait at once, which the connection's timer is not made for.
-        Box::pin(accept_each(input.items, |unit| app.relay.accept(unit))).await
+        let accept = async |unit: Vec<NewEvent>| {
+            let _accepting = accepting(trace, &unit);
+            app.relay.accept(unit).await
+        };
+        Box::pin(accept_each(input.items, accept)).await
     } else {
-        accept_whole(input, |unit| accept_unit(&app.relay, unit, timer)).await
+        accept_whole(input, |unit| accept_unit(&app.relay, unit, timer, trace)).await
     }
 }
 
-async fn accept_unit(relay: &Relay, unit: Vec<NewEvent>, timer: &ConnectionTimer) -> AcceptAnswer {
+fn accepting(trace: Option<&RequestTrace>, unit: &[NewEvent]) -> Option<Accepting> {
+    trace.map(|trace| trace.accepting(unit.iter().map(|new| new.event.id)))
+}
+
+async fn accept_unit(
+    relay: &Relay,
+    unit: Vec<NewEvent>,
+    timer: &ConnectionTimer,
+    trace: Option<&RequestTrace>,
+) -> AcceptAnswer {
+    let _accepting = accepting(trace, &unit);
     match relay.submit(unit) {
         Ok(waiting) => {
             let answer = timer.within(waiting.deadline, waiting.answer).await;

@@ -46,9 +46,28 @@ pub async fn frame(State(bounds): State<Bounds>, mut request: Request, next: Nex
     );
     let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
     let in_time = async { tokio::time::timeout(bounds.time, handled).await };
-    let answer = async { frame.answer(in_time.await.ok()) };
+    let answer = async {
+        let mut response = frame.answer(in_time.await.ok());
+        for (name, value) in FOR_BROWSERS {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().entry(name).or_insert(value);
+        }
+        tracing::debug!(status = response.status().as_u16(), "request.answered");
+        response
+    };
     answer.instrument(span).await
 }
+
+/// What keeps an answer harmless where a browser shows it. The short way of events, which no
+/// browser shows, does without.
+const FOR_BROWSERS: [(HeaderName, &str); 3] = [
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+];
 
 /// What is around one request.
 pub struct Frame {

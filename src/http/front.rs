@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use hyper::body::Incoming;
@@ -34,6 +34,8 @@ pub struct Front {
     pub short: Vec<String>,
     /// What requests are held within.
     pub bounds: Bounds,
+    /// Pages of other origins may call; what they send goes through the router's layers.
+    pub is_cross_origin: bool,
     /// What handlers work with.
     pub state: HttpState,
 }
@@ -42,7 +44,9 @@ impl Answer for Front {
     async fn answer(&self, request: Request<Incoming>, timer: &ConnectionTimer) -> Response {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
-        if parts.method == Method::POST && self.short.iter().any(|short| short == path) {
+        let from_page = self.is_cross_origin && parts.headers.contains_key(header::ORIGIN);
+        let is_short = parts.method == Method::POST && !from_page;
+        if is_short && self.short.iter().any(|short| short == path) {
             return self.accept(parts, body, timer).await;
         }
         // Boxed, so that the short way need not carry its size.

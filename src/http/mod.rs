@@ -8,6 +8,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use tower_http::cors::CorsLayer;
 use url::Url;
 
 use crate::actors::Relay;
@@ -21,6 +24,7 @@ mod body;
 mod body_budget;
 mod connection;
 mod connection_timer;
+mod cross_origin;
 mod deliveries;
 mod error;
 mod event_answer;
@@ -35,12 +39,14 @@ mod job_input;
 mod job_view;
 mod jobs;
 mod json_fields;
+mod metrics;
 mod openapi;
 mod ordering;
 mod own_headers;
 mod paging;
 mod path;
 mod problem;
+mod reference;
 mod routes;
 mod runtime;
 pub mod server;
@@ -89,20 +95,56 @@ pub fn front(state: HttpState) -> Front {
         bodies: BodyBudget::new(server.max_request_bytes),
     };
     let key = state.admin_key;
-    let router = assemble(guarded_routes(), open_routes(), key, bounds.clone());
+    let cross_origin = cross_origin::layer(&server.cors_origins);
+    let is_cross_origin = cross_origin.is_some();
+    let around = Around {
+        bounds: bounds.clone(),
+        cross_origin,
+    };
+    let router = assemble(guarded_routes(), open_routes(), key, around);
     Front {
         router: router.with_state(state.clone()),
         short: Route::post(EVENTS, Scope::EventsWrite, events::create).paths(),
         bounds,
+        is_cross_origin,
         state,
     }
+}
+
+/// The metrics alone, without a key: for a listener of their own.
+pub fn metrics_front(state: HttpState) -> Router {
+    let server = &state.settings.server;
+    let bounds = Bounds {
+        time: server.request_timeout,
+        bodies: BodyBudget::new(server.max_request_bytes),
+    };
+    metrics::router()
+        .fallback(no_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(bounds, frame::frame))
+        .with_state(state)
+}
+
+/// The description of the API.
+pub fn api_document() -> utoipa::openapi::OpenApi {
+    openapi::document()
+}
+
+/// Answers of fewer bytes are sent as they are.
+const COMPRESSED_FROM: u64 = 1_024;
+
+/// What is around all routes.
+struct Around {
+    bounds: Bounds,
+    /// For browsers, where any origin is allowed.
+    cross_origin: Option<CorsLayer>,
 }
 
 fn assemble<S: Clone + Send + Sync + 'static>(
     guarded: Vec<Route<S>>,
     open: Vec<Route<S>>,
     key: AdminKey,
-    bounds: Bounds,
+    around: Around,
 ) -> Router<S> {
     let mut behind_key = Router::new();
     for route in guarded {
@@ -119,13 +161,24 @@ fn assemble<S: Clone + Send + Sync + 'static>(
         .method_not_allowed_fallback(wrong_method)
         .fallback(no_route)
         .layer(from_fn_with_state(key, auth::require_key));
-    open.into_iter()
+    let mut router = open
+        .into_iter()
         .fold(Router::new(), |router, route| {
             router.route(route.path, route.handler)
         })
         .method_not_allowed_fallback(wrong_method)
-        .merge(behind_key)
-        .layer(from_fn_with_state(bounds, frame::frame))
+        .merge(behind_key);
+    if let Some(layer) = around.cross_origin {
+        router = router.layer(layer);
+    }
+    // An event stream must not wait for a compressor to have enough of it.
+    let worth_it = SizeAbove::new(COMPRESSED_FROM)
+        .and(NotForContentType::GRPC)
+        .and(NotForContentType::IMAGES)
+        .and(NotForContentType::SSE);
+    router
+        .layer(from_fn_with_state(around.bounds, frame::frame))
+        .layer(CompressionLayer::new().compress_when(worth_it))
 }
 
 async fn no_route() -> ApiError {

@@ -30,7 +30,9 @@ use utoipa::{IntoParams, Modify, OpenApi};
 
 use super::error::ProblemView;
 use super::routes::{guarded_routes, open_routes};
-use super::{deliveries, events, health, history, jobs, ordering, runtime, subscriptions};
+use super::{
+    deliveries, events, health, history, jobs, metrics, ordering, reference, runtime, subscriptions,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -41,7 +43,7 @@ use super::{deliveries, events, health, history, jobs, ordering, runtime, subscr
         (name = "subscriptions", description = "Who wants which events, where and how. `/webhooks` is another name for `/subscriptions`."),
         (name = "deliveries", description = "An event on its way to a subscription: exactly one for each pair."),
         (name = "jobs", description = "Bulk work: many deliveries at once."),
-        (name = "relay", description = "The relay itself. Needs no key."),
+        (name = "relay", description = "The relay itself."),
     ),
     paths(
         events::create, events::list, events::show,
@@ -52,7 +54,8 @@ use super::{deliveries, events, health, history, jobs, ordering, runtime, subscr
         deliveries::list_of_subscription, ordering::blocked_keys,
         deliveries::list, deliveries::show, deliveries::retry, deliveries::cancel, ordering::skip,
         jobs::list, jobs::show, jobs::cancel,
-        health::overview, health::live, health::ready, show,
+        health::overview, health::live, health::ready, metrics::show,
+        show, reference::moved, reference::page, reference::file,
     ),
     components(schemas(ProblemView)),
     modifiers(&Keys),

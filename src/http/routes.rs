@@ -8,16 +8,19 @@ use axum::http::Method;
 use axum::routing::{self, MethodRouter};
 
 use super::{
-    HttpState, deliveries, events, health, history, jobs, openapi, ordering, runtime, subscriptions,
+    HttpState, deliveries, events, health, history, jobs, metrics, openapi, ordering, reference,
+    runtime, subscriptions,
 };
 use crate::domain::access::Scope;
 
 /// Where the routes stand.
 const BASES: [&str; 2] = [BASE, "/api"];
 /// The canonical one.
-pub(super) const BASE: &str = "/api/v1";
+const BASE: &str = "/api/v1";
 /// Where events come in, mostly by the short way (`front.rs`).
 pub(super) const EVENTS: &str = "/events";
+/// What stands at the root alone, though it takes a key.
+const AT_ROOT: [&str; 1] = [metrics::PATH];
 /// Resources with a second name.
 const ALIASES: [(&str, &str); 1] = [("/subscriptions", "/webhooks")];
 
@@ -25,7 +28,7 @@ const ALIASES: [(&str, &str); 1] = [("/subscriptions", "/webhooks")];
 #[rustfmt::skip] // One route a line.
 pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
     use Scope::{
-        DeliveriesRead, DeliveriesWrite, EventsRead, EventsWrite, SubscriptionsRead,
+        Admin, DeliveriesRead, DeliveriesWrite, EventsRead, EventsWrite, SubscriptionsRead,
         SubscriptionsWrite,
     };
     vec![
@@ -57,6 +60,7 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::get("/jobs", DeliveriesRead, jobs::list),
         Route::get("/jobs/{id}", DeliveriesRead, jobs::show),
         Route::post("/jobs/{id}/cancel", DeliveriesWrite, jobs::cancel),
+        Route::get(metrics::PATH, Admin, metrics::show),
     ]
 }
 
@@ -67,6 +71,9 @@ pub(super) fn open_routes() -> Vec<Route<HttpState>> {
         Route::open("/health/live", health::live),
         Route::open("/health/ready", health::ready),
         Route::open("/api/v1/openapi.json", openapi::show),
+        Route::open("/docs", reference::moved),
+        Route::open("/docs/", reference::page),
+        Route::open("/docs/{file}", reference::file),
     ]
 }
 
@@ -108,8 +115,18 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
 }
 
 impl<S> Route<S> {
+    /// The path that the API's description names.
+    pub(super) fn canonical(&self) -> String {
+        let at_root = self.scope.is_none() || AT_ROOT.contains(&self.path);
+        let base = if at_root { "" } else { BASE };
+        format!("{base}{}", self.path)
+    }
+
     /// Every path that leads to this route.
     pub(super) fn paths(&self) -> Vec<String> {
+        if AT_ROOT.contains(&self.path) {
+            return vec![self.path.to_owned()];
+        }
         let alias = ALIASES.iter().find_map(|(name, alias)| {
             let rest = self.path.strip_prefix(name)?;
             Some(format!("{alias}{rest}"))

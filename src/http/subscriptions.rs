@@ -290,22 +290,13 @@ struct SkippedView {
     complete: bool,
 }
 
-/// A reactivated subscription, with what was skipped where that was asked for.
-#[derive(ToSchema)]
-#[schema(as = ReactivatedSubscription)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "only its schema is used")]
-enum ReactivatedBody<'a> {
-    Sent(SubscriptionView<'a>),
-    Skipped(ReactivatedView<'a>),
-}
-
-/// A subscription that was reactivated without what was held.
+/// A subscription that was reactivated; `held` is there where that was without what was held.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Reactivated)]
 struct ReactivatedView<'a> {
     #[serde(flatten)]
     subscription: SubscriptionView<'a>,
+    #[schema(required = false)]
     held: SkippedView,
 }
 
@@ -320,7 +311,7 @@ struct ReactivatedView<'a> {
     description = "Takes back a deactivation or suspension, and nothing else. What was held is sent, or skipped.",
     request_body(content = Option<ReactivationBody>, example = json!({"held": "skip"})),
     responses(
-        (status = 200, description = "The subscription, active.", body = ReactivatedBody),
+        (status = 200, description = "The subscription, active.", body = ReactivatedView),
         (status = 202, description = "What was held is still being skipped; it becomes active then.", body = ReactivatedView),
         (status = 409, description = "It is neither deactivated nor suspended."),
     )

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use url::Url;
 
 pub use fault::{Fault, Faults, Given, Source};
 pub use layers::Layers;
@@ -76,6 +77,10 @@ pub struct Settings {
     pub address_guard: AddressGuardSettings,
     /// `[engine]`
     pub engine: EngineSettings,
+    /// `[metrics]`
+    pub metrics: MetricsSettings,
+    /// `[tracing]`
+    pub tracing: TracingSettings,
     /// `[log]`
     pub log: LogSettings,
     /// `--dev`
@@ -139,6 +144,8 @@ pub struct ServerSettings {
     pub max_request_bytes: usize,
     /// How long a stop waits for attempts in flight.
     pub shutdown_grace: Duration,
+    /// Origins whose pages may call; `*` for every one.
+    pub cors_origins: Vec<String>,
 }
 
 /// Who may call.
@@ -283,6 +290,24 @@ pub struct EngineSettings {
     pub restart_limit: u32,
     /// See `restart_limit`.
     pub restart_window: Duration,
+}
+
+/// What is counted, and where it can be read.
+#[derive(Clone, Debug)]
+pub struct MetricsSettings {
+    /// Where it can be read without a key.
+    pub listen: Option<SocketAddr>,
+    /// Subscriptions that are counted one by one; none where that is off.
+    pub subscriptions: usize,
+}
+
+/// Where traces go.
+#[derive(Clone, Debug)]
+pub struct TracingSettings {
+    /// The collector's address for spans.
+    pub endpoint: Option<Url>,
+    /// Share of the events without a trace of their own that gets one.
+    pub sample_ratio: f64,
 }
 
 /// What is logged, and how.

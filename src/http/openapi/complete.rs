@@ -12,7 +12,7 @@ use utoipa::openapi::{
 };
 
 use super::super::error::{ApiError, MEDIA_TYPE, Problem};
-use super::super::routes::{BASE, Route};
+use super::super::routes::Route;
 use crate::domain::access::Scope;
 
 /// Names of the security schemes; a key is the same in each.
@@ -47,9 +47,9 @@ pub fn complete<S>(document: &mut OpenApi, guarded: &[Route<S>], open: &[Route<S
         }
     }
     for (path, item) in drawn.paths {
-        let is_open = open.iter().any(|route| route.path == path);
-        let base = if is_open { "" } else { BASE };
-        paths.paths.insert(format!("{base}{path}"), item);
+        let known = guarded.iter().chain(open).find(|route| route.path == path);
+        let canonical = known.map_or(path, Route::canonical);
+        paths.paths.insert(canonical, item);
     }
     document.paths = paths;
 }

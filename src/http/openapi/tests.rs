@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::*;
-use crate::http::routes::{BASE, Route};
+use crate::http::event_fields;
 
 fn json() -> Value {
     serde_json::from_slice(&JSON).unwrap()
@@ -31,12 +31,10 @@ fn the_document_and_the_table_name_the_same_routes() {
         .into_iter()
         .map(|(name, _)| name)
         .collect();
-    let name = |base: &str, route: &Route<_>| format!("{} {base}{}", route.method, route.path);
-    let guarded = guarded_routes();
-    let open = open_routes();
-    let known = guarded.iter().map(|route| name(BASE, route));
-    let known: BTreeSet<String> = known
-        .chain(open.iter().map(|route| name("", route)))
+    let known: BTreeSet<String> = guarded_routes()
+        .iter()
+        .chain(&open_routes())
+        .map(|route| format!("{} {}", route.method, route.canonical()))
         .collect();
     let lacking: Vec<_> = known.difference(&described).collect();
     let invented: Vec<_> = described.difference(&known).collect();
@@ -69,7 +67,10 @@ fn every_operation_says_what_it_takes_and_how_it_refuses() {
             expected.extend(["400", "408", "413", "415"]);
         }
         let answers = operation["responses"].as_object().unwrap();
-        assert!(answers.keys().any(|code| code.starts_with('2')), "{name}");
+        assert!(
+            answers.keys().any(|code| code.starts_with(['2', '3'])),
+            "{name}"
+        );
         for code in expected {
             assert!(answers.contains_key(code), "{name} lacks {code}");
         }
@@ -103,5 +104,36 @@ fn every_reference_leads_somewhere() {
     for reference in found {
         let place = reference.strip_prefix('#').unwrap();
         assert!(document.pointer(place).is_some(), "{reference}");
+    }
+}
+
+#[test]
+fn the_document_knows_the_fields_of_an_event_that_are_read() {
+    let document = json();
+    let properties = &document["components"]["schemas"]["NewEvent"]["properties"];
+    let properties = properties.as_object().unwrap();
+    assert_eq!(properties.len(), event_fields::Field::COUNT);
+    for name in properties.keys() {
+        // Only a field that is read can be told to stand twice.
+        let twice = format!(r#"{{"{name}": 1, "{name}": 1}}"#);
+        let fields: event_fields::Fields<'_> = serde_json::from_str(&twice).unwrap();
+        let told: Vec<_> = fields
+            .given_twice
+            .iter()
+            .map(|field| field.name())
+            .collect();
+        assert_eq!(told, [name]);
+    }
+}
+
+#[test]
+fn the_document_knows_the_scopes_of_the_table() {
+    let document = json();
+    for route in guarded_routes() {
+        let path = route.canonical().replace('/', "~1");
+        let method = route.method.as_str().to_lowercase();
+        let place = format!("/paths/{path}/{method}/security/0/bearer/0");
+        let scope = route.scope.unwrap().as_str();
+        assert_eq!(document.pointer(&place).unwrap(), scope, "{place}");
     }
 }
