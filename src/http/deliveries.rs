@@ -235,6 +235,8 @@ async fn cancel_now(app: &HttpState, id: DeliveryId) -> Result<DeliveryView> {
         let version = row.progress.version;
         match app.relay.cancel(row.subscription_id, id, version).await? {
             CancelAnswer::Done => {
+                let metrics = app.relay.metrics();
+                metrics.note_ended(DeliveryState::Cancelled, 1);
                 let moved = app.store.delivery(id).await?.unwrap_or(row);
                 return Ok(DeliveryView::new(&moved));
             }

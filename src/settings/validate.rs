@@ -421,7 +421,7 @@ fn tracing(reader: &mut Reader<'_>) -> TracingSettings {
     let endpoint = reader.optional(key).and_then(|text| {
         let base = Url::parse(text).ok();
         let endpoint = base
-            .filter(|base| matches!(base.scheme(), "http" | "https") && base.has_host())
+            .filter(|base| base.scheme() == "http" && base.has_host())
             .and_then(|mut base| {
                 base.path_segments_mut()
                     .ok()?
@@ -432,8 +432,8 @@ fn tracing(reader: &mut Reader<'_>) -> TracingSettings {
         if endpoint.is_none() {
             reader.refuse(
                 key,
-                "is not an http:// or https:// address",
-                "give the collector's base address, for example http://127.0.0.1:4318",
+                "is not an http:// address",
+                "give the base address of a collector beside the relay, for example http://127.0.0.1:4318",
             );
         }
         endpoint
