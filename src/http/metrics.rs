@@ -7,7 +7,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::HttpState;
-use super::error::{ApiError, Result};
+use super::auth::Asking;
+use super::error::{ApiError, Problem, Result};
 use crate::metrics::MEDIA_TYPE;
 
 /// Where it stands on its own listener, and behind a key on the main one.
@@ -28,7 +29,16 @@ pub const PATH: &str = "/metrics";
         content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8",
     ))
 )]
-pub async fn show(State(app): State<HttpState>) -> Result<Response> {
+pub async fn show(State(app): State<HttpState>, Asking(caller): Asking) -> Result<Response> {
+    if !caller.sees(None) {
+        let problem = "The metrics are of the whole relay; this key is of one tenant";
+        return Err(ApiError::new(Problem::Forbidden, problem));
+    }
+    alone(State(app)).await
+}
+
+/// The same for whoever reaches the listener of its own.
+async fn alone(State(app): State<HttpState>) -> Result<Response> {
     let gauges = app.relay.gauges().await;
     let text = app.relay.metrics().text(&gauges).map_err(|problem| {
         tracing::error!(%problem, "the metrics cannot be written");
@@ -40,5 +50,5 @@ pub async fn show(State(app): State<HttpState>) -> Result<Response> {
 
 /// Nothing but this, for a listener of its own.
 pub fn router() -> Router<HttpState> {
-    Router::new().route(PATH, get(show))
+    Router::new().route(PATH, get(alone))
 }
