@@ -23,7 +23,7 @@ bench: ## Measure the release beside its floor (SCENARIO=list names what there i
 	@scripts/bench.sh
 
 postman: ## Make docs/posthaste.postman_collection.json anew from the API's description
-	@cargo run --quiet -- openapi --postman > target/postman.json && mv target/postman.json docs/posthaste.postman_collection.json
+	@scripts/postman.sh
 
 lint: ## Check formatting, clippy, licences and the scripts' syntax
 	@scripts/lint.sh

@@ -130,7 +130,7 @@ impl Traces {
         let context = Context::new().with_remote_span_context(span.span_context().clone());
         self.propagator.inject_context(&context, &mut headers);
         AttemptTrace {
-            span,
+            span: Box::new(span),
             headers: headers.0,
         }
     }
@@ -158,7 +158,9 @@ impl RequestTrace {
         let span = SpanBuilder::from_name("accept")
             .with_attributes([KeyValue::new("posthaste.events", count)])
             .start_with_context(&self.traces.tracer, &self.context);
-        Accepting { _span: span }
+        Accepting {
+            _span: Box::new(span),
+        }
     }
 
     /// The request was answered.
@@ -175,14 +177,15 @@ impl RequestTrace {
     }
 }
 
-/// The commit of a request's events. Its span ends with it.
+/// The commit of a request's events. Its span ends with it. In a box, as an attempt's: the tasks
+/// that carry them must not grow where there are none.
 pub struct Accepting {
-    _span: Span,
+    _span: Box<Span>,
 }
 
 /// The trace of one attempt.
 pub struct AttemptTrace {
-    span: Span,
+    span: Box<Span>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 

@@ -57,8 +57,13 @@ pub async fn create(State(app): State<HttpState>, request: Request) -> Result<Re
     let (parts, body) = request.into_parts();
     let account = parts.extensions.get::<BodyAccount>();
     let timer = ConnectionTimer::default();
-    let accepted = accept(&app, &parts, body, account, &timer).await?;
-    Ok(accepted.into_response_with(HeaderMap::new()))
+    match accept(&app, &parts, body, account, &timer).await {
+        Ok(accepted) => Ok(accepted.into_response_with(HeaderMap::new())),
+        Err(refusal) => {
+            app.relay.metrics().note_refused(refusal.problem().code());
+            Err(refusal)
+        }
+    }
 }
 
 /// One object or an array. Answers once everything is durable.
@@ -75,9 +80,6 @@ where
     let traces = app.relay.traces();
     let trace = traces.map(|traces| traces.request(&request.headers));
     let accepted = accept_now(app, request, body, account, timer, trace.as_ref()).await;
-    if let Err(refusal) = &accepted {
-        app.relay.metrics().note_refused(refusal.problem().code());
-    }
     if let Some(trace) = trace {
         let status = accepted
             .as_ref()

@@ -76,7 +76,11 @@ impl Front {
                 let headers = emptied(std::mem::take(&mut parts.headers));
                 frame.answer(Some(Ok(accepted.into_response_with(headers))))
             }
-            Some(Ok(Err(refusal))) => frame.answer(Some(Ok(refusal.into_response()))),
+            Some(Ok(Err(refusal))) => {
+                let metrics = self.state.relay.metrics();
+                metrics.note_refused(refusal.problem().code());
+                frame.answer(Some(Ok(refusal.into_response())))
+            }
             failed => {
                 // Only here is anything logged, and a span costs more than all the rest of a frame.
                 let span = tracing::info_span!(

@@ -124,6 +124,8 @@ async fn deliveries_move_the_counters(profile: Profile) {
         relay.api.send(event_type, json!({})).await;
     }
     relay.api.post(400, "/api/v1/events", &json!({})).await;
+    let stranger = reqwest::Client::new().post(format!("{}/api/v1/events", relay.api.base));
+    assert_eq!(stranger.send().await.unwrap().status(), 401);
     relay
         .look_until("all but what is paused to end", async || {
             let seen = scrape(&relay).await;
@@ -147,6 +149,10 @@ async fn deliveries_move_the_counters(profile: Profile) {
         ("posthaste_deliveries_created_total", 8.0),
         (
             r#"posthaste_event_requests_refused_total{code="invalid-body"}"#,
+            1.0,
+        ),
+        (
+            r#"posthaste_event_requests_refused_total{code="key-required"}"#,
             1.0,
         ),
         (r#"posthaste_attempts_total{outcome="2xx"}"#, 3.0),
