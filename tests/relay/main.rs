@@ -16,6 +16,7 @@ mod coming_in;
 mod deactivating;
 mod delivering;
 mod described;
+mod document;
 mod held_bounds;
 mod holding;
 mod hostile;
