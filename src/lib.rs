@@ -18,6 +18,8 @@ pub mod feed;
 pub mod http;
 pub mod keyring;
 pub mod limits;
+pub mod metrics;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
+pub mod traces;

@@ -139,6 +139,8 @@ pub struct Assignment {
     pub receiver: Arc<Receiver>,
     /// Whether others wait for what becomes of it.
     pub in_line: bool,
+    /// Headers that say which trace it belongs to.
+    pub trace: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// Makes attempts.
@@ -211,7 +213,11 @@ impl Courier {
         };
         self.faults.panic_at(Point::BeforeSend);
         let body = event.body(receiver.format);
-        let headers = sign(receiver, &event.event().id.to_string(), clock::now(), &body);
+        let mut headers = sign(receiver, &event.event().id.to_string(), clock::now(), &body);
+        // A subscription's own header of that name says more than ours.
+        let is_own = |name: &HeaderName| receiver.own_headers.iter().any(|own| own.0 == *name);
+        let trace = assignment.trace.iter().filter(|(name, _)| !is_own(name));
+        headers.extend(trace.cloned());
         let request = OutgoingRequest {
             target,
             headers,

@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::address::{Peer, TrustedProxies};
-use super::error::{ApiError, Result};
+use super::error::{ApiError, Problem, Result};
 use super::limiting::{Told, refusal};
 use crate::clock;
 use crate::domain::Timestamp;
@@ -107,7 +107,7 @@ impl Gate {
         }
         Err(refusal.unwrap_or_else(|| {
             ApiError::new(
-                StatusCode::UNAUTHORIZED,
+                Problem::NoKey,
                 "A valid key is required: Authorization: Bearer, X-API-Key or X-Service-Token",
             )
         }))
@@ -200,7 +200,7 @@ pub fn check_scope(caller: &Caller, scope: Scope) -> Result<()> {
     match caller.scopes.allow(scope) {
         true => Ok(()),
         false => Err(ApiError::new(
-            StatusCode::FORBIDDEN,
+            Problem::MissingScope,
             format!("This key lacks the scope {}", scope.as_str()),
         )),
     }

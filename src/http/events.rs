@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::HttpState;
 use super::audit::Note;
@@ -18,10 +19,12 @@ use super::body;
 use super::body_budget::BodyAccount;
 use super::connection_timer::ConnectionTimer;
 use super::deliveries::deliveries_of_event;
-use super::error::{ApiError, Fault, Result};
-use super::event_answer::{Accepted, accept_each, accept_whole};
+use super::error::{ApiError, Fault, Problem, Result};
+use super::event_answer::{Accepted, BatchView, SingleView, accept_each, accept_whole};
 use super::event_input::{self, Arrival, Bounds, Sender};
 use super::explain;
+use super::openapi::PageParameters;
+use super::openapi::bodies::EventsBody;
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use super::schema_check;
@@ -36,10 +39,31 @@ use crate::domain::id::EventId;
 use crate::domain::search::SearchQuery;
 use crate::settings::EventSettings;
 use crate::store::{EventFilter, EventRow};
+use crate::traces::{Accepting, RequestTrace};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// `POST /events` as it stands in the table of routes.
+#[utoipa::path(
+    post,
+    path = "/events",
+    tag = "events",
+    summary = "Post one event or a batch",
+    description = "Answered once everything is stored durably: 202 means that it will be delivered. A batch is atomic, unless `atomic=false` asks for each event on its own.",
+    params(
+        ("atomic" = Option<bool>, Query, description = "All events of a batch or none (the default), or each on its own."),
+        ("Idempotency-Key" = Option<String>, Header, description = "The key of a single event; item n of a batch gets the key `K/n`.", min_length = 1, max_length = 255),
+    ),
+    request_body(content = EventsBody, examples(
+        ("one" = (summary = "One event", value = json!({"eventType": "candidate.created", "eventName": "Candidate John Doe Created", "payload": {"candidateId": "c-1"}, "source": "candidates-service"}))),
+        ("batch" = (summary = "A batch", value = json!([{"eventType": "order.created", "data": {"orderId": "ord_12345", "value": 99.99}}, {"eventType": "order.paid", "data": {"orderId": "ord_12345"}}]))),
+    )),
+    responses(
+        (status = 202, description = "Stored. A batch is answered with the results of its items.", body = AcceptedBody),
+        (status = 207, description = "Some items of a batch are stored and some are not (`atomic=false`).", body = BatchView),
+        (status = 422, description = "An idempotency key was used before for other content."),
+    )
+)]
 pub async fn create(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -64,8 +88,32 @@ pub async fn accept<B>(
 where
     B: HttpBody<Data = Bytes> + Unpin,
 {
+    let traces = app.relay.traces();
+    let trace = traces.map(|traces| traces.request(&request.headers));
+    let accepted = accept_now(app, request, body, account, timer, trace.as_ref()).await;
+    if let Some(trace) = trace {
+        let status = accepted
+            .as_ref()
+            .map_or_else(ApiError::status, Accepted::status);
+        trace.answered(status.as_u16());
+    }
+    accepted
+}
+
+async fn accept_now<B>(
+    app: &HttpState,
+    request: &Parts,
+    body: B,
+    account: Option<&BodyAccount>,
+    timer: &ConnectionTimer,
+    trace: Option<&RequestTrace>,
+) -> Result<Accepted>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
     if !app.settings.engine.role.accepts() {
-        return Err(ApiError::unavailable(
+        return Err(ApiError::new(
+            Problem::WrongRole,
             "This process has the role deliver and accepts no events; send them to one that has \
              the role ingest or all",
         ));
@@ -97,13 +145,27 @@ where
     }
     if input.is_batch && !atomic {
         // Many wait at once, which the connection's timer is not made for.
-        Box::pin(accept_each(input.items, |unit| app.relay.accept(unit))).await
+        let accept = async |unit: Vec<NewEvent>| {
+            let _accepting = accepting(trace, &unit);
+            app.relay.accept(unit).await
+        };
+        Box::pin(accept_each(input.items, accept)).await
     } else {
-        accept_whole(input, |unit| accept_unit(&app.relay, unit, timer)).await
+        accept_whole(input, |unit| accept_unit(&app.relay, unit, timer, trace)).await
     }
 }
 
-async fn accept_unit(relay: &Relay, unit: Vec<NewEvent>, timer: &ConnectionTimer) -> AcceptAnswer {
+fn accepting(trace: Option<&RequestTrace>, unit: &[NewEvent]) -> Option<Accepting> {
+    trace.map(|trace| trace.accepting(unit.iter().map(|new| new.event.id)))
+}
+
+async fn accept_unit(
+    relay: &Relay,
+    unit: Vec<NewEvent>,
+    timer: &ConnectionTimer,
+    trace: Option<&RequestTrace>,
+) -> AcceptAnswer {
+    let _accepting = accepting(trace, &unit);
     match relay.submit(unit) {
         Ok(waiting) => {
             let answer = timer.within(waiting.deadline, waiting.answer).await;
@@ -144,6 +206,23 @@ fn idempotency_header(headers: &HeaderMap) -> Result<Option<String>> {
 }
 
 /// `GET /events`: newest first. With `q`, a search.
+#[utoipa::path(
+    get,
+    path = "/events",
+    tag = "events",
+    summary = "List events",
+    description = "Newest first.",
+    params(
+        ("eventType" = Option<String>, Query, description = "Only those of exactly that type.", min_length = 1, max_length = 255),
+        ("source" = Option<String>, Query, description = "Only those of that source.", min_length = 1, max_length = 255),
+        ("tenant" = Option<String>, Query, description = "Only those of that tenant.", min_length = 1, max_length = 255),
+        ("clientId" = Option<String>, Query, description = "The same as `tenant`.", min_length = 1, max_length = 255),
+        ("since" = Option<Timestamp>, Query, description = "Received at that moment or later."),
+        ("until" = Option<Timestamp>, Query, description = "Received before that moment."),
+        PageParameters,
+    ),
+    responses((status = 200, description = "A page of events.", body = PageView<EventView>))
+)]
 pub async fn list(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -211,6 +290,13 @@ async fn find(app: &HttpState, caller: &Caller, id: EventId) -> Result<EventRow>
 /// `GET /events/{id}`: one event with its newest deliveries. A tenant sees its own events, and those
 /// without a tenant that were for a subscription of it: what they carry it was sent, or will be. With `subscription`, what became of it
 /// for that one; with `explain`, for all of them, page by page.
+#[utoipa::path(
+    get,
+    path = "/events/{id}",
+    tag = "events",
+    summary = "Show an event",
+    responses((status = 200, description = "The event with its newest deliveries, at most 100.", body = EventView))
+)]
 pub async fn show(
     State(app): State<HttpState>,
     Asking(caller): Asking,

@@ -1,11 +1,10 @@
 //! Ids and names in paths.
 
 use axum::extract::{FromRequestParts, Path};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
 use uuid::Uuid;
 
-use super::error::ApiError;
+use super::error::{ApiError, Problem};
 use super::text;
 
 /// The id in a path. What is no UUID names nothing that exists: 404.
@@ -23,7 +22,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
             .map(Self)
             .ok_or_else(|| {
                 ApiError::new(
-                    StatusCode::NOT_FOUND,
+                    Problem::NotFound,
                     "There is nothing with this id: ids are UUIDs",
                 )
             })

@@ -9,14 +9,18 @@ use axum::routing::{self, MethodRouter};
 
 use super::{
     HttpState, audit, dashboard, deliveries, event_types, events, health, history, jobs, keys,
-    ordering, runtime, secrets, statistics, subscriptions, tenants,
+    metrics, openapi, ordering, reference, runtime, secrets, statistics, subscriptions, tenants,
 };
 use crate::domain::access::Scope;
 
 /// Where the routes stand.
-const BASES: [&str; 2] = ["/api/v1", "/api"];
+const BASES: [&str; 2] = [BASE, "/api"];
+/// The canonical one.
+const BASE: &str = "/api/v1";
 /// Where events come in, mostly by the short way (`front.rs`).
 pub(super) const EVENTS: &str = "/events";
+/// What stands at the root alone, though it takes a key.
+const AT_ROOT: [&str; 1] = [metrics::PATH];
 /// Resources with a second name.
 const ALIASES: [(&str, &str); 1] = [("/subscriptions", "/webhooks")];
 
@@ -84,6 +88,7 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::get("/keys/{id}", Admin, keys::show),
         Route::delete("/keys/{id}", Admin, keys::revoke),
         Route::get("/audit", Admin, audit::list),
+        Route::get(metrics::PATH, Admin, metrics::show),
     ]
 }
 
@@ -95,6 +100,10 @@ pub(super) fn open_routes() -> Vec<Route<HttpState>> {
         Route::open("/api/dashboard/health", health::overview),
         Route::open("/health/live", health::live),
         Route::open("/health/ready", health::ready),
+        Route::open("/api/v1/openapi.json", openapi::show),
+        Route::open("/docs", reference::moved),
+        Route::open("/docs/", reference::page),
+        Route::open("/docs/{file}", reference::file),
     ]
 }
 
@@ -136,8 +145,18 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
 }
 
 impl<S> Route<S> {
+    /// The path that the API's description names.
+    pub(super) fn canonical(&self) -> String {
+        let at_root = self.scope.is_none() || AT_ROOT.contains(&self.path);
+        let base = if at_root { "" } else { BASE };
+        format!("{base}{}", self.path)
+    }
+
     /// Every path that leads to this route.
     pub(super) fn paths(&self) -> Vec<String> {
+        if AT_ROOT.contains(&self.path) {
+            return vec![self.path.to_owned()];
+        }
         let alias = ALIASES.iter().find_map(|(name, alias)| {
             let rest = self.path.strip_prefix(name)?;
             Some(format!("{alias}{rest}"))

@@ -12,6 +12,7 @@ use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::HttpState;
 use super::auth::Asking;
@@ -20,6 +21,8 @@ use super::belonging::{self, Listed, empty};
 use super::body;
 use super::error::{ApiError, Fault, Result};
 use super::json_fields::Fields;
+use super::openapi::PageParameters;
+use super::openapi::bodies::{NewSubscriptionBody, ReactivationBody, SubscriptionBody};
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use super::secrets;
@@ -68,6 +71,17 @@ impl HttpState {
 }
 
 /// `POST /subscriptions`: the answer shows the secret.
+#[utoipa::path(
+    post,
+    path = "/subscriptions",
+    tag = "subscriptions",
+    summary = "Make a subscription",
+    description = "The answer shows the secret that its deliveries are signed with.",
+    request_body(content = NewSubscriptionBody, example = json!({"name": "HRMS Integration", "url": "https://hrms.example.com/webhooks", "eventTypes": ["candidate.created", "candidate.updated"]})),
+    responses(
+        (status = 201, description = "The subscription, with its secret.", body = SubscriptionView),
+    )
+)]
 pub async fn create(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -128,6 +142,21 @@ fn at_bound(most: u32) -> ApiError {
 }
 
 /// `GET /subscriptions`: newest first.
+#[utoipa::path(
+    get,
+    path = "/subscriptions",
+    tag = "subscriptions",
+    summary = "List subscriptions",
+    description = "Newest first.",
+    params(
+        ("clientId" = Option<String>, Query, description = "Only those of that tenant.", min_length = 1, max_length = 255),
+        ("tenant" = Option<String>, Query, description = "The same as `clientId`.", min_length = 1, max_length = 255),
+        PageParameters,
+    ),
+    responses(
+        (status = 200, description = "A page of subscriptions.", body = PageView<SubscriptionView>),
+    )
+)]
 pub async fn list(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -151,6 +180,15 @@ pub async fn list(
 }
 
 /// `GET /subscriptions/{id}`: also shows where its breaker is.
+#[utoipa::path(
+    get,
+    path = "/subscriptions/{id}",
+    tag = "subscriptions",
+    summary = "Show a subscription",
+    responses(
+        (status = 200, description = "The subscription, and where its breaker is.", body = SubscriptionView),
+    )
+)]
 pub async fn show(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -163,6 +201,18 @@ pub async fn show(
 }
 
 /// `PUT` and `PATCH /subscriptions/{id}`: what is given is merged in.
+#[utoipa::path(
+    method(put, patch),
+    path = "/subscriptions/{id}",
+    tag = "subscriptions",
+    summary = "Change a subscription",
+    description = "What is given is merged in. What answers show and nobody can set may come back and is passed over.",
+    request_body(content = SubscriptionBody, example = json!({"isActive": false})),
+    responses(
+        (status = 200, description = "The subscription as it is now.", body = SubscriptionView),
+        (status = 409, description = "Its state does not allow this, or others keep changing it."),
+    )
+)]
 pub async fn change(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -185,6 +235,18 @@ pub async fn change(
 }
 
 /// `POST /subscriptions/{id}/pause`: deliveries are held, none is lost.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/pause",
+    tag = "subscriptions",
+    summary = "Pause a subscription",
+    description = "Its deliveries are held; none is lost.",
+    responses(
+        (status = 200, description = "The subscription, paused.", body = SubscriptionView),
+        (status = 400, description = "A query or a body was sent, which nobody would read."),
+        (status = 409, description = "A rule holds it: reactivate it first."),
+    )
+)]
 pub async fn pause(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -195,6 +257,18 @@ pub async fn pause(
 }
 
 /// `POST /subscriptions/{id}/resume`: also takes back a deactivation or suspension.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/resume",
+    tag = "subscriptions",
+    summary = "Resume a subscription",
+    description = "Also takes back a deactivation or suspension.",
+    responses(
+        (status = 200, description = "The subscription, active.", body = SubscriptionView),
+        (status = 400, description = "A query or a body was sent, which nobody would read."),
+        (status = 409, description = "Its state does not allow this, or others keep changing it."),
+    )
+)]
 pub async fn resume(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -235,7 +309,8 @@ fn parse_held(body: &[u8]) -> std::result::Result<Held, Vec<Fault>> {
 }
 
 /// What became of what was held.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Skipped)]
 struct SkippedView {
     /// Deliveries skipped so far.
     skipped: u64,
@@ -243,17 +318,32 @@ struct SkippedView {
     complete: bool,
 }
 
-/// A subscription that was reactivated without what was held.
-#[derive(Serialize)]
+/// A subscription that was reactivated; `held` is there where that was without what was held.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Reactivated)]
 struct ReactivatedView<'a> {
     #[serde(flatten)]
     subscription: SubscriptionView<'a>,
+    #[schema(required = false)]
     held: SkippedView,
 }
 
 /// `POST /subscriptions/{id}/reactivate`: takes back a deactivation or suspension, and nothing
 /// else. What was held is sent, or skipped: 202 where that takes longer than a caller should
 /// wait.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/reactivate",
+    tag = "subscriptions",
+    summary = "Reactivate a subscription",
+    description = "Takes back a deactivation or suspension, and nothing else. What was held is sent, or skipped.",
+    request_body(content = Option<ReactivationBody>, example = json!({"held": "skip"})),
+    responses(
+        (status = 200, description = "The subscription, active.", body = ReactivatedView),
+        (status = 202, description = "What was held is still being skipped; it becomes active then.", body = ReactivatedView),
+        (status = 409, description = "It is neither deactivated nor suspended."),
+    )
+)]
 pub async fn reactivate(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -320,8 +410,9 @@ async fn reactivate_without_held(
 }
 
 /// What became of the pending deliveries of a subscription.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = CancelledPending)]
 struct CancelledView {
     subscription_id: SubscriptionId,
     cancelled: u64,
@@ -334,6 +425,17 @@ struct CancelledView {
 
 /// `POST /subscriptions/{id}/cancel-pending`: all that waits, whatever holds it. 202 where that
 /// takes longer than a caller should wait.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/cancel-pending",
+    tag = "subscriptions",
+    summary = "Cancel all that waits",
+    responses(
+        (status = 200, description = "All are cancelled.", body = CancelledView),
+        (status = 202, description = "The rest goes on being cancelled.", body = CancelledView),
+        (status = 400, description = "A query or a body was sent, which nobody would read."),
+    )
+)]
 pub async fn cancel_pending(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -358,6 +460,16 @@ pub async fn cancel_pending(
 }
 
 /// `DELETE /subscriptions/{id}`: tombstones; what is pending is cancelled.
+#[utoipa::path(
+    delete,
+    path = "/subscriptions/{id}",
+    tag = "subscriptions",
+    summary = "Delete a subscription",
+    responses(
+        (status = 204, description = "It is deleted; what was pending is cancelled."),
+        (status = 409, description = "Others keep changing it."),
+    )
+)]
 pub async fn delete(
     State(app): State<HttpState>,
     Asking(caller): Asking,

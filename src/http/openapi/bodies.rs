@@ -1,0 +1,263 @@
+//! The bodies that are read by hand, as types that nobody makes: the schemas of what
+//! `event_input.rs`, `subscription_input.rs` and `job_input.rs` take. `tests/relay/described.rs`
+//! holds them to the readers.
+
+#![expect(dead_code, reason = "only their schemas are used")]
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Type};
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::domain::Timestamp;
+use crate::domain::breaker::BreakerSpec;
+use crate::domain::deactivation::DeactivationSpec;
+use crate::domain::delivery::DeliveryState;
+use crate::domain::id::EventId;
+use crate::domain::ordering::{Ordering, OrderingFailure};
+use crate::domain::rate_limit::RateLimit;
+use crate::domain::retry::RetryPolicySpec;
+
+/// An event as it is sent: `payload` or `data`, which mean the same, is required. Fields that are
+/// not known are passed over.
+#[derive(ToSchema)]
+#[schema(as = NewEvent)]
+#[serde(rename_all = "camelCase")]
+pub struct EventBody {
+    /// Segments of letters, digits, `_` and `-`, parted by dots; `posthaste` is kept as a first one.
+    #[schema(
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^(?!posthaste(\.|$))[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$",
+        examples("order.created")
+    )]
+    event_type: String,
+    /// Any JSON, nested at most 64 levels deep; receivers get these bytes.
+    payload: Option<Value>,
+    /// The same as `payload`.
+    data: Option<Value>,
+    /// For people.
+    #[schema(min_length = 1, max_length = 255)]
+    event_name: Option<String>,
+    /// Who sent it.
+    #[schema(min_length = 1, max_length = 255)]
+    source: Option<String>,
+    /// The same key with the same content again is answered with the first event's id.
+    #[schema(min_length = 1, max_length = 255)]
+    idempotency_key: Option<String>,
+    /// What is delivered in order, where a subscription orders by key.
+    #[schema(min_length = 1, max_length = 255)]
+    ordering_key: Option<String>,
+    /// Whose event it is.
+    #[schema(min_length = 1, max_length = 255)]
+    tenant: Option<String>,
+    /// The same as `tenant`.
+    #[schema(min_length = 1, max_length = 255)]
+    client_id: Option<String>,
+    /// When it happened, where that was earlier.
+    occurred_at: Option<Timestamp>,
+}
+
+/// One event or a batch of them.
+pub struct EventsBody;
+
+impl PartialSchema for EventsBody {
+    fn schema() -> RefOr<Schema> {
+        let one = Ref::from_schema_name(EventBody::name());
+        let batch = ArrayBuilder::new()
+            .items(one.clone())
+            .min_items(Some(1))
+            .description(Some("At most `events.max_batch` of them."));
+        OneOfBuilder::new().item(one).item(batch).into()
+    }
+}
+
+impl ToSchema for EventsBody {
+    fn name() -> Cow<'static, str> {
+        "NewEvents".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((EventBody::name().into(), EventBody::schema()));
+        EventBody::schemas(schemas);
+    }
+}
+
+/// A change of a subscription: what is given is merged in; a setting that is null returns to the
+/// default.
+#[derive(ToSchema)]
+#[schema(as = SubscriptionChange)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SubscriptionBody {
+    /// For people.
+    #[schema(min_length = 1, max_length = 255, nullable = false)]
+    name: Option<String>,
+    /// Where deliveries go: https, or http where the relay allows it.
+    #[schema(
+        min_length = 1,
+        max_length = 2048,
+        format = "uri",
+        nullable = false,
+        examples("https://hrms.example.com/webhooks")
+    )]
+    url: Option<String>,
+    #[schema(schema_with = patterns)]
+    event_types: Option<Vec<String>>,
+    /// Sent with every delivery. `********` keeps the stored value.
+    headers: Option<BTreeMap<String, String>>,
+    retry_policy: Option<RetryPolicySpec>,
+    /// The total deadline of an attempt.
+    #[schema(minimum = 100, maximum = 60_000)]
+    timeout_ms: Option<u64>,
+    /// Attempts in flight at most; the node's own bounds may be lower.
+    #[schema(minimum = 1, maximum = 1_000)]
+    max_in_flight: Option<u32>,
+    rate_limit: Option<RateLimit>,
+    breaker: Option<BreakerSpec>,
+    ordering: Option<Ordering>,
+    ordering_failure: Option<OrderingFailure>,
+    deactivation: Option<DeactivationSpec>,
+    /// False pauses, true resumes.
+    #[schema(nullable = false)]
+    is_active: Option<bool>,
+    /// Whose it is: events of other tenants do not reach it.
+    #[schema(min_length = 1, max_length = 255)]
+    client_id: Option<String>,
+    /// The same as `clientId`.
+    #[schema(min_length = 1, max_length = 255)]
+    tenant: Option<String>,
+    /// May come back as it is and changes nothing.
+    #[schema(nullable = false)]
+    secret: Option<String>,
+}
+
+/// A new subscription: a change, of which some must be given.
+pub struct NewSubscriptionBody;
+
+impl PartialSchema for NewSubscriptionBody {
+    fn schema() -> RefOr<Schema> {
+        let mut schema = SubscriptionBody::schema();
+        if let RefOr::T(Schema::Object(object)) = &mut schema {
+            object.description = Some(
+                "A new subscription; a setting that is null or not given follows the default."
+                    .into(),
+            );
+            object.properties.shift_remove("secret");
+            object.required = ["name", "url", "eventTypes"].map(str::to_owned).to_vec();
+        }
+        schema
+    }
+}
+
+impl ToSchema for NewSubscriptionBody {
+    fn name() -> Cow<'static, str> {
+        "NewSubscription".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        SubscriptionBody::schemas(schemas);
+    }
+}
+
+const PATTERN: &str = r"^([A-Za-z0-9_-]+|\*)(\.([A-Za-z0-9_-]+|\*))*$";
+
+fn pattern() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(255))
+        .pattern(Some(PATTERN))
+        .examples(["candidate.*"])
+}
+
+/// One pattern or several.
+fn patterns() -> Schema {
+    let several = ArrayBuilder::new()
+        .items(pattern())
+        .min_items(Some(1))
+        .max_items(Some(100));
+    let text = "Event types, or patterns: `*` stands for one segment, as the last one for one or \
+                more; alone it matches all but Posthaste's own events.";
+    OneOfBuilder::new()
+        .item(several)
+        .item(pattern())
+        .description(Some(text))
+        .into()
+}
+
+/// What becomes of what was held.
+#[derive(ToSchema)]
+#[schema(as = Reactivation)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReactivationBody {
+    /// `send` (the default) or `skip`.
+    #[schema(value_type = HeldWord, nullable = false)]
+    held: Option<String>,
+}
+
+/// What becomes of what was held.
+#[derive(ToSchema)]
+#[schema(as = Held, rename_all = "lowercase")]
+pub enum HeldWord {
+    Send,
+    Skip,
+}
+
+/// Which deliveries are to be sent again.
+#[derive(ToSchema)]
+#[schema(as = RetryFailed)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RetryFailedBody {
+    /// Made at that moment or later; in the past.
+    since: Timestamp,
+    /// Made before that moment; by default now.
+    #[schema(nullable = false)]
+    until: Option<Timestamp>,
+    /// By default failed and expired ones.
+    #[schema(value_type = Vec<Retriable>, required = false, min_items = 1, max_items = 4)]
+    states: Option<Vec<DeliveryState>>,
+    /// Deliveries a second at most; the relay's own bound (`jobs.max_rate`) may be lower.
+    #[schema(minimum = 1, nullable = false)]
+    rate: Option<u32>,
+    /// Only say what would be done.
+    #[schema(nullable = false)]
+    dry_run: Option<bool>,
+}
+
+/// What can be sent again in bulk.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum Retriable {
+    Failed,
+    Expired,
+    Skipped,
+    Cancelled,
+}
+
+/// Which events are to be replayed: those named, or those of a stretch of time.
+#[derive(ToSchema)]
+#[schema(as = Replay)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReplayBody {
+    /// These and no others; nothing but `rate` and `dryRun` can stand beside them.
+    #[schema(value_type = Vec<EventId>, required = false, min_items = 1, max_items = 1_000)]
+    event_ids: Option<Vec<EventId>>,
+    /// By default the subscription's own.
+    #[schema(schema_with = patterns)]
+    event_types: Option<Vec<String>>,
+    /// Received at that moment or later; required where there are no `eventIds`.
+    #[schema(nullable = false)]
+    since: Option<Timestamp>,
+    /// Received before that moment; by default now.
+    #[schema(nullable = false)]
+    until: Option<Timestamp>,
+    /// Deliveries a second at most; the relay's own bound (`jobs.max_rate`) may be lower.
+    #[schema(minimum = 1, nullable = false)]
+    rate: Option<u32>,
+    /// Only say what would be done.
+    #[schema(nullable = false)]
+    dry_run: Option<bool>,
+}
