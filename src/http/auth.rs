@@ -133,13 +133,13 @@ impl Gate {
 
 fn ended(how: &str, at: Timestamp) -> ApiError {
     let message = format!("This key {how} at {at}; ask for another one");
-    ApiError::new(StatusCode::UNAUTHORIZED, message)
+    ApiError::new(Problem::KeyEnded, message)
 }
 
 fn too_many_failures(wait: Duration) -> ApiError {
     let message = "Too many keys that are none were tried from this address \
                    (limits.failed_auth_per_address); wait as Retry-After says";
-    ApiError::too_many_requests(message, wait)
+    ApiError::too_many_requests(message, wait).of_kind(Problem::TooManyKeys)
 }
 
 /// What stands in the headers that carry keys.

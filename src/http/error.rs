@@ -113,7 +113,7 @@ impl ApiError {
             Problem::BodyTooLarge
         } else if faults.iter().all(|fault| fault.not_theirs) {
             let message = format!("Not allowed: {}", in_one_line(&faults));
-            return Self::new(StatusCode::FORBIDDEN, message).with(faults);
+            return Self::new(Problem::Forbidden, message).with(faults);
         } else {
             Problem::InvalidBody
         };
@@ -164,8 +164,18 @@ impl ApiError {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         Self {
             retry_after: Some(seconds.max(1)),
-            ..Self::new(StatusCode::TOO_MANY_REQUESTS, message)
+            ..Self::new(Problem::TooManyRequests, message)
         }
+    }
+
+    /// This error under a code that says more.
+    pub fn of_kind(self, problem: Problem) -> Self {
+        Self { problem, ..self }
+    }
+
+    /// 409: there are as many as there may be.
+    pub fn limit_reached(message: impl Into<String>) -> Self {
+        Self::new(Problem::LimitReached, message)
     }
 
     /// 500: a bug of ours, or a damaged store. Says nothing more.

@@ -15,7 +15,7 @@ use super::audit::Note;
 use super::auth::Asking;
 use super::bare::{Bare, NoQuery};
 use super::body;
-use super::error::{ApiError, Fault, Result};
+use super::error::{ApiError, Fault, Problem, Result};
 use super::json_fields::Fields;
 use super::paging::{PageView, Query};
 use super::to_the_end::to_the_end;
@@ -50,10 +50,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathName {
 }
 
 fn not_found() -> ApiError {
-    ApiError::new(
-        StatusCode::NOT_FOUND,
-        "There is no event type with this name",
-    )
+    ApiError::new(Problem::NotFound, "There is no event type with this name")
 }
 
 /// A type as shown. Example and schema are as they came.
@@ -284,7 +281,7 @@ async fn keep(
 }
 
 fn full() -> ApiError {
-    ApiError::conflict(format!(
+    ApiError::limit_reached(format!(
         "There are {MAX_TYPES} event types, which is the bound; delete one first"
     ))
 }

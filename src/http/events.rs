@@ -72,8 +72,13 @@ pub async fn create(
     let (parts, body) = request.into_parts();
     let account = parts.extensions.get::<BodyAccount>();
     let timer = ConnectionTimer::default();
-    let accepted = accept(&app, &caller, &parts, body, account, &timer).await?;
-    Ok(accepted.into_response_with(HeaderMap::new()))
+    match accept(&app, &caller, &parts, body, account, &timer).await {
+        Ok(accepted) => Ok(accepted.into_response_with(HeaderMap::new())),
+        Err(refusal) => {
+            app.relay.metrics().note_refused(refusal.problem().code());
+            Err(refusal)
+        }
+    }
 }
 
 /// One object or an array. Answers once everything is durable.
@@ -90,7 +95,7 @@ where
 {
     let traces = app.relay.traces();
     let trace = traces.map(|traces| traces.request(&request.headers));
-    let accepted = accept_now(app, request, body, account, timer, trace.as_ref()).await;
+    let accepted = accept_now(app, caller, request, body, account, timer, trace.as_ref()).await;
     if let Some(trace) = trace {
         let status = accepted
             .as_ref()
@@ -102,6 +107,7 @@ where
 
 async fn accept_now<B>(
     app: &HttpState,
+    caller: &Caller,
     request: &Parts,
     body: B,
     account: Option<&BodyAccount>,
@@ -203,6 +209,16 @@ fn idempotency_header(headers: &HeaderMap) -> Result<Option<String>> {
         Some(Ok(key)) => Ok(Some(key.to_owned())),
         Some(Err(_)) => fault("must be UTF-8"),
     }
+}
+
+/// The answer to a single event or to a batch.
+#[derive(ToSchema)]
+#[schema(as = AcceptedEvents)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum AcceptedBody<'a> {
+    One(SingleView<'a>),
+    Batch(BatchView),
 }
 
 /// `GET /events`: newest first. With `q`, a search.

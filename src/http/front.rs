@@ -111,13 +111,10 @@ impl Front {
                 frame.answer(Some(Ok(answer)))
             }
             Some(Ok(Err(refusal))) => {
-                let answer = told.with(refusal.into_response());
-                frame.answer(Some(Ok(answer)))
-            }
-            Some(Ok(Err(refusal))) => {
                 let metrics = self.state.relay.metrics();
                 metrics.note_refused(refusal.problem().code());
-                frame.answer(Some(Ok(refusal.into_response())))
+                let answer = told.with(refusal.into_response());
+                frame.answer(Some(Ok(answer)))
             }
             failed => {
                 // Only here is anything logged, and a span costs more than all the rest of a frame.

@@ -12,7 +12,7 @@ use super::HttpState;
 use super::auth::Asking;
 use super::bare::{Bare, NoQuery};
 use super::body;
-use super::error::{ApiError, Result};
+use super::error::{ApiError, Problem, Result};
 use super::key_input::{self, KeyInput};
 use super::key_view::{KeyView, NewKeyView};
 use super::paging::{PageView, Query};
@@ -62,7 +62,7 @@ fn check_grant(caller: &Caller, input: &KeyInput) -> Result<()> {
         }
         _ => "A key cannot be given scopes that the key that makes it lacks".to_owned(),
     };
-    Err(ApiError::new(StatusCode::FORBIDDEN, message))
+    Err(ApiError::new(Problem::Forbidden, message))
 }
 
 async fn make(app: &HttpState, input: KeyInput) -> Result<(IssuedKey, ApiKey)> {
@@ -90,7 +90,7 @@ async fn make(app: &HttpState, input: KeyInput) -> Result<(IssuedKey, ApiKey)> {
             }
             ApiKeyCreated::Taken => {}
             ApiKeyCreated::TooMany => {
-                return Err(ApiError::conflict(format!(
+                return Err(ApiError::limit_reached(format!(
                     "There are {most} keys, which is the bound (auth.max_keys); those that ended \
                      count until they are forgotten (auth.ended_keys_days)"
                 )));

@@ -49,7 +49,7 @@ use super::{
         events::create, events::list, events::show,
         subscriptions::create, subscriptions::list, subscriptions::show, subscriptions::change,
         subscriptions::delete, subscriptions::pause, subscriptions::resume,
-        subscriptions::reactivate, subscriptions::cancel_pending, subscriptions::secret,
+        subscriptions::reactivate, subscriptions::cancel_pending,
         runtime::show, history::list, jobs::retry_failed, jobs::replay,
         deliveries::list_of_subscription, ordering::blocked_keys,
         deliveries::list, deliveries::show, deliveries::retry, deliveries::cancel, ordering::skip,

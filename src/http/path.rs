@@ -44,7 +44,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathName {
             .map(|Path(name)| Self(name))
             .ok_or_else(|| {
                 let problem = "There is nothing with this name: names are 1 to 255 characters";
-                ApiError::new(StatusCode::NOT_FOUND, problem)
+                ApiError::new(Problem::NotFound, problem)
             })
     }
 }

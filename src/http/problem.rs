@@ -60,10 +60,14 @@ problems! {
         "The body broke off before its announced end.";
     NoKey: UNAUTHORIZED, "key-required", "Key required",
         "The request carries no key that is valid.";
+    KeyEnded: UNAUTHORIZED, "key-ended", "Key ended",
+        "The key was revoked, or its time is over.";
     Forbidden: FORBIDDEN, "forbidden", "Forbidden",
         "The key is valid but may not do this.";
     MissingScope: FORBIDDEN, "missing-scope", "Missing scope",
         "The key lacks the scope that this route takes.";
+    InactiveTenant: FORBIDDEN, "inactive-tenant", "Inactive tenant",
+        "The key is of a tenant that is inactive.";
     NotFound: NOT_FOUND, "not-found", "Not found",
         "There is nothing with this id, or not for this key.";
     NoSuchRoute: NOT_FOUND, "no-such-route", "No such route",
@@ -74,6 +78,8 @@ problems! {
         "The body did not arrive in time.";
     Conflict: CONFLICT, "conflict", "Conflict",
         "What is there is in no state for this.";
+    LimitReached: CONFLICT, "limit-reached", "Limit reached",
+        "There are as many of these as there may be.";
     BodyTooLarge: PAYLOAD_TOO_LARGE, "too-large", "Too large",
         "The body, or a payload in it, is larger than allowed.";
     UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type",
@@ -82,6 +88,8 @@ problems! {
         "The idempotency key was used before for other content.";
     TooManyRequests: TOO_MANY_REQUESTS, "too-many-requests", "Too many requests",
         "The caller's own rate is used up.";
+    TooManyKeys: TOO_MANY_REQUESTS, "too-many-keys", "Too many keys",
+        "Too many keys that are none were tried from this address.";
     Internal: INTERNAL_SERVER_ERROR, "internal", "Internal server error",
         "A fault of the relay's own; its log says more, under the request's id.";
     Unavailable: SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable",

@@ -17,7 +17,7 @@ use super::auth::Asking;
 use super::bare::NoQuery;
 use super::belonging;
 use super::body;
-use super::error::{ApiError, Fault, Result};
+use super::error::{ApiError, Fault, Problem, Result};
 use super::json_fields::Fields;
 use super::path::{PathId, PathName};
 use super::subscription_input::{OfTenant, SecretInput, checked_whole};
@@ -221,7 +221,7 @@ pub async fn show_of_tenant(
     let stored = app.store.tenant_secrets(&tenant).await?;
     let stored = stored.ok_or_else(|| {
         ApiError::new(
-            StatusCode::NOT_FOUND,
+            Problem::NotFound,
             "This tenant holds no secret: POST gives it one",
         )
     })?;

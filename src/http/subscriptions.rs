@@ -135,7 +135,7 @@ async fn store_new(app: &HttpState, subscription: Subscription) -> Result<Subscr
 }
 
 fn at_bound(most: u32) -> ApiError {
-    ApiError::conflict(format!(
+    ApiError::limit_reached(format!(
         "This tenant has {most} subscriptions, which is its bound (limits.maxSubscriptions); delete \
          one, or have the bound raised"
     ))

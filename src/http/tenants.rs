@@ -15,7 +15,7 @@ use super::auth::Asking;
 use super::bare::NoQuery;
 use super::belonging::empty;
 use super::body;
-use super::error::{ApiError, Result};
+use super::error::{ApiError, Problem, Result};
 use super::paging::{PageView, Query};
 use super::tenant_input::TenantInput;
 use super::text;
@@ -50,7 +50,7 @@ pub fn check_active(caller: &Caller, find: impl Fn(&str) -> Option<Arc<Tenant>>)
     let known = caller.tenant.as_deref().and_then(find);
     match known.filter(|tenant| tenant.is_inactive()) {
         None => Ok(()),
-        Some(tenant) => Err(ApiError::new(StatusCode::FORBIDDEN, inactive(&tenant.id))),
+        Some(tenant) => Err(ApiError::new(Problem::InactiveTenant, inactive(&tenant.id))),
     }
 }
 
@@ -122,7 +122,7 @@ fn check_administrator(caller: &Caller) -> Result<()> {
     match &caller.tenant {
         None => Ok(()),
         Some(_) => Err(ApiError::new(
-            StatusCode::FORBIDDEN,
+            Problem::Forbidden,
             "A tenant's key cannot change tenants: use one without a tenant",
         )),
     }
