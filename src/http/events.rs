@@ -35,7 +35,7 @@ use crate::actors::{AcceptAnswer, EraseAnswer, NewEvent, Relay};
 use crate::clock;
 use crate::domain::Timestamp;
 use crate::domain::access::Caller;
-use crate::domain::id::EventId;
+use crate::domain::id::{EventId, SubscriptionId};
 use crate::domain::search::SearchQuery;
 use crate::settings::EventSettings;
 use crate::store::{EventFilter, EventRow};
@@ -227,8 +227,9 @@ enum AcceptedBody<'a> {
     path = "/events",
     tag = "events",
     summary = "List events",
-    description = "Newest first.",
+    description = "Newest first. With `q`, a search: it walks by time, looks at a bounded number of rows and answers `partial` where there may be more.",
     params(
+        ("q" = Option<String>, Query, description = "Looks for text: up to 8 terms, all of which have to match, parted by blanks or in quotation marks. A term is part of what is shown or of the payload, an id, or a field (`payload.orderId=ord_1`). A search is followed by `nextCursor` alone.", min_length = 1, max_length = 255),
         ("eventType" = Option<String>, Query, description = "Only those of exactly that type.", min_length = 1, max_length = 255),
         ("source" = Option<String>, Query, description = "Only those of that source.", min_length = 1, max_length = 255),
         ("tenant" = Option<String>, Query, description = "Only those of that tenant.", min_length = 1, max_length = 255),
@@ -311,6 +312,14 @@ async fn find(app: &HttpState, caller: &Caller, id: EventId) -> Result<EventRow>
     path = "/events/{id}",
     tag = "events",
     summary = "Show an event",
+    description = "With `subscription`, also what became of it for that one; with `explain=true`, for all of them, page by page.",
+    params(
+        ("subscription" = Option<SubscriptionId>, Query, description = "Say why this subscription did or did not get it."),
+        ("subscriptionId" = Option<SubscriptionId>, Query, description = "The same as `subscription`."),
+        ("webhookId" = Option<SubscriptionId>, Query, description = "The same as `subscription`."),
+        ("explain" = Option<bool>, Query, description = "Say it of every subscription, a page of them. `limit`, `cursor` and `offset` go with it alone."),
+        PageParameters,
+    ),
     responses((status = 200, description = "The event with its newest deliveries, at most 100.", body = EventView))
 )]
 pub async fn show(
@@ -343,8 +352,9 @@ pub async fn show(
 }
 
 /// What became of an erasure.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ErasedEvent)]
 struct ErasedView {
     id: EventId,
     payload_erased_at: Timestamp,
@@ -354,6 +364,18 @@ struct ErasedView {
 
 /// `DELETE /events/{id}/payload`: the payload and what receivers answered to it, for good. What is
 /// pending is cancelled first with `cancelPending=true`, and stands against it otherwise.
+#[utoipa::path(
+    delete,
+    path = "/events/{id}/payload",
+    tag = "events",
+    summary = "Erase an event's payload",
+    description = "And what receivers answered to it, for good. The event itself stays.",
+    params(("cancelPending" = Option<bool>, Query, description = "Cancel the deliveries of it that are pending, which stand against it otherwise.")),
+    responses(
+        (status = 200, description = "It is erased.", body = ErasedView),
+        (status = 409, description = "Deliveries of it are pending, or an attempt is under way."),
+    )
+)]
 pub async fn erase_payload(
     State(app): State<HttpState>,
     Asking(caller): Asking,

@@ -122,6 +122,27 @@ pub async fn overview(
     (code, Json(view))
 }
 
+/// `GET /dashboard/health`: the same, where older systems have it.
+#[utoipa::path(
+    get,
+    path = "/api/v1/dashboard/health",
+    tag = "dashboard",
+    operation_id = "health",
+    summary = "How the node is, part by part",
+    description = "The same as `/health`. With a key, each part says more.",
+    responses(
+        (status = 200, description = "It does its part.", body = HealthView),
+        (status = 503, description = "It does not.", body = HealthView),
+    )
+)]
+pub async fn of_dashboard(
+    app: State<HttpState>,
+    headers: HeaderMap,
+    peer: Peer,
+) -> (StatusCode, Json<HealthView>) {
+    overview(app, headers, peer).await
+}
+
 /// `GET /health/live`: whether the process can still heal itself.
 #[utoipa::path(
     get,

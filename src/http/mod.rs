@@ -215,11 +215,13 @@ fn assemble<S: Clone + Send + Sync + 'static>(
         .fallback(no_route)
         .layer(from_fn_with_state(door.tenants, tenants::require_active))
         .layer(from_fn_with_state(door.gate, auth::require_key));
-    let mut router = open
-        .into_iter()
-        .fold(Router::new(), |router, route| {
-            router.route(route.path, route.handler)
-        })
+    let mut router = Router::new();
+    for route in open {
+        for path in route.paths() {
+            router = router.route(&path, route.handler.clone());
+        }
+    }
+    let mut router = router
         .method_not_allowed_fallback(wrong_method)
         .merge(behind_key);
     if let Some(layer) = around.cross_origin {

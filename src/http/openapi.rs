@@ -31,7 +31,8 @@ use utoipa::{IntoParams, Modify, OpenApi};
 use super::error::ProblemView;
 use super::routes::{guarded_routes, open_routes};
 use super::{
-    deliveries, events, health, history, jobs, metrics, ordering, reference, runtime, subscriptions,
+    audit, dashboard, deliveries, event_types, events, health, history, jobs, keys, metrics,
+    ordering, reference, runtime, secrets, statistics, subscriptions, tenants,
 };
 
 #[derive(OpenApi)]
@@ -40,24 +41,39 @@ use super::{
     servers((url = "/", description = "This relay")),
     tags(
         (name = "events", description = "What was received, and is relayed."),
+        (name = "event-types", description = "The catalogue of what events may be, and what their payloads have to look like."),
         (name = "subscriptions", description = "Who wants which events, where and how. `/webhooks` is another name for `/subscriptions`."),
         (name = "deliveries", description = "An event on its way to a subscription: exactly one for each pair."),
         (name = "jobs", description = "Bulk work: many deliveries at once."),
+        (name = "dashboard", description = "What a dashboard shows first."),
+        (name = "tenants", description = "Whose events and subscriptions they are. `clientId` is another name for `tenant`."),
+        (name = "keys", description = "What callers show to be let in."),
+        (name = "audit", description = "Who did what."),
         (name = "relay", description = "The relay itself."),
     ),
     paths(
-        events::create, events::list, events::show,
+        events::create, events::list, events::show, events::erase_payload,
+        statistics::events_summary,
+        event_types::create, event_types::list, event_types::show, event_types::replace,
+        event_types::change, event_types::delete,
         subscriptions::create, subscriptions::list, subscriptions::show, subscriptions::change,
         subscriptions::delete, subscriptions::pause, subscriptions::resume,
         subscriptions::reactivate, subscriptions::cancel_pending,
+        secrets::show, secrets::rotate, statistics::sparklines, statistics::of_subscription,
         runtime::show, history::list, jobs::retry_failed, jobs::replay,
         deliveries::list_of_subscription, ordering::blocked_keys,
         deliveries::list, deliveries::show, deliveries::retry, deliveries::cancel, ordering::skip,
+        statistics::deliveries_summary,
         jobs::list, jobs::show, jobs::cancel,
+        dashboard::overview, dashboard::recent, statistics::metrics, health::of_dashboard,
+        tenants::create, tenants::list, tenants::show, tenants::change, tenants::delete,
+        secrets::show_of_tenant, secrets::rotate_of_tenant,
+        keys::create, keys::list, keys::show, keys::revoke,
+        audit::list,
         health::overview, health::live, health::ready, metrics::show,
         show, reference::moved, reference::page, reference::file,
     ),
-    components(schemas(ProblemView)),
+    components(schemas(ProblemView, bodies::SignatureBody)),
     modifiers(&Keys),
 )]
 struct Described;

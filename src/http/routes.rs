@@ -96,8 +96,7 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
 pub(super) fn open_routes() -> Vec<Route<HttpState>> {
     vec![
         Route::open("/health", health::overview),
-        Route::open("/api/v1/dashboard/health", health::overview),
-        Route::open("/api/dashboard/health", health::overview),
+        Route::open("/api/v1/dashboard/health", health::of_dashboard),
         Route::open("/health/live", health::live),
         Route::open("/health/ready", health::ready),
         Route::open("/api/v1/openapi.json", openapi::show),
@@ -156,6 +155,11 @@ impl<S> Route<S> {
     pub(super) fn paths(&self) -> Vec<String> {
         if AT_ROOT.contains(&self.path) {
             return vec![self.path.to_owned()];
+        }
+        if self.scope.is_none() {
+            let rest = self.path.strip_prefix(BASE);
+            let everywhere = |rest| BASES.map(|base| format!("{base}{rest}")).to_vec();
+            return rest.map_or_else(|| vec![self.path.to_owned()], everywhere);
         }
         let alias = ALIASES.iter().find_map(|(name, alias)| {
             let rest = self.path.strip_prefix(name)?;

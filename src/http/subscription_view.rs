@@ -13,8 +13,11 @@ use crate::domain::deactivation::{DeactivationPolicy, DeactivationSpec};
 use crate::domain::id::{AttemptId, SubscriptionId};
 use crate::domain::ordering::{Ordering, OrderingFailure};
 use crate::domain::own_signature::OwnSignatures;
+use crate::domain::payload_format::PayloadFormat;
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::retry::{RetryPolicy, RetryPolicySpec};
+use crate::domain::signature::Scheme;
+use crate::domain::signing::SecretOwner;
 use crate::domain::subscription::{
     ChangedBy, REASON_BACKLOG_FULL, Subscription, SubscriptionState,
 };
@@ -43,11 +46,14 @@ pub struct SubscriptionView<'a> {
     #[schema(value_type = OrderingFailure)]
     ordering_failure: &'static str,
     deactivation: Option<DeactivationSpec>,
+    #[schema(value_type = PayloadFormat)]
     payload_format: &'static str,
     /// Own signature headers; null where there are none.
     signature: Option<&'a OwnSignatures>,
     /// How the newest secret signs.
+    #[schema(value_type = Scheme)]
     signing: &'static str,
+    #[schema(value_type = SecretOwner)]
     secret_from: &'static str,
     /// Of a key pair.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -77,9 +77,13 @@ impl HttpState {
     tag = "subscriptions",
     summary = "Make a subscription",
     description = "The answer shows the secret that its deliveries are signed with.",
-    request_body(content = NewSubscriptionBody, example = json!({"name": "HRMS Integration", "url": "https://hrms.example.com/webhooks", "eventTypes": ["candidate.created", "candidate.updated"]})),
+    request_body(content = NewSubscriptionBody, examples(
+        ("plain" = (summary = "As most are", value = json!({"name": "HRMS Integration", "url": "https://hrms.example.com/webhooks", "eventTypes": ["candidate.created", "candidate.updated"]}))),
+        ("signed" = (summary = "With a format and a signature header of its own", value = json!({"name": "Mirror", "url": "https://mirror.example.com/in", "eventTypes": ["order.*"], "payloadFormat": "cloudevents", "secret": "made-elsewhere-1", "signature": {"mode": "beside", "headers": ["github", {"header": "x-mirror-signature", "encoding": "base64", "signs": "timestamp.body", "timestampHeader": "x-mirror-timestamp"}]}}))),
+    )),
     responses(
         (status = 201, description = "The subscription, with its secret.", body = SubscriptionView),
+        (status = 409, description = "The tenant has as many subscriptions as it may have."),
     )
 )]
 pub async fn create(

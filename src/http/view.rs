@@ -27,8 +27,8 @@ pub struct EventView<'a> {
     event_type: &'a str,
     event_name: Option<&'a str>,
     source: Option<&'a str>,
-    /// As it came, byte for byte.
-    #[schema(value_type = Option<serde_json::Value>)]
+    /// As it came, byte for byte; null once it is erased.
+    #[schema(value_type = serde_json::Value)]
     payload: Option<&'a RawValue>,
     tenant: Option<&'a str>,
     client_id: Option<&'a str>,

@@ -71,7 +71,14 @@ fn of_route<S>(operation: &mut Operation, route: &Route<S>) {
     }
     let mut refusals = vec![Problem::Internal, Problem::Unavailable];
     if route.scope.is_some() {
-        refusals.extend([Problem::NoKey, Problem::MissingScope]);
+        refusals.extend([
+            Problem::NoKey,
+            Problem::KeyEnded,
+            Problem::MissingScope,
+            Problem::InactiveTenant,
+            Problem::TooManyRequests,
+            Problem::TooManyKeys,
+        ]);
     }
     if ids {
         refusals.push(Problem::NotFound);
@@ -190,6 +197,11 @@ fn describe(answer: &mut Response, status: &str) {
     if code == StatusCode::SERVICE_UNAVAILABLE || code == StatusCode::TOO_MANY_REQUESTS {
         headers.insert("Retry-After".into(), RefOr::T(retry_after()));
     }
+    if code == StatusCode::TOO_MANY_REQUESTS {
+        for (name, meaning) in RATE_FIELDS {
+            headers.insert(name.into(), RefOr::T(text_header(meaning)));
+        }
+    }
     // A refusal of the handler's own: its description says why, the example how.
     if answer.content.is_empty() {
         let told = std::mem::take(&mut answer.description);
@@ -199,11 +211,25 @@ fn describe(answer: &mut Response, status: &str) {
 }
 
 fn request_id() -> Header {
+    text_header("The request's name in the log: its own `X-Request-Id`, or a new one.")
+}
+
+/// What is told of the limits that a request counts towards (`limits` in the settings).
+const RATE_FIELDS: [(&str, &str); 2] = [
+    (
+        "RateLimit-Policy",
+        "The limits that count this request, as the draft of the IETF has it. Other answers carry it too.",
+    ),
+    (
+        "RateLimit",
+        "What is left of each, and the seconds until more is. Other answers carry it too.",
+    ),
+];
+
+fn text_header(meaning: &str) -> Header {
     HeaderBuilder::new()
         .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
-        .description(Some(
-            "The request's name in the log: its own `X-Request-Id`, or a new one.",
-        ))
+        .description(Some(meaning))
         .build()
 }
 

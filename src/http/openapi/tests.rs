@@ -56,7 +56,7 @@ fn every_operation_says_what_it_takes_and_how_it_refuses() {
         let is_open = operation["security"] == serde_json::json!([]);
         let mut expected = vec!["500", "503"];
         if !is_open {
-            expected.extend(["401", "403"]);
+            expected.extend(["401", "403", "429"]);
             let ways = operation["security"].as_array().unwrap();
             assert_eq!(ways.len(), 3, "{name}");
         }

@@ -9,12 +9,17 @@ use utoipa::openapi::{KnownFormat, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::Timestamp;
-use crate::domain::access::Scope;
+use crate::domain::access::{Preset, Scope};
+use crate::domain::api_key::KeyState;
 use crate::domain::breaker::BreakerState;
 use crate::domain::delivery::DeliveryState;
-use crate::domain::id::{AttemptId, DeliveryId, EventId, JobId, SubscriptionId};
+use crate::domain::id::{ApiKeyId, AttemptId, DeliveryId, EventId, JobId, SubscriptionId};
 use crate::domain::job::JobState;
 use crate::domain::ordering::{Ordering, OrderingFailure};
+use crate::domain::payload_format::PayloadFormat;
+use crate::domain::signature::Scheme;
+use crate::domain::signing::SecretOwner;
+use crate::domain::statistics::Window;
 use crate::domain::subscription::{ChangedBy, SubscriptionState};
 
 const AN_ID: &str = "0190b5a0-7a3c-7c1e-9d52-3f1b0c5d8e21";
@@ -48,6 +53,7 @@ ids! {
     EventId: "An event's id, `webhook-id` at its receivers.";
     SubscriptionId: "A subscription's id.";
     DeliveryId: "A delivery's id, made of its event's and its subscription's.";
+    ApiKeyId: "A key's id.";
     AttemptId: "An attempt's id.";
     JobId: "A job's id.";
 }
@@ -89,6 +95,12 @@ macro_rules! words {
 
 words! {
     Scope: "What a key may be allowed to do; `admin` contains all others.";
+    Preset: "A set of scopes: to post events, to look after one's own subscriptions, or all.";
+    KeyState: "What a key is good for.";
+    PayloadFormat: "The body that receivers get: Posthaste's own, that of Standard Webhooks, the payload alone, or CloudEvents 1.0.";
+    Scheme: "How a secret signs: shared with the receiver, or as a key pair.";
+    SecretOwner: "Whose secrets sign.";
+    Window: "A stretch of time until now.";
     BreakerState: "Where a breaker is: flowing, cut, or probing.";
     DeliveryState: "Where a delivery is; all but `pending` are final.";
     JobState: "Where a job is.";
