@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos soak bench lint fmt clean
+.PHONY: help run test chaos soak bench postman lint fmt clean
 
 help: ## Print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */\1\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
@@ -21,6 +21,9 @@ soak: ## Watch the relay's memory under a steady load (MINUTES=10)
 
 bench: ## Measure the release beside its floor (SCENARIO=list names what there is; docs/performance.md)
 	@scripts/bench.sh
+
+postman: ## Make docs/posthaste.postman_collection.json anew from the API's description
+	@scripts/postman.sh
 
 lint: ## Check formatting, clippy, licences and the scripts' syntax
 	@scripts/lint.sh

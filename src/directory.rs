@@ -269,6 +269,19 @@ impl Directory {
         self.read().subscriptions.values().cloned().collect()
     }
 
+    /// How many are in each state but deleted.
+    pub fn count_by_state(&self) -> Vec<(&'static str, u64)> {
+        let mut counts = [0; SubscriptionState::ALL.len()];
+        for subscription in self.read().subscriptions.values() {
+            counts[subscription.state as usize] += 1;
+        }
+        SubscriptionState::ALL
+            .into_iter()
+            .filter(|state| *state != SubscriptionState::Deleted)
+            .map(|state| (state.as_str(), counts[state as usize]))
+            .collect()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.read().subscriptions.len()

@@ -32,14 +32,16 @@ use crate::feed::redis_talk::RedisTalk;
 use crate::feed::shared_limits::{RedisLimits, SharedLimits};
 use crate::feed::talk::{NoTalk, Talk};
 use crate::http::server::{ServerLimits, serve};
-use crate::http::{AdminKey, Gate, HttpState, UrlGuard, front};
+use crate::http::{AdminKey, Gate, HttpState, UrlGuard, front, metrics_front};
 use crate::keyring::Keyring;
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::settings::{Secret, Settings};
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{LeaseState, Resealed, Store};
 use crate::stream::Streams;
+use crate::traces::Traces;
 
 /// Facts that a follower may fall behind.
 const FOLLOWERS_LAG: usize = 16_384;
@@ -56,6 +58,8 @@ pub struct Engine {
     root: ActorRef<RootMessage>,
     root_task: JoinHandle<()>,
     http: JoinHandle<()>,
+    /// Serves the metrics alone, where that is configured.
+    metrics: Option<(SocketAddr, JoinHandle<()>)>,
     stop_http: CancellationToken,
     streams: Streams,
     listen: SocketAddr,
@@ -88,6 +92,14 @@ impl Engine {
         let listen = listener
             .local_addr()
             .context("the address bound is unknown")?;
+        let metrics_listener = match settings.metrics.listen {
+            Some(address) => Some(
+                TcpListener::bind(address)
+                    .await
+                    .with_context(|| format!("cannot listen on {address} (metrics.listen)"))?,
+            ),
+            None => None,
+        };
         let holder = format!(
             "process {} listening on {listen} ({})",
             std::process::id(),
@@ -142,6 +154,18 @@ impl Engine {
             ..ServerLimits::from(&settings.server)
         };
         let stop_http = CancellationToken::new();
+        let metrics = match metrics_listener {
+            Some(listener) => {
+                let address = listener
+                    .local_addr()
+                    .context("the address bound is unknown")?;
+                let front = Arc::new(metrics_front(state.clone()));
+                let stopping = stop_http.clone().cancelled_owned();
+                let served = tokio::spawn(serve(listener, front, limits, stopping));
+                Some((address, served))
+            }
+            None => None,
+        };
         let stopping = stop_http.clone();
         let http = tokio::spawn(async move {
             let front = Arc::new(front(state));
@@ -152,6 +176,7 @@ impl Engine {
             root,
             root_task,
             http,
+            metrics,
             stop_http,
             streams,
             listen,
@@ -163,6 +188,11 @@ impl Engine {
     /// The address really bound.
     pub fn listen_addr(&self) -> SocketAddr {
         self.listen
+    }
+
+    /// Where the metrics alone are served.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(address, _)| *address)
     }
 
     /// Whether another process owns the deliveries that this one could.
@@ -200,6 +230,9 @@ impl Engine {
         self.streams.stop();
         self.stop_http.cancel();
         let _ = self.http.await;
+        if let Some((_, served)) = self.metrics {
+            let _ = served.await;
+        }
         if tokio::time::timeout_at(deadline.into(), self.deps.settled())
             .await
             .is_err()
@@ -225,9 +258,18 @@ impl Engine {
         if !matches!(uses.await, Ok(Ok(()))) {
             tracing::warn!("when keys were used last could not be stored");
         }
+
+        if let Some(traces) = &self.deps.traces {
+            traces.stop().await;
+        }
         self.deps.store.close().await;
         Ok(())
     }
+}
+
+/// The description of the API: an OpenAPI document.
+pub fn api_document() -> serde_json::Result<serde_json::Value> {
+    serde_json::to_value(crate::http::api_document())
 }
 
 /// The root heals what dies below it; where it dies itself, only the process can be started again.
@@ -386,6 +428,8 @@ fn shared(
     let transport = Transport::new(&settings.delivery, &settings.address_guard)
         .context("cannot prepare to call receivers")?;
     let retry_after_max = settings.delivery.retry_after_max;
+    let metrics = Arc::new(Metrics::new(settings.metrics.subscriptions));
+    let traces = Traces::start(&settings.tracing, metrics.spans_lost.clone())?;
     Ok(Deps::new(Parts {
         keyring: Arc::new(Keyring::default()),
         limits,
@@ -399,6 +443,8 @@ fn shared(
         settings: Arc::clone(settings),
         store: Arc::clone(store),
         holder,
+        metrics,
+        traces,
         faults,
     }))
 }

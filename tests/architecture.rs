@@ -6,7 +6,15 @@
 use std::path::Path;
 
 /// Used by every layer but the domain.
-const SHARED: [&str; 5] = ["clock", "settings", "events", "faults", "telemetry"];
+const SHARED: [&str; 7] = [
+    "clock",
+    "settings",
+    "events",
+    "faults",
+    "metrics",
+    "telemetry",
+    "traces",
+];
 
 /// Which of our modules a module may name, beside itself, `domain` and the shared ones.
 const LAYERS: [(&str, &[&str]); 13] = [
@@ -54,7 +62,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates that stay behind a door: only these modules may name them.
-const DOORS: [(&str, &[&str]); 12] = [
+const DOORS: [(&str, &[&str]); 18] = [
     ("sqlx", &["store", "engine"]),
     ("rusqlite", &["store"]),
     ("aes_gcm", &["store"]),
@@ -64,7 +72,13 @@ const DOORS: [(&str, &[&str]); 12] = [
     ("tower", &["http", "engine"]),
     ("tower_http", &["http", "engine"]),
     ("clap", &["cli"]),
-    ("reqwest", &["cli"]),
+    ("reqwest", &["cli", "traces"]),
+    ("utoipa", &["http", "domain"]),
+    ("utoipa_swagger_ui", &["http"]),
+    ("prometheus_client", &["metrics", "traces"]),
+    ("opentelemetry", &["traces"]),
+    ("opentelemetry_sdk", &["traces"]),
+    ("opentelemetry_otlp", &["traces"]),
     ("rlimit", &["cli"]),
     ("tracing_subscriber", &["telemetry", "settings"]),
 ];

@@ -18,6 +18,7 @@ use super::handle::Relay;
 use super::janitor::{BATCH, Batches};
 use super::lane::Lane;
 use crate::clock;
+use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::events::EngineEvent;
 use crate::feed::Notice;
@@ -166,6 +167,7 @@ impl Deps {
         }
         info!(%subscription, count, "deliveries.cancelled");
         self.feed.announce(Notice::Changed(subscription));
+        self.metrics.note_ended(DeliveryState::Cancelled, count);
         self.events.tell(|| EngineEvent::DeliveriesCancelled {
             subscription,
             count,

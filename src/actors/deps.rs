@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::address::Address;
 use super::backlog::Backlogs;
 use super::dispatcher::DispatcherMessage;
+use super::gauges::LastCount;
 use super::ingest::Ingest;
 use super::jobs::Jobs;
 use super::keys::KeysMessage;
@@ -21,17 +22,21 @@ use super::recorder::Recorder;
 use super::slots::Slots;
 use super::sweeper::SweeperMessage;
 use super::test_send::TestSends;
+use crate::clock;
 use crate::delivery::deliver::Courier;
 use crate::delivery::payload::ByteBudget;
 use crate::directory::Directory;
+use crate::domain::Timestamp;
 use crate::events::EngineEvents;
 use crate::faults::Faults;
 use crate::feed::Feed;
 use crate::feed::ownership::Ownership;
 use crate::keyring::Keyring;
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
+use crate::traces::Traces;
 
 /// Pages read from the store at once, over all subscriptions.
 const PAGES_AT_ONCE: usize = 4;
@@ -58,6 +63,10 @@ pub struct Parts {
     pub courier: Courier,
     /// What the engine tells.
     pub events: EngineEvents,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Where spans go, if anywhere.
+    pub traces: Option<Arc<Traces>>,
     /// Where tests make it fail.
     pub faults: Arc<Faults>,
 }
@@ -77,6 +86,8 @@ pub struct Deps {
     pub(super) progress: Progress,
     pub(super) outbox: Arc<Outbox>,
     pub(super) jobs: Arc<Jobs>,
+    pub(super) last_count: LastCount,
+    pub(super) started_at: Timestamp,
     pub(super) pages: Arc<Semaphore>,
     pub(super) test_sends: TestSends,
     /// Attempts under way.
@@ -114,6 +125,8 @@ impl Deps {
             progress: Progress::new(),
             outbox: Arc::new(Outbox::new(Doorbell::new())),
             jobs: Arc::new(Jobs::new(Doorbell::new())),
+            last_count: LastCount::default(),
+            started_at: clock::now(),
             pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
             test_sends: TestSends::new(delivery.max_test_sends),
             flights: TaskTracker::new(),

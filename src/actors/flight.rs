@@ -21,6 +21,7 @@ use crate::domain::delivery::{AttemptRecord, Trigger};
 use crate::domain::id::{AttemptId, EventId, SubscriptionId};
 use crate::domain::operational::OperationalEvent;
 use crate::store::Result;
+use crate::traces::AttemptTrace;
 
 /// What lets an attempt through.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +96,7 @@ async fn attempt(
             return false;
         }
     };
+    let trace = deps.traces.as_ref().map(|traces| traces.attempt(&delivery));
     let assignment = Assignment {
         attempt: AttemptId(clock::uuid()),
         delivery,
@@ -102,8 +104,15 @@ async fn attempt(
         event,
         receiver,
         in_line: item.line.is_some(),
+        trace: trace
+            .as_ref()
+            .map(AttemptTrace::headers)
+            .unwrap_or_default(),
     };
     let mut record = deps.courier.deliver(&assignment).await;
+    if let Some(trace) = trace {
+        trace.ended(&record);
+    }
     record.raises = raised(deps, &record, assignment.event.as_deref());
     call.lane().note_answer(record.outcome.duration);
     let speaks = speaks_for(deps, delivery.subscription_id, &assignment.receiver);

@@ -15,8 +15,10 @@ use crate::domain::idempotency::{ContentHash, ItemFate};
 use crate::domain::subscription::Subscription;
 use crate::domain::tenant::Tenant;
 use crate::feed::Notice;
+use crate::metrics::Metrics;
 use crate::settings::Role;
 use crate::store::StoreError;
+use crate::traces::Traces;
 
 /// A store that takes longer to answer counts as away: those who ask wait seconds at most.
 const PING: Duration = Duration::from_secs(2);
@@ -186,6 +188,16 @@ impl Relay {
     /// One of them.
     pub fn subscription(&self, id: SubscriptionId) -> Option<Arc<Subscription>> {
         self.deps.directory.get(id)
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.deps.metrics
+    }
+
+    /// Where spans go, if anywhere.
+    pub fn traces(&self) -> Option<&Arc<Traces>> {
+        self.deps.traces.as_ref()
     }
 
     /// Whether the tree can still heal itself. Asks nobody: a database that hangs is no reason

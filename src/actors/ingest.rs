@@ -9,7 +9,7 @@ mod matched;
 mod queue;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::warn;
 
@@ -21,6 +21,7 @@ use super::handle::{AcceptAnswer, NewEvent};
 use super::pump::{Doorbell, Work};
 use crate::clock;
 use crate::domain::Timestamp;
+use crate::domain::delivery::DeliveryState;
 use crate::domain::idempotency::{Item, ItemFate, KeyName, KnownKey, UnitFate, settle_keys};
 use crate::events::EngineEvent;
 use crate::faults::Point;
@@ -134,8 +135,10 @@ async fn attempt(deps: &Arc<Deps>, group: &mut Group) -> Result<Attempt, StoreEr
     if !group.is_rerun() {
         matched.reserve(deps);
     }
+    let begun = clock::instant();
     match deps.store.accept(&accept).await {
         Ok(Accepted::Committed) => {
+            note_committed(deps, &accept, begun);
             deps.ingest.outage.note_success();
             deps.faults.panic_at(Point::IngestCommitted);
         }
@@ -163,6 +166,17 @@ async fn attempt(deps: &Arc<Deps>, group: &mut Group) -> Result<Attempt, StoreEr
     matched.hand_over(deps);
     finish(group, fates);
     Ok(Attempt::Done)
+}
+
+fn note_committed(deps: &Deps, accept: &AcceptGroup, begun: Instant) {
+    let (metrics, events) = (&deps.metrics, accept.events.len());
+    metrics
+        .accepting
+        .note(events, clock::instant().saturating_duration_since(begun));
+    metrics.events_accepted.inc_by(events as u64);
+    let deliveries = accept.deliveries.len() + accept.skipped.len();
+    metrics.deliveries_created.inc_by(deliveries as u64);
+    metrics.note_ended(DeliveryState::Skipped, accept.skipped.len() as u64);
 }
 
 /// Settles the group's keys: known ones from the store, new ones among themselves.

@@ -20,6 +20,7 @@ use self::forget::Walks;
 use super::deps::Deps;
 use super::timer::{Pause, Timer};
 use crate::clock;
+use crate::domain::delivery::DeliveryState;
 use crate::domain::id::SubscriptionId;
 use crate::domain::subscription::Subscription;
 use crate::events::{EngineEvent, Tidied};
@@ -204,6 +205,7 @@ async fn expire_held(deps: &Deps, held: &Subscription) -> Result<u64> {
     let (subscription, count) = (held.id, batches.sum);
     if count > 0 {
         warn!(%subscription, count, "deliveries were held for too long and have expired");
+        deps.metrics.note_ended(DeliveryState::Expired, count);
         deps.events.tell(|| EngineEvent::DeliveriesExpired {
             subscription,
             count,
@@ -261,6 +263,7 @@ impl Deps {
         }
         let count = batches.sum;
         if count > 0 {
+            self.metrics.note_ended(DeliveryState::Cancelled, count);
             self.events.tell(|| EngineEvent::DeliveriesCancelled {
                 subscription: id,
                 count,

@@ -28,6 +28,7 @@ pub mod deps;
 mod dispatcher;
 mod erase;
 mod flight;
+mod gauges;
 pub mod handle;
 mod ingest;
 mod janitor;

@@ -297,7 +297,10 @@ async fn store(
         now: clock::now(),
     };
     deps.faults.panic_at(Point::RecorderCommit);
+    let begun = clock::instant();
     let fates = deps.store.record(&group).await?;
+    let took = clock::instant().saturating_duration_since(begun);
+    deps.metrics.recording.note(records.len(), took);
     streaks::committed(deps, epoch, streaks);
     for finished in records {
         // Counted once, also where the task is lost before anybody hears of the commit.
@@ -325,6 +328,7 @@ fn without_foreign_data(record: &AttemptRecord) -> AttemptRecord {
 
 fn tell(deps: &Deps, record: &AttemptRecord, lane: &Lane, fate: Recorded) {
     let settlement = record.verdict.settlement;
+    deps.metrics.note_attempt(record, fate == Recorded::Moved);
     if fate == Recorded::Moved && matches!(settlement, Settlement::Failed | Settlement::Expired) {
         finally_failed(record, lane);
     }

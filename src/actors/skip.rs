@@ -17,6 +17,7 @@ use super::deps::Deps;
 use super::handle::Relay;
 use super::janitor::{BATCH, Batches};
 use crate::clock;
+use crate::domain::delivery::DeliveryState;
 use crate::domain::id::SubscriptionId;
 use crate::domain::subscription::{Subscription, SubscriptionState};
 use crate::events::EngineEvent;
@@ -94,6 +95,7 @@ impl Deps {
         if batches.sum > 0 {
             let count = batches.sum;
             info!(subscription = %id, count, "deliveries.skipped");
+            self.metrics.note_ended(DeliveryState::Skipped, count);
             self.events.tell(|| EngineEvent::DeliveriesSkipped {
                 subscription: id,
                 count,

@@ -8,6 +8,8 @@ mod health;
 mod keys;
 mod migrate;
 mod open_files;
+mod openapi;
+mod postman;
 mod receive;
 mod secrets;
 mod serve;
@@ -47,6 +49,9 @@ enum Command {
     /// Look after the secrets in the store.
     #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
+    /// Print the description of the API (OpenAPI 3.1).
+    #[command(hide = true)]
+    Openapi(openapi::OpenapiArgs),
     /// Run a local receiver that prints every webhook it gets, to try things out.
     Receive(receive::ReceiveArgs),
 }
@@ -105,6 +110,7 @@ pub fn run() -> ExitCode {
         Command::Health(args) => health::run(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Secrets(command) => secrets::run(&command),
+        Command::Openapi(args) => openapi::run(&args),
         Command::Receive(args) => receive::run(&args),
     };
     outcome.unwrap_or_else(|error| {

@@ -140,6 +140,8 @@ pub struct Assignment {
     pub receiver: Arc<Receiver>,
     /// Whether others wait for what becomes of it.
     pub in_line: bool,
+    /// Headers that say which trace it belongs to.
+    pub trace: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// What came of a test.
@@ -243,13 +245,17 @@ impl Courier {
             ));
             return;
         };
-        let request = match request(receiver, event) {
+        let mut request = match request(receiver, event) {
             Ok(request) => request,
             Err(error) => {
                 *sent = Some(failed(FailureKind::Request, &error.to_string()));
                 return;
             }
         };
+        // A subscription's own header of that name says more than ours.
+        let is_own = |name: &HeaderName| receiver.own_headers.iter().any(|own| own.0 == *name);
+        let trace = assignment.trace.iter().filter(|(name, _)| !is_own(name));
+        request.headers.extend(trace.cloned());
         self.faults.panic_at(Point::BeforeSend);
         *sent = Some(self.transport.send(request).await);
         self.faults.panic_at(Point::AfterSend);

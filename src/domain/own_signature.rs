@@ -6,6 +6,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::signature::SigningSecret;
 
@@ -15,8 +16,9 @@ pub const MOST_OWN: usize = 4;
 pub const LONGEST_PREFIX: usize = 64;
 
 /// How the bytes of a signature are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = SignatureEncoding)]
 pub enum Encoding {
     /// Lower-case hex.
     #[default]
@@ -39,7 +41,7 @@ impl Encoding {
 }
 
 /// What is signed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum Signed {
     /// The body.
     #[default]
@@ -64,8 +66,9 @@ impl Signed {
 }
 
 /// Whether the standard signature headers are sent too.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = SignatureMode)]
 pub enum Mode {
     /// They are.
     #[default]
@@ -89,7 +92,7 @@ impl Mode {
 }
 
 /// One header.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OwnSignature {
     /// Its name, in lower case.
@@ -146,7 +149,7 @@ impl OwnSignature {
 }
 
 /// All of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OwnSignatures {
     /// Whether the standard ones are sent too.
     pub mode: Mode,

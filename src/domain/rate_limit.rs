@@ -7,18 +7,23 @@
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// `limit` attempts per `period`, at most `burst` of them at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = RateLimit)]
 pub struct RateLimit {
     /// Attempts per period: 1 to 100,000.
+    #[schema(minimum = 1, maximum = 100_000)]
     pub limit: u32,
     /// The period in milliseconds: 1,000 (the default) to 86,400,000.
     #[serde(default = "one_second")]
+    #[schema(minimum = 1_000, maximum = 86_400_000)]
     pub period_ms: u64,
     /// Attempts at once after a quiet time: 1 to 100,000; by default what one second allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100_000)]
     pub burst: Option<u32>,
 }
 

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How often and how long one delivery is tried. Fields are checked by [`RetryPolicy::new`]
 /// and cannot be wrong afterwards.
@@ -37,29 +38,37 @@ pub enum Schedule {
 }
 
 /// The policy as callers write it (`retryPolicy`), every field optional.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = RetryPolicy)]
 pub struct RetryPolicySpec {
     /// Attempts in all, the first included: 1 to 100.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100)]
     pub attempts: Option<u32>,
     /// Delay after the first failure: 100 ms to 24 h.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 100, maximum = 86_400_000)]
     pub base_ms: Option<u64>,
     /// Growth from one delay to the next: 1 to 10.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 10)]
     pub factor: Option<f64>,
     /// Longest delay: `baseMs` to 7 days.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 100, maximum = 604_800_000)]
     pub cap_ms: Option<u64>,
     /// Explicit delays instead of the exponential fields: 0 to 99 of 0 to 7 days each.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 99)]
     pub delays_ms: Option<Vec<u64>>,
     /// Share by which a delay may be longer or shorter: 0 to 0.5.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 0.5)]
     pub jitter: Option<f64>,
     /// Age at which a delivery expires, counted from its first attempt: 1 s to 30 days.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1_000, maximum = 2_592_000_000u64)]
     pub max_age_ms: Option<u64>,
 }
 

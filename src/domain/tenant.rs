@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Timestamp;
@@ -93,17 +94,20 @@ pub struct TenantLimits {
 
 /// So many events per second, or per minute, and so many at once. Checked by
 /// [`IngestRate::check`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IngestRate {
     /// Events per second: 1 to 1,000,000. Either this or the next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 1_000_000)]
     pub per_second: Option<u32>,
     /// Events per minute: 1 to 1,000,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 1_000_000)]
     pub per_minute: Option<u32>,
     /// Events at once after a quiet time: 1 to 1,000,000; by default as many as the rate says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 1_000_000)]
     pub burst: Option<u32>,
 }
 

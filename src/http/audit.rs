@@ -20,12 +20,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use url::Url;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::HttpState;
 use super::auth::Asking;
 use super::error::{ApiError, Result};
 use super::frame::RequestName;
+use super::openapi::PageParameters;
 use super::paging::{PageView, Query};
 use super::routes::EVENTS;
 use super::to_the_end::to_the_end;
@@ -293,17 +295,27 @@ async fn write(log: &Log, entry: AuditEntry) {
 }
 
 /// An entry as shown.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AuditEntry)]
 struct EntryView<'a> {
+    #[schema(value_type = String, format = Uuid)]
     id: Uuid,
     at: Timestamp,
+    /// The name of the key.
     caller: &'a str,
+    /// Null for the admin key of the settings.
     key_id: Option<&'a str>,
+    /// The key's.
     tenant: Option<&'a str>,
+    #[schema(examples("subscription.pause"))]
     action: &'a str,
+    /// The kind of thing that it was done to.
+    #[schema(examples("subscription"))]
     thing: &'a str,
     thing_id: Option<&'a str>,
+    /// The fields that were given, what may be secret hidden; null where there were none.
+    #[schema(value_type = serde_json::Value)]
     changes: Option<&'a RawValue>,
     request_id: &'a str,
 }
@@ -327,6 +339,23 @@ impl<'a> EntryView<'a> {
 }
 
 /// `GET /audit`: newest first. A tenant's caller sees what its own keys did.
+#[utoipa::path(
+    get,
+    path = "/audit",
+    tag = "audit",
+    summary = "List who did what",
+    description = "Newest first. A tenant's administrator sees what the tenant's own keys did.",
+    params(
+        ("action" = Option<String>, Query, description = "Only that action, such as `subscription.pause`.", min_length = 1, max_length = 255),
+        ("thing" = Option<String>, Query, description = "Only what was done to that kind of thing.", min_length = 1, max_length = 255),
+        ("thingId" = Option<String>, Query, description = "Only what was done to that thing.", min_length = 1, max_length = 255),
+        ("caller" = Option<String>, Query, description = "Only what keys of that name did.", min_length = 1, max_length = 255),
+        ("since" = Option<Timestamp>, Query, description = "Done at that moment or later."),
+        ("until" = Option<Timestamp>, Query, description = "Done before that moment."),
+        PageParameters,
+    ),
+    responses((status = 200, description = "A page of entries.", body = PageView<EntryView>))
+)]
 pub async fn list(
     State(app): State<HttpState>,
     Asking(caller): Asking,

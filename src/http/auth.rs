@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::address::{Peer, TrustedProxies};
-use super::error::{ApiError, Result};
+use super::error::{ApiError, Problem, Result};
 use super::limiting::{Told, refusal};
 use crate::clock;
 use crate::domain::Timestamp;
@@ -114,7 +114,7 @@ impl Gate {
         }
         Err(refusal.unwrap_or_else(|| {
             ApiError::new(
-                StatusCode::UNAUTHORIZED,
+                Problem::NoKey,
                 "A valid key is required: Authorization: Bearer, X-API-Key or X-Service-Token",
             )
         }))
@@ -160,13 +160,13 @@ impl Gate {
 
 fn ended(how: &str, at: Timestamp) -> ApiError {
     let message = format!("This key {how} at {at}; ask for another one");
-    ApiError::new(StatusCode::UNAUTHORIZED, message)
+    ApiError::new(Problem::KeyEnded, message)
 }
 
 fn too_many_failures(wait: Duration) -> ApiError {
     let message = "Too many keys that are none were tried from this address \
                    (limits.failed_auth_per_address); wait as Retry-After says";
-    ApiError::too_many_requests(message, wait)
+    ApiError::too_many_requests(message, wait).of_kind(Problem::TooManyKeys)
 }
 
 /// What stands in the headers that carry keys.
@@ -229,7 +229,7 @@ pub fn check_scope(caller: &Caller, scope: Scope) -> Result<()> {
     match caller.scopes.allow(scope) {
         true => Ok(()),
         false => Err(ApiError::new(
-            StatusCode::FORBIDDEN,
+            Problem::MissingScope,
             format!("This key lacks the scope {}", scope.as_str()),
         )),
     }

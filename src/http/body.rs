@@ -2,13 +2,13 @@
 
 use axum::body::HttpBody;
 use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 
 use super::audit::Note;
 use super::body_budget::BodyAccount;
-use super::error::{ApiError, Fault, Result};
+use super::error::{ApiError, Fault, Problem, Result};
 
 /// A refused body is read on up to this many times its limit, so that the sender, still busy
 /// writing, gets the answer instead of a reset connection.
@@ -52,7 +52,7 @@ where
     let mut joined = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame
-            .map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "The body did not arrive whole"))?;
+            .map_err(|_| ApiError::new(Problem::IncompleteBody, "The body did not arrive whole"))?;
         let Ok(data) = frame.into_data() else {
             continue; // trailers
         };
@@ -83,7 +83,7 @@ fn check_encoding(headers: &HeaderMap) -> Result<()> {
     match headers.get(header::CONTENT_ENCODING) {
         Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
             Err(ApiError::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                Problem::UnsupportedMediaType,
                 "Compressed bodies are not read: send JSON without Content-Encoding",
             ))
         }
@@ -106,7 +106,8 @@ fn too_large(limit: usize) -> ApiError {
 }
 
 fn no_memory() -> ApiError {
-    ApiError::unavailable("The relay holds as many bytes of requests as it may; try again")
+    let message = "The relay holds as many bytes of requests as it may; try again";
+    ApiError::new(Problem::Overloaded, message)
 }
 
 async fn discard(mut body: impl HttpBody<Data = Bytes> + Unpin, at_most: usize) {
@@ -122,6 +123,7 @@ async fn discard(mut body: impl HttpBody<Data = Bytes> + Unpin, at_most: usize) 
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
+    use axum::http::StatusCode;
     use futures_util::stream;
 
     use super::*;

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::HttpState;
 use super::auth::Asking;
@@ -19,6 +20,7 @@ use super::statistics_view::{FlowView, by_state};
 use crate::clock;
 use crate::domain::Timestamp;
 use crate::domain::access::{Caller, Scope as KeyScope};
+use crate::domain::breaker::BreakerState;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::statistics::{Figures, Piece, Scope, Width, cover};
@@ -40,8 +42,9 @@ const FEW_ATTEMPTS: u64 = 5;
 /// Pages of deliveries walked for a tenant's newest.
 const MOST_PAGES: usize = 20;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Overview)]
 struct OverviewView {
     generated_at: Timestamp,
     subscriptions: SubscriptionsView,
@@ -55,14 +58,17 @@ struct OverviewView {
     complete: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = SubscriptionCounts)]
 struct SubscriptionsView {
     total: usize,
+    #[schema(value_type = BTreeMap<String, u64>)]
     by_state: BTreeMap<&'static str, usize>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventCounts)]
 struct EventsView {
     /// Since this was installed.
     ever: u64,
@@ -71,15 +77,18 @@ struct EventsView {
     last24h: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = DeliveryCounts)]
 struct DeliveriesView {
+    #[schema(value_type = BTreeMap<String, u64>)]
     by_state: BTreeMap<&'static str, u64>,
     last24h: FlowView,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Backlog)]
 struct BacklogView {
     pending: u64,
     oldest_at: Option<Timestamp>,
@@ -87,8 +96,9 @@ struct BacklogView {
 }
 
 /// Each second, over the last whole minute and the one that has begun.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Rates)]
 struct RatesView {
     over_seconds: f64,
     events_per_second: f64,
@@ -112,14 +122,17 @@ impl RatesView {
 }
 
 /// A subscription that an operator should look at.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Trouble)]
 struct TroubleView {
     id: SubscriptionId,
     webhook_id: SubscriptionId,
     name: String,
+    #[schema(value_type = SubscriptionState)]
     state: &'static str,
     state_reason: Option<String>,
+    #[schema(value_type = BreakerState)]
     breaker: &'static str,
     open_until: Option<Timestamp>,
     /// Of its attempts in this hour and the one before.
@@ -128,6 +141,17 @@ struct TroubleView {
 }
 
 /// `GET /dashboard/overview`.
+#[utoipa::path(
+    get,
+    path = "/dashboard/overview",
+    tag = "dashboard",
+    summary = "Show the whole at a glance",
+    description = "Of everything, or of what is the tenant's whose key it is. docs/statistics.md says what each number means.",
+    responses(
+        (status = 200, description = "The overview.", body = OverviewView),
+        (status = 400, description = "A query was sent, which nobody would read."),
+    )
+)]
 pub async fn overview(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -317,8 +341,9 @@ impl<'a> Trouble<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = RecentDelivery)]
 struct RecentView {
     id: DeliveryId,
     event_id: EventId,
@@ -327,7 +352,9 @@ struct RecentView {
     webhook_id: SubscriptionId,
     /// Null where the subscription is deleted.
     subscription_name: Option<String>,
+    #[schema(value_type = DeliveryState)]
     state: &'static str,
+    #[schema(value_type = DeliveryState)]
     status: &'static str,
     attempt_count: u32,
     http_status: Option<u16>,
@@ -364,7 +391,8 @@ impl RecentView {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RecentDeliveries)]
 struct RecentsView {
     data: Vec<RecentView>,
     limit: u32,
@@ -373,6 +401,16 @@ struct RecentsView {
 }
 
 /// `GET /dashboard/recent-deliveries`: the newest, up to 100.
+#[utoipa::path(
+    get,
+    path = "/dashboard/recent-deliveries",
+    tag = "dashboard",
+    operation_id = "recent_deliveries",
+    summary = "List the newest deliveries",
+    description = "With the names of their subscriptions.",
+    params(("limit" = Option<u32>, Query, description = "How many at most; by default 50.", minimum = 1, maximum = 100)),
+    responses((status = 200, description = "The newest deliveries.", body = RecentsView))
+)]
 pub async fn recent(
     State(app): State<HttpState>,
     Asking(caller): Asking,

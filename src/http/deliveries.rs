@@ -10,6 +10,7 @@ use super::auth::Asking;
 use super::bare::Bare;
 use super::belonging::{self, Listed, empty};
 use super::error::{ApiError, Result};
+use super::openapi::PageParameters;
 use super::ordering;
 use super::paging::{Binding, PageView, Query};
 use super::path::{PathId, PathIds};
@@ -17,6 +18,7 @@ use super::search::{self, DeliverySearch};
 use super::to_the_end::to_the_end;
 use super::view::DeliveryView;
 use crate::actors::{CancelAnswer, RetryAnswer};
+use crate::domain::Timestamp;
 use crate::domain::access::Caller;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
@@ -49,6 +51,29 @@ const FILTERS: [&str; 8] = [
 const SEARCHED: [&str; 2] = ["q", "statusClass"];
 
 /// `GET /deliveries`: newest first.
+#[utoipa::path(
+    get,
+    path = "/deliveries",
+    tag = "deliveries",
+    summary = "List deliveries",
+    description = "Newest first. With `q` or `statusClass`, a search: it walks by time, looks at a bounded number of rows and answers `partial` where there may be more.",
+    params(
+        ("q" = Option<String>, Query, description = "Looks for text: up to 8 terms, all of which have to match, parted by blanks or in quotation marks. A term is part of what is shown or of the payload, an id, or a field (`payload.orderId=ord_1`). A search is followed by `nextCursor` alone.", min_length = 1, max_length = 255),
+        ("statusClass" = Option<String>, Query, description = "Only those whose last attempt ended so: `2xx` and the like, a kind of failure (`timeout`), or `none` where there was none.", example = "5xx"),
+        ("status" = Option<DeliveryState>, Query, description = "Only those in that state."),
+        ("state" = Option<DeliveryState>, Query, description = "The same as `status`."),
+        ("subscriptionId" = Option<SubscriptionId>, Query, description = "Only those of that subscription."),
+        ("webhookId" = Option<SubscriptionId>, Query, description = "The same as `subscriptionId`."),
+        ("tenant" = Option<String>, Query, description = "Only those of that tenant's subscriptions.", min_length = 1, max_length = 255),
+        ("clientId" = Option<String>, Query, description = "The same as `tenant`.", min_length = 1, max_length = 255),
+        ("eventId" = Option<EventId>, Query, description = "Only those of that event."),
+        ("eventType" = Option<String>, Query, description = "Only those of events of exactly that type.", min_length = 1, max_length = 255),
+        ("since" = Option<Timestamp>, Query, description = "Made at that moment or later."),
+        ("until" = Option<Timestamp>, Query, description = "Made before that moment."),
+        PageParameters,
+    ),
+    responses((status = 200, description = "A page of deliveries.", body = PageView<DeliveryView>))
+)]
 pub async fn list(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -63,6 +88,26 @@ pub async fn list(
 }
 
 /// `GET /subscriptions/{id}/deliveries`: newest first.
+#[utoipa::path(
+    get,
+    path = "/subscriptions/{id}/deliveries",
+    tag = "subscriptions",
+    operation_id = "deliveries",
+    summary = "List a subscription's deliveries",
+    description = "Newest first. With `q` or `statusClass`, a search: it walks by time, looks at a bounded number of rows and answers `partial` where there may be more.",
+    params(
+        ("q" = Option<String>, Query, description = "Looks for text: up to 8 terms, all of which have to match, parted by blanks or in quotation marks. A term is part of what is shown or of the payload, an id, or a field (`payload.orderId=ord_1`). A search is followed by `nextCursor` alone.", min_length = 1, max_length = 255),
+        ("statusClass" = Option<String>, Query, description = "Only those whose last attempt ended so: `2xx` and the like, a kind of failure (`timeout`), or `none` where there was none.", example = "5xx"),
+        ("status" = Option<DeliveryState>, Query, description = "Only those in that state."),
+        ("state" = Option<DeliveryState>, Query, description = "The same as `status`."),
+        ("eventId" = Option<EventId>, Query, description = "Only those of that event."),
+        ("eventType" = Option<String>, Query, description = "Only those of events of exactly that type.", min_length = 1, max_length = 255),
+        ("since" = Option<Timestamp>, Query, description = "Made at that moment or later."),
+        ("until" = Option<Timestamp>, Query, description = "Made before that moment."),
+        PageParameters,
+    ),
+    responses((status = 200, description = "A page of deliveries.", body = PageView<DeliveryView>))
+)]
 pub async fn list_of_subscription(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -157,6 +202,13 @@ pub async fn deliveries_of_event(
 }
 
 /// `GET /deliveries/{id}`: one delivery with its attempts.
+#[utoipa::path(
+    get,
+    path = "/deliveries/{id}",
+    tag = "deliveries",
+    summary = "Show a delivery",
+    responses((status = 200, description = "The delivery with its attempts, the newest 200 of them.", body = DeliveryView))
+)]
 pub async fn show(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -169,6 +221,18 @@ pub async fn show(
 }
 
 /// `POST /deliveries/{id}/retry`: attempted now, in a new round.
+#[utoipa::path(
+    post,
+    path = "/deliveries/{id}/retry",
+    tag = "deliveries",
+    summary = "Send a delivery again",
+    description = "Attempted now, in a new round, whatever its state.",
+    responses(
+        (status = 202, description = "The delivery; the attempt is being made.", body = DeliveryView),
+        (status = 400, description = "A query or a body was sent, which nobody would read."),
+        (status = 409, description = "An attempt is under way, a bound is reached, or the subscription gets nothing at present."),
+    )
+)]
 pub async fn retry(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -225,6 +289,17 @@ async fn retry_now(app: &HttpState, caller: &Caller, id: DeliveryId) -> Result<D
 }
 
 /// `POST /deliveries/{id}/cancel`: pending no more, and not sent unless it is retried.
+#[utoipa::path(
+    post,
+    path = "/deliveries/{id}/cancel",
+    tag = "deliveries",
+    summary = "Cancel a pending delivery",
+    responses(
+        (status = 200, description = "The delivery, cancelled.", body = DeliveryView),
+        (status = 400, description = "A query or a body was sent, which nobody would read."),
+        (status = 409, description = "It is not pending, or an attempt is under way."),
+    )
+)]
 pub async fn cancel(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -253,6 +328,8 @@ async fn cancel_now(app: &HttpState, caller: &Caller, id: DeliveryId) -> Result<
         let version = row.progress.version;
         match app.relay.cancel(row.subscription_id, id, version).await? {
             CancelAnswer::Done => {
+                let metrics = app.relay.metrics();
+                metrics.note_ended(DeliveryState::Cancelled, 1);
                 let moved = app.store.delivery(id).await?.unwrap_or(row);
                 return Ok(DeliveryView::new(&moved));
             }

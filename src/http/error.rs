@@ -1,25 +1,36 @@
 //! What is answered when a request cannot be served.
 //!
-//! Every error has one shape, `{"error": "…"}`, with the list of faults beside it where the
-//! request itself was wrong. Failures of our own machinery are logged here, once, and never
-//! described to the caller.
+//! Every error has one shape: the problem details of RFC 9457, with the list of faults beside
+//! them where the request itself was wrong, and with the plain `error` that clients of the older
+//! systems read. Failures of our own machinery are logged here, once, and never described to the
+//! caller. The body is written by the frame, which knows the request's id.
 
 use std::time::Duration;
 
-use axum::Json;
+use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
+pub use super::problem::Problem;
 use super::rate_limit_headers::RateHeaders;
 use crate::store::StoreError;
 
+/// The media type of problem details.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+/// What is in front of a request's id in a problem's `instance`.
+const INSTANCE_PREFIX: &str = "urn:posthaste:request:";
+
 /// One thing that is wrong with a request, and where.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Fault {
     /// Where: a field (`[2].eventType`, `headers.host`), a query parameter or a header.
+    #[schema(examples("[0].eventType"))]
     pub path: String,
     /// What it has to be instead.
+    #[schema(examples("is required"))]
     pub message: String,
     /// Nothing is wrong but the size.
     #[serde(skip)]
@@ -72,7 +83,7 @@ pub fn in_one_line(faults: &[Fault]) -> String {
 /// An answer other than success.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
-    status: StatusCode,
+    problem: Problem,
     message: String,
     faults: Vec<Fault>,
     rate: Option<Box<RateHeaders>>,
@@ -85,9 +96,9 @@ pub type Result<T> = std::result::Result<T, ApiError>;
 
 impl ApiError {
     /// An error without a list of faults.
-    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+    pub fn new(problem: impl Into<Problem>, message: impl Into<String>) -> Self {
         Self {
-            status,
+            problem: problem.into(),
             message: message.into(),
             faults: Vec::new(),
             rate: None,
@@ -98,22 +109,22 @@ impl ApiError {
     /// 400 for a body, naming every fault; 413 where sizes are all that is wrong, 403 where whose it is
     /// is.
     pub fn invalid_body(faults: Vec<Fault>) -> Self {
-        let status = if faults.iter().all(|fault| fault.too_large) {
-            StatusCode::PAYLOAD_TOO_LARGE
+        let problem = if faults.iter().all(|fault| fault.too_large) {
+            Problem::BodyTooLarge
         } else if faults.iter().all(|fault| fault.not_theirs) {
             let message = format!("Not allowed: {}", in_one_line(&faults));
-            return Self::new(StatusCode::FORBIDDEN, message).with(faults);
+            return Self::new(Problem::Forbidden, message).with(faults);
         } else {
-            StatusCode::BAD_REQUEST
+            Problem::InvalidBody
         };
         let message = format!("Invalid request body. Errors: {}", in_one_line(&faults));
-        Self::new(status, message).with(faults)
+        Self::new(problem, message).with(faults)
     }
 
     /// 400 for a query, naming every fault.
     pub fn invalid_query(faults: Vec<Fault>) -> Self {
         let message = format!("Invalid query. Errors: {}", in_one_line(&faults));
-        Self::new(StatusCode::BAD_REQUEST, message).with(faults)
+        Self::new(Problem::InvalidQuery, message).with(faults)
     }
 
     /// This error with a list of faults beside it.
@@ -132,19 +143,19 @@ impl ApiError {
     /// 404.
     pub fn not_found(what: &str) -> Self {
         Self::new(
-            StatusCode::NOT_FOUND,
+            Problem::NotFound,
             format!("There is no {what} with this id"),
         )
     }
 
     /// 409.
     pub fn conflict(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, message)
+        Self::new(Problem::Conflict, message)
     }
 
     /// 503 with `Retry-After`: the same request may succeed soon.
     pub fn unavailable(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+        Self::new(Problem::Unavailable, message)
     }
 
     /// 429 with `Retry-After`: the caller asks too often.
@@ -153,19 +164,51 @@ impl ApiError {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         Self {
             retry_after: Some(seconds.max(1)),
-            ..Self::new(StatusCode::TOO_MANY_REQUESTS, message)
+            ..Self::new(Problem::TooManyRequests, message)
         }
+    }
+
+    /// This error under a code that says more.
+    pub fn of_kind(self, problem: Problem) -> Self {
+        Self { problem, ..self }
+    }
+
+    /// 409: there are as many as there may be.
+    pub fn limit_reached(message: impl Into<String>) -> Self {
+        Self::new(Problem::LimitReached, message)
     }
 
     /// 500: a bug of ours, or a damaged store. Says nothing more.
     pub fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
+        Self::new(Problem::Internal, "Internal server error")
+    }
+
+    /// What is wrong.
+    pub fn problem(&self) -> Problem {
+        self.problem
     }
 
     /// The status that this becomes.
-    #[cfg(test)]
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.problem.status()
+    }
+
+    /// The body, for the request of that id.
+    pub fn to_json(&self, request: &str) -> Value {
+        serde_json::to_value(self.view(request)).unwrap_or_default()
+    }
+
+    fn view(&self, request: &str) -> ProblemView<'_> {
+        ProblemView {
+            problem_type: self.problem.uri(),
+            title: self.problem.title(),
+            status: self.status().as_u16(),
+            code: self.problem.code(),
+            detail: &self.message,
+            instance: format!("{INSTANCE_PREFIX}{request}"),
+            error: &self.message,
+            faults: &self.faults,
+        }
     }
 }
 
@@ -184,22 +227,52 @@ impl From<StoreError> for ApiError {
     }
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// Why a request was refused, as RFC 9457 has it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemView<'a> {
+    /// The URI that names the kind of problem. It never changes.
+    #[serde(rename = "type")]
+    #[schema(examples("urn:posthaste:problem:invalid-body"))]
+    problem_type: String,
+    /// The kind of problem, for people.
+    title: &'static str,
+    /// The status, as in the answer's head.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// The kind of problem in a word, for programs. It never changes.
+    #[schema(examples("invalid-body"))]
+    code: &'static str,
+    /// What is wrong with this request, for people.
+    detail: &'a str,
+    /// The request: `X-Request-Id` behind a prefix.
+    instance: String,
+    /// The same as `detail`, for clients of older systems.
     error: &'a str,
+    /// Every place that is wrong, where there are any.
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    #[schema(value_type = Vec<Fault>, required = false)]
     faults: &'a [Fault],
 }
 
+/// Writes the body of an answer that is an error, now that the request's id is known.
+pub fn written(response: Response, request: &str) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let Some(error) = parts.extensions.remove::<ApiError>() else {
+        return Response::from_parts(parts, body);
+    };
+    let json = serde_json::to_vec(&error.view(request)).unwrap_or_default();
+    Response::from_parts(parts, Body::from(json))
+}
+
+/// The head of the answer; [`written`] adds the body.
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = Json(Body {
-            error: &self.message,
-            faults: &self.faults,
-        });
-        let mut response = (self.status, body).into_response();
+        let mut response = self.status().into_response();
         let headers = response.headers_mut();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        let media_type = HeaderValue::from_static(MEDIA_TYPE);
+        headers.insert(header::CONTENT_TYPE, media_type);
+        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if let Some(rate) = &self.rate {
@@ -208,9 +281,10 @@ impl IntoResponse for ApiError {
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if self.status() == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        response.extensions_mut().insert(self);
         response
     }
 }

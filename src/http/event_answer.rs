@@ -9,8 +9,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use futures_util::future::join_all;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::error::{ApiError, Fault, Result, in_one_line};
+use super::error::{ApiError, Fault, Problem, Result, in_one_line};
 use super::event_input::{Input, Item};
 use crate::actors::{AcceptAnswer, NewEvent};
 use crate::domain::event::Event;
@@ -43,6 +44,11 @@ impl Accepted {
                 Err(ApiError::internal())
             }
         }
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.status
     }
 
     /// The answer with these headers and its own.
@@ -108,16 +114,18 @@ fn accepted(answer: AcceptAnswer, is_batch: bool) -> Result<Vec<ItemFate>> {
                 .map(|index| Fault::new(path(index), KEY_CONFLICT))
                 .collect();
             let message = format!("Idempotency key conflict: {}", in_one_line(&faults));
-            Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, message).with(faults))
+            Err(ApiError::new(Problem::IdempotencyConflict, message).with(faults))
         }
         AcceptAnswer::Refused(_) => Err(ApiError::invalid_body(vec![Fault::new("body", REFUSED)])),
-        AcceptAnswer::Overloaded => Err(ApiError::unavailable(
+        AcceptAnswer::Overloaded => Err(ApiError::new(
+            Problem::Overloaded,
             "Too many events are waiting to be stored; try again soon",
         )),
         AcceptAnswer::Unavailable => Err(ApiError::unavailable(
             "The database did not answer in time; nothing was acknowledged; try again soon",
         )),
-        AcceptAnswer::Draining => Err(ApiError::unavailable(
+        AcceptAnswer::Draining => Err(ApiError::new(
+            Problem::Stopping,
             "This node is stopping; try again soon",
         )),
     }
@@ -184,6 +192,15 @@ where
     }
 }
 
+/// What became of an item.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum ItemStatus {
+    Success,
+    Failed,
+}
+
 /// The id that an item goes by, and whether it was there before.
 fn identity(event: &Event, fate: ItemFate) -> (EventId, bool) {
     match fate {
@@ -192,12 +209,16 @@ fn identity(event: &Event, fate: ItemFate) -> (EventId, bool) {
     }
 }
 
-#[derive(Debug, Serialize)]
+/// An event that is stored, and will be delivered.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct SingleView<'a> {
+#[schema(as = Accepted)]
+pub struct SingleView<'a> {
     event_id: EventId,
     id: EventId,
+    #[schema(value_type = String)]
     event_type: &'a str,
+    #[schema(value_type = ItemStatus)]
     status: &'static str,
     duplicate: bool,
     message: &'static str,
@@ -217,18 +238,23 @@ impl<'a> SingleView<'a> {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct BatchView {
+/// What became of a batch.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AcceptedBatch)]
+pub struct BatchView {
     message: String,
     results: Vec<ResultView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ItemResult)]
 struct ResultView {
     #[serde(skip_serializing_if = "Option::is_none")]
     event_id: Option<EventId>,
+    #[schema(value_type = Option<String>)]
     event_type: Option<Arc<str>>,
+    #[schema(value_type = ItemStatus)]
     status: &'static str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     duplicate: bool,

@@ -99,7 +99,8 @@ pub enum Field {
 }
 
 impl Field {
-    const COUNT: usize = Self::Unknown as usize;
+    /// How many are known.
+    pub const COUNT: usize = Self::Unknown as usize;
 
     /// The name on the wire.
     pub fn name(self) -> &'static str {

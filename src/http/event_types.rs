@@ -9,14 +9,16 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::HttpState;
 use super::audit::Note;
 use super::auth::Asking;
 use super::bare::{Bare, NoQuery};
 use super::body;
-use super::error::{ApiError, Fault, Result};
+use super::error::{ApiError, Fault, Problem, Result};
 use super::json_fields::Fields;
+use super::openapi::bodies::{EventTypeBody, NewEventTypeBody};
 use super::paging::{PageView, Query};
 use super::to_the_end::to_the_end;
 use crate::clock;
@@ -50,19 +52,21 @@ impl<S: Send + Sync> FromRequestParts<S> for PathName {
 }
 
 fn not_found() -> ApiError {
-    ApiError::new(
-        StatusCode::NOT_FOUND,
-        "There is no event type with this name",
-    )
+    ApiError::new(Problem::NotFound, "There is no event type with this name")
 }
 
 /// A type as shown. Example and schema are as they came.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = EventType)]
 struct EventTypeView<'a> {
     name: &'a str,
     description: Option<&'a str>,
+    /// As it came; null where there is none.
+    #[schema(value_type = serde_json::Value)]
     example: Option<&'a RawValue>,
+    /// A JSON Schema that payloads have to fit; null where there is none.
+    #[schema(value_type = serde_json::Value)]
     schema: Option<&'a RawValue>,
     archived: bool,
     created_at: Timestamp,
@@ -176,6 +180,17 @@ fn raw(fields: &mut Fields, body: &[u8], name: &'static str) -> Option<Option<St
 }
 
 /// `POST /event-types`: a new one.
+#[utoipa::path(
+    post,
+    path = "/event-types",
+    tag = "event-types",
+    summary = "Make an event type",
+    request_body(content = NewEventTypeBody, example = json!({"name": "order.created", "description": "An order was placed.", "example": {"orderId": "ord_12345", "value": 99.99}, "schema": {"type": "object", "required": ["orderId"]}})),
+    responses(
+        (status = 201, description = "The type.", body = EventTypeView),
+        (status = 409, description = "There is one with this name already, or there are as many as there may be."),
+    )
+)]
 pub async fn create(
     State(app): State<HttpState>,
     note: Note,
@@ -201,6 +216,20 @@ pub async fn create(
 }
 
 /// `PUT /event-types/{name}`: makes it what is given, whether it was there or not.
+#[utoipa::path(
+    put,
+    path = "/event-types/{name}",
+    tag = "event-types",
+    summary = "Make an event type what is given",
+    description = "What is not given it has no more. It need not be there before.",
+    params(("name" = String, Path, description = "The type.", min_length = 1, max_length = 255, example = "order.created")),
+    request_body(content = EventTypeBody, example = json!({"description": "An order was placed.", "schema": {"type": "object", "required": ["orderId"]}})),
+    responses(
+        (status = 200, description = "The type as it is now.", body = EventTypeView),
+        (status = 201, description = "The type, which is new.", body = EventTypeView),
+        (status = 409, description = "There are as many as there may be, or others keep changing it."),
+    )
+)]
 pub async fn replace(
     State(app): State<HttpState>,
     PathName(name): PathName,
@@ -239,6 +268,19 @@ pub async fn replace(
 }
 
 /// `PATCH /event-types/{name}`: what is given is merged in.
+#[utoipa::path(
+    patch,
+    path = "/event-types/{name}",
+    tag = "event-types",
+    summary = "Change an event type",
+    description = "What is given is merged in; null takes away.",
+    params(("name" = String, Path, description = "The type.", min_length = 1, max_length = 255, example = "order.created")),
+    request_body(content = EventTypeBody, example = json!({"archived": true})),
+    responses(
+        (status = 200, description = "The type as it is now.", body = EventTypeView),
+        (status = 409, description = "Others keep changing it."),
+    )
+)]
 pub async fn change(
     State(app): State<HttpState>,
     PathName(name): PathName,
@@ -284,7 +326,7 @@ async fn keep(
 }
 
 fn full() -> ApiError {
-    ApiError::conflict(format!(
+    ApiError::limit_reached(format!(
         "There are {MAX_TYPES} event types, which is the bound; delete one first"
     ))
 }
@@ -294,6 +336,19 @@ fn keeps_changing() -> ApiError {
 }
 
 /// `DELETE /event-types/{name}`. Events that were accepted stay.
+#[utoipa::path(
+    delete,
+    path = "/event-types/{name}",
+    tag = "event-types",
+    summary = "Delete an event type",
+    description = "Events of it that were accepted stay.",
+    params(("name" = String, Path, description = "The type.", min_length = 1, max_length = 255, example = "order.created")),
+    responses(
+        (status = 204, description = "It is deleted."),
+        (status = 400, description = "A query or a body was sent, which nobody would read."),
+        (status = 409, description = "Others keep changing it."),
+    )
+)]
 pub async fn delete(
     State(app): State<HttpState>,
     PathName(name): PathName,
@@ -318,6 +373,14 @@ pub async fn delete(
 }
 
 /// `GET /event-types/{name}`. The catalogue is everybody's.
+#[utoipa::path(
+    get,
+    path = "/event-types/{name}",
+    tag = "event-types",
+    summary = "Show an event type",
+    params(("name" = String, Path, description = "The type.", min_length = 1, max_length = 255, example = "order.created")),
+    responses((status = 200, description = "The type.", body = EventTypeView))
+)]
 pub async fn show(
     State(app): State<HttpState>,
     Asking(_): Asking,
@@ -329,6 +392,18 @@ pub async fn show(
 }
 
 /// `GET /event-types`: in the order of their names.
+#[utoipa::path(
+    get,
+    path = "/event-types",
+    tag = "event-types",
+    summary = "List event types",
+    description = "In the order of their names. The catalogue is everybody's.",
+    params(
+        ("limit" = Option<u32>, Query, description = "How many rows a page has at most.", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "The `nextCursor` of the page before."),
+    ),
+    responses((status = 200, description = "A page of types.", body = PageView<EventTypeView>))
+)]
 pub async fn list(
     State(app): State<HttpState>,
     Asking(_): Asking,

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::HttpState;
 use super::audit::Note;
@@ -18,10 +19,12 @@ use super::body;
 use super::body_budget::BodyAccount;
 use super::connection_timer::ConnectionTimer;
 use super::deliveries::deliveries_of_event;
-use super::error::{ApiError, Fault, Result};
-use super::event_answer::{Accepted, accept_each, accept_whole};
+use super::error::{ApiError, Fault, Problem, Result};
+use super::event_answer::{Accepted, BatchView, SingleView, accept_each, accept_whole};
 use super::event_input::{self, Arrival, Bounds, Sender};
 use super::explain;
+use super::openapi::PageParameters;
+use super::openapi::bodies::EventsBody;
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use super::schema_check;
@@ -32,14 +35,35 @@ use crate::actors::{AcceptAnswer, EraseAnswer, NewEvent, Relay};
 use crate::clock;
 use crate::domain::Timestamp;
 use crate::domain::access::Caller;
-use crate::domain::id::EventId;
+use crate::domain::id::{EventId, SubscriptionId};
 use crate::domain::search::SearchQuery;
 use crate::settings::EventSettings;
 use crate::store::{EventFilter, EventRow};
+use crate::traces::{Accepting, RequestTrace};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// `POST /events` as it stands in the table of routes.
+#[utoipa::path(
+    post,
+    path = "/events",
+    tag = "events",
+    summary = "Post one event or a batch",
+    description = "Answered once everything is stored durably: 202 means that it will be delivered. A batch is atomic, unless `atomic=false` asks for each event on its own.",
+    params(
+        ("atomic" = Option<bool>, Query, description = "All events of a batch or none (the default), or each on its own."),
+        ("Idempotency-Key" = Option<String>, Header, description = "The key of a single event; item n of a batch gets the key `K/n`.", min_length = 1, max_length = 255),
+    ),
+    request_body(content = EventsBody, examples(
+        ("one" = (summary = "One event", value = json!({"eventType": "candidate.created", "eventName": "Candidate John Doe Created", "payload": {"candidateId": "c-1"}, "source": "candidates-service"}))),
+        ("batch" = (summary = "A batch", value = json!([{"eventType": "order.created", "data": {"orderId": "ord_12345", "value": 99.99}}, {"eventType": "order.paid", "data": {"orderId": "ord_12345"}}]))),
+    )),
+    responses(
+        (status = 202, description = "Stored. A batch is answered with the results of its items.", body = AcceptedBody),
+        (status = 207, description = "Some items of a batch are stored and some are not (`atomic=false`).", body = BatchView),
+        (status = 422, description = "An idempotency key was used before for other content."),
+    )
+)]
 pub async fn create(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -48,8 +72,13 @@ pub async fn create(
     let (parts, body) = request.into_parts();
     let account = parts.extensions.get::<BodyAccount>();
     let timer = ConnectionTimer::default();
-    let accepted = accept(&app, &caller, &parts, body, account, &timer).await?;
-    Ok(accepted.into_response_with(HeaderMap::new()))
+    match accept(&app, &caller, &parts, body, account, &timer).await {
+        Ok(accepted) => Ok(accepted.into_response_with(HeaderMap::new())),
+        Err(refusal) => {
+            app.relay.metrics().note_refused(refusal.problem().code());
+            Err(refusal)
+        }
+    }
 }
 
 /// One object or an array. Answers once everything is durable.
@@ -64,8 +93,33 @@ pub async fn accept<B>(
 where
     B: HttpBody<Data = Bytes> + Unpin,
 {
+    let traces = app.relay.traces();
+    let trace = traces.map(|traces| traces.request(&request.headers));
+    let accepted = accept_now(app, caller, request, body, account, timer, trace.as_ref()).await;
+    if let Some(trace) = trace {
+        let status = accepted
+            .as_ref()
+            .map_or_else(ApiError::status, Accepted::status);
+        trace.answered(status.as_u16());
+    }
+    accepted
+}
+
+async fn accept_now<B>(
+    app: &HttpState,
+    caller: &Caller,
+    request: &Parts,
+    body: B,
+    account: Option<&BodyAccount>,
+    timer: &ConnectionTimer,
+    trace: Option<&RequestTrace>,
+) -> Result<Accepted>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
     if !app.settings.engine.role.accepts() {
-        return Err(ApiError::unavailable(
+        return Err(ApiError::new(
+            Problem::WrongRole,
             "This process has the role deliver and accepts no events; send them to one that has \
              the role ingest or all",
         ));
@@ -97,13 +151,27 @@ where
     }
     if input.is_batch && !atomic {
         // Many wait at once, which the connection's timer is not made for.
-        Box::pin(accept_each(input.items, |unit| app.relay.accept(unit))).await
+        let accept = async |unit: Vec<NewEvent>| {
+            let _accepting = accepting(trace, &unit);
+            app.relay.accept(unit).await
+        };
+        Box::pin(accept_each(input.items, accept)).await
     } else {
-        accept_whole(input, |unit| accept_unit(&app.relay, unit, timer)).await
+        accept_whole(input, |unit| accept_unit(&app.relay, unit, timer, trace)).await
     }
 }
 
-async fn accept_unit(relay: &Relay, unit: Vec<NewEvent>, timer: &ConnectionTimer) -> AcceptAnswer {
+fn accepting(trace: Option<&RequestTrace>, unit: &[NewEvent]) -> Option<Accepting> {
+    trace.map(|trace| trace.accepting(unit.iter().map(|new| new.event.id)))
+}
+
+async fn accept_unit(
+    relay: &Relay,
+    unit: Vec<NewEvent>,
+    timer: &ConnectionTimer,
+    trace: Option<&RequestTrace>,
+) -> AcceptAnswer {
+    let _accepting = accepting(trace, &unit);
     match relay.submit(unit) {
         Ok(waiting) => {
             let answer = timer.within(waiting.deadline, waiting.answer).await;
@@ -143,7 +211,35 @@ fn idempotency_header(headers: &HeaderMap) -> Result<Option<String>> {
     }
 }
 
+/// The answer to a single event or to a batch.
+#[derive(ToSchema)]
+#[schema(as = AcceptedEvents)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum AcceptedBody<'a> {
+    One(SingleView<'a>),
+    Batch(BatchView),
+}
+
 /// `GET /events`: newest first. With `q`, a search.
+#[utoipa::path(
+    get,
+    path = "/events",
+    tag = "events",
+    summary = "List events",
+    description = "Newest first. With `q`, a search: it walks by time, looks at a bounded number of rows and answers `partial` where there may be more.",
+    params(
+        ("q" = Option<String>, Query, description = "Looks for text: up to 8 terms, all of which have to match, parted by blanks or in quotation marks. A term is part of what is shown or of the payload, an id, or a field (`payload.orderId=ord_1`). A search is followed by `nextCursor` alone.", min_length = 1, max_length = 255),
+        ("eventType" = Option<String>, Query, description = "Only those of exactly that type.", min_length = 1, max_length = 255),
+        ("source" = Option<String>, Query, description = "Only those of that source.", min_length = 1, max_length = 255),
+        ("tenant" = Option<String>, Query, description = "Only those of that tenant.", min_length = 1, max_length = 255),
+        ("clientId" = Option<String>, Query, description = "The same as `tenant`.", min_length = 1, max_length = 255),
+        ("since" = Option<Timestamp>, Query, description = "Received at that moment or later."),
+        ("until" = Option<Timestamp>, Query, description = "Received before that moment."),
+        PageParameters,
+    ),
+    responses((status = 200, description = "A page of events.", body = PageView<EventView>))
+)]
 pub async fn list(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -211,6 +307,21 @@ async fn find(app: &HttpState, caller: &Caller, id: EventId) -> Result<EventRow>
 /// `GET /events/{id}`: one event with its newest deliveries. A tenant sees its own events, and those
 /// without a tenant that were for a subscription of it: what they carry it was sent, or will be. With `subscription`, what became of it
 /// for that one; with `explain`, for all of them, page by page.
+#[utoipa::path(
+    get,
+    path = "/events/{id}",
+    tag = "events",
+    summary = "Show an event",
+    description = "With `subscription`, also what became of it for that one; with `explain=true`, for all of them, page by page.",
+    params(
+        ("subscription" = Option<SubscriptionId>, Query, description = "Say why this subscription did or did not get it."),
+        ("subscriptionId" = Option<SubscriptionId>, Query, description = "The same as `subscription`."),
+        ("webhookId" = Option<SubscriptionId>, Query, description = "The same as `subscription`."),
+        ("explain" = Option<bool>, Query, description = "Say it of every subscription, a page of them. `limit`, `cursor` and `offset` go with it alone."),
+        PageParameters,
+    ),
+    responses((status = 200, description = "The event with its newest deliveries, at most 100.", body = EventView))
+)]
 pub async fn show(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -241,8 +352,9 @@ pub async fn show(
 }
 
 /// What became of an erasure.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ErasedEvent)]
 struct ErasedView {
     id: EventId,
     payload_erased_at: Timestamp,
@@ -252,6 +364,18 @@ struct ErasedView {
 
 /// `DELETE /events/{id}/payload`: the payload and what receivers answered to it, for good. What is
 /// pending is cancelled first with `cancelPending=true`, and stands against it otherwise.
+#[utoipa::path(
+    delete,
+    path = "/events/{id}/payload",
+    tag = "events",
+    summary = "Erase an event's payload",
+    description = "And what receivers answered to it, for good. The event itself stays.",
+    params(("cancelPending" = Option<bool>, Query, description = "Cancel the deliveries of it that are pending, which stand against it otherwise.")),
+    responses(
+        (status = 200, description = "It is erased.", body = ErasedView),
+        (status = 409, description = "Deliveries of it are pending, or an attempt is under way."),
+    )
+)]
 pub async fn erase_payload(
     State(app): State<HttpState>,
     Asking(caller): Asking,

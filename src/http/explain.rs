@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::HttpState;
 use super::error::{ApiError, Result};
@@ -56,8 +57,9 @@ impl Asked {
 }
 
 /// What became of an event for one subscription.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Explanation)]
 pub struct ExplanationView {
     subscription_id: SubscriptionId,
     webhook_id: SubscriptionId,
@@ -77,8 +79,9 @@ pub struct ExplanationView {
 }
 
 /// Something that holds a delivery.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = HeldBy)]
 struct HeldView {
     by: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]

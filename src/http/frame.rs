@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::body::HttpBody;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -16,7 +16,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::body_budget::{BodyAccount, BodyBudget};
-use super::error::ApiError;
+use super::error::{self, ApiError, Problem};
 use crate::clock;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -53,9 +53,28 @@ pub async fn frame(State(bounds): State<Bounds>, mut request: Request, next: Nex
     );
     let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
     let in_time = async { tokio::time::timeout(bounds.time, handled).await };
-    let answer = async { frame.answer(in_time.await.ok()) };
+    let answer = async {
+        let mut response = frame.answer(in_time.await.ok());
+        for (name, value) in FOR_BROWSERS {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().entry(name).or_insert(value);
+        }
+        tracing::debug!(status = response.status().as_u16(), "request.answered");
+        response
+    };
     answer.instrument(span).await
 }
+
+/// What keeps an answer harmless where a browser shows it. The short way of events, which no
+/// browser shows, does without.
+const FOR_BROWSERS: [(HeaderName, &str); 3] = [
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+];
 
 /// What is around one request.
 pub struct Frame {
@@ -93,11 +112,14 @@ impl Frame {
                 ApiError::unavailable("The request took too long").into_response()
             }
             None => ApiError::new(
-                StatusCode::REQUEST_TIMEOUT,
+                Problem::SlowBody,
                 "The request's body did not arrive in time",
             )
             .into_response(),
         };
+        if !response.status().is_success() {
+            response = error::written(response, self.shown_id());
+        }
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, self.id);
         headers.insert(
@@ -135,6 +157,7 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 mod tests {
     use axum::Router;
     use axum::body::Body;
+    use axum::http::StatusCode;
     use axum::middleware::from_fn_with_state;
     use axum::routing::{get, post};
     use futures_util::stream;
@@ -181,7 +204,19 @@ mod tests {
         let response = answer(at("/panic")).await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers()["x-content-type-options"], "nosniff");
-        assert_eq!(text(response).await, r#"{"error":"Internal server error"}"#);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], error::MEDIA_TYPE);
+        let id = response.headers()[REQUEST_ID].to_str().unwrap().to_owned();
+        let body: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
+        let expected = serde_json::json!({
+            "type": "urn:posthaste:problem:internal",
+            "title": "Internal server error",
+            "status": 500,
+            "code": "internal",
+            "detail": "Internal server error",
+            "instance": format!("urn:posthaste:request:{id}"),
+            "error": "Internal server error",
+        });
+        assert_eq!(body, expected);
     }
 
     #[tokio::test]

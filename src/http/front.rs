@@ -12,7 +12,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use hyper::body::Incoming;
@@ -39,6 +39,8 @@ pub struct Front {
     pub short: Vec<String>,
     /// What requests are held within.
     pub bounds: Bounds,
+    /// Pages of other origins may call; what they send goes through the router's layers.
+    pub is_cross_origin: bool,
     /// What handlers work with.
     pub state: HttpState,
 }
@@ -52,7 +54,9 @@ impl Answer for Front {
     ) -> Response {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
-        if parts.method == Method::POST && self.short.iter().any(|short| short == path) {
+        let from_page = self.is_cross_origin && parts.headers.contains_key(header::ORIGIN);
+        let is_short = parts.method == Method::POST && !from_page;
+        if is_short && self.short.iter().any(|short| short == path) {
             return self.accept(parts, body, peer, timer).await;
         }
         // Boxed, so that the short way need not carry its size.
@@ -107,6 +111,8 @@ impl Front {
                 frame.answer(Some(Ok(answer)))
             }
             Some(Ok(Err(refusal))) => {
+                let metrics = self.state.relay.metrics();
+                metrics.note_refused(refusal.problem().code());
                 let answer = told.with(refusal.into_response());
                 frame.answer(Some(Ok(answer)))
             }

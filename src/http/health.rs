@@ -6,13 +6,15 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::HttpState;
 use super::address::Peer;
 use crate::actors::Health;
 
 /// One part of the node.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Component)]
 pub struct ComponentView {
     ok: bool,
     /// May name hosts and files: only for those who administer the relay.
@@ -21,12 +23,15 @@ pub struct ComponentView {
 }
 
 /// The whole node.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Health)]
 pub struct HealthView {
+    #[schema(value_type = HealthWord)]
     status: &'static str,
     role: &'static str,
     ready: bool,
     live: bool,
+    #[schema(value_type = BTreeMap<String, ComponentView>)]
     components: BTreeMap<&'static str, ComponentView>,
 }
 
@@ -53,9 +58,30 @@ impl HealthView {
     }
 }
 
+/// How the whole is: `degraded` where a part is not well.
+#[derive(ToSchema)]
+#[schema(as = HealthStatus, rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum HealthWord {
+    Ok,
+    Degraded,
+    Unavailable,
+}
+
+/// Yes or no.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum StatusWord {
+    Ok,
+    Unavailable,
+}
+
 /// One word.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Status)]
 pub struct StatusView {
+    #[schema(value_type = StatusWord)]
     status: &'static str,
 }
 
@@ -68,6 +94,18 @@ fn answer(good: bool) -> (StatusCode, Json<StatusView>) {
 }
 
 /// `GET /health`: part by part.
+#[utoipa::path(
+    get,
+    path = "/health",
+    tag = "relay",
+    operation_id = "health",
+    summary = "How the node is, part by part",
+    description = "With a key, each part says more.",
+    responses(
+        (status = 200, description = "It does its part.", body = HealthView),
+        (status = 503, description = "It does not.", body = HealthView),
+    )
+)]
 pub async fn overview(
     State(app): State<HttpState>,
     headers: HeaderMap,
@@ -84,13 +122,54 @@ pub async fn overview(
     (code, Json(view))
 }
 
+/// `GET /dashboard/health`: the same, where older systems have it.
+#[utoipa::path(
+    get,
+    path = "/api/v1/dashboard/health",
+    tag = "dashboard",
+    operation_id = "health",
+    summary = "How the node is, part by part",
+    description = "The same as `/health`. With a key, each part says more.",
+    responses(
+        (status = 200, description = "It does its part.", body = HealthView),
+        (status = 503, description = "It does not.", body = HealthView),
+    )
+)]
+pub async fn of_dashboard(
+    app: State<HttpState>,
+    headers: HeaderMap,
+    peer: Peer,
+) -> (StatusCode, Json<HealthView>) {
+    overview(app, headers, peer).await
+}
+
 /// `GET /health/live`: whether the process can still heal itself.
+#[utoipa::path(
+    get,
+    path = "/health/live",
+    tag = "relay",
+    summary = "Whether the process can still heal itself",
+    responses(
+        (status = 200, description = "It can.", body = StatusView),
+        (status = 503, description = "It cannot: restart it.", body = StatusView),
+    )
+)]
 pub async fn live(State(app): State<HttpState>) -> (StatusCode, Json<StatusView>) {
     answer(app.relay.is_live())
 }
 
 /// `GET /health/ready`: whether this process can do its part. Where its role is `deliver`, that
 /// does not include events.
+#[utoipa::path(
+    get,
+    path = "/health/ready",
+    tag = "relay",
+    summary = "Whether the process can do its part",
+    responses(
+        (status = 200, description = "It can.", body = StatusView),
+        (status = 503, description = "It cannot at the moment: send requests elsewhere.", body = StatusView),
+    )
+)]
 pub async fn ready(State(app): State<HttpState>) -> (StatusCode, Json<StatusView>) {
     answer(app.relay.health().await.ready)
 }

@@ -4,27 +4,34 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::HttpState;
 use super::auth::Asking;
 use super::belonging;
 use super::error::Result;
+use super::openapi::PageParameters;
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use crate::domain::Timestamp;
 use crate::domain::id::{AttemptId, SubscriptionId};
-use crate::domain::subscription::{HistoryEntry, SubscriptionState};
+use crate::domain::subscription::{ChangedBy, HistoryEntry, SubscriptionState};
 
 /// One change. Where only the hold became full, `from` and `to` are the same.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = HistoryEntry)]
 struct EntryView<'a> {
     at: Timestamp,
     /// Null where it was made.
+    #[schema(value_type = Option<SubscriptionState>)]
     from: Option<&'static str>,
+    #[schema(value_type = SubscriptionState)]
     to: &'static str,
     reason: Option<&'a str>,
+    #[schema(value_type = ChangedBy)]
     by: &'static str,
     /// Ids of the attempts that led to it, the newest last.
+    #[schema(value_type = Vec<AttemptId>)]
     evidence: &'a [AttemptId],
 }
 
@@ -42,6 +49,16 @@ impl<'a> EntryView<'a> {
 }
 
 /// `GET /subscriptions/{id}/history`: newest first; of deleted ones too.
+#[utoipa::path(
+    get,
+    path = "/subscriptions/{id}/history",
+    tag = "subscriptions",
+    operation_id = "history",
+    summary = "List a subscription's changes of state",
+    description = "Newest first; of deleted subscriptions too.",
+    params(PageParameters),
+    responses((status = 200, description = "A page of changes.", body = PageView<EntryView>))
+)]
 pub async fn list(
     State(app): State<HttpState>,
     Asking(caller): Asking,

@@ -1,6 +1,7 @@
 //! What is shown of jobs.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::actors::Preview;
@@ -8,16 +9,18 @@ use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::event_type::EventPattern;
 use crate::domain::id::{EventId, JobId, SubscriptionId};
-use crate::domain::job::{Job, Selection};
+use crate::domain::job::{Job, JobState, Selection};
 
 /// A job and how far it is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Job)]
 pub struct JobView {
     id: JobId,
     #[serde(flatten)]
     asked: AskedView,
     rate: u32,
+    #[schema(value_type = JobState)]
     state: &'static str,
     error: Option<String>,
     /// As counted when it was made.
@@ -34,15 +37,27 @@ pub struct JobView {
 }
 
 /// What was asked for, but for the events that were named.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = JobAsked)]
 struct AskedView {
+    #[schema(value_type = JobKind)]
     kind: &'static str,
     subscription_id: SubscriptionId,
+    #[schema(value_type = Option<Vec<DeliveryState>>)]
     states: Option<Vec<&'static str>>,
     event_types: Option<Vec<String>>,
     since: Option<Timestamp>,
     until: Option<Timestamp>,
+}
+
+/// What a job does.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum JobKind {
+    RetryFailed,
+    Replay,
 }
 
 impl AskedView {
@@ -101,8 +116,9 @@ impl JobView {
 }
 
 /// What a job would do.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = JobPreview)]
 pub struct PreviewView {
     dry_run: bool,
     #[serde(flatten)]

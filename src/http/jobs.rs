@@ -14,6 +14,8 @@ use super::body;
 use super::error::{ApiError, Fault, Result};
 use super::job_input::{JobInput, Seed, parse_replay, parse_retry_failed};
 use super::job_view::{JobView, PreviewView};
+use super::openapi::PageParameters;
+use super::openapi::bodies::{ReplayBody, RetryFailedBody};
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use super::to_the_end::to_the_end;
@@ -36,6 +38,19 @@ const MUST_NOT_GET: &str = "is an event that this subscription must not get: ano
 type Parse = fn(&[u8], Seed<'_>) -> std::result::Result<JobInput, Vec<Fault>>;
 
 /// `POST /subscriptions/{id}/retry-failed`: all that failed since then, in their next rounds.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/retry-failed",
+    tag = "subscriptions",
+    summary = "Send again all that failed",
+    description = "Makes a job that sends deliveries again, in their next rounds.",
+    request_body(content = RetryFailedBody, example = json!({"since": "2025-10-26T10:00:00Z", "dryRun": true})),
+    responses(
+        (status = 200, description = "What would be done (`dryRun`).", body = PreviewView),
+        (status = 202, description = "The job was made.", body = JobView, headers(("Location" = String, description = "The job's path."))),
+        (status = 409, description = "Too many jobs have not ended (`jobs.max_open`)."),
+    )
+)]
 pub async fn retry_failed(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -54,6 +69,19 @@ pub async fn retry_failed(
 }
 
 /// `POST /subscriptions/{id}/replay`: events, also those from before the subscription existed.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/replay",
+    tag = "subscriptions",
+    summary = "Replay events",
+    description = "Makes a job that delivers stored events to the subscription, also those from before it existed.",
+    request_body(content = ReplayBody, example = json!({"since": "2025-10-26T10:00:00Z", "eventTypes": ["order.*"], "dryRun": true})),
+    responses(
+        (status = 200, description = "What would be done (`dryRun`).", body = PreviewView),
+        (status = 202, description = "The job was made.", body = JobView, headers(("Location" = String, description = "The job's path."))),
+        (status = 409, description = "Too many jobs have not ended (`jobs.max_open`)."),
+    )
+)]
 pub async fn replay(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -135,6 +163,21 @@ async fn check_events(
 }
 
 /// `GET /jobs`: newest first.
+#[utoipa::path(
+    get,
+    path = "/jobs",
+    tag = "jobs",
+    summary = "List jobs",
+    description = "Newest first.",
+    params(
+        ("status" = Option<JobState>, Query, description = "Only those in that state."),
+        ("state" = Option<JobState>, Query, description = "The same as `status`."),
+        ("subscriptionId" = Option<SubscriptionId>, Query, description = "Only those of that subscription."),
+        ("webhookId" = Option<SubscriptionId>, Query, description = "The same as `subscriptionId`."),
+        PageParameters,
+    ),
+    responses((status = 200, description = "A page of jobs.", body = PageView<JobView>))
+)]
 pub async fn list(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -173,6 +216,13 @@ pub async fn list(
 }
 
 /// `GET /jobs/{id}`: one job, with the events that it names.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}",
+    tag = "jobs",
+    summary = "Show a job",
+    responses((status = 200, description = "The job, with the events that it names.", body = JobView))
+)]
 pub async fn show(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -183,6 +233,18 @@ pub async fn show(
 }
 
 /// `POST /jobs/{id}/cancel`: no further batch; what it has moved stays moved.
+#[utoipa::path(
+    post,
+    path = "/jobs/{id}/cancel",
+    tag = "jobs",
+    summary = "Cancel a job",
+    description = "No further batch is made; what it has moved stays moved.",
+    responses(
+        (status = 200, description = "The job, cancelled.", body = JobView),
+        (status = 400, description = "A query or a body was sent, which nobody would read."),
+        (status = 409, description = "The job has ended already."),
+    )
+)]
 pub async fn cancel(
     State(app): State<HttpState>,
     Asking(caller): Asking,

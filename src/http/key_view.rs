@@ -1,24 +1,28 @@
 //! What is shown of keys: never the key, but in the answer that makes it.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::Timestamp;
 use crate::domain::access::Scope;
-use crate::domain::api_key::ApiKey;
+use crate::domain::api_key::{ApiKey, KeyState};
 use crate::domain::id::ApiKeyId;
 use crate::keyring::Keyring;
 
 /// A key as listed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ApiKey)]
 pub struct KeyView {
     id: ApiKeyId,
     name: String,
     /// What the key begins with, to recognise it by.
     prefix: String,
+    #[schema(value_type = Vec<Scope>)]
     scopes: Vec<&'static str>,
     tenant: Option<String>,
     client_id: Option<String>,
+    #[schema(value_type = KeyState)]
     state: &'static str,
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
@@ -48,7 +52,8 @@ impl KeyView {
 }
 
 /// A key that was just made.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = IssuedKey)]
 pub struct NewKeyView<'a> {
     /// Shown here and never again.
     pub key: &'a str,

@@ -12,9 +12,11 @@ use super::HttpState;
 use super::auth::Asking;
 use super::bare::{Bare, NoQuery};
 use super::body;
-use super::error::{ApiError, Result};
+use super::error::{ApiError, Problem, Result};
 use super::key_input::{self, KeyInput};
 use super::key_view::{KeyView, NewKeyView};
+use super::openapi::PageParameters;
+use super::openapi::bodies::NewKeyBody;
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use super::to_the_end::to_the_end;
@@ -30,6 +32,22 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 const TRIES: usize = 3;
 
 /// `POST /keys`: a new one. The only answer that shows it.
+#[utoipa::path(
+    post,
+    path = "/keys",
+    tag = "keys",
+    summary = "Make a key",
+    description = "The answer is the only one that shows the key. Nobody gives more than they have: a tenant's administrator makes keys of that tenant alone.",
+    request_body(content = NewKeyBody, examples(
+        ("preset" = (summary = "For a service that posts events", value = json!({"name": "orders-service", "preset": "service"}))),
+        ("scopes" = (summary = "For a tenant, for a while", value = json!({"name": "acme", "scopes": ["subscriptions:read", "deliveries:read"], "clientId": "acme", "expiresAt": "2099-01-01T00:00:00Z"}))),
+    )),
+    responses(
+        (status = 201, description = "The key, shown once.", body = NewKeyView, headers(("Location" = String, description = "Where it is looked at."))),
+        (status = 403, description = "The key that asks lacks one of these scopes, or is of another tenant."),
+        (status = 409, description = "There are as many keys as there may be (`auth.max_keys`)."),
+    )
+)]
 pub async fn create(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -62,7 +80,7 @@ fn check_grant(caller: &Caller, input: &KeyInput) -> Result<()> {
         }
         _ => "A key cannot be given scopes that the key that makes it lacks".to_owned(),
     };
-    Err(ApiError::new(StatusCode::FORBIDDEN, message))
+    Err(ApiError::new(Problem::Forbidden, message))
 }
 
 async fn make(app: &HttpState, input: KeyInput) -> Result<(IssuedKey, ApiKey)> {
@@ -90,7 +108,7 @@ async fn make(app: &HttpState, input: KeyInput) -> Result<(IssuedKey, ApiKey)> {
             }
             ApiKeyCreated::Taken => {}
             ApiKeyCreated::TooMany => {
-                return Err(ApiError::conflict(format!(
+                return Err(ApiError::limit_reached(format!(
                     "There are {most} keys, which is the bound (auth.max_keys); those that ended \
                      count until they are forgotten (auth.ended_keys_days)"
                 )));
@@ -101,6 +119,19 @@ async fn make(app: &HttpState, input: KeyInput) -> Result<(IssuedKey, ApiKey)> {
 }
 
 /// `GET /keys`: newest first, whatever their state.
+#[utoipa::path(
+    get,
+    path = "/keys",
+    tag = "keys",
+    summary = "List keys",
+    description = "Newest first, whatever their state; a tenant's administrator sees those of the tenant.",
+    params(
+        ("tenant" = Option<String>, Query, description = "Only those of that tenant.", min_length = 1, max_length = 255),
+        ("clientId" = Option<String>, Query, description = "The same as `tenant`.", min_length = 1, max_length = 255),
+        PageParameters,
+    ),
+    responses((status = 200, description = "A page of keys.", body = PageView<KeyView>))
+)]
 pub async fn list(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -129,6 +160,17 @@ pub async fn list(
 }
 
 /// `GET /keys/{id}`.
+#[utoipa::path(
+    get,
+    path = "/keys/{id}",
+    tag = "keys",
+    summary = "Show a key",
+    description = "All but the key itself.",
+    responses(
+        (status = 200, description = "What is known of the key.", body = KeyView),
+        (status = 400, description = "A query was sent, which nobody would read."),
+    )
+)]
 pub async fn show(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -140,6 +182,17 @@ pub async fn show(
 }
 
 /// `DELETE /keys/{id}`: takes it back, for good. Once more changes nothing.
+#[utoipa::path(
+    delete,
+    path = "/keys/{id}",
+    tag = "keys",
+    summary = "Revoke a key",
+    description = "For good, on every node within a second (ten without Redis). Once more changes nothing.",
+    responses(
+        (status = 204, description = "It lets nobody in any more."),
+        (status = 400, description = "A query or a body was sent, which nobody would read."),
+    )
+)]
 pub async fn revoke(
     State(app): State<HttpState>,
     Asking(caller): Asking,

@@ -7,8 +7,10 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use tower_http::cors::CorsLayer;
 use url::Url;
 
 use crate::actors::Relay;
@@ -26,6 +28,7 @@ mod body;
 mod body_budget;
 mod connection;
 mod connection_timer;
+mod cross_origin;
 mod dashboard;
 mod deliveries;
 mod error;
@@ -47,11 +50,15 @@ mod key_input;
 mod key_view;
 mod keys;
 mod limiting;
+mod metrics;
+mod openapi;
 mod ordering;
 mod own_headers;
 mod paging;
 mod path;
+mod problem;
 mod rate_limit_headers;
+mod reference;
 mod routes;
 mod runtime;
 mod schema_check;
@@ -79,7 +86,7 @@ mod write_deadline;
 use audit::{Audited, Log};
 pub use auth::{AdminKey, Gate};
 use body_budget::BodyBudget;
-use error::ApiError;
+use error::{ApiError, Problem};
 use frame::Bounds;
 use front::Front;
 use routes::{EVENTS, Route, guarded_routes, open_routes};
@@ -119,16 +126,18 @@ pub fn front(state: HttpState) -> Front {
         time: server.request_timeout,
         bodies: BodyBudget::new(server.max_request_bytes),
     };
-    let router = assemble(
-        guarded_routes(),
-        open_routes(),
-        Door::of(&state),
-        bounds.clone(),
-    );
+    let cross_origin = cross_origin::layer(&server.cors_origins);
+    let is_cross_origin = cross_origin.is_some();
+    let around = Around {
+        bounds: bounds.clone(),
+        cross_origin,
+    };
+    let router = assemble(guarded_routes(), open_routes(), Door::of(&state), around);
     Front {
         router: router.with_state(state.clone()),
         short: Route::post(EVENTS, Scope::EventsWrite, events::create).paths(),
         bounds,
+        is_cross_origin,
         state,
     }
 }
@@ -159,11 +168,40 @@ impl Door {
     }
 }
 
+/// The metrics alone, without a key: for a listener of their own.
+pub fn metrics_front(state: HttpState) -> Router {
+    let server = &state.settings.server;
+    let bounds = Bounds {
+        time: server.request_timeout,
+        bodies: BodyBudget::new(server.max_request_bytes),
+    };
+    metrics::router()
+        .fallback(no_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(bounds, frame::frame))
+        .with_state(state)
+}
+
+/// The description of the API.
+pub fn api_document() -> utoipa::openapi::OpenApi {
+    openapi::document()
+}
+
+/// Answers of fewer bytes are sent as they are.
+const COMPRESSED_FROM: u64 = 1_024;
+
+/// What is around all routes.
+struct Around {
+    bounds: Bounds,
+    /// For browsers, where any origin is allowed.
+    cross_origin: Option<CorsLayer>,
+}
+
 fn assemble<S: Clone + Send + Sync + 'static>(
     guarded: Vec<Route<S>>,
     open: Vec<Route<S>>,
     door: Door,
-    bounds: Bounds,
+    around: Around,
 ) -> Router<S> {
     let mut behind_key = Router::new();
     for route in guarded {
@@ -185,23 +223,36 @@ fn assemble<S: Clone + Send + Sync + 'static>(
         .fallback(no_route)
         .layer(from_fn_with_state(door.tenants, tenants::require_active))
         .layer(from_fn_with_state(door.gate, auth::require_key));
-    open.into_iter()
-        .fold(Router::new(), |router, route| {
-            router.route(route.path, route.handler)
-        })
+    let mut router = Router::new();
+    for route in open {
+        for path in route.paths() {
+            router = router.route(&path, route.handler.clone());
+        }
+    }
+    let mut router = router
         .method_not_allowed_fallback(wrong_method)
-        .merge(behind_key)
-        .layer(from_fn_with_state(bounds, frame::frame))
+        .merge(behind_key);
+    if let Some(layer) = around.cross_origin {
+        router = router.layer(layer);
+    }
+    // An event stream must not wait for a compressor to have enough of it.
+    let worth_it = SizeAbove::new(COMPRESSED_FROM)
+        .and(NotForContentType::GRPC)
+        .and(NotForContentType::IMAGES)
+        .and(NotForContentType::SSE);
+    router
+        .layer(from_fn_with_state(around.bounds, frame::frame))
+        .layer(CompressionLayer::new().compress_when(worth_it))
 }
 
 async fn no_route() -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "There is no such route")
+    ApiError::new(Problem::NoSuchRoute, "There is no such route")
 }
 
 /// Answered with `Allow`, which the router adds.
 async fn wrong_method() -> ApiError {
     ApiError::new(
-        StatusCode::METHOD_NOT_ALLOWED,
+        Problem::MethodNotAllowed,
         "This route does not take that method",
     )
 }

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::HttpState;
 use super::auth::Asking;
@@ -32,21 +33,24 @@ use crate::store::{BlockingRow, DeliveryRow, Moved};
 const MAX_REREADS: usize = 5;
 
 /// A line that does not go on.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = BlockedKey)]
 struct BlockedKeyView<'a> {
     /// Null where all deliveries of the subscription go one after the other.
     ordering_key: Option<&'a str>,
     delivery_id: DeliveryId,
     event_id: EventId,
     /// How that delivery ended: the reason.
+    #[schema(value_type = DeliveryState)]
     reason: &'static str,
     since: Timestamp,
 }
 
 /// A page of them.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = BlockedKeys)]
 struct BlockedKeysView<'a> {
     data: Vec<BlockedKeyView<'a>>,
     next_cursor: Option<String>,
@@ -56,6 +60,18 @@ struct BlockedKeysView<'a> {
 }
 
 /// `GET /subscriptions/{id}/blocked-keys`: in the order of the keys.
+#[utoipa::path(
+    get,
+    path = "/subscriptions/{id}/blocked-keys",
+    tag = "subscriptions",
+    summary = "List lines that wait for an operator",
+    description = "In the order of their keys.",
+    params(
+        ("limit" = Option<u32>, Query, description = "How many rows a page has at most.", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "The `nextCursor` of the page before."),
+    ),
+    responses((status = 200, description = "A page of lines.", body = BlockedKeysView))
+)]
 pub async fn blocked_keys(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -120,6 +136,18 @@ impl<'a> BlockedKeyView<'a> {
 }
 
 /// `POST /deliveries/{id}/skip`: what failed and blocks its line does so no more.
+#[utoipa::path(
+    post,
+    path = "/deliveries/{id}/skip",
+    tag = "deliveries",
+    summary = "Let a line go on without a delivery",
+    description = "What failed for good and blocks its line does so no more.",
+    responses(
+        (status = 200, description = "The delivery, skipped.", body = DeliveryView),
+        (status = 400, description = "A query or a body was sent, which nobody would read."),
+        (status = 409, description = "It keeps no other from being sent."),
+    )
+)]
 pub async fn skip(
     State(app): State<HttpState>,
     Asking(caller): Asking,

@@ -1,11 +1,10 @@
 //! Ids and names in paths.
 
 use axum::extract::{FromRequestParts, Path};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
 use uuid::Uuid;
 
-use super::error::ApiError;
+use super::error::{ApiError, Problem};
 use super::text;
 
 /// The id in a path. What is no UUID names nothing that exists: 404.
@@ -46,7 +45,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathIds {
 
 fn no_such_id() -> ApiError {
     ApiError::new(
-        StatusCode::NOT_FOUND,
+        Problem::NotFound,
         "There is nothing with this id: ids are UUIDs",
     )
 }
@@ -66,7 +65,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathName {
             .map(|Path(name)| Self(name))
             .ok_or_else(|| {
                 let problem = "There is nothing with this name: names are 1 to 255 characters";
-                ApiError::new(StatusCode::NOT_FOUND, problem)
+                ApiError::new(Problem::NotFound, problem)
             })
     }
 }

@@ -10,14 +10,19 @@ use axum::routing::{self, MethodRouter};
 
 use super::{
     HttpState, audit, dashboard, deliveries, event_types, events, health, history, jobs, keys,
-    ordering, runtime, secrets, statistics, stream, subscriptions, tenants, test_send,
+    metrics, openapi, ordering, reference, runtime, secrets, statistics, stream, subscriptions,
+    tenants, test_send,
 };
 use crate::domain::access::Scope;
 
 /// Where the routes stand.
-const BASES: [&str; 2] = ["/api/v1", "/api"];
+const BASES: [&str; 2] = [BASE, "/api"];
+/// The canonical one.
+const BASE: &str = "/api/v1";
 /// Where events come in, mostly by the short way (`front.rs`).
 pub(super) const EVENTS: &str = "/events";
+/// What stands at the root alone, though it takes a key.
+const AT_ROOT: [&str; 1] = [metrics::PATH];
 /// Resources with a second name.
 const NAMES: [(&str, &str); 2] = [("/subscriptions", "/webhooks"), ("/deliveries", "/logs")];
 /// Resources that stand at the root as well, under these names.
@@ -91,6 +96,7 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::get("/keys/{id}", Admin, keys::show),
         Route::delete("/keys/{id}", Admin, keys::revoke),
         Route::get("/audit", Admin, audit::list),
+        Route::get(metrics::PATH, Admin, metrics::show),
     ]
 }
 
@@ -98,10 +104,13 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
 pub(super) fn open_routes() -> Vec<Route<HttpState>> {
     vec![
         Route::open("/health", health::overview),
-        Route::open("/api/v1/dashboard/health", health::overview),
-        Route::open("/api/dashboard/health", health::overview),
+        Route::open("/api/v1/dashboard/health", health::of_dashboard),
         Route::open("/health/live", health::live),
         Route::open("/health/ready", health::ready),
+        Route::open("/api/v1/openapi.json", openapi::show),
+        Route::open("/docs", reference::moved),
+        Route::open("/docs/", reference::page),
+        Route::open("/docs/{file}", reference::file),
     ]
 }
 
@@ -151,8 +160,23 @@ impl<S> Route<S> {
         Self { or: scopes, ..self }
     }
 
+    /// The path that the API's description names.
+    pub(super) fn canonical(&self) -> String {
+        let at_root = self.scope.is_none() || AT_ROOT.contains(&self.path);
+        let base = if at_root { "" } else { BASE };
+        format!("{base}{}", self.path)
+    }
+
     /// Every path that leads to this route.
     pub(super) fn paths(&self) -> Vec<String> {
+        if AT_ROOT.contains(&self.path) {
+            return vec![self.path.to_owned()];
+        }
+        if self.scope.is_none() {
+            let rest = self.path.strip_prefix(BASE);
+            let everywhere = |rest| BASES.map(|base| format!("{base}{rest}")).to_vec();
+            return rest.map_or_else(|| vec![self.path.to_owned()], everywhere);
+        }
         let other = NAMES.iter().find_map(|(name, other)| {
             let rest = within(self.path, name)?;
             Some(format!("{other}{rest}"))

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::HttpState;
 use super::auth::Asking;
@@ -20,7 +21,7 @@ use crate::clock;
 use crate::domain::Timestamp;
 use crate::domain::breaker::BreakerState;
 use crate::domain::id::{AttemptId, DeliveryId, SubscriptionId};
-use crate::domain::subscription::Subscription;
+use crate::domain::subscription::{Subscription, SubscriptionState};
 use crate::settings::Settings;
 use crate::store::{LastFailure, Runtime, Standing};
 
@@ -28,12 +29,15 @@ use crate::store::{LastFailure, Runtime, Standing};
 const MOST_COUNTED: u32 = 10_000;
 
 /// All of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Runtime)]
 struct RuntimeView {
     id: SubscriptionId,
+    #[schema(value_type = SubscriptionState)]
     state: &'static str,
     state_reason: Option<String>,
+    #[schema(value_type = OwnerWord)]
     owner: &'static str,
     breaker: BreakerView,
     hold_until: Option<Timestamp>,
@@ -46,16 +50,19 @@ struct RuntimeView {
     restarts: Option<u32>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = LiveBreaker)]
 struct BreakerView {
+    #[schema(value_type = BreakerState)]
     state: &'static str,
     next_probe_at: Option<Timestamp>,
     opened_in_a_row: u32,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = InFlight)]
 struct InFlightView {
     count: Option<u32>,
     most: u32,
@@ -63,8 +70,9 @@ struct InFlightView {
     ramp: Option<u32>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Window)]
 struct WindowView {
     held: usize,
     waiting: usize,
@@ -72,8 +80,9 @@ struct WindowView {
     caught_up: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Backlog)]
 struct BacklogView {
     count: u64,
     /// There are more: the count ended there.
@@ -84,21 +93,32 @@ struct BacklogView {
     blocked: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Drain)]
 struct DrainView {
     per_second: Option<f64>,
     estimate_ms: Option<u64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = LastError)]
 struct ErrorView {
     at: Timestamp,
     kind: Option<String>,
     status: Option<u16>,
     delivery_id: DeliveryId,
     attempt_id: AttemptId,
+}
+
+/// Which process owns the deliveries: the one that answers, or another.
+#[derive(ToSchema)]
+#[schema(as = Owner, rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum OwnerWord {
+    This,
+    Another,
 }
 
 impl From<LastFailure> for ErrorView {
@@ -114,6 +134,15 @@ impl From<LastFailure> for ErrorView {
 }
 
 /// `GET /subscriptions/{id}/runtime`.
+#[utoipa::path(
+    get,
+    path = "/subscriptions/{id}/runtime",
+    tag = "subscriptions",
+    operation_id = "runtime",
+    summary = "How a subscription is doing now",
+    description = "What only the process that owns the deliveries knows is null elsewhere.",
+    responses((status = 200, description = "How it is doing.", body = RuntimeView))
+)]
 pub async fn show(
     State(app): State<HttpState>,
     Asking(caller): Asking,

@@ -11,14 +11,16 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::HttpState;
 use super::auth::Asking;
 use super::bare::NoQuery;
 use super::belonging;
 use super::body;
-use super::error::{ApiError, Fault, Result};
+use super::error::{ApiError, Fault, Problem, Result};
 use super::json_fields::Fields;
+use super::openapi::bodies::RotationBody;
 use super::path::{PathId, PathName};
 use super::subscription_input::{OfTenant, SecretInput, checked_whole};
 use super::subscriptions::update;
@@ -37,17 +39,20 @@ const MAX_BODY_BYTES: usize = 16 * 1024;
 const MAX_REREADS: usize = 10;
 
 /// The secrets that sign now, the newest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Secrets)]
 struct SecretsView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<SubscriptionId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<SecretOwner>)]
     secret_from: Option<&'static str>,
     /// The newest; null where it is a key pair.
     secret: Option<&'a str>,
+    #[schema(value_type = Scheme)]
     signing: &'static str,
     /// Of a key pair.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,10 +61,12 @@ struct SecretsView<'a> {
 }
 
 /// One secret.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = LiveSecret)]
 struct LiveView<'a> {
     secret: Option<&'a str>,
+    #[schema(value_type = Scheme)]
     signing: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<String>,
@@ -146,6 +153,15 @@ fn refused(refused: RotationRefused) -> ApiError {
 }
 
 /// `GET /subscriptions/{id}/secret`.
+#[utoipa::path(
+    get,
+    path = "/subscriptions/{id}/secret",
+    tag = "subscriptions",
+    operation_id = "secret",
+    summary = "Show a subscription's secrets",
+    description = "Every secret that signs its deliveries now, the newest first. That it was shown is noted in the audit log.",
+    responses((status = 200, description = "The secrets.", body = SecretsView))
+)]
 pub async fn show(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -156,6 +172,19 @@ pub async fn show(
 }
 
 /// `POST /subscriptions/{id}/rotate-secret`.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/rotate-secret",
+    tag = "subscriptions",
+    operation_id = "rotate_secret",
+    summary = "Replace a subscription's secret",
+    description = "Until the overlap has passed, deliveries are signed with the old secret too.",
+    request_body(content = Option<RotationBody>, example = json!({"overlapSeconds": 3600})),
+    responses(
+        (status = 200, description = "The secrets that sign now, the newest first.", body = SecretsView),
+        (status = 409, description = "It signs with the secret of its tenant, this secret is in use already, or as many sign as may at the same time."),
+    )
+)]
 pub async fn rotate(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -212,6 +241,16 @@ fn tenant_seen(caller: &Caller, tenant: String) -> Result<String> {
 }
 
 /// `GET /tenants/{id}/secret`.
+#[utoipa::path(
+    get,
+    path = "/tenants/{id}/secret",
+    tag = "tenants",
+    operation_id = "secret",
+    summary = "Show a tenant's secrets",
+    description = "Those that subscriptions of it sign with whose `secretFrom` is `tenant`. The tenant need not be registered.",
+    params(("id" = String, Path, description = "The tenant's id, as events carry it.", min_length = 1, max_length = 255)),
+    responses((status = 200, description = "The secrets that sign now, the newest first.", body = SecretsView))
+)]
 pub async fn show_of_tenant(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -221,7 +260,7 @@ pub async fn show_of_tenant(
     let stored = app.store.tenant_secrets(&tenant).await?;
     let stored = stored.ok_or_else(|| {
         ApiError::new(
-            StatusCode::NOT_FOUND,
+            Problem::NotFound,
             "This tenant holds no secret: POST gives it one",
         )
     })?;
@@ -229,6 +268,21 @@ pub async fn show_of_tenant(
 }
 
 /// `POST /tenants/{id}/secret`: the first one, or one that replaces it.
+#[utoipa::path(
+    post,
+    path = "/tenants/{id}/secret",
+    tag = "tenants",
+    operation_id = "rotate_secret",
+    summary = "Give a tenant a secret, or replace it",
+    description = "Until the overlap has passed, deliveries are signed with the old secret too. A tenant's secret is never a key pair.",
+    params(("id" = String, Path, description = "The tenant's id, as events carry it.", min_length = 1, max_length = 255)),
+    request_body(content = Option<RotationBody>, example = json!({"overlapSeconds": 3600})),
+    responses(
+        (status = 200, description = "The secrets that sign now, the newest first.", body = SecretsView),
+        (status = 201, description = "The tenant's first secret.", body = SecretsView),
+        (status = 409, description = "This secret is in use already, or as many sign as may at the same time."),
+    )
+)]
 pub async fn rotate_of_tenant(
     State(app): State<HttpState>,
     Asking(caller): Asking,

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 use super::HttpState;
 use super::auth::Asking;
@@ -84,8 +85,9 @@ impl Asked {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = EventsSummary)]
 struct EventsSummaryView {
     since: Timestamp,
     until: Timestamp,
@@ -95,6 +97,7 @@ struct EventsSummaryView {
     /// Of further types.
     other_types: u64,
     /// What became of deliveries within the time: how many came into each state.
+    #[schema(value_type = BTreeMap<String, u64>)]
     by_status: BTreeMap<&'static str, u64>,
     last24h: u64,
     /// Since this was installed.
@@ -103,6 +106,19 @@ struct EventsSummaryView {
 }
 
 /// `GET /events/stats/summary`.
+#[utoipa::path(
+    get,
+    path = "/events/stats/summary",
+    tag = "events",
+    operation_id = "summary",
+    summary = "Sum events up",
+    description = "Answered from counters; docs/statistics.md says what each number means. A tenant's key is told its own.",
+    params(
+        ("since" = Option<Timestamp>, Query, description = "From that moment on; by default a day before `until`. What is long ago is known by the hour or the day: the answer says which time it is about."),
+        ("until" = Option<Timestamp>, Query, description = "Before that moment; by default now."),
+    ),
+    responses((status = 200, description = "The summary.", body = EventsSummaryView))
+)]
 pub async fn events_summary(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -133,13 +149,15 @@ pub async fn events_summary(
     Ok(Json(view).into_response())
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = DeliveriesSummary)]
 struct DeliveriesSummaryView {
     since: Timestamp,
     until: Timestamp,
     /// Deliveries ever made, whether they are still kept or not.
     total: u64,
+    #[schema(value_type = BTreeMap<String, u64>)]
     by_state: BTreeMap<&'static str, u64>,
     #[serde(flatten)]
     flow: FlowView,
@@ -147,6 +165,19 @@ struct DeliveriesSummaryView {
 }
 
 /// `GET /deliveries/stats/summary`.
+#[utoipa::path(
+    get,
+    path = "/deliveries/stats/summary",
+    tag = "deliveries",
+    operation_id = "summary",
+    summary = "Sum deliveries up",
+    description = "Answered from counters; docs/statistics.md says what each number means. A tenant's key is told its own.",
+    params(
+        ("since" = Option<Timestamp>, Query, description = "From that moment on; by default a day before `until`. What is long ago is known by the hour or the day: the answer says which time it is about."),
+        ("until" = Option<Timestamp>, Query, description = "Before that moment; by default now."),
+    ),
+    responses((status = 200, description = "The summary.", body = DeliveriesSummaryView))
+)]
 pub async fn deliveries_summary(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -177,6 +208,16 @@ fn window_of(raw: Option<&str>) -> Result<Window> {
 }
 
 /// `GET /dashboard/metrics`: everybody's series, or a tenant's.
+#[utoipa::path(
+    get,
+    path = "/dashboard/metrics",
+    tag = "dashboard",
+    operation_id = "metrics",
+    summary = "Show a window as a series",
+    description = "Of everything, or of what is the tenant's whose key it is.",
+    params(("window" = Option<Window>, Query, description = "By default `24h`.")),
+    responses((status = 200, description = "The series.", body = SeriesView))
+)]
 pub async fn metrics(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -202,16 +243,27 @@ async fn series(app: &HttpState, scope: Scope, window: Window) -> Result<SeriesV
     ))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = SubscriptionStats)]
 struct SubscriptionStatsView {
     id: SubscriptionId,
+    #[schema(value_type = BTreeMap<String, u64>)]
     by_state: BTreeMap<&'static str, u64>,
     #[serde(flatten)]
     series: SeriesView,
 }
 
 /// `GET /subscriptions/{id}/stats`.
+#[utoipa::path(
+    get,
+    path = "/subscriptions/{id}/stats",
+    tag = "subscriptions",
+    operation_id = "stats",
+    summary = "Show a subscription's numbers",
+    params(("window" = Option<Window>, Query, description = "By default `24h`.")),
+    responses((status = 200, description = "Its deliveries by state, and a series.", body = SubscriptionStatsView))
+)]
 pub async fn of_subscription(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -230,10 +282,12 @@ pub async fn of_subscription(
     Ok(Json(view).into_response())
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Sparkline)]
 struct SparklineView {
     id: SubscriptionId,
+    #[schema(value_type = BTreeMap<String, u64>)]
     by_state: BTreeMap<&'static str, u64>,
     success_rate: Option<f64>,
     delivered: Vec<u64>,
@@ -241,8 +295,9 @@ struct SparklineView {
     failed: Vec<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Sparklines)]
 struct SparklinesView {
     since: Timestamp,
     until: Timestamp,
@@ -253,6 +308,16 @@ struct SparklinesView {
 }
 
 /// `GET /subscriptions/stats?ids=`: the last day of a page of subscriptions, by the hour.
+#[utoipa::path(
+    get,
+    path = "/subscriptions/stats",
+    tag = "subscriptions",
+    operation_id = "sparklines",
+    summary = "Show the last day of several subscriptions",
+    description = "By the hour. Those that do not exist are left out.",
+    params(("ids" = String, Query, description = "1 to 100 ids with commas between them.", min_length = 1, example = "0190b5a0-7a3c-7c1e-9d52-3f1b0c5d8e21")),
+    responses((status = 200, description = "One series for each, in the order asked for.", body = SparklinesView))
+)]
 pub async fn sparklines(
     State(app): State<HttpState>,
     Asking(caller): Asking,

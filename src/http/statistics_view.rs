@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryState;
-use crate::domain::statistics::{Figures, Histogram, Series, Types};
+use crate::domain::statistics::{Figures, Histogram, Series, Types, Window};
 
 /// How long things took, in milliseconds; null where nothing did.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Times)]
 pub struct TimesView {
     average: Option<f64>,
     p50: Option<f64>,
@@ -34,12 +36,14 @@ impl TimesView {
 }
 
 /// Attempts.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AttemptFigures)]
 pub struct AttemptsView {
     total: u64,
     retries: u64,
     /// Every class, those without any too.
+    #[schema(value_type = BTreeMap<String, u64>)]
     by_outcome: BTreeMap<&'static str, u64>,
     duration_ms: TimesView,
 }
@@ -60,8 +64,9 @@ impl AttemptsView {
 }
 
 /// What became of deliveries within a time.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = DeliveryFigures)]
 pub struct FlowView {
     created: u64,
     delivered: u64,
@@ -103,8 +108,9 @@ pub fn by_state(figures: &Figures) -> BTreeMap<&'static str, u64> {
 }
 
 /// Events of one type.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = TypeCount)]
 pub struct TypeView {
     event_type: String,
     count: u64,
@@ -129,8 +135,9 @@ pub fn by_type(types: &Types) -> Vec<TypeView> {
 }
 
 /// One point of a series.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = SeriesPoint)]
 struct PointView {
     start: Timestamp,
     /// Events; of one subscription its deliveries.
@@ -140,9 +147,11 @@ struct PointView {
 }
 
 /// A window as a series.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Series)]
 pub struct SeriesView {
+    #[schema(value_type = Window)]
     window: &'static str,
     since: Timestamp,
     until: Timestamp,

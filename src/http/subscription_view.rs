@@ -4,50 +4,69 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::own_headers::masked;
 use crate::domain::Timestamp;
 use crate::domain::breaker::{BreakerPolicy, BreakerSpec, BreakerState, StoredBreaker};
 use crate::domain::deactivation::{DeactivationPolicy, DeactivationSpec};
 use crate::domain::id::{AttemptId, SubscriptionId};
+use crate::domain::ordering::{Ordering, OrderingFailure};
 use crate::domain::own_signature::OwnSignatures;
+use crate::domain::payload_format::PayloadFormat;
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::retry::{RetryPolicy, RetryPolicySpec};
-use crate::domain::subscription::{REASON_BACKLOG_FULL, Subscription};
+use crate::domain::signature::Scheme;
+use crate::domain::signing::SecretOwner;
+use crate::domain::subscription::{
+    ChangedBy, REASON_BACKLOG_FULL, Subscription, SubscriptionState,
+};
 
 /// A subscription; its secret only where it was asked for, its headers' values never. A
 /// setting that is null follows the default; `effective` says what is in force.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Subscription)]
 pub struct SubscriptionView<'a> {
     id: SubscriptionId,
     name: &'a str,
     url: &'a str,
+    #[schema(value_type = Vec<String>)]
     event_types: Vec<&'a str>,
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
     headers: BTreeMap<&'a str, &'static str>,
+    #[schema(value_type = Option<RetryPolicySpec>)]
     retry_policy: Option<&'a RetryPolicySpec>,
     timeout_ms: Option<u64>,
     max_in_flight: Option<u32>,
     rate_limit: Option<RateLimit>,
     breaker: Option<BreakerSpec>,
+    #[schema(value_type = Ordering)]
     ordering: &'static str,
+    #[schema(value_type = OrderingFailure)]
     ordering_failure: &'static str,
     deactivation: Option<DeactivationSpec>,
+    #[schema(value_type = PayloadFormat)]
     payload_format: &'static str,
     /// Own signature headers; null where there are none.
     signature: Option<&'a OwnSignatures>,
     /// How the newest secret signs.
+    #[schema(value_type = Scheme)]
     signing: &'static str,
+    #[schema(value_type = SecretOwner)]
     secret_from: &'static str,
     /// Of a key pair.
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<String>,
     effective: EffectiveView,
     is_active: bool,
+    #[schema(value_type = SubscriptionState)]
     state: &'static str,
     state_reason: Option<&'a str>,
     state_changed_at: Timestamp,
+    #[schema(value_type = ChangedBy)]
     state_changed_by: &'static str,
+    #[schema(value_type = Vec<AttemptId>)]
     state_evidence: &'a [AttemptId],
     /// Null where no rule holds it, and it is not being emptied since one did.
     hold: Option<HoldView>,
@@ -61,8 +80,9 @@ pub struct SubscriptionView<'a> {
 }
 
 /// What is held while a rule holds a subscription, or until what it held is less.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Hold)]
 struct HoldView {
     /// As much is held as may be: what comes in now is skipped.
     full: bool,
@@ -74,9 +94,11 @@ struct HoldView {
 }
 
 /// Where a breaker is.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = BreakerStanding)]
 struct BreakerStateView {
+    #[schema(value_type = BreakerState)]
     state: &'static str,
     /// The end of the cool-down, while open.
     open_until: Option<Timestamp>,
@@ -100,8 +122,9 @@ pub struct Defaults<'a> {
 }
 
 /// Settings in force.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = EffectiveSettings)]
 struct EffectiveView {
     retry_policy: RetryPolicySpec,
     timeout_ms: u64,

@@ -12,6 +12,7 @@ use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::HttpState;
 use super::auth::Asking;
@@ -20,6 +21,8 @@ use super::belonging::{self, Listed, empty};
 use super::body;
 use super::error::{ApiError, Fault, Result};
 use super::json_fields::Fields;
+use super::openapi::PageParameters;
+use super::openapi::bodies::{NewSubscriptionBody, ReactivationBody, SubscriptionBody};
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use super::secrets;
@@ -68,6 +71,21 @@ impl HttpState {
 }
 
 /// `POST /subscriptions`: the answer shows the secret.
+#[utoipa::path(
+    post,
+    path = "/subscriptions",
+    tag = "subscriptions",
+    summary = "Make a subscription",
+    description = "The answer shows the secret that its deliveries are signed with.",
+    request_body(content = NewSubscriptionBody, examples(
+        ("plain" = (summary = "As most are", value = json!({"name": "HRMS Integration", "url": "https://hrms.example.com/webhooks", "eventTypes": ["candidate.created", "candidate.updated"]}))),
+        ("signed" = (summary = "With a format and a signature header of its own", value = json!({"name": "Mirror", "url": "https://mirror.example.com/in", "eventTypes": ["order.*"], "payloadFormat": "cloudevents", "secret": "made-elsewhere-1", "signature": {"mode": "beside", "headers": ["github", {"header": "x-mirror-signature", "encoding": "base64", "signs": "timestamp.body", "timestampHeader": "x-mirror-timestamp"}]}}))),
+    )),
+    responses(
+        (status = 201, description = "The subscription, with its secret.", body = SubscriptionView),
+        (status = 409, description = "The tenant has as many subscriptions as it may have."),
+    )
+)]
 pub async fn create(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -125,13 +143,28 @@ async fn store_new(app: &HttpState, subscription: Subscription) -> Result<Subscr
 }
 
 fn at_bound(most: u32) -> ApiError {
-    ApiError::conflict(format!(
+    ApiError::limit_reached(format!(
         "This tenant has {most} subscriptions, which is its bound (limits.maxSubscriptions); delete \
          one, or have the bound raised"
     ))
 }
 
 /// `GET /subscriptions`: newest first.
+#[utoipa::path(
+    get,
+    path = "/subscriptions",
+    tag = "subscriptions",
+    summary = "List subscriptions",
+    description = "Newest first.",
+    params(
+        ("clientId" = Option<String>, Query, description = "Only those of that tenant.", min_length = 1, max_length = 255),
+        ("tenant" = Option<String>, Query, description = "The same as `clientId`.", min_length = 1, max_length = 255),
+        PageParameters,
+    ),
+    responses(
+        (status = 200, description = "A page of subscriptions.", body = PageView<SubscriptionView>),
+    )
+)]
 pub async fn list(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -155,6 +188,15 @@ pub async fn list(
 }
 
 /// `GET /subscriptions/{id}`: also shows where its breaker is.
+#[utoipa::path(
+    get,
+    path = "/subscriptions/{id}",
+    tag = "subscriptions",
+    summary = "Show a subscription",
+    responses(
+        (status = 200, description = "The subscription, and where its breaker is.", body = SubscriptionView),
+    )
+)]
 pub async fn show(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -167,6 +209,18 @@ pub async fn show(
 }
 
 /// `PUT` and `PATCH /subscriptions/{id}`: what is given is merged in.
+#[utoipa::path(
+    method(put, patch),
+    path = "/subscriptions/{id}",
+    tag = "subscriptions",
+    summary = "Change a subscription",
+    description = "What is given is merged in. What answers show and nobody can set may come back and is passed over.",
+    request_body(content = SubscriptionBody, example = json!({"isActive": false})),
+    responses(
+        (status = 200, description = "The subscription as it is now.", body = SubscriptionView),
+        (status = 409, description = "Its state does not allow this, or others keep changing it."),
+    )
+)]
 pub async fn change(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -189,6 +243,18 @@ pub async fn change(
 }
 
 /// `POST /subscriptions/{id}/pause`: deliveries are held, none is lost.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/pause",
+    tag = "subscriptions",
+    summary = "Pause a subscription",
+    description = "Its deliveries are held; none is lost.",
+    responses(
+        (status = 200, description = "The subscription, paused.", body = SubscriptionView),
+        (status = 400, description = "A query or a body was sent, which nobody would read."),
+        (status = 409, description = "A rule holds it: reactivate it first."),
+    )
+)]
 pub async fn pause(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -199,6 +265,18 @@ pub async fn pause(
 }
 
 /// `POST /subscriptions/{id}/resume`: also takes back a deactivation or suspension.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/resume",
+    tag = "subscriptions",
+    summary = "Resume a subscription",
+    description = "Also takes back a deactivation or suspension.",
+    responses(
+        (status = 200, description = "The subscription, active.", body = SubscriptionView),
+        (status = 400, description = "A query or a body was sent, which nobody would read."),
+        (status = 409, description = "Its state does not allow this, or others keep changing it."),
+    )
+)]
 pub async fn resume(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -239,7 +317,8 @@ fn parse_held(body: &[u8]) -> std::result::Result<Held, Vec<Fault>> {
 }
 
 /// What became of what was held.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Skipped)]
 struct SkippedView {
     /// Deliveries skipped so far.
     skipped: u64,
@@ -247,17 +326,32 @@ struct SkippedView {
     complete: bool,
 }
 
-/// A subscription that was reactivated without what was held.
-#[derive(Serialize)]
+/// A subscription that was reactivated; `held` is there where that was without what was held.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Reactivated)]
 struct ReactivatedView<'a> {
     #[serde(flatten)]
     subscription: SubscriptionView<'a>,
+    #[schema(required = false)]
     held: SkippedView,
 }
 
 /// `POST /subscriptions/{id}/reactivate`: takes back a deactivation or suspension, and nothing
 /// else. What was held is sent, or skipped: 202 where that takes longer than a caller should
 /// wait.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/reactivate",
+    tag = "subscriptions",
+    summary = "Reactivate a subscription",
+    description = "Takes back a deactivation or suspension, and nothing else. What was held is sent, or skipped.",
+    request_body(content = Option<ReactivationBody>, example = json!({"held": "skip"})),
+    responses(
+        (status = 200, description = "The subscription, active.", body = ReactivatedView),
+        (status = 202, description = "What was held is still being skipped; it becomes active then.", body = ReactivatedView),
+        (status = 409, description = "It is neither deactivated nor suspended."),
+    )
+)]
 pub async fn reactivate(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -324,8 +418,9 @@ async fn reactivate_without_held(
 }
 
 /// What became of the pending deliveries of a subscription.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = CancelledPending)]
 struct CancelledView {
     subscription_id: SubscriptionId,
     cancelled: u64,
@@ -338,6 +433,17 @@ struct CancelledView {
 
 /// `POST /subscriptions/{id}/cancel-pending`: all that waits, whatever holds it. 202 where that
 /// takes longer than a caller should wait.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/cancel-pending",
+    tag = "subscriptions",
+    summary = "Cancel all that waits",
+    responses(
+        (status = 200, description = "All are cancelled.", body = CancelledView),
+        (status = 202, description = "The rest goes on being cancelled.", body = CancelledView),
+        (status = 400, description = "A query or a body was sent, which nobody would read."),
+    )
+)]
 pub async fn cancel_pending(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -362,6 +468,16 @@ pub async fn cancel_pending(
 }
 
 /// `DELETE /subscriptions/{id}`: tombstones; what is pending is cancelled.
+#[utoipa::path(
+    delete,
+    path = "/subscriptions/{id}",
+    tag = "subscriptions",
+    summary = "Delete a subscription",
+    responses(
+        (status = 204, description = "It is deleted; what was pending is cancelled."),
+        (status = 409, description = "Others keep changing it."),
+    )
+)]
 pub async fn delete(
     State(app): State<HttpState>,
     Asking(caller): Asking,

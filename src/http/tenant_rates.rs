@@ -8,13 +8,12 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::http::StatusCode;
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
-use super::error::{ApiError, Fault, Result};
+use super::error::{ApiError, Fault, Problem, Result};
 use super::rate_limit_headers::RateHeaders;
 use crate::domain::tenant::{IngestRate, Tenant};
 
@@ -93,7 +92,7 @@ fn too_fast(rate: IngestRate, reset: std::time::Duration) -> ApiError {
         rate.events(),
         reset.as_millis().max(1)
     );
-    ApiError::new(StatusCode::TOO_MANY_REQUESTS, message).with_rate(RateHeaders {
+    ApiError::new(Problem::TooManyRequests, message).with_rate(RateHeaders {
         policy: "tenant",
         quota: rate.burst(),
         window: rate
@@ -134,14 +133,14 @@ mod tests {
         let slow = tenant(r#"{"perMinute":1,"burst":3}"#);
         assert_eq!(rates.take(&slow, 2), Ok(()));
         let refused = rates.take(&slow, 2).unwrap_err();
-        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(refused.problem(), Problem::TooManyRequests);
         assert_eq!(
             rates.take(&slow, 1),
             Ok(()),
             "what was refused took nothing"
         );
         let never = rates.take(&slow, 4).unwrap_err();
-        assert_eq!(never.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(never.problem(), Problem::InvalidBody);
         assert!(format!("{never:?}").contains("at most 3 in at once"));
         // Another rate is another count.
         let other = tenant(r#"{"perSecond":5}"#);

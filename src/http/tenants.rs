@@ -9,13 +9,16 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::HttpState;
 use super::auth::Asking;
 use super::bare::NoQuery;
 use super::belonging::empty;
 use super::body;
-use super::error::{ApiError, Result};
+use super::error::{ApiError, Problem, Result};
+use super::openapi::PageParameters;
+use super::openapi::bodies::{TenantBody, TenantStatusWord};
 use super::paging::{PageView, Query};
 use super::tenant_input::TenantInput;
 use super::text;
@@ -50,7 +53,7 @@ pub fn check_active(caller: &Caller, find: impl Fn(&str) -> Option<Arc<Tenant>>)
     let known = caller.tenant.as_deref().and_then(find);
     match known.filter(|tenant| tenant.is_inactive()) {
         None => Ok(()),
-        Some(tenant) => Err(ApiError::new(StatusCode::FORBIDDEN, inactive(&tenant.id))),
+        Some(tenant) => Err(ApiError::new(Problem::InactiveTenant, inactive(&tenant.id))),
     }
 }
 
@@ -75,11 +78,13 @@ impl<S: Send + Sync> FromRequestParts<S> for TenantId {
 }
 
 /// A tenant.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Tenant)]
 struct TenantView<'a> {
     id: &'a str,
     name: &'a str,
+    #[schema(value_type = TenantStatusWord)]
     status: &'static str,
     limits: LimitsView,
     created_at: Timestamp,
@@ -87,8 +92,9 @@ struct TenantView<'a> {
 }
 
 /// What it may at most; null for no limit.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = TenantLimits)]
 struct LimitsView {
     ingest_rate: Option<IngestRate>,
     max_subscriptions: Option<u32>,
@@ -122,7 +128,7 @@ fn check_administrator(caller: &Caller) -> Result<()> {
     match &caller.tenant {
         None => Ok(()),
         Some(_) => Err(ApiError::new(
-            StatusCode::FORBIDDEN,
+            Problem::Forbidden,
             "A tenant's key cannot change tenants: use one without a tenant",
         )),
     }
@@ -137,6 +143,19 @@ async fn find(app: &HttpState, caller: &Caller, TenantId(id): &TenantId) -> Resu
 }
 
 /// `POST /tenants`.
+#[utoipa::path(
+    post,
+    path = "/tenants",
+    tag = "tenants",
+    summary = "Register a tenant",
+    description = "Gives the tenant a name, a status and limits. Takes a key without a tenant.",
+    request_body(content = TenantBody, example = json!({"id": "acme", "name": "Acme Ltd", "limits": {"ingestRate": {"perMinute": 6000}, "maxSubscriptions": 20, "maxBacklog": 100000}})),
+    responses(
+        (status = 201, description = "The tenant.", body = TenantView),
+        (status = 403, description = "The key is of a tenant, and tenants do not administer tenants."),
+        (status = 409, description = "There is a tenant with this id already."),
+    )
+)]
 pub async fn create(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -171,6 +190,15 @@ async fn store_new(app: &HttpState, tenant: Tenant) -> Result<Tenant> {
 }
 
 /// `GET /tenants`: newest first; a tenant's key sees its own.
+#[utoipa::path(
+    get,
+    path = "/tenants",
+    tag = "tenants",
+    summary = "List tenants",
+    description = "Newest first; a tenant's key sees its own alone.",
+    params(PageParameters),
+    responses((status = 200, description = "A page of tenants.", body = PageView<TenantView>))
+)]
 pub async fn list(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -191,6 +219,14 @@ pub async fn list(
 }
 
 /// `GET /tenants/{id}`.
+#[utoipa::path(
+    get,
+    path = "/tenants/{id}",
+    tag = "tenants",
+    summary = "Show a tenant",
+    params(("id" = String, Path, description = "The tenant's id, as events carry it.", min_length = 1, max_length = 255)),
+    responses((status = 200, description = "The tenant.", body = TenantView))
+)]
 pub async fn show(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -201,6 +237,20 @@ pub async fn show(
 }
 
 /// `PUT` and `PATCH /tenants/{id}`: what is given is merged in.
+#[utoipa::path(
+    method(put, patch),
+    path = "/tenants/{id}",
+    tag = "tenants",
+    summary = "Change a tenant",
+    description = "What is given is merged in; a limit that is null is lifted. Takes a key without a tenant.",
+    params(("id" = String, Path, description = "The tenant's id, as events carry it.", min_length = 1, max_length = 255)),
+    request_body(content = TenantBody, example = json!({"status": "active", "limits": {"maxBacklog": null}})),
+    responses(
+        (status = 200, description = "The tenant as it is now.", body = TenantView),
+        (status = 403, description = "The key is of this tenant, and tenants do not administer tenants."),
+        (status = 409, description = "Others keep changing it."),
+    )
+)]
 pub async fn change(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -241,6 +291,20 @@ async fn update(
 }
 
 /// `DELETE /tenants/{id}`: only where nothing of it is left.
+#[utoipa::path(
+    delete,
+    path = "/tenants/{id}",
+    tag = "tenants",
+    summary = "Delete a tenant",
+    description = "Only where nothing of it is left. Takes a key without a tenant.",
+    params(("id" = String, Path, description = "The tenant's id, as events carry it.", min_length = 1, max_length = 255)),
+    responses(
+        (status = 204, description = "It is deleted."),
+        (status = 400, description = "A query was sent, which nobody would read."),
+        (status = 403, description = "The key is of this tenant, and tenants do not administer tenants."),
+        (status = 409, description = "Something of it is left; `detail` says what."),
+    )
+)]
 pub async fn delete(
     State(app): State<HttpState>,
     Asking(caller): Asking,

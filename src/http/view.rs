@@ -6,25 +6,29 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::explain::ExplanationView;
 use super::paging::PageView;
 use crate::domain::Timestamp;
+use crate::domain::delivery::DeliveryState;
 use crate::domain::event::Event;
 use crate::domain::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
 use crate::domain::outcome::{Header, Timing};
 use crate::store::{AttemptRow, DeliveryRow, EventRow};
 
 /// An event.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Event)]
 pub struct EventView<'a> {
     id: EventId,
     event_id: EventId,
     event_type: &'a str,
     event_name: Option<&'a str>,
     source: Option<&'a str>,
-    /// As it came, byte for byte.
+    /// As it came, byte for byte; null once it is erased.
+    #[schema(value_type = serde_json::Value)]
     payload: Option<&'a RawValue>,
     tenant: Option<&'a str>,
     client_id: Option<&'a str>,
@@ -99,14 +103,16 @@ impl<'a> EventView<'a> {
 }
 
 /// A delivery, with what its last attempt brought.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Delivery)]
 pub struct DeliveryView {
     id: DeliveryId,
     event_id: EventId,
     event_type: String,
     subscription_id: SubscriptionId,
     webhook_id: SubscriptionId,
+    #[schema(value_type = DeliveryState)]
     status: &'static str,
     attempt_count: u32,
     retry_count: u32,
@@ -162,8 +168,9 @@ impl DeliveryView {
 }
 
 /// An attempt.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Attempt)]
 pub struct AttemptView {
     id: AttemptId,
     number: u32,
@@ -203,8 +210,9 @@ impl AttemptView {
 }
 
 /// Where an attempt's time went, in milliseconds; null for what did not happen.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Timing)]
 pub struct TimingView {
     name_ms: Option<f64>,
     connect_ms: Option<f64>,
@@ -227,7 +235,8 @@ impl TimingView {
 }
 
 /// Headers as an object; repeated ones joined by ", ", what is not UTF-8 replaced.
-#[derive(Debug)]
+#[derive(Debug, ToSchema)]
+#[schema(as = Headers)]
 pub struct HeadersView(BTreeMap<String, String>);
 
 impl HeadersView {
@@ -271,7 +280,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::delivery::{DeliveryState, Progress};
+    use crate::domain::delivery::Progress;
     use crate::domain::event_type::EventType;
 
     fn row(state: DeliveryState, last_attempt: Option<AttemptRow>) -> DeliveryRow {

@@ -10,13 +10,14 @@ use super::layers::Layers;
 const PREFIX: &str = "POSTHASTE_";
 /// Environment names that do not follow `POSTHASTE_SECTION__KEY`. `PORT` is handled apart, and so
 /// are those of other systems (`other_names.rs`).
-const PLAIN_NAMES: [(&str, &str); 6] = [
+const PLAIN_NAMES: [(&str, &str); 7] = [
     ("POSTHASTE_LISTEN", "server.listen"),
     ("POSTHASTE_DATA_DIR", "store.data_dir"),
     ("POSTHASTE_ADMIN_KEY", "auth.admin_key"),
     ("POSTHASTE_ALLOW_NETWORKS", "address_guard.allow_networks"),
     ("DATABASE_URL", "store.database_url"),
     ("REDIS_URL", "feed.redis_url"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "tracing.otlp_endpoint"),
 ];
 
 impl Layers {

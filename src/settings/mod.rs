@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use url::Url;
 
 use crate::domain::quota::Quota;
 
@@ -91,6 +92,10 @@ pub struct Settings {
     pub engine: EngineSettings,
     /// `[stream]`
     pub stream: StreamSettings,
+    /// `[metrics]`
+    pub metrics: MetricsSettings,
+    /// `[tracing]`
+    pub tracing: TracingSettings,
     /// `[log]`
     pub log: LogSettings,
     /// `--dev`
@@ -158,6 +163,8 @@ pub struct ServerSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// The header in which they say so.
     pub forwarded_header: ForwardedHeader,
+    /// Origins whose pages may call; `*` for every one.
+    pub cors_origins: Vec<String>,
 }
 
 /// The header in which proxies say where a request comes from.
@@ -380,6 +387,24 @@ pub struct StreamSettings {
     pub heartbeat: Duration,
     /// How long facts are kept for one that comes back when none is open.
     pub linger: Duration,
+}
+
+/// What is counted, and where it can be read.
+#[derive(Clone, Debug)]
+pub struct MetricsSettings {
+    /// Where it can be read without a key.
+    pub listen: Option<SocketAddr>,
+    /// Subscriptions that are counted one by one; none where that is off.
+    pub subscriptions: usize,
+}
+
+/// Where traces go.
+#[derive(Clone, Debug)]
+pub struct TracingSettings {
+    /// The collector's address for spans.
+    pub endpoint: Option<Url>,
+    /// Share of the events without a trace of their own that gets one.
+    pub sample_ratio: f64,
 }
 
 /// What is logged, and how.

@@ -403,12 +403,46 @@ fn dev_opens_loopback_and_private_networks_and_says_so() {
 type Refused<'a> = (&'a str, Environment<'a>, &'a [&'a str]);
 
 #[test]
+fn a_collectors_base_address_becomes_that_of_its_traces() {
+    for base in ["http://collector:4318", "http://collector:4318/"] {
+        let read = from_environment(&[("OTEL_EXPORTER_OTLP_ENDPOINT", base)]).unwrap();
+        let endpoint = read.tracing.endpoint.unwrap();
+        assert_eq!(endpoint.as_str(), "http://collector:4318/v1/traces");
+    }
+    assert!(defaults().tracing.endpoint.is_none());
+}
+
+#[test]
 fn faults_name_key_value_source_and_fix() {
     let cases: &[Refused<'_>] = &[
         (
             "[delivery]\nwindoww = 3\n",
             &[],
             &["delivery.windoww", "no setting", "window_bytes"],
+        ),
+        (
+            "[server]\ncors_origins = [\"https://a.example/\"]\n",
+            &[],
+            &[
+                "server.cors_origins",
+                "no origin",
+                "https://ops.example.com",
+            ],
+        ),
+        (
+            "",
+            &[("POSTHASTE_SERVER__CORS_ORIGINS", "*,https://a.example")],
+            &["server.cors_origins", "allows every one", "alone"],
+        ),
+        (
+            "",
+            &[("POSTHASTE_METRICS__LISTEN", "9464")],
+            &["metrics.listen", "9464", "127.0.0.1:9464"],
+        ),
+        (
+            "",
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4318")],
+            &["tracing.otlp_endpoint", "http://127.0.0.1:4318"],
         ),
         (
             "[delivry]\nwindow = 3\n",

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
+use url::Url;
 
 use super::reader::Reader;
 use super::{
     AddressGuardSettings, AuthSettings, CallerLimits, DeliverySettings, EngineSettings,
     EventSettings, Fault, Faults, FeedSettings, ForwardedHeader, HealthSettings, HoldSettings,
-    JobSettings, Layers, LimitSettings, LogSettings, MasterKey, Role, Secret, SecretSettings,
-    ServerSettings, Settings, StatisticsSettings, StoreSettings, StreamSettings, contradictions,
+    JobSettings, Layers, LimitSettings, LogSettings, MasterKey, MetricsSettings, Role, Secret,
+    SecretSettings, ServerSettings, Settings, StatisticsSettings, StoreSettings, StreamSettings,
+    TracingSettings, contradictions,
 };
 use crate::domain::breaker::{BreakerPolicy, BreakerSpec};
 use crate::domain::catalogue::UnknownTypes;
@@ -90,6 +92,8 @@ pub(super) fn read_all(reader: &mut Reader<'_>) -> Settings {
             heartbeat: reader.millis("stream.heartbeat_ms", 50, 10 * MINUTE_MS),
             linger: reader.millis("stream.linger_ms", 0, HOUR_MS),
         },
+        metrics: metrics(reader),
+        tracing: tracing(reader),
         log: log(reader),
         dev: false,
         warnings: Vec::new(),
@@ -116,6 +120,7 @@ fn server(reader: &mut Reader<'_>) -> ServerSettings {
         shutdown_grace: reader.millis("server.shutdown_grace_ms", 0, HOUR_MS),
         trusted_proxies: reader.list("server.trusted_proxies", NETWORK),
         forwarded_header: forwarded_header(reader),
+        cors_origins: origins(reader),
     }
 }
 
@@ -163,6 +168,32 @@ fn quota(reader: &mut Reader<'_>, key: &'static str) -> Option<Quota> {
         reader.refuse(key, problem, "or remove it to keep the default");
         None
     })
+}
+
+/// Origins as browsers send them, or the star alone.
+fn origins(reader: &mut Reader<'_>) -> Vec<String> {
+    let key = "server.cors_origins";
+    let origins: Vec<String> = reader.list(key, "an origin");
+    if origins.len() > 1 && origins.iter().any(|origin| origin == "*") {
+        reader.refuse(
+            key,
+            "names origins beside \"*\", which allows every one",
+            "give \"*\" alone, or the origins without it",
+        );
+    }
+    let strange = origins.iter().find(|origin| {
+        let parsed = Url::parse(origin).ok();
+        let written = parsed.map(|url| url.origin().ascii_serialization());
+        *origin != "*" && written.as_ref() != Some(origin)
+    });
+    if let Some(strange) = strange {
+        reader.refuse(
+            key,
+            format!("its item {strange:?} is no origin"),
+            "write scheme, host and port as browsers do, without a path: https://ops.example.com",
+        );
+    }
+    origins
 }
 
 fn admin_key(reader: &mut Reader<'_>) -> Option<Secret> {
@@ -483,6 +514,55 @@ fn role(reader: &mut Reader<'_>) -> Role {
         reader.refuse(key, "is no role", "write all, ingest or deliver");
         Role::All
     })
+}
+
+fn metrics(reader: &mut Reader<'_>) -> MetricsSettings {
+    let key = "metrics.listen";
+    let listen = reader.optional(key).and_then(|text| {
+        let listen = text.parse().ok();
+        if listen.is_none() {
+            reader.refuse(
+                key,
+                "is not an address and port",
+                "write IP:PORT, for example 127.0.0.1:9464, or leave it empty",
+            );
+        }
+        listen
+    });
+    let one_by_one = reader.flag("metrics.per_subscription");
+    let most = reader.size("metrics.max_subscriptions", 1, 10_000);
+    MetricsSettings {
+        listen,
+        subscriptions: if one_by_one { most } else { 0 },
+    }
+}
+
+fn tracing(reader: &mut Reader<'_>) -> TracingSettings {
+    let key = "tracing.otlp_endpoint";
+    let endpoint = reader.optional(key).and_then(|text| {
+        let base = Url::parse(text).ok();
+        let endpoint = base
+            .filter(|base| base.scheme() == "http" && base.has_host())
+            .and_then(|mut base| {
+                base.path_segments_mut()
+                    .ok()?
+                    .pop_if_empty()
+                    .extend(["v1", "traces"]);
+                Some(base)
+            });
+        if endpoint.is_none() {
+            reader.refuse(
+                key,
+                "is not an http:// address",
+                "give the base address of a collector beside the relay, for example http://127.0.0.1:4318",
+            );
+        }
+        endpoint
+    });
+    TracingSettings {
+        endpoint,
+        sample_ratio: reader.fraction("tracing.sample_ratio", 0.0, 1.0),
+    }
 }
 
 fn log(reader: &mut Reader<'_>) -> LogSettings {

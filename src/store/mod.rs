@@ -274,6 +274,9 @@ pub trait Store: Send + Sync + 'static {
     /// What was learnt about the receiver.
     async fn runtime(&self, id: SubscriptionId) -> Result<Runtime>;
 
+    /// Pending deliveries of all subscriptions, counted up to `most`, along an index.
+    async fn count_pending(&self, most: u32) -> Result<u64>;
+
     /// How it stands; pending deliveries are counted up to `most`, along an index.
     async fn standing(&self, id: SubscriptionId, most: u32) -> Result<Standing>;
 

@@ -43,7 +43,11 @@ async fn every_answer_is_framed_and_repeats_nothing_of_the_request(profile: Prof
             assert_eq!(headers["x-request-id"], "mine-1");
             assert_eq!(headers["x-content-type-options"], "nosniff");
             assert_eq!(headers["cache-control"], "no-store");
-            assert_eq!(headers["content-type"], "application/json");
+            let media_type = match status {
+                ..400 => "application/json",
+                _ => "application/problem+json",
+            };
+            assert_eq!(headers["content-type"], media_type);
             for name in ["x-of-the-sender", "x-api-key", "host", "accept"] {
                 assert!(!headers.contains_key(name), "{name}: {headers:?}");
             }

@@ -20,6 +20,7 @@ on_both_stores!(
     a_walk_ends_at_its_bound_and_can_be_followed,
     times_are_those_of_the_rows,
     deliveries_are_looked_for_by_the_time_of_their_event,
+    what_is_pending_is_counted_up_to_a_bound,
 );
 
 const FIRST: PageRequest = PageRequest {
@@ -442,4 +443,22 @@ async fn deliveries_are_looked_for_by_the_time_of_their_event(bed: Bed) {
             assert_eq!(rows.len(), expected.len() * each);
         }
     }
+}
+
+async fn what_is_pending_is_counted_up_to_a_bound(bed: Bed) {
+    let store = &*bed.store;
+    assert_eq!(store.count_pending(10).await.unwrap(), 0);
+    let (a, b) = (
+        subscribe(store, "a").await.id,
+        subscribe(store, "b").await.id,
+    );
+    let of_a = accepted(store, 4, a).await;
+    accepted(store, 3, b).await;
+    assert_eq!(store.count_pending(10).await.unwrap(), 7);
+    assert_eq!(store.count_pending(5).await.unwrap(), 5);
+    assert_eq!(
+        recorded(store, bed.epoch, answered(of_a[0], 200)).await,
+        Recorded::Moved
+    );
+    assert_eq!(store.count_pending(10).await.unwrap(), 6);
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
@@ -24,32 +25,40 @@ pub struct BreakerPolicy {
 }
 
 /// The rules as callers write them (`breaker`), every field optional.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = Breaker)]
 pub struct BreakerSpec {
     /// Whether there is a breaker at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// Opens after this many failures in a row: 1 to 100,000.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100_000)]
     pub consecutive_failures: Option<u32>,
     /// Opens where this share of the attempts in the window failed: 0.01 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0.01, maximum = 1)]
     pub failure_ratio: Option<f64>,
     /// Attempts in the window before the share counts: 1 to 100,000.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100_000)]
     pub minimum_attempts: Option<u32>,
     /// The window: 1 s to 1 h.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1_000, maximum = 3_600_000)]
     pub window_ms: Option<u64>,
     /// How long it stays open at first: 100 ms to 24 h.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 100, maximum = 86_400_000)]
     pub cool_down_ms: Option<u64>,
     /// How long it stays open at most: `coolDownMs` to 24 h.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 100, maximum = 86_400_000)]
     pub cool_down_max_ms: Option<u64>,
     /// Probes that have to succeed before it closes: 1 to 100.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100)]
     pub probes: Option<u32>,
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
@@ -23,17 +24,21 @@ pub struct DeactivationPolicy {
 }
 
 /// The rules as callers write them (`deactivation`), every field optional; 0 switches one off.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = Deactivation)]
 pub struct DeactivationSpec {
     /// Deactivates after this many exhausted deliveries in a row: 0 to 1,000,000.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1_000_000)]
     pub exhausted_deliveries: Option<u32>,
     /// Deactivates after failing this long without one success: 0, or 1 s to 90 days.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 7_776_000_000u64)]
     pub failing_for_ms: Option<u64>,
     /// Time between two trials of a deactivated receiver: 0, or 100 ms to 7 days.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 604_800_000)]
     pub trial_interval_ms: Option<u64>,
 }
 

@@ -99,7 +99,7 @@ fn a_key_is_taken_from_three_headers_and_no_other() {
                 continue;
             }
             let error = shown(bad).unwrap_err();
-            assert_eq!(error.status(), StatusCode::UNAUTHORIZED, "{bad:?}");
+            assert_eq!(error.problem(), Problem::NoKey, "{bad:?}");
             assert!(format!("{error:?}").contains("A valid key is required"));
         }
     }

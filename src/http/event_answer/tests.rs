@@ -1,4 +1,3 @@
-use axum::response::IntoResponse;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -25,8 +24,10 @@ fn input(body: &Value) -> Input {
 }
 
 async fn shown(answer: Result<Accepted>) -> (u16, Value) {
-    let answer = answer.map(|accepted| accepted.into_response_with(HeaderMap::new()));
-    let (parts, body) = answer.into_response().into_parts();
+    let (parts, body) = match answer {
+        Ok(accepted) => accepted.into_response_with(HeaderMap::new()).into_parts(),
+        Err(error) => return (error.status().as_u16(), error.to_json("r")),
+    };
     assert_eq!(parts.headers[header::CONTENT_TYPE], "application/json");
     let bytes = axum::body::to_bytes(body, 9_999).await.unwrap();
     (

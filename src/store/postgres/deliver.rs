@@ -110,6 +110,17 @@ pub(super) async fn runtime(pool: &PgPool, id: SubscriptionId) -> Result<Runtime
     found.as_ref().map_or(Ok(Runtime::default()), rows::runtime)
 }
 
+/// Pending deliveries of all subscriptions, up to a bound.
+pub(super) async fn count_pending(pool: &PgPool, most: u32) -> Result<u64> {
+    let counted: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM (SELECT FROM pending_deliveries LIMIT $1) AS counted",
+    )
+    .bind(i64::from(most))
+    .fetch_one(pool)
+    .await?;
+    Ok(counted.unsigned_abs())
+}
+
 /// A bounded count, the head of the index by age, and one row.
 const STANDING: &str = "
 SELECT

@@ -325,6 +325,10 @@ impl Store for PostgresStore {
         answered(deliver::runtime(&self.pools.work, id)).await
     }
 
+    async fn count_pending(&self, most: u32) -> Result<u64> {
+        answered(deliver::count_pending(&self.pools.reads, most)).await
+    }
+
     async fn standing(&self, id: SubscriptionId, most: u32) -> Result<Standing> {
         answered(deliver::standing(&self.pools.reads, id, most)).await
     }

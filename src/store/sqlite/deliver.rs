@@ -103,6 +103,16 @@ pub(super) async fn runtime(pools: &Pools, id: SubscriptionId) -> Result<Runtime
     found.as_ref().map_or(Ok(Runtime::default()), rows::runtime)
 }
 
+/// Pending deliveries of all subscriptions, up to a bound.
+pub(super) async fn count_pending(pools: &Pools, most: u32) -> Result<u64> {
+    let counted: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM (SELECT 1 FROM pending_deliveries LIMIT $1)")
+            .bind(most)
+            .fetch_one(&pools.readers)
+            .await?;
+    Ok(counted.unsigned_abs())
+}
+
 /// A bounded count, the head of the index by age, and one row.
 const STANDING: &str = "
 SELECT

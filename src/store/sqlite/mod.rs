@@ -324,6 +324,10 @@ impl Store for SqliteStore {
         deliver::runtime(&self.pools, id).await
     }
 
+    async fn count_pending(&self, most: u32) -> Result<u64> {
+        deliver::count_pending(&self.pools, most).await
+    }
+
     async fn standing(&self, id: SubscriptionId, most: u32) -> Result<Standing> {
         deliver::standing(&self.pools, id, most).await
     }

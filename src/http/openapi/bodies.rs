@@ -1,0 +1,495 @@
+//! The bodies that are read by hand, as types that nobody makes: the schemas of what
+//! `event_input.rs`, `subscription_input.rs` and `job_input.rs` take. `tests/relay/described.rs`
+//! holds them to the readers.
+
+#![expect(dead_code, reason = "only their schemas are used")]
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use utoipa::openapi::schema::{
+    AdditionalProperties, ArrayBuilder, ObjectBuilder, OneOfBuilder, SchemaType, Type,
+};
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::domain::Timestamp;
+use crate::domain::access::{Preset, Scope};
+use crate::domain::breaker::BreakerSpec;
+use crate::domain::deactivation::DeactivationSpec;
+use crate::domain::delivery::DeliveryState;
+use crate::domain::id::EventId;
+use crate::domain::ordering::{Ordering, OrderingFailure};
+use crate::domain::own_signature::{Encoding, MOST_OWN, Mode, OwnSignature, OwnSignatures, Signed};
+use crate::domain::payload_format::PayloadFormat;
+use crate::domain::rate_limit::RateLimit;
+use crate::domain::retry::RetryPolicySpec;
+use crate::domain::signature::Scheme;
+use crate::domain::signing::SecretOwner;
+use crate::domain::tenant::IngestRate;
+
+/// An event as it is sent: `payload` or `data`, which mean the same, is required. Fields that are
+/// not known are passed over.
+#[derive(ToSchema)]
+#[schema(as = NewEvent)]
+#[serde(rename_all = "camelCase")]
+pub struct EventBody {
+    /// Segments of letters, digits, `_` and `-`, parted by dots; `posthaste` is kept as a first one.
+    #[schema(
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^(?!posthaste(\.|$))[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$",
+        examples("order.created")
+    )]
+    event_type: String,
+    /// Any JSON, nested at most 64 levels deep; receivers get these bytes.
+    payload: Option<Value>,
+    /// The same as `payload`.
+    data: Option<Value>,
+    /// For people.
+    #[schema(min_length = 1, max_length = 255)]
+    event_name: Option<String>,
+    /// Who sent it.
+    #[schema(min_length = 1, max_length = 255)]
+    source: Option<String>,
+    /// The same key with the same content again is answered with the first event's id.
+    #[schema(min_length = 1, max_length = 255)]
+    idempotency_key: Option<String>,
+    /// What is delivered in order, where a subscription orders by key.
+    #[schema(min_length = 1, max_length = 255)]
+    ordering_key: Option<String>,
+    /// Whose event it is.
+    #[schema(min_length = 1, max_length = 255)]
+    tenant: Option<String>,
+    /// The same as `tenant`.
+    #[schema(min_length = 1, max_length = 255)]
+    client_id: Option<String>,
+    /// When it happened, where that was earlier.
+    occurred_at: Option<Timestamp>,
+}
+
+/// One event or a batch of them.
+pub struct EventsBody;
+
+impl PartialSchema for EventsBody {
+    fn schema() -> RefOr<Schema> {
+        let one = Ref::from_schema_name(EventBody::name());
+        let batch = ArrayBuilder::new()
+            .items(one.clone())
+            .min_items(Some(1))
+            .description(Some("At most `events.max_batch` of them."));
+        OneOfBuilder::new().item(one).item(batch).into()
+    }
+}
+
+impl ToSchema for EventsBody {
+    fn name() -> Cow<'static, str> {
+        "NewEvents".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((EventBody::name().into(), EventBody::schema()));
+        EventBody::schemas(schemas);
+    }
+}
+
+/// A change of a subscription: what is given is merged in; a setting that is null returns to the
+/// default.
+#[derive(ToSchema)]
+#[schema(as = SubscriptionChange)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SubscriptionBody {
+    /// For people.
+    #[schema(min_length = 1, max_length = 255, nullable = false)]
+    name: Option<String>,
+    /// Where deliveries go: https, or http where the relay allows it.
+    #[schema(
+        min_length = 1,
+        max_length = 2048,
+        format = "uri",
+        nullable = false,
+        examples("https://hrms.example.com/webhooks")
+    )]
+    url: Option<String>,
+    #[schema(schema_with = patterns)]
+    event_types: Option<Vec<String>>,
+    /// Sent with every delivery. `********` keeps the stored value.
+    headers: Option<BTreeMap<String, String>>,
+    retry_policy: Option<RetryPolicySpec>,
+    /// The total deadline of an attempt.
+    #[schema(minimum = 100, maximum = 60_000)]
+    timeout_ms: Option<u64>,
+    /// Attempts in flight at most; the node's own bounds may be lower.
+    #[schema(minimum = 1, maximum = 1_000)]
+    max_in_flight: Option<u32>,
+    rate_limit: Option<RateLimit>,
+    breaker: Option<BreakerSpec>,
+    ordering: Option<Ordering>,
+    ordering_failure: Option<OrderingFailure>,
+    deactivation: Option<DeactivationSpec>,
+    /// False pauses, true resumes.
+    #[schema(nullable = false)]
+    is_active: Option<bool>,
+    /// The body that receivers get.
+    payload_format: Option<PayloadFormat>,
+    #[schema(schema_with = signatures)]
+    signature: Option<OwnSignatures>,
+    /// Whose secrets sign: its own, or those of its tenant.
+    secret_from: Option<SecretOwner>,
+    /// May come back as it is and changes nothing.
+    signing: Option<Scheme>,
+    /// Whose it is: events of other tenants do not reach it.
+    #[schema(min_length = 1, max_length = 255)]
+    client_id: Option<String>,
+    /// The same as `clientId`.
+    #[schema(min_length = 1, max_length = 255)]
+    tenant: Option<String>,
+    /// May come back as it is and changes nothing.
+    #[schema(nullable = false)]
+    secret: Option<String>,
+}
+
+/// A new subscription: a change, of which some must be given.
+pub struct NewSubscriptionBody;
+
+impl PartialSchema for NewSubscriptionBody {
+    fn schema() -> RefOr<Schema> {
+        let mut schema = SubscriptionBody::schema();
+        if let RefOr::T(Schema::Object(object)) = &mut schema {
+            object.description = Some(
+                "A new subscription; a setting that is null or not given follows the default."
+                    .into(),
+            );
+            let own = "A secret made elsewhere: `whsec_` and base64 of 24 to 64 bytes, or any 8 to \
+                       512 bytes of text. By default one is made, or the tenant's is taken.";
+            let secret = nullable_text().min_length(Some(8)).max_length(Some(512));
+            let secret = secret.description(Some(own));
+            object.properties.insert("secret".into(), secret.into());
+            if let Some(RefOr::T(Schema::OneOf(signing))) = object.properties.get_mut("signing") {
+                signing.description = Some("How the secret that is made signs.".into());
+            }
+            object.required = ["name", "url", "eventTypes"].map(str::to_owned).to_vec();
+        }
+        schema
+    }
+}
+
+impl ToSchema for NewSubscriptionBody {
+    fn name() -> Cow<'static, str> {
+        "NewSubscription".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        SubscriptionBody::schemas(schemas);
+    }
+}
+
+const PATTERN: &str = r"^([A-Za-z0-9_-]+|\*)(\.([A-Za-z0-9_-]+|\*))*$";
+
+fn pattern() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(255))
+        .pattern(Some(PATTERN))
+        .examples(["candidate.*"])
+}
+
+/// One pattern or several.
+fn patterns() -> Schema {
+    let several = ArrayBuilder::new()
+        .items(pattern())
+        .min_items(Some(1))
+        .max_items(Some(100));
+    let text = "Event types, or patterns: `*` stands for one segment, as the last one for one or \
+                more; alone it matches all but Posthaste's own events.";
+    OneOfBuilder::new()
+        .item(several)
+        .item(pattern())
+        .description(Some(text))
+        .into()
+}
+
+fn nullable_text() -> ObjectBuilder {
+    let types = SchemaType::from_iter([Type::String, Type::Null]);
+    ObjectBuilder::new().schema_type(types)
+}
+
+/// A header, or the name of a known system's.
+fn signature_or_preset() -> OneOfBuilder {
+    let presets = OwnSignature::PRESETS.map(|(name, ..)| name);
+    let preset = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(presets));
+    OneOfBuilder::new()
+        .item(preset)
+        .item(Ref::from_schema_name(SignatureBody::name()))
+}
+
+/// What `signature` may be.
+fn signatures() -> Schema {
+    let several = |least| {
+        ArrayBuilder::new()
+            .items(signature_or_preset())
+            .min_items(Some(least))
+            .max_items(Some(MOST_OWN))
+    };
+    let with_mode = ObjectBuilder::new()
+        .property("mode", Ref::from_schema_name(Mode::name()))
+        .property("headers", several(0))
+        .required("headers")
+        .additional_properties(Some(AdditionalProperties::FreeForm(false)));
+    let text = "Signature headers beside the standard ones, or instead of them (`mode`): one, \
+                several, or names of known systems. Null for none.";
+    OneOfBuilder::new()
+        .item(signature_or_preset())
+        .item(several(0))
+        .item(with_mode)
+        .item(ObjectBuilder::new().schema_type(Type::Null))
+        .description(Some(text))
+        .into()
+}
+
+/// A signature header; what is not given follows the preset.
+#[derive(ToSchema)]
+#[schema(as = NewSignatureHeader)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SignatureBody {
+    /// Where this is the only one: whether the standard headers are sent too.
+    #[schema(nullable = false)]
+    mode: Option<Mode>,
+    /// A known system, whose header it is then.
+    #[schema(nullable = false, examples("github"))]
+    preset: Option<String>,
+    /// Its name; required where there is no preset.
+    #[schema(min_length = 1, nullable = false, examples("x-hub-signature-256"))]
+    header: Option<String>,
+    /// How the signature is written.
+    encoding: Option<Encoding>,
+    /// What is signed.
+    signs: Option<Signed>,
+    /// What stands before it.
+    #[schema(max_length = 64, examples("sha256="))]
+    prefix: Option<String>,
+    /// A header with the unix timestamp of the attempt.
+    #[schema(min_length = 1)]
+    timestamp_header: Option<String>,
+}
+
+/// A secret that replaces the one that is there; all of it may be left out.
+#[derive(ToSchema)]
+#[schema(as = Rotation)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RotationBody {
+    /// A secret made elsewhere: `whsec_` and base64 of 24 to 64 bytes, or any 8 to 512 bytes of
+    /// text. By default one is made.
+    #[schema(min_length = 8, max_length = 512)]
+    secret: Option<String>,
+    /// How the secret that is made signs; by default as the one before.
+    signing: Option<Scheme>,
+    /// How long the old one signs too, in seconds; by default `secrets.overlap_ms` says.
+    #[schema(minimum = 0, maximum = 2_592_000)]
+    overlap_seconds: Option<u64>,
+}
+
+/// A new key: `scopes` or `preset` say what its holder may do.
+#[derive(ToSchema)]
+#[schema(as = NewKey)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewKeyBody {
+    /// For people.
+    #[schema(min_length = 1, max_length = 255)]
+    name: String,
+    /// What its holder may do.
+    #[schema(value_type = Vec<Scope>, required = false, min_items = 1)]
+    scopes: Option<Vec<Scope>>,
+    /// The same in a word.
+    #[schema(nullable = false)]
+    preset: Option<Preset>,
+    /// Whose things its holder sees; by default everybody's, or those of the key that asks.
+    #[schema(min_length = 1, max_length = 255)]
+    tenant: Option<String>,
+    /// The same as `tenant`.
+    #[schema(min_length = 1, max_length = 255)]
+    client_id: Option<String>,
+    /// From when on it lets nobody in; by default never.
+    expires_at: Option<Timestamp>,
+}
+
+/// A tenant, or a change of one: what is given is merged in.
+#[derive(ToSchema)]
+#[schema(as = TenantChange)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TenantBody {
+    /// What events and subscriptions carry as `tenant` or `clientId`; it never changes. By default
+    /// one is made.
+    #[schema(min_length = 1, max_length = 255, nullable = false)]
+    id: Option<String>,
+    /// For people; by default the id.
+    #[schema(min_length = 1, max_length = 255, nullable = false)]
+    name: Option<String>,
+    #[schema(nullable = false)]
+    status: Option<TenantStatusWord>,
+    /// Null lifts all of them.
+    limits: Option<TenantLimitsBody>,
+}
+
+/// Whether a tenant may call: an inactive one's keys and events are refused.
+#[derive(ToSchema)]
+#[schema(as = TenantStatus, rename_all = "lowercase")]
+pub enum TenantStatusWord {
+    Active,
+    Inactive,
+}
+
+/// What a tenant may at most; null lifts a limit.
+#[derive(ToSchema)]
+#[schema(as = TenantLimitsChange)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TenantLimitsBody {
+    /// Events that its own keys may post.
+    ingest_rate: Option<IngestRate>,
+    /// Subscriptions that are not deleted.
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    max_subscriptions: Option<u32>,
+    /// Pending deliveries of each of its subscriptions.
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
+    max_backlog: Option<u64>,
+}
+
+/// An event type, or a change of one; null takes away.
+#[derive(ToSchema)]
+#[schema(as = EventTypeChange)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EventTypeBody {
+    /// Cannot be changed; may come back as it is.
+    #[schema(
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^(?!posthaste(\.|$))[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$",
+        nullable = false,
+        examples("order.created")
+    )]
+    name: Option<String>,
+    /// For people.
+    #[schema(max_length = 4_096)]
+    description: Option<String>,
+    /// A payload as it may look: any JSON of at most 64 KiB.
+    #[schema(value_type = Value, required = false)]
+    example: Option<Value>,
+    /// A JSON Schema that the payloads of new events have to fit.
+    #[schema(schema_with = json_schema)]
+    schema: Option<Value>,
+    /// Out of use: refused where unknown types are (`events.unknown_types`).
+    #[schema(nullable = false)]
+    archived: Option<bool>,
+}
+
+fn json_schema() -> Schema {
+    let types = SchemaType::from_iter([Type::Object, Type::Boolean, Type::Null]);
+    ObjectBuilder::new()
+        .schema_type(types)
+        .description(Some(
+            "A JSON Schema that the payloads of new events have to fit.",
+        ))
+        .into()
+}
+
+/// A new event type: a change, of which the name must be given.
+pub struct NewEventTypeBody;
+
+impl PartialSchema for NewEventTypeBody {
+    fn schema() -> RefOr<Schema> {
+        let mut schema = EventTypeBody::schema();
+        if let RefOr::T(Schema::Object(object)) = &mut schema {
+            object.description = Some("A new event type.".into());
+            object.required = vec!["name".to_owned()];
+        }
+        schema
+    }
+}
+
+impl ToSchema for NewEventTypeBody {
+    fn name() -> Cow<'static, str> {
+        "NewEventType".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        EventTypeBody::schemas(schemas);
+    }
+}
+
+/// What becomes of what was held.
+#[derive(ToSchema)]
+#[schema(as = Reactivation)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReactivationBody {
+    /// `send` (the default) or `skip`.
+    #[schema(value_type = HeldWord, nullable = false)]
+    held: Option<String>,
+}
+
+/// What becomes of what was held.
+#[derive(ToSchema)]
+#[schema(as = Held, rename_all = "lowercase")]
+pub enum HeldWord {
+    Send,
+    Skip,
+}
+
+/// Which deliveries are to be sent again.
+#[derive(ToSchema)]
+#[schema(as = RetryFailed)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RetryFailedBody {
+    /// Made at that moment or later; in the past.
+    since: Timestamp,
+    /// Made before that moment; by default now.
+    #[schema(nullable = false)]
+    until: Option<Timestamp>,
+    /// By default failed and expired ones.
+    #[schema(value_type = Vec<Retriable>, required = false, min_items = 1, max_items = 4)]
+    states: Option<Vec<DeliveryState>>,
+    /// Deliveries a second at most; the relay's own bound (`jobs.max_rate`) may be lower.
+    #[schema(minimum = 1, nullable = false)]
+    rate: Option<u32>,
+    /// Only say what would be done.
+    #[schema(nullable = false)]
+    dry_run: Option<bool>,
+}
+
+/// What can be sent again in bulk.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum Retriable {
+    Failed,
+    Expired,
+    Skipped,
+    Cancelled,
+}
+
+/// Which events are to be replayed: those named, or those of a stretch of time.
+#[derive(ToSchema)]
+#[schema(as = Replay)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReplayBody {
+    /// These and no others; nothing but `rate` and `dryRun` can stand beside them.
+    #[schema(value_type = Vec<EventId>, required = false, min_items = 1, max_items = 1_000)]
+    event_ids: Option<Vec<EventId>>,
+    /// By default the subscription's own.
+    #[schema(schema_with = patterns)]
+    event_types: Option<Vec<String>>,
+    /// Received at that moment or later; required where there are no `eventIds`.
+    #[schema(nullable = false)]
+    since: Option<Timestamp>,
+    /// Received before that moment; by default now.
+    #[schema(nullable = false)]
+    until: Option<Timestamp>,
+    /// Deliveries a second at most; the relay's own bound (`jobs.max_rate`) may be lower.
+    #[schema(minimum = 1, nullable = false)]
+    rate: Option<u32>,
+    /// Only say what would be done.
+    #[schema(nullable = false)]
+    dry_run: Option<bool>,
+}
