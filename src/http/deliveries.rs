@@ -244,6 +244,18 @@ pub async fn retry(
 }
 
 /// `POST /subscriptions/{id}/retry/{event}`: the same, for whom the delivery's own id is unknown.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/retry/{event}",
+    tag = "subscriptions",
+    summary = "Send an event to a subscription again",
+    description = "What `POST /deliveries/{id}/retry` does, for the delivery of that event to that subscription.",
+    responses(
+        (status = 202, description = "The delivery; the attempt is being made.", body = DeliveryView),
+        (status = 400, description = "A query or a body was sent, which nobody would read."),
+        (status = 409, description = "An attempt is under way, a bound is reached, or the subscription gets nothing at present."),
+    )
+)]
 pub async fn retry_of_event(
     State(app): State<HttpState>,
     Asking(caller): Asking,

@@ -32,7 +32,7 @@ use super::error::ProblemView;
 use super::routes::{guarded_routes, open_routes};
 use super::{
     audit, dashboard, deliveries, event_types, events, health, history, jobs, keys, metrics,
-    ordering, reference, runtime, secrets, statistics, subscriptions, tenants,
+    ordering, reference, runtime, secrets, statistics, stream, subscriptions, tenants, test_send,
 };
 
 #[derive(OpenApi)]
@@ -69,7 +69,8 @@ use super::{
         tenants::create, tenants::list, tenants::show, tenants::change, tenants::delete,
         secrets::show_of_tenant, secrets::rotate_of_tenant,
         keys::create, keys::list, keys::show, keys::revoke,
-        audit::list,
+        audit::list, stream::show, test_send::stored, test_send::unsaved,
+        deliveries::retry_of_event,
         health::overview, health::live, health::ready, metrics::show,
         show, reference::moved, reference::page, reference::file,
     ),
@@ -79,8 +80,8 @@ use super::{
 struct Described;
 
 const ABOUT: &str = "A webhook relay: services post events, Posthaste stores them and delivers \
-them, signed, until they arrive.\n\nEvery path under `/api/v1` answers under `/api` as well, and \
-`/webhooks` is another name for `/subscriptions`. A refusal is a problem as RFC 9457 has it, under \
+them, signed, until they arrive.\n\nEvery path under `/api/v1` answers under `/api` as well; \
+`/webhooks` is another name for `/subscriptions`, `/logs` for `/deliveries`, and `/events`, `/webhooks` and `/logs` stand at the root too. A refusal is a problem as RFC 9457 has it, under \
 a `code` that never changes (docs/errors.md lists all). Fields that an answer gains later are no \
 change of the API: ignore what you do not know.";
 

@@ -21,6 +21,7 @@ use super::stream_filter::Filter;
 use super::tenants;
 use crate::clock;
 use crate::domain::access::Caller;
+use crate::domain::id::SubscriptionId;
 use crate::stream::{Next, NoStream, Stream, frame};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -32,6 +33,22 @@ const MOST_AT_ONCE: usize = 64;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// `GET /stream`. Goes on behind `Last-Event-ID` where that can be done without a gap.
+#[utoipa::path(
+    get,
+    path = "/stream",
+    tag = "relay",
+    operation_id = "stream",
+    summary = "Follow what happens",
+    description = "Server-sent events, each with an `id`, an `event` and JSON as `data`; docs/stream.md lists them. \
+        Shows what the key's scopes allow: events, deliveries, subscriptions.",
+    params(
+        ("types" = Option<String>, Query, description = "Only these types, parted by commas."),
+        ("subscriptionId" = Option<SubscriptionId>, Query, description = "Only what concerns this subscription."),
+        ("webhookId" = Option<SubscriptionId>, Query, description = "The same as `subscriptionId`."),
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was read: goes on behind it, or says `reset`."),
+    ),
+    responses((status = 200, description = "Goes on until either side ends it.", body = String, content_type = "text/event-stream"))
+)]
 pub async fn show(
     State(app): State<HttpState>,
     Asking(caller): Asking,

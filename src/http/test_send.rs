@@ -14,6 +14,7 @@ use super::bare::NoQuery;
 use super::belonging;
 use super::body;
 use super::error::{ApiError, Result};
+use super::openapi::bodies::{NewSubscriptionBody, TestSendBody};
 use super::path::PathId;
 use super::subscriptions::read_new;
 use super::test_send_input::TestSendInput;
@@ -30,6 +31,19 @@ const BESIDES_PAYLOAD: usize = 4 * 1024;
 const SHARE_OF_TIME: f64 = 0.9;
 
 /// `POST /subscriptions/{id}/test`.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/test",
+    tag = "subscriptions",
+    operation_id = "test",
+    summary = "Send a test to a subscription's receiver",
+    description = "One signed call with the header `webhook-test: true`, now, whatever holds deliveries back. Nothing is stored or counted.",
+    request_body(content = Option<TestSendBody>, example = json!({"eventType": "job.created", "payload": {"jobId": 7}})),
+    responses(
+        (status = 200, description = "What was sent and what came of it, whatever that was.", body = TestSendView),
+        (status = 409, description = "A test of this subscription is under way."),
+    )
+)]
 pub async fn stored(
     State(app): State<HttpState>,
     Asking(caller): Asking,
@@ -45,6 +59,21 @@ pub async fn stored(
 }
 
 /// `POST /subscriptions/test`: of one that is not stored, and not by this either.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/test",
+    tag = "subscriptions",
+    operation_id = "test_unsaved",
+    summary = "Send a test to a receiver before subscribing it",
+    description = "The body is that of `POST /subscriptions`; nothing of it is stored.",
+    request_body(content = NewSubscriptionBody, example = json!({
+        "name": "HRMS", "url": "https://hrms.example.com/webhooks", "eventTypes": ["candidate.*"],
+    })),
+    responses(
+        (status = 200, description = "What was sent and what came of it, whatever that was.", body = TestSendView),
+        (status = 409, description = "A test of this subscription is under way."),
+    )
+)]
 pub async fn unsaved(
     State(app): State<HttpState>,
     Asking(caller): Asking,

@@ -2,6 +2,7 @@
 //! masked, as with any attempt.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::view::{HeadersView, TimingView, lossy, milliseconds};
 use crate::delivery::deliver::TriedOut;
@@ -11,7 +12,8 @@ use crate::domain::outcome::CallResult;
 
 /// See the module's documentation. Where there was no answer, `status` and all that begins with
 /// `response` are null, and `error` says why.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TestSend)]
 #[serde(rename_all = "camelCase")]
 pub struct TestSendView {
     event_id: EventId,

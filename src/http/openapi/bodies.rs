@@ -493,3 +493,15 @@ pub struct ReplayBody {
     #[schema(nullable = false)]
     dry_run: Option<bool>,
 }
+
+/// What a test sends; an absent body sends a sample.
+#[derive(ToSchema)]
+#[schema(as = NewTestSend)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TestSendBody {
+    /// As in an event; without it, the first type that the subscription names.
+    #[schema(min_length = 1, max_length = 255, examples("job.created"))]
+    event_type: Option<String>,
+    /// Any JSON, nested at most 64 levels deep.
+    payload: Option<Value>,
+}

@@ -66,7 +66,7 @@ fn of_route<S>(operation: &mut Operation, route: &Route<S>) {
     operation.operation_id = Some(format!("{tag}{name}{method}"));
     let ids = path_parameters(operation, route.path);
     match route.scope {
-        Some(scope) => guard(operation, scope),
+        Some(scope) => guard(operation, scope, route.or),
         None => operation.security = Some(Vec::new()),
     }
     let mut refusals = vec![Problem::Internal, Problem::Unavailable];
@@ -148,15 +148,22 @@ fn id_parameter(name: &str) -> Parameter {
         .build()
 }
 
-/// Any one of the three headers, with a key of that scope.
-fn guard(operation: &mut Operation, scope: Scope) {
-    let needed = SCHEMES.map(|scheme| SecurityRequirement::new(scheme, [scope.as_str()]));
-    operation.security = Some(needed.to_vec());
+/// Any one of the three headers, with a key of that scope, or of one of the others.
+fn guard(operation: &mut Operation, scope: Scope, or: &[Scope]) {
+    let scopes: Vec<&str> = std::iter::once(&scope)
+        .chain(or)
+        .map(|one| one.as_str())
+        .collect();
+    let needed = scopes
+        .iter()
+        .flat_map(|scope| SCHEMES.map(|scheme| SecurityRequirement::new(scheme, [*scope])));
+    operation.security = Some(needed.collect());
     let text = operation.description.get_or_insert_default();
     if !text.is_empty() {
         text.push_str("\n\n");
     }
-    text.push_str(&format!("Takes a key with the scope `{}`.", scope.as_str()));
+    let scopes = scopes.join("` or `");
+    text.push_str(&format!("Takes a key with the scope `{scopes}`."));
 }
 
 /// Says that it may be answered for this reason too.
