@@ -88,7 +88,7 @@ struct DeliveriesView {
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Backlog)]
+#[schema(as = BacklogSummary)]
 struct BacklogView {
     pending: u64,
     oldest_at: Option<Timestamp>,

@@ -174,6 +174,8 @@ async fn check_events(
         ("state" = Option<JobState>, Query, description = "The same as `status`."),
         ("subscriptionId" = Option<SubscriptionId>, Query, description = "Only those of that subscription."),
         ("webhookId" = Option<SubscriptionId>, Query, description = "The same as `subscriptionId`."),
+        ("tenant" = Option<String>, Query, description = "Only those of that tenant's subscriptions.", min_length = 1, max_length = 255),
+        ("clientId" = Option<String>, Query, description = "The same as `tenant`.", min_length = 1, max_length = 255),
         PageParameters,
     ),
     responses((status = 200, description = "A page of jobs.", body = PageView<JobView>))

@@ -72,7 +72,7 @@ struct InFlightView {
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Window)]
+#[schema(as = RuntimeWindow)]
 struct WindowView {
     held: usize,
     waiting: usize,
