@@ -146,7 +146,7 @@ async fn a_key_is_made_used_and_taken_back(profile: Profile) {
         assert_eq!(status, 401);
         assert!(text(&answer, "error").contains("revoked at"), "{answer}");
     }
-    assert_eq!(list_events(&relay, &forged).await, stranger);
+    assert_eq!(refusal(&forged).await, stranger);
     let revoked = relay.api.get(&place).await;
     assert_eq!(revoked["state"], "revoked");
     relay.api.expect(204, Method::DELETE, &place, None).await;
