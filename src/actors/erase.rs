@@ -94,7 +94,11 @@ impl Relay {
         for row in page.rows {
             let version = row.progress.version;
             match self.cancel(row.subscription_id, row.id, version).await? {
-                CancelAnswer::Done => cancelled += 1,
+                CancelAnswer::Done => {
+                    let metrics = self.metrics();
+                    metrics.note_ended(DeliveryState::Cancelled, 1);
+                    cancelled += 1;
+                }
                 CancelAnswer::InFlight => return Ok(None),
                 // Final by now, or pending anew: the next look tells.
                 CancelAnswer::Overtaken => {}

@@ -97,7 +97,7 @@ impl Gate {
             let hash = KeyHash::of(shown);
             match self.keyring.admit(shown, &hash, now) {
                 Admission::Admitted(caller) => return Ok(caller),
-                Admission::Revoked(at) => refusal = Some(ended("revoked", at)),
+                Admission::Revoked(at) => refusal = Some(ended("was revoked", at)),
                 Admission::Expired(at) => refusal = Some(ended("expired", at)),
                 Admission::Unknown => *unknown = Some(hash),
             }

@@ -44,8 +44,9 @@ impl Told {
     pub fn with(self, mut answer: Response) -> Response {
         if let Some((policies, standings)) = self.0 {
             let headers = answer.headers_mut();
-            headers.insert(POLICY, policies);
-            headers.insert(STANDING, standings);
+            // A refusal may speak of another limit, beside which these stand.
+            headers.append(POLICY, policies);
+            headers.append(STANDING, standings);
         }
         answer
     }

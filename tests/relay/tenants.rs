@@ -199,9 +199,15 @@ async fn a_tenant_sees_and_touches_its_own_alone(profile: Profile) {
             let (method, path, body) = (method.clone(), things.in_path(path), body.clone());
             async move { api.status(method, &path, body.as_ref()).await }
         };
-        let of_another = ask(b.clone(), &own).await;
+        // Each request has a name of its own.
+        let refusal = async |things: &Things| {
+            let (status, mut answer) = ask(b.clone(), things).await;
+            assert!(answer["instance"].take().is_string());
+            (status, answer)
+        };
+        let of_another = refusal(&own).await;
         assert_eq!(of_another.0, 404, "{method} {path}: {of_another:?}");
-        let unknown = ask(b.clone(), &Things::unknown()).await;
+        let unknown = refusal(&Things::unknown()).await;
         assert_eq!(of_another, unknown, "{method} {path}");
         let answer = ask(a.clone(), &own).await;
         assert_eq!(answer.0, expected, "{method} {path}: {answer:?}");
