@@ -4,7 +4,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../relay/document.rs"]
+#[allow(dead_code, reason = "the stories use the rest")]
+mod document;
+
 mod caller;
+mod matrix;
 mod s1_algohire;
 mod s2_candidates;
 mod s3_full_stack;

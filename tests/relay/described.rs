@@ -30,12 +30,14 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// `path` as the document has it; `id` and `query` go into it.
+    /// `path` as the document has it; `id` and `query` go into it. Two ids stand with a blank between.
     async fn go(&mut self, expected: u16, name: &str, id: &str, query: &str, body: Value) -> Value {
         let (method, path) = name.split_once(' ').unwrap();
         let method: Method = method.parse().unwrap();
         let operation = self.document.operation(&method, path);
-        let reached = format!("{}{query}", path.replace("{id}", id).replace("{name}", id));
+        let (one, other) = id.split_once(' ').unwrap_or((id, ""));
+        let filled = path.replace("{id}", one).replace("{event}", other);
+        let reached = format!("{}{query}", filled.replace("{name}", one));
         let mut request = self.relay.api.request(method, &reached);
         if !body.is_null() {
             request = request.json(&body);
@@ -147,6 +149,11 @@ async fn every_answer_fits_its_schema(profile: Profile) {
         walk.go(200, name, &event_id, &query, nothing.clone()).await;
     }
     erased(&mut walk).await;
+    tried_out(&mut walk, &first, &good.url()).await;
+    let both = format!("{first} {event_id}");
+    let again = "POST /api/v1/subscriptions/{id}/retry/{event}";
+    walk.go(202, again, &both, "", nothing.clone()).await;
+    relay.nothing_pending().await;
 
     let of_failing = format!("?subscriptionId={failing}");
     let page = walk
@@ -352,6 +359,21 @@ async fn every_answer_fits_its_schema(profile: Profile) {
     let all = all.map(|(method, path, _)| format!("{method} {path}"));
     let left: Vec<String> = all.filter(|name| !walk.seen.contains(name)).collect();
     assert!(left.is_empty(), "the walk leaves out {left:?}");
+}
+
+async fn tried_out(walk: &mut Walk<'_>, subscription: &str, url: &str) {
+    let name = "POST /api/v1/subscriptions/{id}/test";
+    walk.go(200, name, subscription, "", Value::Null).await;
+    let body = json!({"eventType": "a", "payload": {"n": 1}});
+    walk.go(200, name, subscription, "", body).await;
+    walk.go(400, name, subscription, "", json!({"more": 1}))
+        .await;
+    let name = "POST /api/v1/subscriptions/test";
+    let unsaved = |url: &str| json!({"name": "n", "url": url, "eventTypes": ["a"]});
+    walk.go(200, name, "", "", unsaved(url)).await;
+    // Nobody answers there.
+    walk.go(200, name, "", "", unsaved("http://127.0.0.1:9/"))
+        .await;
 }
 
 async fn erased(walk: &mut Walk<'_>) {

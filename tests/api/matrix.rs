@@ -1,0 +1,212 @@
+//! Every route of the description × every kind of key: who is let in, and who is not. The routes
+//! come from the document, so a new one is in here by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use posthaste::clock;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::document::Document;
+use crate::support::relay::{rows, text};
+use crate::support::{Profile, Receiver, Relay};
+
+crate::stories!(
+    each_kind_of_key_reaches_what_its_scopes_allow,
+    what_is_anothers_is_not_there,
+);
+
+const NOTHING: &str = "0190b5a0-0000-7000-8000-000000000000";
+
+/// Nobody is kept out for trying: this is about keys, not about how often.
+const UNLIMITED: [(&str, &str); 1] = [("POSTHASTE_LIMITS__FAILED_AUTH_PER_ADDRESS", "0")];
+
+struct Key {
+    id: String,
+    key: String,
+    scopes: BTreeSet<String>,
+}
+
+async fn key(relay: &Relay, body: Value) -> Key {
+    let made = relay.api.post(201, "/api/v1/keys", &body).await;
+    let scopes = made["scopes"].as_array().unwrap();
+    Key {
+        id: text(&made, "id").to_owned(),
+        key: text(&made, "key").to_owned(),
+        scopes: scopes
+            .iter()
+            .map(|scope| scope.as_str().unwrap().to_owned())
+            .collect(),
+    }
+}
+
+/// The status and the problem's code.
+async fn ask(relay: &Relay, key: Option<&str>, method: &Method, path: &str) -> (u16, String) {
+    let url = format!("{}{path}", relay.api.base);
+    let request = reqwest::Client::new().request(method.clone(), url);
+    let request = match key {
+        Some(key) => request.bearer_auth(key),
+        None => request,
+    };
+    let answer = request.send().await.unwrap();
+    let status = answer.status().as_u16();
+    if status < 400 {
+        // A stream would never end.
+        return (status, String::new());
+    }
+    let body: Value = answer.json().await.unwrap_or_default();
+    (status, body["code"].as_str().unwrap_or_default().to_owned())
+}
+
+/// The scopes of which one is needed; none where anyone may call.
+fn needed(operation: &Value) -> BTreeSet<&str> {
+    let ways = operation["security"].as_array().unwrap();
+    let scopes = ways
+        .iter()
+        .flat_map(|way| way.as_object().unwrap().values());
+    scopes
+        .flat_map(|scopes| scopes.as_array().unwrap())
+        .map(|scope| scope.as_str().unwrap())
+        .collect()
+}
+
+fn filled(path: &str, id: &str) -> String {
+    path.replace("{id}", id)
+        .replace("{event}", NOTHING)
+        .replace("{name}", "a.b")
+        .replace("{file}", "nothing.js")
+}
+
+async fn each_kind_of_key_reaches_what_its_scopes_allow(profile: Profile) {
+    let relay = Relay::start_with(profile, &UNLIMITED).await;
+    let document = Document::of(&relay).await;
+    let mut presets = BTreeMap::new();
+    for preset in ["service", "client", "admin"] {
+        presets.insert(
+            preset,
+            key(&relay, json!({"name": preset, "preset": preset})).await,
+        );
+    }
+    let revoked = key(&relay, json!({"name": "revoked", "preset": "admin"})).await;
+    let path = format!("/api/v1/keys/{}", revoked.id);
+    relay.api.expect(204, Method::DELETE, &path, None).await;
+    let end = clock::now().plus(std::time::Duration::from_secs(2));
+    let expiring = json!({"name": "expiring", "preset": "admin", "expiresAt": end.to_string()});
+    let expired = key(&relay, expiring).await;
+    while ask(&relay, Some(&expired.key), &Method::GET, "/api/v1/keys")
+        .await
+        .0
+        != 401
+    {
+        assert!(
+            clock::now() < end.plus(std::time::Duration::from_secs(30)),
+            "it goes on for ever"
+        );
+    }
+    let strangers = [
+        (None, "key-required"),
+        (Some("wrong"), "key-required"),
+        (Some(revoked.key.as_str()), "key-ended"),
+        (Some(expired.key.as_str()), "key-ended"),
+    ];
+    let mut guarded = 0;
+    for (method, path, operation) in document.operations() {
+        let at = filled(path, NOTHING);
+        let needed = needed(operation);
+        if needed.is_empty() {
+            let (status, _) = ask(&relay, None, &method, &at).await;
+            assert!(![401, 403].contains(&status), "{method} {path}: {status}");
+            continue;
+        }
+        guarded += 1;
+        for (stranger, code) in strangers {
+            let refused = ask(&relay, stranger, &method, &at).await;
+            assert_eq!(refused, (401, code.to_owned()), "{method} {path}");
+        }
+        for (preset, key) in &presets {
+            let allowed = key.scopes.contains("admin")
+                || needed.iter().any(|scope| key.scopes.contains(*scope));
+            let (status, code) = ask(&relay, Some(&key.key), &method, &at).await;
+            let refused = (status, code.as_str()) == (403, "missing-scope");
+            assert_eq!(
+                refused, !allowed,
+                "{preset}: {method} {path}: {status} {code}"
+            );
+            assert!(
+                status != 401 && status < 500,
+                "{preset}: {method} {path}: {status}"
+            );
+        }
+    }
+    assert!(guarded > 50, "{guarded} routes take a key");
+}
+
+async fn what_is_anothers_is_not_there(profile: Profile) {
+    let relay = Relay::start_with(profile, &UNLIMITED).await;
+    let document = Document::of(&relay).await;
+    let receiver = Receiver::ok().await;
+    let made = relay
+        .api
+        .subscribe(&receiver, json!({"clientId": "a"}))
+        .await;
+    let event = json!({"eventType": "job.created", "payload": {}, "clientId": "a"});
+    let event = relay.api.post(202, "/api/v1/events", &event).await;
+    let event = text(&event, "eventId");
+    let delivery = relay.final_delivery(event).await;
+    let job = json!({"eventIds": [event]});
+    let job = relay
+        .api
+        .post(202, &format!("{}/replay", made.path()), &job)
+        .await;
+    for tenant in ["a", "b"] {
+        let tenant = json!({"id": tenant, "name": tenant});
+        relay.api.post(201, "/api/v1/tenants", &tenant).await;
+    }
+    let scopes = [
+        "events:read",
+        "subscriptions:read",
+        "subscriptions:write",
+        "deliveries:read",
+        "deliveries:write",
+    ];
+    let own = json!({"name": "a", "tenant": "a", "scopes": scopes});
+    let other = json!({"name": "b", "tenant": "b", "scopes": scopes});
+    let (own, other) = (key(&relay, own).await, key(&relay, other).await);
+    let things = [
+        ("/api/v1/subscriptions/{id}", made.id.as_str()),
+        ("/api/v1/events/{id}", event),
+        ("/api/v1/deliveries/{id}", text(&delivery, "id")),
+        ("/api/v1/jobs/{id}", text(&job, "id")),
+    ];
+    let mut looked = 0;
+    for (method, path, operation) in document.operations() {
+        let thing = things.iter().find(|(thing, _)| path.starts_with(thing));
+        let Some((_, id)) = thing else { continue };
+        let allowed = needed(operation).iter().any(|scope| scopes.contains(scope));
+        if !allowed {
+            continue;
+        }
+        looked += 1;
+        let at = filled(path, id);
+        let (status, _) = ask(&relay, Some(&other.key), &method, &at).await;
+        // Without the body that some take it may be that, and not the id, which is refused.
+        let expected: &[u16] = match operation.get("requestBody") {
+            Some(_) => &[404, 400],
+            None => &[404],
+        };
+        assert!(expected.contains(&status), "{method} {path}: {status}");
+        if method == Method::GET {
+            let (status, _) = ask(&relay, Some(&own.key), &method, &at).await;
+            assert_eq!(status, 200, "{method} {path}");
+        }
+    }
+    assert!(looked > 20, "{looked} routes were looked at");
+    for list in ["subscriptions", "events", "deliveries", "jobs"] {
+        let url = format!("{}/api/v1/{list}", relay.api.base);
+        for (key, count) in [(&own.key, true), (&other.key, false)] {
+            let answer = reqwest::Client::new().get(&url).bearer_auth(key).send();
+            let page: Value = answer.await.unwrap().json().await.unwrap();
+            assert_eq!(!rows(&page).is_empty(), count, "{list}");
+        }
+    }
+}
