@@ -23,8 +23,10 @@ mod shown;
 mod terminal;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use page::Page;
+use serde_json::Value;
 
 /// One test for each page, so that they run side by side; the list is held against the folder.
 macro_rules! pages {
@@ -83,6 +85,12 @@ fn every_page_with_commands_is_run() {
     }
 }
 
+#[test]
+fn what_the_relay_prints_at_its_start_can_be_pasted() {
+    let faults = run::faults_of_the_welcome();
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
 /// Links between pages lead somewhere: to a file that is there, and in it to a heading.
 #[test]
 fn links_lead_somewhere() {
@@ -100,6 +108,26 @@ fn links_lead_somewhere() {
                 heading.is_empty() || has_heading(&file, heading),
                 "{path} leads to {link}, which has no such heading"
             );
+        }
+    }
+}
+
+/// Every part of every path that the relay describes is named.
+#[test]
+fn the_list_of_routes_is_whole() {
+    let described = Command::new(env!("CARGO_BIN_EXE_posthaste"))
+        .arg("openapi")
+        .output()
+        .unwrap();
+    let document: Value = serde_json::from_slice(&described.stdout).unwrap();
+    let list = std::fs::read_to_string(root().join("docs/routes.md")).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() > 30, "the description is not read right");
+    for path in paths.keys() {
+        let parts = path.strip_prefix("/api/v1").unwrap_or(path).split('/');
+        for part in parts.filter(|part| !part.is_empty() && !part.starts_with('{')) {
+            let is_there = list.contains(&format!("/{part}"));
+            assert!(is_there, "{path} is not in docs/routes.md");
         }
     }
 }

@@ -16,16 +16,40 @@ const RECEIVE: &str = "posthaste receive";
 
 /// What is wrong with this page; nothing where all is as it says.
 pub fn faults(name: &str, text: &str) -> Vec<String> {
-    let page = match Page::read(text) {
-        Ok(page) => page,
-        Err(faults) => return faults,
-    };
+    read(name, |_| Page::read(text))
+}
+
+/// What is wrong with the commands that the relay prints at its start.
+pub fn faults_of_the_welcome() -> Vec<String> {
+    read("what the relay prints", |relay| {
+        let printed = relay.shows("All routes: …", &mut Ids::default());
+        let printed = printed.map_err(|fault| vec![fault])?;
+        let commands = printed.iter().filter_map(|line| line.strip_prefix("  "));
+        let is_typed = |line: &&str| line.starts_with("KEY=") || line.starts_with("curl");
+        let typed: Vec<&str> = commands.clone().filter(is_typed).collect();
+        let receive = commands.clone().find(|line| line.ends_with(RECEIVE));
+        match (receive, typed.len()) {
+            (Some(receive), 4) => Page::read(&format!(
+                "```sh in another terminal\n{receive}\n```\n\n```sh\n{}\n```\n\n\
+                 ```text in another terminal\nPOST / HTTP/1.1\n```\n",
+                typed.join("\n")
+            )),
+            _ => Err(vec![format!("it prints other commands: {printed:?}")]),
+        }
+    })
+}
+
+fn read(name: &str, page: impl FnOnce(&mut Beside) -> Result<Page, Vec<String>>) -> Vec<String> {
     let directory = tempfile::tempdir().unwrap();
     let ports = Ports::free();
     let place = Place::new(directory.path(), &ports.apply("127.0.0.1:8080"));
-    let _relay = match Beside::start(&place, "relay", RELAY) {
+    let mut relay = match Beside::start(&place, "relay", RELAY) {
         Ok(relay) => relay,
         Err(fault) => return vec![format!("the relay does not start: {fault}")],
+    };
+    let page = match page(&mut relay) {
+        Ok(page) => page,
+        Err(faults) => return faults,
     };
     let mut reader = Reader {
         ports,
@@ -138,7 +162,10 @@ impl Reader<'_> {
     fn looks(&mut self, block: &Block) -> Result<(), Fault> {
         let text = self.ports.apply(&block.text);
         match self.beside.last_mut() {
-            Some(beside) => Ok(beside.shows(&text, &mut self.ids)?),
+            Some(beside) => {
+                beside.shows(&text, &mut self.ids)?;
+                Ok(())
+            }
             None => Err("there is no other terminal".to_owned().into()),
         }
     }
@@ -165,7 +192,7 @@ fn answered(block: &Block, typed: &Typed) -> Result<(), String> {
 
 /// Whether it may be run again: nothing in it makes or changes anything.
 fn only_looks(text: &str) -> bool {
-    let changes = ["-X", "-d ", "--data", "posthaste "];
+    let changes = ["-X", "-d '", "-d \"", "--data", "posthaste "];
     text.contains("-G ") || !changes.iter().any(|word| text.contains(word))
 }
 

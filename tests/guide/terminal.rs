@@ -231,8 +231,9 @@ impl Beside {
         Ok(beside)
     }
 
-    /// Waits until these lines have come, and looks past them from then on.
-    pub fn shows(&mut self, wanted: &str, ids: &mut Ids) -> Result<(), String> {
+    /// Waits until these lines have come, and looks past them from then on. Returns all lines up
+    /// to there.
+    pub fn shows(&mut self, wanted: &str, ids: &mut Ids) -> Result<Vec<String>, String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let mut learnt = ids.clone();
@@ -240,8 +241,7 @@ impl Beside {
             let missing = match shown::lines(wanted, seen, &mut learnt) {
                 Ok(taken) => {
                     *ids = learnt;
-                    self.seen.drain(..taken);
-                    return Ok(());
+                    return Ok(self.seen.drain(..taken).collect());
                 }
                 Err(missing) => missing,
             };
