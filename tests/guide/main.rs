@@ -44,6 +44,7 @@ macro_rules! pages {
 pages! {
     the_readme: "README.md",
     the_guide: "docs/api.md",
+    errors: "docs/errors.md",
     event_types: "docs/event-types.md",
     keys: "docs/keys.md",
     operational_events: "docs/operational-events.md",

@@ -94,7 +94,7 @@ fn fenced(
     below_a_block: bool,
     steps: &mut Vec<Step>,
 ) -> Result<bool, String> {
-    let text: String = body.iter().flat_map(|line| [line, "\n"]).collect();
+    let text: String = body.iter().flat_map(|line| [*line, "\n"]).collect();
     let block = Block {
         line,
         text,
@@ -157,7 +157,7 @@ fn is_command(line: &str) -> bool {
     let line = line.trim_start();
     COMMANDS.iter().any(|word| match word.strip_suffix('=') {
         Some(_) => line.starts_with(word),
-        None => line.split_whitespace().next() == Some(word),
+        None => line.split_whitespace().next() == Some(*word),
     })
 }
 

@@ -247,7 +247,7 @@ mod tests {
              ```sh answers 400\n{LIST} -d '{{}}'\n```\n\n```json\n{{\"code\": \"invalid-body\", …}}\n```\n\n\
              ```sh in another terminal\ntarget/debug/posthaste receive\n```\n\n\
              ```sh\ncurl -sS http://127.0.0.1:9000/ -d 'hello'\n```\n\n\
-             ```text in another terminal\nPOST / HTTP/1.1\nhost: …\nhello\n```\n"
+             ```text in another terminal\nPOST / HTTP/1.1\nHost: …\nhello\n```\n"
         ));
         assert_eq!(told, "");
     }

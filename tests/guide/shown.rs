@@ -253,7 +253,8 @@ impl Reader<'_> {
             Some(_) => {
                 let from = self.at();
                 while self.rest.next_if(|(_, c)| c.is_alphanumeric() || "+-.".contains(*c)).is_some() {}
-                let word = &self.text[from..self.at()];
+                let to = self.at();
+                let word = &self.text[from..to];
                 let value = serde_json::from_str(word);
                 value
                     .map(Shown::Literal)
@@ -293,12 +294,13 @@ impl Reader<'_> {
         if self.peek() != Some('"') {
             return Err(format!("no text at {}", self.at()));
         }
-        let mut values = serde_json::Deserializer::from_str(&self.text[self.at()..]).into_iter();
-        let text: String = match values.next() {
-            Some(Ok(text)) => text,
-            _ => return Err(format!("a text is never closed at {}", self.at())),
+        let from = self.at();
+        let rest = serde_json::Deserializer::from_str(&self.text[from..]);
+        let mut values = rest.into_iter::<String>();
+        let Some(Ok(text)) = values.next() else {
+            return Err(format!("a text is never closed at {from}"));
         };
-        let end = self.at() + values.byte_offset();
+        let end = from + values.byte_offset();
         while self.rest.next_if(|(at, _)| *at < end).is_some() {}
         Ok(text)
     }
