@@ -152,7 +152,10 @@ mod tests {
             terminal.contains("\"url\":\"http://127.0.0.1:9000/\""),
             "{terminal}"
         );
-        assert!(terminal.contains("http://127.0.0.1:8080/docs"), "{terminal}");
+        assert!(
+            terminal.contains("http://127.0.0.1:8080/docs"),
+            "{terminal}"
+        );
 
         let log = said(&[], true, file(), false);
         assert!(

@@ -246,7 +246,10 @@ fn assemble<S: Clone + Send + Sync + 'static>(
 }
 
 async fn no_route() -> ApiError {
-    ApiError::new(Problem::NoSuchRoute, "There is no such route; /docs lists all")
+    ApiError::new(
+        Problem::NoSuchRoute,
+        "There is no such route; /docs lists all",
+    )
 }
 
 /// Answered with `Allow`, which the router adds.

@@ -42,8 +42,17 @@ pub struct Answer {
 
 /// Words that begin a command.
 const COMMANDS: [&str; 11] = [
-    "curl", "posthaste", "target/debug/posthaste", "make", "docker", "export", "openssl", "cp",
-    "KEY=", "ID=", "$",
+    "curl",
+    "posthaste",
+    "target/debug/posthaste",
+    "make",
+    "docker",
+    "export",
+    "openssl",
+    "cp",
+    "KEY=",
+    "ID=",
+    "$",
 ];
 
 impl Page {
@@ -143,13 +152,17 @@ fn shell(how: &str, block: Block) -> Result<Step, String> {
             _ => Ok(Step::NotRun(block)),
         };
     }
-    let status = how.strip_prefix("answers ").and_then(|code| code.parse().ok());
+    let status = how
+        .strip_prefix("answers ")
+        .and_then(|code| code.parse().ok());
     match status {
         Some(status) => Ok(Step::Run(Block {
             status: Some(status),
             ..block
         })),
-        None => Err(format!("{how:?} says nothing that is known of a block of sh")),
+        None => Err(format!(
+            "{how:?} says nothing that is known of a block of sh"
+        )),
     }
 }
 
@@ -220,7 +233,10 @@ mod tests {
         assert_eq!((answer.line, answer.is_json), (8, true));
         // Words between part an example from its block.
         assert_eq!((second.status, &second.answer), (Some(409), &None));
-        assert_eq!((aside.text.as_str(), seen.text.as_str()), ("posthaste receive\n", "POST /\n"));
+        assert_eq!(
+            (aside.text.as_str(), seen.text.as_str()),
+            ("posthaste receive\n", "POST /\n")
+        );
     }
 
     #[test]

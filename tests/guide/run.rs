@@ -145,7 +145,11 @@ impl Reader<'_> {
             self.ids = ids;
             return Ok(());
         }
-        Err(format!("the answer in line {}: {}", answer.line, faults.join("; ")))
+        Err(format!(
+            "the answer in line {}: {}",
+            answer.line,
+            faults.join("; ")
+        ))
     }
 
     fn start(&mut self, block: &Block) -> Result<(), Fault> {
@@ -255,7 +259,10 @@ mod tests {
     #[test]
     fn an_answer_that_is_no_success_is_a_fault() {
         let told = broken(&format!("```sh\n{LIST} -d '{{}}'\n```\n"));
-        assert!(told.contains("page.md:8: a request was answered 400"), "{told}");
+        assert!(
+            told.contains("page.md:8: a request was answered 400"),
+            "{told}"
+        );
         assert!(told.contains("invalid-body"), "{told}");
         let told = broken(&format!("```sh answers 404\n{LIST} -d '{{}}'\n```\n"));
         assert!(told.contains("expected is 404, 400 came"), "{told}");
@@ -271,7 +278,9 @@ mod tests {
         ));
         assert!(told.contains(".name: shown is"), "{told}");
         assert!(told.contains(".colour is shown and did not come"), "{told}");
-        let told = broken(&format!("```sh\n{made}\n```\n\n```json\n{{\"name\": \"first\"}}\n```\n"));
+        let told = broken(&format!(
+            "```sh\n{made}\n```\n\n```json\n{{\"name\": \"first\"}}\n```\n"
+        ));
         assert!(told.contains(".secret came and is not shown"), "{told}");
     }
 
@@ -279,7 +288,10 @@ mod tests {
     fn a_command_that_fails_is_a_fault_and_ends_the_page() {
         let told = broken("```sh\nposthast receive\n```\n\n```sh\nfalse\n```\n");
         assert!(told.contains("page.md:8: a command failed"), "{told}");
-        assert!(told.contains("posthast") && !told.contains("page.md:12"), "{told}");
+        assert!(
+            told.contains("posthast") && !told.contains("page.md:12"),
+            "{told}"
+        );
         let told = broken("```sh\ncurl -sS http://127.0.0.1:9001/\n```\n");
         assert!(told.contains("a command failed"), "{told}");
     }
@@ -295,8 +307,14 @@ mod tests {
     fn ports_are_replaced_everywhere() {
         let ports = Ports([(8080, 1), (9000, 2), (9001, 3)]);
         for (shown, real) in [
-            ("http://127.0.0.1:8080/a 127.0.0.1:9000", "http://127.0.0.1:1/a 127.0.0.1:2"),
-            ("posthaste receive | tee a", "posthaste receive --listen 127.0.0.1:2 | tee a"),
+            (
+                "http://127.0.0.1:8080/a 127.0.0.1:9000",
+                "http://127.0.0.1:1/a 127.0.0.1:2",
+            ),
+            (
+                "posthaste receive | tee a",
+                "posthaste receive --listen 127.0.0.1:2 | tee a",
+            ),
             (
                 "posthaste receive --listen 127.0.0.1:9001 --status 500",
                 "posthaste receive --listen 127.0.0.1:3 --status 500",

@@ -23,8 +23,14 @@ enum Shown {
     Anything,
     Text(String),
     Literal(Value),
-    List { items: Vec<Shown>, open: bool },
-    Object { fields: Vec<(String, Shown)>, open: bool },
+    List {
+        items: Vec<Shown>,
+        open: bool,
+    },
+    Object {
+        fields: Vec<(String, Shown)>,
+        open: bool,
+    },
 }
 
 /// What differs between the JSON values shown and those that came.
@@ -39,7 +45,11 @@ pub fn json(shown: &str, came: &str, ids: &mut Ids) -> Vec<String> {
         Err(error) => return vec![format!("what came is no JSON: {error}")],
     };
     if shown.len() != values.len() {
-        return vec![format!("{} answers are shown, {} came", shown.len(), values.len())];
+        return vec![format!(
+            "{} answers are shown, {} came",
+            shown.len(),
+            values.len()
+        )];
     }
     let mut faults = Vec::new();
     for (shown, value) in shown.iter().zip(&values) {
@@ -57,7 +67,11 @@ pub fn lines<'a>(
 ) -> Result<usize, String> {
     let mut came = came.into_iter().zip(1..);
     let mut taken = 0;
-    for line in shown.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
+    for line in shown
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+    {
         let found = came.find(|(other, _)| alike(line, other.trim_end(), ids));
         taken = match found {
             Some((_, number)) => number,
@@ -90,7 +104,11 @@ fn differences(path: &str, shown: &Shown, came: &Value, ids: &mut Ids, faults: &
             }
         }
         (Shown::List { items, open }, Value::Array(came)) => {
-            let fits = if *open { items.len() <= came.len() } else { items.len() == came.len() };
+            let fits = if *open {
+                items.len() <= came.len()
+            } else {
+                items.len() == came.len()
+            };
             if !fits {
                 let (shown, came) = (items.len(), came.len());
                 faults.push(format!("{here}: {shown} items are shown, {came} came"));
@@ -161,11 +179,14 @@ fn fits(shown: &str, came: &str, ids: &Ids, met: &mut Vec<(String, String)>) -> 
 /// Whether the text begins like this: `x` a hexadecimal digit, `9` a digit, anything else itself.
 fn begins(text: &str, shape: &str) -> bool {
     text.len() >= shape.len()
-        && shape.bytes().zip(text.bytes()).all(|(shape, byte)| match shape {
-            b'x' => byte.is_ascii_hexdigit(),
-            b'9' => byte.is_ascii_digit(),
-            other => byte == other,
-        })
+        && shape
+            .bytes()
+            .zip(text.bytes())
+            .all(|(shape, byte)| match shape {
+                b'x' => byte.is_ascii_hexdigit(),
+                b'9' => byte.is_ascii_digit(),
+                other => byte == other,
+            })
 }
 
 fn id(text: &str) -> Option<&str> {
@@ -176,12 +197,17 @@ fn id(text: &str) -> Option<&str> {
 /// How long the time at the beginning is.
 fn time(text: &str) -> Option<usize> {
     const SHAPES: [&str; 2] = ["9999-99-99T99:99:99.999Z", "9999-99-99T99:99:99Z"];
-    SHAPES.iter().find(|shape| begins(text, shape)).map(|shape| shape.len())
+    SHAPES
+        .iter()
+        .find(|shape| begins(text, shape))
+        .map(|shape| shape.len())
 }
 
 /// What the secret at the beginning begins with, and how long it is.
 fn secret(text: &str) -> Option<(&'static str, usize)> {
-    let prefix = SECRETS.into_iter().find(|prefix| text.starts_with(prefix))?;
+    let prefix = SECRETS
+        .into_iter()
+        .find(|prefix| text.starts_with(prefix))?;
     let letters = text[prefix.len()..]
         .bytes()
         .take_while(|byte| byte.is_ascii_alphanumeric() || b"+/=_-".contains(byte));
@@ -252,7 +278,11 @@ impl Reader<'_> {
             }
             Some(_) => {
                 let from = self.at();
-                while self.rest.next_if(|(_, c)| c.is_alphanumeric() || "+-.".contains(*c)).is_some() {}
+                while self
+                    .rest
+                    .next_if(|(_, c)| c.is_alphanumeric() || "+-.".contains(*c))
+                    .is_some()
+                {}
                 let to = self.at();
                 let word = &self.text[from..to];
                 let value = serde_json::from_str(word);
@@ -324,7 +354,10 @@ mod tests {
     #[test]
     fn literal_values_and_fields_have_to_be_the_same() {
         let came = r#"{"state":"active","count":3,"more":[1,2]}"#;
-        assert_eq!(fault(r#"{"state": "active", "count": 3, "more": [1, 2]}"#, came), "");
+        assert_eq!(
+            fault(r#"{"state": "active", "count": 3, "more": [1, 2]}"#, came),
+            ""
+        );
         assert_eq!(fault(r#"{"more": [1, …], …}"#, came), "");
         assert_eq!(fault("…", came), "");
         assert!(fault(r#"{"state": "paused", …}"#, came).contains(".state: shown is"));
@@ -367,7 +400,10 @@ mod tests {
         let shown = format!(r#"["{ONE}", "urn:{ONE}"]"#);
         assert!(json(&shown, &format!(r#"["{TWO}","urn:{TWO}"]"#), &mut ids).is_empty());
         let came = format!("webhook-id: {TWO}");
-        assert_eq!(lines(&format!("webhook-id: {ONE}"), [came.as_str()], &mut ids), Ok(1));
+        assert_eq!(
+            lines(&format!("webhook-id: {ONE}"), [came.as_str()], &mut ids),
+            Ok(1)
+        );
         assert!(lines(ONE, [ONE], &mut ids).is_err());
         assert!(!fault(&shown, &format!(r#"["{ONE}","urn:{TWO}"]"#)).is_empty());
     }
@@ -378,7 +414,11 @@ mod tests {
         let told = |shown: &str| lines(shown, came.lines(), &mut Ids::default());
         assert_eq!(told("POST / …\nwebhook-id: …\n\n"), Ok(3));
         assert_eq!(told("host: a\n{}\n"), Ok(5));
-        assert!(told("webhook-id: 7\nhost: a").unwrap_err().contains("host: a"));
+        assert!(
+            told("webhook-id: 7\nhost: a")
+                .unwrap_err()
+                .contains("host: a")
+        );
         assert!(told("webhook-id: 8").unwrap_err().contains("webhook-id: 8"));
     }
 }

@@ -49,7 +49,10 @@ async fn a_schema_is_held_against_what_comes_in(profile: Profile) {
     relay.api.post(201, TYPES, &person()).await;
     let refused = relay.api.post(400, "/api/v1/events", &bad).await;
     let message = text(&refused, "error");
-    assert!(message.contains("payload/candidate/email does not match its schema"), "{message}");
+    assert!(
+        message.contains("payload/candidate/email does not match its schema"),
+        "{message}"
+    );
     assert!(!message.contains("private"), "{message}");
     let good = event(
         "candidate.created",
