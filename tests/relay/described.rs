@@ -402,6 +402,8 @@ async fn counted(walk: &mut Walk<'_>, subscription: &str) {
         ("GET /api/v1/subscriptions/stats", ids.as_str()),
         ("GET /api/v1/deliveries", "?statusClass=5xx&q=a"),
         ("GET /api/v1/dashboard/overview", ""),
+        ("GET /api/v1/system", ""),
+        ("GET /api/v1/system/settings", ""),
         ("GET /api/v1/dashboard/metrics", "?window=1h"),
         ("GET /api/v1/dashboard/recent-deliveries", "?limit=3"),
     ] {
