@@ -63,7 +63,7 @@ use super::{
         secrets::show, secrets::rotate, statistics::sparklines, statistics::of_subscription,
         runtime::show, history::list, jobs::retry_failed, jobs::replay,
         deliveries::list_of_subscription, ordering::blocked_keys,
-        deliveries::list, deliveries::show, deliveries::retry, deliveries::cancel, ordering::skip,
+        deliveries::list, deliveries::show, deliveries::body, deliveries::retry, deliveries::cancel, ordering::skip,
         statistics::deliveries_summary,
         jobs::list, jobs::show, jobs::cancel,
         dashboard::overview, dashboard::recent, statistics::metrics, health::of_dashboard,

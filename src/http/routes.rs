@@ -73,6 +73,7 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::get("/deliveries", DeliveriesRead, deliveries::list),
         Route::get("/deliveries/stats/summary", DeliveriesRead, statistics::deliveries_summary),
         Route::get("/deliveries/{id}", DeliveriesRead, deliveries::show),
+        Route::get("/deliveries/{id}/body", DeliveriesRead, deliveries::body),
         Route::post("/deliveries/{id}/retry", DeliveriesWrite, deliveries::retry),
         Route::post("/deliveries/{id}/cancel", DeliveriesWrite, deliveries::cancel),
         Route::post("/deliveries/{id}/skip", DeliveriesWrite, ordering::skip),

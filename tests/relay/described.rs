@@ -201,6 +201,14 @@ async fn every_answer_fits_its_schema(profile: Profile) {
     )
     .await;
     walk.go(
+        200,
+        "GET /api/v1/deliveries/{id}/body",
+        &delivery,
+        "",
+        nothing.clone(),
+    )
+    .await;
+    walk.go(
         202,
         "POST /api/v1/deliveries/{id}/retry",
         &delivery,
