@@ -51,6 +51,7 @@ pages! {
     operations: "docs/operations.md",
     performance: "docs/performance.md",
     reliability: "docs/reliability.md",
+    routes: "docs/routes.md",
     search: "docs/search.md",
     signing: "docs/signing.md",
     statistics: "docs/statistics.md",
