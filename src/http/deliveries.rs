@@ -130,10 +130,14 @@ async fn answer_list(
     listed: Listed,
 ) -> Result<Response> {
     let searches = query.has_any(&SEARCHED);
+    let tenant = match &listed {
+        Listed::Of(tenant) => tenant.clone(),
+        Listed::Nothing => None,
+    };
     let words = DeliveryState::ALL.map(DeliveryState::as_str).join(", ");
     let filter = DeliveryFilter {
         subscription,
-        tenant: None,
+        tenant,
         event: query.id(&["eventId"]),
         event_type: query.text(&["eventType"]),
         state: query.parsed(
@@ -148,10 +152,7 @@ async fn answer_list(
         let request = query.page();
         query.done()?;
         let page = match listed {
-            Listed::Of(tenant) => {
-                let filter = DeliveryFilter { tenant, ..filter };
-                app.store.list_deliveries(&filter, &request).await?
-            }
+            Listed::Of(_) => app.store.list_deliveries(&filter, &request).await?,
             Listed::Nothing => empty(),
         };
         return Ok(Json(PageView::new(&page, request.limit, DeliveryView::new)).into_response());
@@ -160,15 +161,11 @@ async fn answer_list(
         filter,
         query: query.parsed_or_said(&["q"], SearchQuery::parse),
         class: query.parsed(&["statusClass"], &StatusClass::words(), StatusClass::parse),
-        tenant: None,
     };
     let page = query.search_page(binding);
     query.done()?;
     let found = match listed {
-        Listed::Of(tenant) => {
-            let search = DeliverySearch { tenant, ..search };
-            search::deliveries(app, caller, search, page).await?
-        }
+        Listed::Of(_) => search::deliveries(app, caller, search, page).await?,
         Listed::Nothing => search::Found::nothing(),
     };
     let rows = app.store.delivery_rows(&found.ids).await?;

@@ -218,7 +218,7 @@ pub async fn show(
     request_body(content = SubscriptionBody, example = json!({"isActive": false})),
     responses(
         (status = 200, description = "The subscription as it is now.", body = SubscriptionView),
-        (status = 409, description = "Its state does not allow this, or others keep changing it."),
+        (status = 409, description = "Its state does not allow this, others keep changing it, or it has deliveries and another tenant is named."),
     )
 )]
 pub async fn change(
@@ -508,6 +508,14 @@ async fn answer_update(
     Ok(Json(app.view(&updated)).into_response())
 }
 
+/// Nobody inherits what another was sent.
+fn has_deliveries() -> ApiError {
+    ApiError::conflict(
+        "This subscription has deliveries, which stay with whose it was: make another one for the \
+         other tenant, and delete this one",
+    )
+}
+
 pub(super) async fn update(
     app: &HttpState,
     caller: &Caller,
@@ -522,7 +530,16 @@ pub(super) async fn update(
         } else {
             let event = EventId(clock::uuid());
             let raises = OperationalEvent::of_state_change(event, &stored, &next);
-            app.store.update_subscription(&next, raises.as_ref()).await
+            if next.tenant == stored.tenant {
+                app.store.update_subscription(&next, raises.as_ref()).await
+            } else {
+                let handed = app.store.hand_subscription_over(&next, raises.as_ref());
+                match handed.await {
+                    Ok(None) => return Err(has_deliveries()),
+                    Ok(Some(changed)) => Ok(changed),
+                    Err(problem) => Err(problem),
+                }
+            }
         };
         // Told even where nothing changed or nobody knows whether it did: an earlier change
         // may have been stored and never told.

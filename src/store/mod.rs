@@ -148,6 +148,14 @@ pub trait Store: Send + Sync + 'static {
         raises: Option<&OperationalEvent>,
     ) -> Result<Changed>;
 
+    /// As [`Store::update_subscription`] for one that is another tenant's from now on: nothing where it
+    /// has a delivery. None comes meanwhile: of those who accept, whoever comes later finds it moved.
+    async fn hand_subscription_over(
+        &self,
+        subscription: &Subscription,
+        raises: Option<&OperationalEvent>,
+    ) -> Result<Option<Changed>>;
+
     /// Stores a new tenant; its `version` is drawn here. Nothing where one stands with this id,
     /// unless that is deleted.
     async fn create_tenant(&self, tenant: &Tenant) -> Result<Option<i64>>;
@@ -156,7 +164,8 @@ pub trait Store: Send + Sync + 'static {
     /// `tenant.version`, and draws it a new one.
     async fn update_tenant(&self, tenant: &Tenant) -> Result<Changed>;
 
-    /// Tombstones a tenant of which nothing is left, where its version still is `version`.
+    /// Tombstones a tenant of which nothing is left, where its version still is `version`. Its
+    /// secrets go with it.
     async fn delete_tenant(&self, id: &str, version: i64, now: Timestamp) -> Result<TenantDeleted>;
 
     /// One tenant that is not deleted.
@@ -554,7 +563,7 @@ pub trait Store: Send + Sync + 'static {
     async fn cut_breakers(&self, limit: u32) -> Result<Vec<CutBreaker>>;
 
     /// A stretch of up to `rows` events behind `after`, newest first. Only what an index serves of
-    /// the filter counts: type and, with some slack, time.
+    /// the filter counts: tenant, or else type, and, with some slack, time.
     async fn walk_events_back(
         &self,
         filter: &EventFilter,
@@ -562,7 +571,8 @@ pub trait Store: Send + Sync + 'static {
         rows: u32,
     ) -> Result<Stretch<EventCandidate>>;
 
-    /// A stretch of deliveries in the same way. Of the filter, subscription, event and time count.
+    /// A stretch of deliveries in the same way. Of the filter, subscription, tenant, event and time
+    /// count.
     async fn walk_deliveries_back(
         &self,
         filter: &DeliveryFilter,
