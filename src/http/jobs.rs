@@ -125,8 +125,8 @@ async fn answer_new(
             Ok((StatusCode::ACCEPTED, [(header::LOCATION, place)], view).into_response())
         }
         JobAnswer::TooMany(most) => Err(ApiError::conflict(format!(
-            "There are {most} jobs that have not ended, which is the bound (jobs.max_open); wait \
-             for one to end, or cancel one"
+            "As many jobs have not ended as may: {most} (jobs.max_open), of one tenant a quarter of \
+             that; wait for one to end, or cancel one"
         ))),
     }
 }

@@ -3,12 +3,12 @@
 //! Nobody gives more than they have: a tenant's administrator makes and sees keys of that tenant
 //! alone. A key is shown once, by the answer that makes it.
 
-use axum::Json;
+use axum::{Extension, Json};
 use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::HttpState;
+use super::{HttpState, ShowsSecret};
 use super::auth::Asking;
 use super::bare::{Bare, NoQuery};
 use super::body;
@@ -67,7 +67,8 @@ pub async fn create(
         key: issued.expose(),
         view: view(&app, &key),
     };
-    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(view)).into_response())
+    let head = (Extension(ShowsSecret), [(header::LOCATION, place)]);
+    Ok((StatusCode::CREATED, head, Json(view)).into_response())
 }
 
 fn check_grant(caller: &Caller, input: &KeyInput) -> Result<()> {
@@ -109,8 +110,9 @@ async fn make(app: &HttpState, input: KeyInput) -> Result<(IssuedKey, ApiKey)> {
             ApiKeyCreated::Taken => {}
             ApiKeyCreated::TooMany => {
                 return Err(ApiError::limit_reached(format!(
-                    "There are {most} keys, which is the bound (auth.max_keys); those that ended \
-                     count until they are forgotten (auth.ended_keys_days)"
+                    "There are as many keys as there may be: {most} (auth.max_keys), of one tenant a \
+                     quarter of that; those that ended count until they are forgotten \
+                     (auth.ended_keys_days)"
                 )));
             }
         }

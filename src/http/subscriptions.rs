@@ -7,14 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
+use axum::{Extension, Json};
 use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::HttpState;
+use super::{HttpState, ShowsSecret};
 use super::auth::Asking;
 use super::bare::{Bare, NoQuery};
 use super::belonging::{self, Listed, empty};
@@ -96,7 +96,8 @@ pub async fn create(
     let task = app.clone();
     let stored = to_the_end(async move { store_new(&task, subscription).await }).await?;
     let view = app.view(&stored).with_secret(&stored);
-    Ok((StatusCode::CREATED, Json(view)).into_response())
+    let answer = (StatusCode::CREATED, Extension(ShowsSecret), Json(view));
+    Ok(answer.into_response())
 }
 
 /// A new subscription as its body has it, not stored yet.

@@ -429,8 +429,8 @@ pub trait Store: Send + Sync + 'static {
 
     // --- Jobs ---
 
-    /// Stores a new job, unless `most` are open already. Safe to run again: a job that stands is
-    /// left as it is.
+    /// Stores a new job, unless `most` are open already, or its subscription's tenant has its share of
+    /// them. Safe to run again: a job that stands is left as it is.
     async fn create_job(&self, job: &Job, most: u32) -> Result<JobCreated>;
 
     /// One job.
@@ -507,7 +507,8 @@ pub trait Store: Send + Sync + 'static {
 
     // --- Let in ---
 
-    /// Stores a new key, unless there are `most` already; its `version` is drawn here. Safe to run
+    /// Stores a new key, unless there are `most` already, or its tenant has its share of them
+    /// ([`share_of`](crate::domain::tenant::share_of)); its `version` is drawn here. Safe to run
     /// again: a key that stands is left as it is.
     async fn create_api_key(&self, key: &ApiKey, most: u32) -> Result<ApiKeyCreated>;
 
