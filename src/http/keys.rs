@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use super::{HttpState, ShowsSecret};
 use super::auth::Asking;
 use super::bare::{Bare, NoQuery};
+use super::belonging::{Listed, empty};
 use super::body;
 use super::error::{ApiError, Problem, Result};
 use super::key_input::{self, KeyInput};
@@ -24,7 +25,7 @@ use crate::clock;
 use crate::domain::access::Caller;
 use crate::domain::api_key::{ApiKey, IssuedKey};
 use crate::domain::id::ApiKeyId;
-use crate::store::{ApiKeyCreated, ApiKeyFilter, Page};
+use crate::store::{ApiKeyCreated, ApiKeyFilter};
 
 /// Enough for every field at its bound.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -140,22 +141,15 @@ pub async fn list(
     RawQuery(raw): RawQuery,
 ) -> Result<Response> {
     let mut query = Query::of_list(raw.as_deref(), &["tenant", "clientId"]);
-    let asked = query.text(&["tenant", "clientId"]);
+    let listed = Listed::for_caller(&caller, query.text(&["tenant", "clientId"]));
     let request = query.page();
     query.done()?;
-    let own = caller.tenant.as_deref();
-    let page = match (own, asked.as_deref()) {
-        // Another tenant's keys do not exist for this caller.
-        (Some(own), Some(asked)) if own != asked => Page {
-            rows: Vec::new(),
-            next: None,
-            partial: false,
-        },
-        (own, asked) => {
-            let tenant = own.or(asked).map(str::to_owned);
+    let page = match listed {
+        Listed::Of(tenant) => {
             let filter = ApiKeyFilter { tenant };
             app.store.list_api_keys(&filter, &request).await?
         }
+        Listed::Nothing => empty(),
     };
     let page = PageView::new(&page, request.limit, |key| view(&app, key));
     Ok(Json(page).into_response())
