@@ -22,7 +22,7 @@ use crate::domain::access::Caller;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::job::EventHead;
 use crate::domain::search::{SearchQuery, StatusClass};
-use crate::store::read::MAX_WALK;
+use crate::store::read::{MAX_PAGE_BYTES, MAX_WALK};
 use crate::store::{
     DeliveryCandidate, DeliveryFilter, EventCandidate, EventFilter, Position, Stretch,
 };
@@ -66,6 +66,8 @@ trait Candidate {
     fn position(&self) -> Position;
     fn event(&self) -> EventId;
     fn payload_bytes(&self) -> usize;
+    /// Bytes of payload that are shown of it.
+    fn shown_bytes(&self) -> u64;
     /// What is looked at of it beside the payload.
     fn texts(&self) -> Vec<&str>;
 }
@@ -87,6 +89,10 @@ impl Candidate for EventCandidate {
 
     fn payload_bytes(&self) -> usize {
         usize::try_from(self.payload_bytes).unwrap_or(0)
+    }
+
+    fn shown_bytes(&self) -> u64 {
+        self.payload_bytes.unsigned_abs().into()
     }
 
     fn texts(&self) -> Vec<&str> {
@@ -120,6 +126,10 @@ impl Candidate for DeliveryCandidate {
 
     fn payload_bytes(&self) -> usize {
         usize::try_from(self.payload_bytes).unwrap_or(0)
+    }
+
+    fn shown_bytes(&self) -> u64 {
+        0
     }
 
     fn texts(&self) -> Vec<&str> {
@@ -331,6 +341,7 @@ struct Walk<'a, T> {
     rows_left: u32,
     deadline: Instant,
     ids: Vec<T>,
+    shown_bytes: u64,
     complete: bool,
     partial: bool,
 }
@@ -345,6 +356,7 @@ impl<'a, T: Copy> Walk<'a, T> {
             rows_left: MAX_WALK,
             deadline: clock::instant() + PATIENCE,
             ids: Vec::new(),
+            shown_bytes: 0,
             complete: false,
             partial: false,
         }
@@ -371,8 +383,14 @@ impl<'a, T: Copy> Walk<'a, T> {
                 self.rows_left = self.rows_left.saturating_sub(1);
                 if wanted(row) && self.matches(row, &payloads) {
                     self.ids.push(row.id());
+                    self.shown_bytes += row.shown_bytes();
                 }
                 if self.ids.len() == self.limit {
+                    return Ok(true);
+                }
+                // By one payload more than a page holds at most.
+                if self.shown_bytes > MAX_PAGE_BYTES {
+                    self.partial = true;
                     return Ok(true);
                 }
             }

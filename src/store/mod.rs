@@ -238,7 +238,8 @@ pub trait Store: Send + Sync + 'static {
     /// Up to `limit` deliveries due at `now`. Costs an index range of `limit` rows.
     async fn due_page(&self, id: SubscriptionId, now: Timestamp, limit: usize) -> Result<DuePage>;
 
-    /// The events with these ids; missing ones are left out.
+    /// The events with these ids, for their attempts; missing ones are left out, and those whose
+    /// payload was erased: another process may hold a delivery of one that was cancelled for it.
     async fn events(&self, ids: &[EventId]) -> Result<Vec<Event>>;
 
     /// Up to `limit` pending deliveries, due or not, in the order of acceptance. Costs an index

@@ -10,6 +10,7 @@
 
 mod of_tenant;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -17,7 +18,7 @@ use uuid::Uuid;
 pub(super) use self::of_tenant::Dialect;
 use self::of_tenant::Owner;
 
-use super::read::{MAX_OFFSET, MAX_PAGE, MAX_WALK};
+use super::read::{MAX_OFFSET, MAX_PAGE, MAX_PAGE_BYTES, MAX_WALK};
 use super::{
     ApiKeyFilter, AuditFilter, DeliveryFilter, EventFilter, JobFilter, Page, PageRequest, Position,
     Stretch,
@@ -319,6 +320,22 @@ pub(super) struct PageOfIds {
 }
 
 impl PageOfIds {
+    /// The page cut where its rows, of these sizes in bytes, are more than a page may hold.
+    pub(super) fn within_bytes(mut self, sizes: &HashMap<Uuid, i64>) -> Self {
+        let mut bytes = 0;
+        let mut fits = |id: &Uuid| {
+            bytes += sizes.get(id).map_or(0, |size| size.unsigned_abs());
+            bytes <= MAX_PAGE_BYTES
+        };
+        let fitting = self.ids.iter().take_while(|id| fits(id)).count().max(1);
+        if fitting < self.ids.len() {
+            self.ids.truncate(fitting);
+            self.next = self.ids.last().copied();
+            self.partial = true;
+        }
+        self
+    }
+
     /// The page with its rows.
     pub(super) fn with<T>(self, rows: Vec<T>) -> Page<T> {
         Page {

@@ -190,6 +190,13 @@ pub(super) async fn list_events(
 ) -> Result<Page<EventRow>> {
     let mut snapshot = pool.begin_with(SNAPSHOT).await?;
     let page = page_of_ids(&mut snapshot, &Listing::events(filter, page)).await?;
+    let sizes = sqlx::query_as::<_, (Uuid, i64)>(
+        "SELECT id, octet_length(payload)::bigint FROM events WHERE id = ANY($1)",
+    )
+    .bind(&page.ids)
+    .fetch_all(&mut *snapshot)
+    .await?;
+    let page = page.within_bytes(&sizes.into_iter().collect());
     let rows = events(&mut snapshot, &page.ids).await?;
     Ok(page.with(rows))
 }

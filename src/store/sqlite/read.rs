@@ -199,6 +199,14 @@ pub(super) async fn list_events(
 ) -> Result<Page<EventRow>> {
     let mut snapshot = pools.read().await?;
     let page = page_of_ids(&mut snapshot, &Listing::events(filter, page)).await?;
+    let sizes = sqlx::query_as::<_, (Uuid, i64)>(
+        "SELECT id, length(payload) FROM events
+         WHERE id IN (SELECT unhex(value) FROM json_each($1))",
+    )
+    .bind(id_list(page.ids.iter().copied()))
+    .fetch_all(&mut *snapshot)
+    .await?;
+    let page = page.within_bytes(&sizes.into_iter().collect());
     let rows = events(&mut snapshot, &page.ids).await?;
     Ok(page.with(rows))
 }
