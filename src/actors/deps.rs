@@ -17,6 +17,7 @@ use super::keys::KeysMessage;
 use super::lane::Lanes;
 use super::outbox::Outbox;
 use super::progress::Progress;
+use super::pulse::Pulse;
 use super::pump::Doorbell;
 use super::recorder::Recorder;
 use super::slots::Slots;
@@ -87,6 +88,7 @@ pub struct Deps {
     pub(super) outbox: Arc<Outbox>,
     pub(super) jobs: Arc<Jobs>,
     pub(super) last_count: LastCount,
+    pub(super) pulse: Pulse,
     pub(super) started_at: Timestamp,
     pub(super) pages: Arc<Semaphore>,
     pub(super) test_sends: TestSends,
@@ -126,6 +128,7 @@ impl Deps {
             outbox: Arc::new(Outbox::new(Doorbell::new())),
             jobs: Arc::new(Jobs::new(Doorbell::new())),
             last_count: LastCount::default(),
+            pulse: Pulse::default(),
             started_at: clock::now(),
             pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
             test_sends: TestSends::new(delivery.max_test_sends),
