@@ -1,7 +1,7 @@
 //! What the rest of the program may ask of the actors.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::Guard;
 use tokio::sync::oneshot;

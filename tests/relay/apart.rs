@@ -176,7 +176,11 @@ async fn whoever_gets_a_deleted_tenants_name_signs_anew(profile: Profile) {
 }
 
 async fn one_tenant_leaves_streams_to_the_others(profile: Profile) {
-    let more = [("POSTHASTE_STREAM__MAX_STREAMS", "8")];
+    let more = [
+        ("POSTHASTE_STREAM__MAX_STREAMS", "8"),
+        // So that it is noticed soon who has hung up.
+        ("POSTHASTE_STREAM__HEARTBEAT_MS", "50"),
+    ];
     let relay = Relay::start_with(profile, &more).await;
     let a = key(&relay, "a", "client").await;
     let again = key(&relay, "a", "client").await;

@@ -58,6 +58,7 @@ mod statistics;
 mod stopping;
 mod store_away;
 mod streaming;
+mod streaming_together;
 mod surviving_jobs;
 #[cfg(feature = "faults")]
 mod suspending;
