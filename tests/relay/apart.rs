@@ -1,9 +1,12 @@
 //! Tenants, where parts of the API meet: nobody learns of another's things, takes what was
 //! another's, or uses up what is everybody's.
 
+use std::sync::Arc;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::support::backend::Backend;
 use crate::support::looking::Looking;
 use crate::support::relay::{Api, rows, text};
 use crate::support::{Profile, Receiver, Relay, soon};
@@ -249,4 +252,32 @@ async fn an_answer_that_shows_a_secret_is_not_compressed(profile: Profile) {
     let (compressed, secrets) = ask(Method::GET, &format!("{path}/secret"), None).await;
     let secrets = secrets.expect("as it is");
     assert!(!compressed && secrets.to_string().len() > 1_024);
+}
+
+/// A process that only answers, and that nobody tells anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_redis_an_idle_process_learns_that_a_tenant_is_inactive() {
+    let backend = Arc::new(Backend::new(Profile::Distributed).await);
+    let alone = |role| {
+        [
+            ("REDIS_URL", ""),
+            ("POSTHASTE_ENGINE__ROLE", role),
+            ("POSTHASTE_AUTH__KEYS_REFRESH_MS", "100"),
+        ]
+    };
+    let owner = Relay::start_on(Arc::clone(&backend), &alone("deliver")).await;
+    let idle = Relay::start_on(backend, &alone("ingest")).await;
+    let tenant = json!({"id": "a"});
+    owner.api.post(201, "/api/v1/tenants", &tenant).await;
+    let a = key(&idle, "a", "client").await;
+    a.get("/api/v1/events").await;
+    let inactive = json!({"status": "inactive"});
+    owner.api.put("/api/v1/tenants/a", &inactive).await;
+    soon("the idle process to refuse it", async {
+        let ask = async || a.request(Method::GET, "/api/v1/events").send().await;
+        while ask().await.unwrap().status() != 403 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }

@@ -210,7 +210,7 @@ pub(super) async fn hand_over(
 ) -> Result<Option<Changed>> {
     let mut transaction = pools.work.begin().await?;
     transaction.execute(GATE).await?;
-    sqlx::query("SELECT FROM subscriptions WHERE id = $1 FOR UPDATE")
+    sqlx::query("SELECT FROM subscriptions WHERE id = $1 FOR NO KEY UPDATE")
         .bind(subscription.id.0)
         .execute(&mut *transaction)
         .await?;
