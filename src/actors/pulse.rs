@@ -60,7 +60,7 @@ mod tests {
         let ping = async || {
             asked.fetch_add(1, Ordering::Relaxed);
             tokio::task::yield_now().await;
-            Err(StoreError::Unavailable("away".to_owned()))
+            Err::<(), _>(StoreError::Unavailable("away".to_owned()))
         };
         let answers = join_all((0..1_000).map(|_| pulse.trouble(ping()))).await;
         assert!(answers.iter().all(Option::is_some));
@@ -71,7 +71,12 @@ mod tests {
     async fn what_was_felt_is_felt_again() {
         let pulse = Pulse::default();
         let away = async { Err(StoreError::Unavailable("away".to_owned())) };
-        assert!(pulse.trouble(away).await.is_some_and(|why| why.contains("away")));
+        assert!(
+            pulse
+                .trouble(away)
+                .await
+                .is_some_and(|why| why.contains("away"))
+        );
         while pulse.trouble(async { Ok(()) }).await.is_some() {
             tokio::task::yield_now().await;
         }

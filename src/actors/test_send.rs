@@ -96,7 +96,10 @@ impl Relay {
         if deps.is_draining() {
             return TestAnswer::Draining;
         }
-        let _turn = match deps.test_sends.begin(subscription.id, subscription.tenant.as_ref()) {
+        let _turn = match deps
+            .test_sends
+            .begin(subscription.id, subscription.tenant.as_ref())
+        {
             Ok(turn) => turn,
             Err(refusal) => return refusal,
         };

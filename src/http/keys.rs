@@ -3,12 +3,11 @@
 //! Nobody gives more than they have: a tenant's administrator makes and sees keys of that tenant
 //! alone. A key is shown once, by the answer that makes it.
 
-use axum::{Extension, Json};
 use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 
-use super::{HttpState, ShowsSecret};
 use super::auth::Asking;
 use super::bare::{Bare, NoQuery};
 use super::belonging::{Listed, empty};
@@ -21,6 +20,7 @@ use super::openapi::bodies::NewKeyBody;
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use super::to_the_end::to_the_end;
+use super::{HttpState, ShowsSecret};
 use crate::clock;
 use crate::domain::access::Caller;
 use crate::domain::api_key::{ApiKey, IssuedKey};

@@ -246,7 +246,11 @@ fn assemble<S: Clone + Send + Sync + 'static>(
         .and(NotForContentType::GRPC)
         .and(NotForContentType::IMAGES)
         .and(NotForContentType::SSE)
-        .and(|_: StatusCode, _: Version, _: &HeaderMap, marks: &Extensions| marks.get::<ShowsSecret>().is_none());
+        .and(
+            |_: StatusCode, _: Version, _: &HeaderMap, marks: &Extensions| {
+                marks.get::<ShowsSecret>().is_none()
+            },
+        );
     router
         .layer(from_fn_with_state(around.bounds, frame::frame))
         .layer(CompressionLayer::new().compress_when(worth_it))

@@ -273,9 +273,8 @@ pub async fn deliveries(
             .walk_deliveries_back(&search.filter, walk.after, rows);
         let stretch = walked.await?;
         drop(reader);
-        let wanted = |row: &DeliveryCandidate| {
-            only.is_none_or(|only| only == row.id) && search.wants(row)
-        };
+        let wanted =
+            |row: &DeliveryCandidate| only.is_none_or(|only| only == row.id) && search.wants(row);
         if walk.take(stretch, wanted).await? {
             return Ok(walk.found());
         }

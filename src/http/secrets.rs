@@ -6,14 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::{Extension, Json};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{HttpState, ShowsSecret};
 use super::auth::Asking;
 use super::bare::NoQuery;
 use super::belonging;
@@ -25,6 +24,7 @@ use super::path::{PathId, PathName};
 use super::subscription_input::{OfTenant, SecretInput, checked_whole};
 use super::subscriptions::update;
 use super::to_the_end::to_the_end;
+use super::{HttpState, ShowsSecret};
 use crate::clock;
 use crate::domain::Timestamp;
 use crate::domain::access::Caller;

@@ -7,14 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::{Extension, Json};
 use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{HttpState, ShowsSecret};
 use super::auth::Asking;
 use super::bare::{Bare, NoQuery};
 use super::belonging::{self, Listed, empty};
@@ -29,6 +28,7 @@ use super::secrets;
 use super::subscription_input::{Rules, Seed, parse_change, parse_new};
 use super::subscription_view::{Defaults, SubscriptionView};
 use super::to_the_end::to_the_end;
+use super::{HttpState, ShowsSecret};
 use crate::clock;
 use crate::domain::access::Caller;
 use crate::domain::id::{EventId, SubscriptionId};

@@ -117,10 +117,7 @@ async fn a_subscription_with_deliveries_is_handed_to_nobody(bed: Bed) {
         for to in [Some("b"), None] {
             assert_eq!(hand_over(&used, to).await, None);
         }
-        store
-            .cancel_pending(used.id, &[], at(6), 10)
-            .await
-            .unwrap();
+        store.cancel_pending(used.id, &[], at(6), 10).await.unwrap();
     }
     let stored = store.subscription(used.id).await.unwrap().unwrap();
     assert_eq!(stored, used);
@@ -217,7 +214,11 @@ async fn one_tenant_has_a_share_of_jobs_and_keys(bed: Bed) {
     for to in own {
         assert_eq!(create(to).await, many);
     }
-    assert_eq!(store.create_job(&first, 8).await.unwrap(), done, "it stands");
+    assert_eq!(
+        store.create_job(&first, 8).await.unwrap(),
+        done,
+        "it stands"
+    );
     assert_eq!(create(other).await, done);
     for _ in 0..5 {
         assert_eq!(create(free).await, done);

@@ -152,7 +152,10 @@ fn schemas_are_bounded_and_refer_only_to_themselves() {
             "refers to itself",
         ),
         // Of an older dialect, and looked at all the same.
-        (json!({"dependencies": {"a": {"$ref": "#"}}}), "refers to itself"),
+        (
+            json!({"dependencies": {"a": {"$ref": "#"}}}),
+            "refers to itself",
+        ),
         (
             json!({"dependencies": {"a": {"$id": "https://e.com/a"}}}),
             "not supported",

@@ -104,8 +104,7 @@ impl Listing {
     ) -> Option<(String, Vec<Value>)> {
         let mut values = Vec::new();
         let walked = self.walked_of_tenant(share, frontier, dialect, &mut values)?;
-        let sql =
-            format!("SELECT id FROM ({walked}) AS walked ORDER BY id DESC LIMIT {rows}");
+        let sql = format!("SELECT id FROM ({walked}) AS walked ORDER BY id DESC LIMIT {rows}");
         Some((sql, values))
     }
 

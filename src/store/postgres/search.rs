@@ -80,11 +80,7 @@ pub(super) async fn deliveries(
     Ok(walked.with(found.collect::<Result<_>>()?))
 }
 
-async fn walk(
-    connection: &mut PgConnection,
-    listing: &Listing,
-    rows: u32,
-) -> Result<IdsOfStretch> {
+async fn walk(connection: &mut PgConnection, listing: &Listing, rows: u32) -> Result<IdsOfStretch> {
     let mut cut = false;
     let asked = match listing.subscriptions_sql() {
         None => Some(listing.stretch_sql(rows)),
