@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::HttpState;
-use super::auth::Asking;
+use super::auth::{Asking, check_scope};
 use super::bare::Bare;
 use super::belonging::{self, Listed, empty};
 use super::error::{ApiError, Result};
@@ -20,7 +20,7 @@ use super::to_the_end::to_the_end;
 use super::view::DeliveryView;
 use crate::actors::{CancelAnswer, RetryAnswer};
 use crate::domain::Timestamp;
-use crate::domain::access::Caller;
+use crate::domain::access::{Caller, Scope};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::job::EventHead;
@@ -231,6 +231,7 @@ pub async fn show(
             (serde_json::Value = "application/json"),
             (serde_json::Value = "application/cloudevents+json"),
         )),
+        (status = 403, description = "The key lacks `events:read`, which it takes as well: this is an event's payload."),
         (status = 409, description = "The payload was erased."),
     )
 )]
@@ -239,6 +240,7 @@ pub async fn body(
     Asking(caller): Asking,
     PathId(id): PathId,
 ) -> Result<Response> {
+    check_scope(&caller, Scope::EventsRead)?;
     let row = belonging::delivery(&app, &caller, DeliveryId(id)).await?;
     let event = app.store.event(row.event_id).await?;
     let subscription = app.store.subscription(row.subscription_id).await?;

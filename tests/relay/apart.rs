@@ -19,6 +19,7 @@ crate::stories!(
     whoever_gets_a_deleted_tenants_name_signs_anew,
     one_tenant_leaves_streams_to_the_others,
     an_answer_that_shows_a_secret_is_not_compressed,
+    a_payload_takes_the_scope_of_events,
 );
 
 const UNKNOWN: &str = "0190b5a0-0000-7000-8000-000000000000";
@@ -252,6 +253,27 @@ async fn an_answer_that_shows_a_secret_is_not_compressed(profile: Profile) {
     let (compressed, secrets) = ask(Method::GET, &format!("{path}/secret"), None).await;
     let secrets = secrets.expect("as it is");
     assert!(!compressed && secrets.to_string().len() > 1_024);
+}
+
+async fn a_payload_takes_the_scope_of_events(profile: Profile) {
+    let relay = Relay::start(profile).await;
+    let receiver = Receiver::ok().await;
+    relay.api.subscribe(&receiver, json!({})).await;
+    let event = relay.api.send("a.b", json!("for those who may")).await;
+    let delivery = relay.final_delivery(&event).await;
+    let path = format!("/api/v1/deliveries/{}", text(&delivery, "id"));
+    let body = format!("{path}/body");
+    let with = async |scopes: &[&str]| {
+        let made = json!({"name": "k", "scopes": scopes});
+        let made = relay.api.post(201, "/api/v1/keys", &made).await;
+        relay.api.with_key(text(&made, "key"))
+    };
+    let narrow = with(&["deliveries:read"]).await;
+    narrow.get(&path).await;
+    let refused = narrow.expect(403, Method::GET, &body, None).await;
+    assert_eq!(refused["code"], "missing-scope", "{refused}");
+    let wide = with(&["deliveries:read", "events:read"]).await;
+    assert_eq!(wide.get(&body).await["data"], "for those who may");
 }
 
 /// A process that only answers, and that nobody tells anything.
