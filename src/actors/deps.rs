@@ -17,6 +17,7 @@ use super::keys::KeysMessage;
 use super::lane::Lanes;
 use super::outbox::Outbox;
 use super::progress::Progress;
+use super::pulse::Pulse;
 use super::pump::Doorbell;
 use super::recorder::Recorder;
 use super::slots::Slots;
@@ -88,6 +89,7 @@ pub struct Deps {
     pub(super) outbox: Arc<Outbox>,
     pub(super) jobs: Arc<Jobs>,
     pub(super) last_count: LastCount,
+    pub(super) pulse: Pulse,
     pub(super) lives: Lives,
     pub(super) started_at: Timestamp,
     pub(super) pages: Arc<Semaphore>,
@@ -128,6 +130,7 @@ impl Deps {
             outbox: Arc::new(Outbox::new(Doorbell::new())),
             jobs: Arc::new(Jobs::new(Doorbell::new())),
             last_count: LastCount::default(),
+            pulse: Pulse::default(),
             lives: Lives::default(),
             started_at: clock::now(),
             pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)),

@@ -1,7 +1,7 @@
 //! What the rest of the program may ask of the actors.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::Guard;
 use tokio::sync::oneshot;
@@ -17,11 +17,7 @@ use crate::domain::tenant::Tenant;
 use crate::feed::Notice;
 use crate::metrics::Metrics;
 use crate::settings::Role;
-use crate::store::StoreError;
 use crate::traces::Traces;
-
-/// A store that takes longer to answer counts as away: those who ask wait seconds at most.
-const PING: Duration = Duration::from_secs(2);
 
 /// One item of a unit to be accepted.
 #[derive(Clone, Debug)]
@@ -209,9 +205,8 @@ impl Relay {
     /// How the node is.
     pub async fn health(&self) -> Health {
         let deps = &self.deps;
-        let store = tokio::time::timeout(PING, deps.store.ping()).await;
-        let store = store.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer".to_owned())));
-        let store_ok = store.is_ok();
+        let trouble = deps.pulse.trouble(deps.store.ping()).await;
+        let store_ok = trouble.is_none();
         let failure = deps.failure().borrow().clone();
         let (waiting, most) = deps.ingest.usage();
         let (slots, all_slots) = deps.slots.usage();
@@ -240,7 +235,7 @@ impl Relay {
                 component(
                     "store",
                     store_ok,
-                    store.err().map_or_else(|| "answers".to_owned(), describe),
+                    trouble.unwrap_or_else(|| "answers".to_owned()),
                 ),
                 component("feed", feed_ok, feed),
                 component(
@@ -301,8 +296,4 @@ impl Relay {
             Err(age) => (false, format!("no sweep for {} s", age.as_secs())),
         }
     }
-}
-
-fn describe(problem: StoreError) -> String {
-    problem.to_string()
 }

@@ -1,5 +1,7 @@
 //! Looks after the keyring: fetches what other nodes changed, in case nobody told, and stores now
-//! and then when keys were used. Tidies up what is remembered of callers.
+//! and then when keys were used. Who is let in hangs on the directory as well, by what is known of
+//! tenants: a process that neither commits nor sweeps would never look there itself. Tidies up what
+//! is remembered of callers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,6 +118,9 @@ async fn look(deps: &Deps, store_uses: bool) {
         if deps.store.keyring_version().await? != deps.keyring.version() {
             deps.refresh_keys().await?;
         }
+        if deps.store.directory_version().await? != deps.directory.version() {
+            deps.refresh_directory().await?;
+        }
         if store_uses {
             deps.store_key_uses().await?;
         }
@@ -123,7 +128,7 @@ async fn look(deps: &Deps, store_uses: bool) {
     };
     // Known keys go on working from memory.
     if let Err(problem) = looked.await {
-        warn!(%problem, "keys that other processes changed are looked for again");
+        warn!(%problem, "keys and tenants that other processes changed are looked for again");
     }
 }
 

@@ -43,6 +43,7 @@ mod operate;
 mod outbox;
 mod page;
 mod progress;
+mod pulse;
 mod pump;
 mod recorder;
 mod retry;

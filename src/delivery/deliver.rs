@@ -241,7 +241,7 @@ impl Courier {
         let Some(event) = &assignment.event else {
             *sent = Some(failed(
                 FailureKind::Internal,
-                "the event is not stored any more",
+                "the event is not stored any more, or its payload was erased",
             ));
             return;
         };

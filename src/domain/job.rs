@@ -182,14 +182,18 @@ pub struct EventHead {
 }
 
 impl EventHead {
-    /// Whether a replay may bring this event to that subscription: an event of another tenant
-    /// never, one of Posthaste's own only where the subscription names it and may hear it, and
-    /// one whose payload was erased to nobody.
+    /// Whether a replay may bring this event to that subscription: one that is for it, unless its
+    /// payload was erased.
     pub fn may_reach(&self, subscription: &Subscription) -> bool {
+        !self.is_erased() && self.is_for(subscription)
+    }
+
+    /// Whether that subscription may know of this event: of another tenant's never, of one of
+    /// Posthaste's own only where the subscription names it and may hear it.
+    pub fn is_for(&self, subscription: &Subscription) -> bool {
         let named = |pattern: &EventPattern| pattern.matches(&self.event_type);
         let key = self.ordering_key.as_deref();
-        !self.is_erased()
-            && subscription.is_reached_by(self.tenant.as_deref())
+        subscription.is_reached_by(self.tenant.as_deref())
             && subscription.may_hear(&self.event_type, key)
             && (!self.event_type.is_own() || subscription.event_types.iter().any(named))
     }

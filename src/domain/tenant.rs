@@ -19,6 +19,15 @@ pub const MOST_SUBSCRIPTIONS: u32 = 1_000_000;
 /// Pending deliveries that a limit may allow at most.
 pub const MOST_BACKLOG: u64 = 1_000_000_000;
 
+/// How much of what all share one tenant may take: a quarter, so that none locks the others out, nor
+/// those who look after the relay.
+pub fn share_of(most: usize) -> usize {
+    match most {
+        0 => 0,
+        most => (most / 4).max(1),
+    }
+}
+
 /// A tenant as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {

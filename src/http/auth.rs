@@ -235,6 +235,17 @@ pub fn check_scope(caller: &Caller, scope: Scope) -> Result<()> {
     }
 }
 
+/// 403 where this is everybody's, and the caller is one tenant's, whatever its scopes.
+pub fn check_of_all(caller: &Caller, what: &str) -> Result<()> {
+    match &caller.tenant {
+        None => Ok(()),
+        Some(_) => Err(ApiError::new(
+            Problem::Forbidden,
+            format!("A tenant's key cannot {what}: use one without a tenant"),
+        )),
+    }
+}
+
 /// Who makes a request, for handlers behind a key.
 #[derive(Clone, Debug)]
 pub struct Asking(pub Arc<Caller>);

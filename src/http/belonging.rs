@@ -6,10 +6,10 @@
 use super::HttpState;
 use super::error::{ApiError, Result};
 use crate::domain::access::Caller;
-use crate::domain::id::{DeliveryId, JobId, SubscriptionId};
+use crate::domain::id::{DeliveryId, EventId, JobId, SubscriptionId};
 use crate::domain::job::Job;
 use crate::domain::subscription::{Subscription, SubscriptionState};
-use crate::store::{DeliveryRow, Page};
+use crate::store::{DeliveryFilter, DeliveryRow, Page, PageRequest};
 
 /// What a list holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,12 +69,45 @@ pub async fn subscription_or_tombstone(
 
 /// A delivery that exists for this caller: it belongs where its subscription does.
 pub async fn delivery(app: &HttpState, caller: &Caller, id: DeliveryId) -> Result<DeliveryRow> {
-    let row = app.store.delivery(id).await?;
-    let row = row.ok_or_else(|| ApiError::not_found("delivery"))?;
-    match is_of(app, caller, row.subscription_id).await? {
-        true => Ok(row),
-        false => Err(ApiError::not_found("delivery")),
+    let seen = delivery_seen(app, caller, id).await?;
+    seen.ok_or_else(|| ApiError::not_found("delivery"))
+}
+
+/// The same where it need not be there.
+pub async fn delivery_seen(
+    app: &HttpState,
+    caller: &Caller,
+    id: DeliveryId,
+) -> Result<Option<DeliveryRow>> {
+    match app.store.delivery(id).await? {
+        Some(row) if is_of(app, caller, row.subscription_id).await? => Ok(Some(row)),
+        _ => Ok(None),
     }
+}
+
+/// Whether this caller may know that an event of that tenant, or of none, is there: it is its own,
+/// or has no tenant and was, or will be, sent to the caller's.
+pub async fn event_is_known(
+    app: &HttpState,
+    caller: &Caller,
+    id: EventId,
+    tenant: Option<&str>,
+) -> Result<bool> {
+    if tenant.is_some() || caller.sees(None) {
+        return Ok(caller.sees(tenant));
+    }
+    let filter = DeliveryFilter {
+        event: Some(id),
+        tenant: caller.tenant.as_deref().map(str::to_owned),
+        ..DeliveryFilter::default()
+    };
+    let first = PageRequest {
+        limit: 1,
+        after: None,
+        offset: 0,
+    };
+    let found = app.store.list_deliveries(&filter, &first).await?;
+    Ok(!found.rows.is_empty())
 }
 
 /// A job that exists for this caller: it belongs where its subscription does.

@@ -1,6 +1,6 @@
 //! What a dashboard shows first.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,13 +19,12 @@ use super::statistics::{read, scope_of};
 use super::statistics_view::{FlowView, by_state};
 use crate::clock;
 use crate::domain::Timestamp;
-use crate::domain::access::{Caller, Scope as KeyScope};
+use crate::domain::access::Caller;
 use crate::domain::breaker::BreakerState;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::statistics::{Figures, Piece, Scope, Width, cover};
 use crate::domain::subscription::{Subscription, SubscriptionState};
-use crate::store::read::MAX_PAGE;
 use crate::store::{CutBreaker, DeliveryFilter, DeliveryRow, PageRequest, StatisticsQuery, Whose};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -39,8 +38,6 @@ const MOST_LOOKED_AT: u32 = 5_000;
 const MOST_OWN: usize = 1_000;
 /// Attempts within two hours from which on a share of failures says something.
 const FEW_ATTEMPTS: u64 = 5;
-/// Pages of deliveries walked for a tenant's newest.
-const MOST_PAGES: usize = 20;
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -181,7 +178,6 @@ pub async fn overview(
             states.insert(state.as_str(), count);
         }
     }
-    let with_details = caller.tenant.is_none() && caller.scopes.allow(KeyScope::Admin);
     let view = OverviewView {
         generated_at: now,
         subscriptions: SubscriptionsView {
@@ -205,7 +201,7 @@ pub async fn overview(
         },
         rates: RatesView::new(&found.sum(&lately), now.since(begun)),
         trouble: trouble?,
-        health: HealthView::new(&health, with_details),
+        health: HealthView::new(&health, caller.administers_all()),
         complete: !found.behind,
     };
     Ok(Json(view).into_response())
@@ -419,54 +415,24 @@ pub async fn recent(
     let mut query = Query::of(raw.as_deref(), &["limit"]);
     let limit = query.limit();
     query.done()?;
-    let seen: HashMap<SubscriptionId, Arc<Subscription>> = seen_by(&app, &caller)
-        .into_iter()
-        .map(|one| (one.id, one))
-        .collect();
-    let mut data = Vec::new();
-    let mut foreign = HashSet::new();
-    let mut request = PageRequest {
-        limit: if caller.tenant.is_some() {
-            MAX_PAGE
-        } else {
-            limit
-        },
+    let filter = DeliveryFilter {
+        tenant: caller.tenant.as_deref().map(str::to_owned),
+        ..DeliveryFilter::default()
+    };
+    let request = PageRequest {
+        limit,
         after: None,
         offset: 0,
     };
-    let mut partial = false;
-    for walked in 1.. {
-        let filter = DeliveryFilter::default();
-        let page = app.store.list_deliveries(&filter, &request).await?;
-        for row in page.rows {
-            let id = row.subscription_id;
-            // Of a tenant's caller what is deleted is looked up, once each.
-            if caller.tenant.is_some() && !seen.contains_key(&id) {
-                if foreign.contains(&id) {
-                    continue;
-                }
-                let stored = app.store.subscription(id).await?;
-                if !stored.is_some_and(|stored| caller.sees(stored.tenant.as_deref())) {
-                    foreign.insert(id);
-                    continue;
-                }
-            }
-            data.push(RecentView::new(row, seen.get(&id).map(AsRef::as_ref)));
-        }
-        if data.len() >= limit as usize || page.next.is_none() {
-            break;
-        }
-        if walked == MOST_PAGES {
-            partial = true;
-            break;
-        }
-        request.after = page.next;
-    }
-    data.truncate(limit as usize);
+    let page = app.store.list_deliveries(&filter, &request).await?;
+    let named = |row: DeliveryRow| {
+        let subscription = app.relay.subscription(row.subscription_id);
+        RecentView::new(row, subscription.as_deref())
+    };
     let view = RecentsView {
-        data,
+        data: page.rows.into_iter().map(named).collect(),
         limit,
-        partial,
+        partial: page.partial,
     };
     Ok(Json(view).into_response())
 }

@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::HttpState;
-use super::auth::Asking;
+use super::auth::{Asking, check_scope};
 use super::bare::Bare;
 use super::belonging::{self, Listed, empty};
 use super::error::{ApiError, Result};
@@ -20,7 +20,7 @@ use super::to_the_end::to_the_end;
 use super::view::DeliveryView;
 use crate::actors::{CancelAnswer, RetryAnswer};
 use crate::domain::Timestamp;
-use crate::domain::access::Caller;
+use crate::domain::access::{Caller, Scope};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::job::EventHead;
@@ -131,10 +131,14 @@ async fn answer_list(
     listed: Listed,
 ) -> Result<Response> {
     let searches = query.has_any(&SEARCHED);
+    let tenant = match &listed {
+        Listed::Of(tenant) => tenant.clone(),
+        Listed::Nothing => None,
+    };
     let words = DeliveryState::ALL.map(DeliveryState::as_str).join(", ");
     let filter = DeliveryFilter {
         subscription,
-        tenant: None,
+        tenant,
         event: query.id(&["eventId"]),
         event_type: query.text(&["eventType"]),
         state: query.parsed(
@@ -149,10 +153,7 @@ async fn answer_list(
         let request = query.page();
         query.done()?;
         let page = match listed {
-            Listed::Of(tenant) => {
-                let filter = DeliveryFilter { tenant, ..filter };
-                app.store.list_deliveries(&filter, &request).await?
-            }
+            Listed::Of(_) => app.store.list_deliveries(&filter, &request).await?,
             Listed::Nothing => empty(),
         };
         return Ok(Json(PageView::new(&page, request.limit, DeliveryView::new)).into_response());
@@ -161,15 +162,11 @@ async fn answer_list(
         filter,
         query: query.parsed_or_said(&["q"], SearchQuery::parse),
         class: query.parsed(&["statusClass"], &StatusClass::words(), StatusClass::parse),
-        tenant: None,
     };
     let page = query.search_page(binding);
     query.done()?;
     let found = match listed {
-        Listed::Of(tenant) => {
-            let search = DeliverySearch { tenant, ..search };
-            search::deliveries(app, caller, search, page).await?
-        }
+        Listed::Of(_) => search::deliveries(app, caller, search, page).await?,
         Listed::Nothing => search::Found::nothing(),
     };
     let rows = app.store.delivery_rows(&found.ids).await?;
@@ -234,6 +231,7 @@ pub async fn show(
             (serde_json::Value = "application/json"),
             (serde_json::Value = "application/cloudevents+json"),
         )),
+        (status = 403, description = "The key lacks `events:read`, which it takes as well: this is an event's payload."),
         (status = 409, description = "The payload was erased."),
     )
 )]
@@ -242,6 +240,7 @@ pub async fn body(
     Asking(caller): Asking,
     PathId(id): PathId,
 ) -> Result<Response> {
+    check_scope(&caller, Scope::EventsRead)?;
     let row = belonging::delivery(&app, &caller, DeliveryId(id)).await?;
     let event = app.store.event(row.event_id).await?;
     let subscription = app.store.subscription(row.subscription_id).await?;

@@ -1,4 +1,6 @@
 //! The catalogue of event types. Events are checked against it in `schema_check.rs`.
+//!
+//! It is everybody's: whoever posts is held to it, so nobody who is one tenant's changes it.
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, RawQuery, Request, State};
@@ -13,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::HttpState;
 use super::audit::Note;
-use super::auth::Asking;
+use super::auth::{Asking, check_of_all};
 use super::bare::{Bare, NoQuery};
 use super::body;
 use super::error::{ApiError, Fault, Problem, Result};
@@ -23,6 +25,7 @@ use super::paging::{PageView, Query};
 use super::to_the_end::to_the_end;
 use crate::clock;
 use crate::domain::Timestamp;
+use crate::domain::access::Caller;
 use crate::domain::audit::AuditEntry;
 use crate::domain::catalogue::{
     EventTypeEntry, MAX_DESCRIPTION, MAX_EXAMPLE_BYTES, MAX_TYPES, Schema,
@@ -179,6 +182,10 @@ fn raw(fields: &mut Fields, body: &[u8], name: &'static str) -> Option<Option<St
     Some(Some(text.unwrap_or_else(|| value.to_string())))
 }
 
+fn check_administrator(caller: &Caller) -> Result<()> {
+    check_of_all(caller, "change the catalogue of event types")
+}
+
 /// `POST /event-types`: a new one.
 #[utoipa::path(
     post,
@@ -188,15 +195,18 @@ fn raw(fields: &mut Fields, body: &[u8], name: &'static str) -> Option<Option<St
     request_body(content = NewEventTypeBody, example = json!({"name": "order.created", "description": "An order was placed.", "example": {"orderId": "ord_12345", "value": 99.99}, "schema": {"type": "object", "required": ["orderId"]}})),
     responses(
         (status = 201, description = "The type.", body = EventTypeView),
+        (status = 403, description = "The key is of a tenant, and the catalogue is everybody's."),
         (status = 409, description = "There is one with this name already, or there are as many as there may be."),
     )
 )]
 pub async fn create(
     State(app): State<HttpState>,
+    Asking(caller): Asking,
     note: Note,
     _: NoQuery,
     request: Request,
 ) -> Result<Response> {
+    check_administrator(&caller)?;
     let body = body::read(request, MAX_BODY_BYTES).await?;
     let mut given = Given::parse(&body, true).map_err(ApiError::invalid_body)?;
     let name = given.name.take().ok_or_else(ApiError::internal)?;
@@ -227,16 +237,19 @@ pub async fn create(
     responses(
         (status = 200, description = "The type as it is now.", body = EventTypeView),
         (status = 201, description = "The type, which is new.", body = EventTypeView),
+        (status = 403, description = "The key is of a tenant, and the catalogue is everybody's."),
         (status = 409, description = "There are as many as there may be, or others keep changing it."),
     )
 )]
 pub async fn replace(
     State(app): State<HttpState>,
+    Asking(caller): Asking,
     PathName(name): PathName,
     note: Note,
     _: NoQuery,
     request: Request,
 ) -> Result<Response> {
+    check_administrator(&caller)?;
     let given = read_change(&name, request).await?;
     let audit = note.take();
     to_the_end(async move {
@@ -278,16 +291,19 @@ pub async fn replace(
     request_body(content = EventTypeBody, example = json!({"archived": true})),
     responses(
         (status = 200, description = "The type as it is now.", body = EventTypeView),
+        (status = 403, description = "The key is of a tenant, and the catalogue is everybody's."),
         (status = 409, description = "Others keep changing it."),
     )
 )]
 pub async fn change(
     State(app): State<HttpState>,
+    Asking(caller): Asking,
     PathName(name): PathName,
     note: Note,
     _: NoQuery,
     request: Request,
 ) -> Result<Response> {
+    check_administrator(&caller)?;
     let given = read_change(&name, request).await?;
     let audit = note.take();
     to_the_end(async move {
@@ -346,15 +362,18 @@ fn keeps_changing() -> ApiError {
     responses(
         (status = 204, description = "It is deleted."),
         (status = 400, description = "A query or a body was sent, which nobody would read."),
+        (status = 403, description = "The key is of a tenant, and the catalogue is everybody's."),
         (status = 409, description = "Others keep changing it."),
     )
 )]
 pub async fn delete(
     State(app): State<HttpState>,
+    Asking(caller): Asking,
     PathName(name): PathName,
     note: Note,
     _: Bare,
 ) -> Result<StatusCode> {
+    check_administrator(&caller)?;
     let audit = note.take();
     to_the_end(async move {
         for _ in 0..=MAX_REREADS {

@@ -2,7 +2,7 @@
 //!
 //! Nearly every request is one of these, and the router's layers cost more than what is done for
 //! it. So it is told apart first, by method and path alone, and goes through the same steps in
-//! the same order: frame, key, handler. It stands in the table of routes as any other, and its
+//! the same order: frame, key, tenant, scope, limits, handler. It stands in the table of routes as any other, and its
 //! paths come from there.
 
 use std::net::IpAddr;
@@ -92,8 +92,8 @@ impl Front {
         let handled = async {
             let gate = &self.state.gate;
             let caller = gate.admit(&parts.headers, peer)?;
-            auth::check_scope(&caller, Scope::EventsWrite)?;
             tenants::check_active(&caller, |id| self.state.relay.tenant(id))?;
+            auth::check_scope(&caller, Scope::EventsWrite)?;
             if gate.limits(Group::EventsWrite) {
                 let verdict = gate.take(Group::EventsWrite, &caller, &parts.headers, peer);
                 let verdict = Box::pin(verdict).await;

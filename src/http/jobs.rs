@@ -125,8 +125,8 @@ async fn answer_new(
             Ok((StatusCode::ACCEPTED, [(header::LOCATION, place)], view).into_response())
         }
         JobAnswer::TooMany(most) => Err(ApiError::conflict(format!(
-            "There are {most} jobs that have not ended, which is the bound (jobs.max_open); wait \
-             for one to end, or cancel one"
+            "As many jobs have not ended as may: {most} (jobs.max_open), of one tenant a quarter of \
+             that; wait for one to end, or cancel one"
         ))),
     }
 }
@@ -138,7 +138,9 @@ async fn check_events(
     ids: &[EventId],
     subscription: &Subscription,
 ) -> Result<()> {
-    let heads = app.store.event_heads(ids).await?;
+    let mut heads = app.store.event_heads(ids).await?;
+    // Of what is not theirs, nobody is told that it is there, nor that it was.
+    heads.retain(|head| head.is_for(subscription) || caller.sees(head.tenant.as_deref()));
     if let Some(erased) = heads.iter().find(|head| head.is_erased()) {
         return Err(ApiError::conflict(format!(
             "The payload of event {} was erased: there is nothing to send; leave it out",
@@ -147,9 +149,8 @@ async fn check_events(
     }
     let problem = |id: &EventId| match heads.binary_search_by_key(id, |head| head.id) {
         Ok(at) if heads[at].may_reach(subscription) => None,
-        // Of what is not theirs, nobody is told that it is there.
-        Ok(at) if caller.sees(heads[at].tenant.as_deref()) => Some(MUST_NOT_GET),
-        _ => Some("is not stored here, or not any more"),
+        Ok(_) => Some(MUST_NOT_GET),
+        Err(_) => Some("is not stored here, or not any more"),
     };
     let faults: Vec<Fault> = ids
         .iter()

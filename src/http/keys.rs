@@ -3,14 +3,14 @@
 //! Nobody gives more than they have: a tenant's administrator makes and sees keys of that tenant
 //! alone. A key is shown once, by the answer that makes it.
 
-use axum::Json;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 
-use super::HttpState;
 use super::auth::Asking;
 use super::bare::{Bare, NoQuery};
+use super::belonging::{Listed, empty};
 use super::body;
 use super::error::{ApiError, Problem, Result};
 use super::key_input::{self, KeyInput};
@@ -20,11 +20,12 @@ use super::openapi::bodies::NewKeyBody;
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use super::to_the_end::to_the_end;
+use super::{HttpState, ShowsSecret};
 use crate::clock;
 use crate::domain::access::Caller;
 use crate::domain::api_key::{ApiKey, IssuedKey};
 use crate::domain::id::ApiKeyId;
-use crate::store::{ApiKeyCreated, ApiKeyFilter, Page};
+use crate::store::{ApiKeyCreated, ApiKeyFilter};
 
 /// Enough for every field at its bound.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -67,7 +68,8 @@ pub async fn create(
         key: issued.expose(),
         view: view(&app, &key),
     };
-    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(view)).into_response())
+    let head = (Extension(ShowsSecret), [(header::LOCATION, place)]);
+    Ok((StatusCode::CREATED, head, Json(view)).into_response())
 }
 
 fn check_grant(caller: &Caller, input: &KeyInput) -> Result<()> {
@@ -109,8 +111,9 @@ async fn make(app: &HttpState, input: KeyInput) -> Result<(IssuedKey, ApiKey)> {
             ApiKeyCreated::Taken => {}
             ApiKeyCreated::TooMany => {
                 return Err(ApiError::limit_reached(format!(
-                    "There are {most} keys, which is the bound (auth.max_keys); those that ended \
-                     count until they are forgotten (auth.ended_keys_days)"
+                    "There are as many keys as there may be: {most} (auth.max_keys), of one tenant a \
+                     quarter of that; those that ended count until they are forgotten \
+                     (auth.ended_keys_days)"
                 )));
             }
         }
@@ -138,22 +141,15 @@ pub async fn list(
     RawQuery(raw): RawQuery,
 ) -> Result<Response> {
     let mut query = Query::of_list(raw.as_deref(), &["tenant", "clientId"]);
-    let asked = query.text(&["tenant", "clientId"]);
+    let listed = Listed::for_caller(&caller, query.text(&["tenant", "clientId"]));
     let request = query.page();
     query.done()?;
-    let own = caller.tenant.as_deref();
-    let page = match (own, asked.as_deref()) {
-        // Another tenant's keys do not exist for this caller.
-        (Some(own), Some(asked)) if own != asked => Page {
-            rows: Vec::new(),
-            next: None,
-            partial: false,
-        },
-        (own, asked) => {
-            let tenant = own.or(asked).map(str::to_owned);
+    let page = match listed {
+        Listed::Of(tenant) => {
             let filter = ApiKeyFilter { tenant };
             app.store.list_api_keys(&filter, &request).await?
         }
+        Listed::Nothing => empty(),
     };
     let page = PageView::new(&page, request.limit, |key| view(&app, key));
     Ok(Json(page).into_response())

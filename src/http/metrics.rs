@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::HttpState;
-use super::auth::Asking;
-use super::error::{ApiError, Problem, Result};
+use super::auth::{Asking, check_of_all};
+use super::error::{ApiError, Result};
 use crate::metrics::MEDIA_TYPE;
 
 /// Where it stands on its own listener, and behind a key on the main one.
@@ -30,10 +30,7 @@ pub const PATH: &str = "/metrics";
     ))
 )]
 pub async fn show(State(app): State<HttpState>, Asking(caller): Asking) -> Result<Response> {
-    if !caller.sees(None) {
-        let problem = "The metrics are of the whole relay; this key is of one tenant";
-        return Err(ApiError::new(Problem::Forbidden, problem));
-    }
+    check_of_all(&caller, "read the metrics of the whole relay")?;
     alone(State(app)).await
 }
 

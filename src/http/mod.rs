@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::{Extensions, HeaderMap, StatusCode, Version};
 use axum::middleware::from_fn_with_state;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
@@ -191,6 +192,11 @@ pub fn api_document() -> utoipa::openapi::OpenApi {
 /// Answers of fewer bytes are sent as they are.
 const COMPRESSED_FROM: u64 = 1_024;
 
+/// Marks an answer that shows a secret. It is not compressed: its length would tell how alike the
+/// secret is to what a caller put beside it.
+#[derive(Clone, Copy, Debug)]
+struct ShowsSecret;
+
 /// What is around all routes.
 struct Around {
     bounds: Bounds,
@@ -240,7 +246,12 @@ fn assemble<S: Clone + Send + Sync + 'static>(
     let worth_it = SizeAbove::new(COMPRESSED_FROM)
         .and(NotForContentType::GRPC)
         .and(NotForContentType::IMAGES)
-        .and(NotForContentType::SSE);
+        .and(NotForContentType::SSE)
+        .and(
+            |_: StatusCode, _: Version, _: &HeaderMap, marks: &Extensions| {
+                marks.get::<ShowsSecret>().is_none()
+            },
+        );
     router
         .layer(from_fn_with_state(around.bounds, frame::frame))
         .layer(CompressionLayer::new().compress_when(worth_it))

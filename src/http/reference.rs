@@ -6,12 +6,12 @@
 use std::sync::{Arc, LazyLock};
 
 use axum::body::Body;
-use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use utoipa_swagger_ui::Config;
 
 use super::error::{ApiError, Problem, Result};
+use super::path::PathName;
 
 /// Styles inside of elements are how Swagger UI is written; its pictures are data.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
@@ -70,7 +70,7 @@ pub async fn page() -> Result<Response> {
         (status = 404, description = "There is no such file."),
     )
 )]
-pub async fn file(Path(name): Path<String>) -> Result<Response> {
+pub async fn file(PathName(name): PathName) -> Result<Response> {
     serve(&name)
 }
 

@@ -14,13 +14,15 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use super::HttpState;
+use super::belonging;
 use super::error::{ApiError, Result};
 use super::paging::SearchPage;
 use crate::clock;
 use crate::domain::access::Caller;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
+use crate::domain::job::EventHead;
 use crate::domain::search::{SearchQuery, StatusClass};
-use crate::store::read::MAX_WALK;
+use crate::store::read::{MAX_PAGE_BYTES, MAX_WALK};
 use crate::store::{
     DeliveryCandidate, DeliveryFilter, EventCandidate, EventFilter, Position, Stretch,
 };
@@ -64,6 +66,8 @@ trait Candidate {
     fn position(&self) -> Position;
     fn event(&self) -> EventId;
     fn payload_bytes(&self) -> usize;
+    /// Bytes of payload that are shown of it.
+    fn shown_bytes(&self) -> u64;
     /// What is looked at of it beside the payload.
     fn texts(&self) -> Vec<&str>;
 }
@@ -85,6 +89,10 @@ impl Candidate for EventCandidate {
 
     fn payload_bytes(&self) -> usize {
         usize::try_from(self.payload_bytes).unwrap_or(0)
+    }
+
+    fn shown_bytes(&self) -> u64 {
+        self.payload_bytes.unsigned_abs().into()
     }
 
     fn texts(&self) -> Vec<&str> {
@@ -120,6 +128,10 @@ impl Candidate for DeliveryCandidate {
         usize::try_from(self.payload_bytes).unwrap_or(0)
     }
 
+    fn shown_bytes(&self) -> u64 {
+        0
+    }
+
     fn texts(&self) -> Vec<&str> {
         let last = self.last.as_ref();
         let optional = [
@@ -143,8 +155,6 @@ pub struct DeliverySearch {
     pub query: Option<SearchQuery>,
     /// What became of the last attempt.
     pub class: Option<StatusClass>,
-    /// Whose subscription it is.
-    pub tenant: Option<String>,
 }
 
 /// Events that match. What the caller may not see is left out by the filter.
@@ -155,7 +165,7 @@ pub async fn events(
     page: SearchPage,
 ) -> Result<Found<EventId>> {
     if let Some(id) = query.id()
-        && let Some(event) = event_of(app, id).await?
+        && let Some(event) = event_of(app, filter, id).await?
     {
         query = query.without(id);
         return one_event(app, filter, &query, event, page).await;
@@ -173,13 +183,14 @@ pub async fn events(
     }
 }
 
-/// The event that an id names: its own, or its delivery's.
-async fn event_of(app: &HttpState, id: Uuid) -> Result<Option<EventId>> {
-    if let [head] = app.store.event_heads(&[EventId(id)]).await?.as_slice() {
-        return Ok(Some(head.id));
-    }
+/// The event that an id names: its own, or its delivery's. One of another tenant than is looked for
+/// is as one that is not there.
+async fn event_of(app: &HttpState, filter: &EventFilter, id: Uuid) -> Result<Option<EventId>> {
     let delivery = app.store.delivery_rows(&[DeliveryId(id)]).await?.pop();
-    Ok(delivery.map(|row| row.event_id))
+    let event = delivery.map_or(EventId(id), |row| row.event_id);
+    let heads = app.store.event_heads(&[event]).await?;
+    let fits = |head: &EventHead| filter.tenant.is_none() || head.tenant == filter.tenant;
+    Ok(heads.into_iter().find(fits).map(|head| head.id))
 }
 
 async fn one_event(
@@ -226,7 +237,7 @@ fn is_wanted(filter: &EventFilter, row: &EventCandidate) -> bool {
         && filter.until.is_none_or(|until| row.received_at < until)
 }
 
-/// Deliveries that match and that the caller sees.
+/// Deliveries that match. What the caller may not see is left out by the filter.
 pub async fn deliveries(
     app: &HttpState,
     caller: &Caller,
@@ -262,11 +273,8 @@ pub async fn deliveries(
             .walk_deliveries_back(&search.filter, walk.after, rows);
         let stretch = walked.await?;
         drop(reader);
-        let wanted = |row: &DeliveryCandidate| {
-            only.is_none_or(|only| only == row.id)
-                && caller.sees(row.tenant.as_deref())
-                && search.wants(row)
-        };
+        let wanted =
+            |row: &DeliveryCandidate| only.is_none_or(|only| only == row.id) && search.wants(row);
         if walk.take(stretch, wanted).await? {
             return Ok(walk.found());
         }
@@ -279,12 +287,15 @@ enum Named {
     Subscription(SubscriptionId),
 }
 
-/// What an id names that deliveries are found by.
+/// What an id names that deliveries are found by. What is there for others alone names nothing: the
+/// search goes on as for any text.
 async fn named_by(app: &HttpState, caller: &Caller, id: Uuid) -> Result<Option<Named>> {
-    if let Some(row) = app.store.delivery_rows(&[DeliveryId(id)]).await?.pop() {
+    if let Some(row) = belonging::delivery_seen(app, caller, DeliveryId(id)).await? {
         return Ok(Some(Named::Delivery(row.id, row.event_id)));
     }
-    if let [head] = app.store.event_heads(&[EventId(id)]).await?.as_slice() {
+    if let [head] = app.store.event_heads(&[EventId(id)]).await?.as_slice()
+        && belonging::event_is_known(app, caller, head.id, head.tenant.as_deref()).await?
+    {
         return Ok(Some(Named::Event(head.id)));
     }
     let subscription = app.store.subscription(SubscriptionId(id)).await?;
@@ -308,13 +319,11 @@ impl DeliverySearch {
             let kind = last.and_then(|last| last.error_kind.as_deref());
             class.is_met_by(last.is_some(), status, kind)
         };
-        let tenant = |wanted: &String| row.tenant.as_deref() == Some(wanted.as_str());
         let event_type = |wanted: &String| row.event_type == *wanted;
         filter.event.is_none_or(|event| event == row.event)
             && filter.state.is_none_or(|state| state == row.state)
             && filter.event_type.as_ref().is_none_or(event_type)
             && self.class.as_ref().is_none_or(class)
-            && self.tenant.as_ref().is_none_or(tenant)
     }
 }
 
@@ -331,6 +340,7 @@ struct Walk<'a, T> {
     rows_left: u32,
     deadline: Instant,
     ids: Vec<T>,
+    shown_bytes: u64,
     complete: bool,
     partial: bool,
 }
@@ -345,6 +355,7 @@ impl<'a, T: Copy> Walk<'a, T> {
             rows_left: MAX_WALK,
             deadline: clock::instant() + PATIENCE,
             ids: Vec::new(),
+            shown_bytes: 0,
             complete: false,
             partial: false,
         }
@@ -371,8 +382,14 @@ impl<'a, T: Copy> Walk<'a, T> {
                 self.rows_left = self.rows_left.saturating_sub(1);
                 if wanted(row) && self.matches(row, &payloads) {
                     self.ids.push(row.id());
+                    self.shown_bytes += row.shown_bytes();
                 }
                 if self.ids.len() == self.limit {
+                    return Ok(true);
+                }
+                // By one payload more than a page holds at most.
+                if self.shown_bytes > MAX_PAGE_BYTES {
+                    self.partial = true;
                     return Ok(true);
                 }
             }

@@ -6,14 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::HttpState;
 use super::auth::Asking;
 use super::bare::NoQuery;
 use super::belonging;
@@ -25,6 +24,7 @@ use super::path::{PathId, PathName};
 use super::subscription_input::{OfTenant, SecretInput, checked_whole};
 use super::subscriptions::update;
 use super::to_the_end::to_the_end;
+use super::{HttpState, ShowsSecret};
 use crate::clock;
 use crate::domain::Timestamp;
 use crate::domain::access::Caller;
@@ -108,6 +108,10 @@ impl<'a> SecretsView<'a> {
             ..Self::new(secrets, clock::now())
         }
     }
+
+    fn answer(self, code: StatusCode) -> Response {
+        (code, Extension(ShowsSecret), Json(self)).into_response()
+    }
 }
 
 /// What a rotation asks for.
@@ -168,7 +172,7 @@ pub async fn show(
     PathId(id): PathId,
 ) -> Result<Response> {
     let found = belonging::subscription(&app, &caller, SubscriptionId(id)).await?;
-    Ok(Json(SecretsView::of_subscription(&found)).into_response())
+    Ok(SecretsView::of_subscription(&found).answer(StatusCode::OK))
 }
 
 /// `POST /subscriptions/{id}/rotate-secret`.
@@ -216,7 +220,7 @@ pub async fn rotate(
     let stored =
         to_the_end(async move { update(&task, &caller, SubscriptionId(id), rotated).await })
             .await?;
-    Ok(Json(SecretsView::of_subscription(&stored)).into_response())
+    Ok(SecretsView::of_subscription(&stored).answer(StatusCode::OK))
 }
 
 /// The secrets of that tenant, where this caller may know of them and there are any.
@@ -264,7 +268,7 @@ pub async fn show_of_tenant(
             "This tenant holds no secret: POST gives it one",
         )
     })?;
-    Ok(Json(SecretsView::of_tenant(&tenant, &stored.secrets)).into_response())
+    Ok(SecretsView::of_tenant(&tenant, &stored.secrets).answer(StatusCode::OK))
 }
 
 /// `POST /tenants/{id}/secret`: the first one, or one that replaces it.
@@ -304,8 +308,7 @@ pub async fn rotate_of_tenant(
     let name = tenant.clone();
     let (code, secrets) =
         to_the_end(async move { replace(&task, &name, secret, overlap).await }).await?;
-    let view = SecretsView::of_tenant(&tenant, &secrets);
-    Ok((code, Json(view)).into_response())
+    Ok(SecretsView::of_tenant(&tenant, &secrets).answer(code))
 }
 
 async fn replace(

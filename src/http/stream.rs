@@ -59,9 +59,11 @@ pub async fn show(
     let last = headers.get(LAST_EVENT_ID).map(HeaderValue::as_bytes);
     // What is no text is no id of ours, and answered like one that is not known any more.
     let last = last.map(|last| std::str::from_utf8(last).unwrap_or_default());
-    let stream = app.streams.open(last).map_err(|why| match why {
+    let stream = app.streams.open(caller.tenant.as_ref(), last);
+    let stream = stream.map_err(|why| match why {
         NoStream::Full => ApiError::unavailable(
-            "As many streams are open as may be (stream.max_streams); try again later",
+            "As many streams are open as may be (stream.max_streams, of one tenant a quarter of that); \
+             try again later",
         ),
         NoStream::Stopping => ApiError::unavailable("The relay is stopping"),
     })?;

@@ -7,14 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::HttpState;
 use super::auth::Asking;
 use super::bare::{Bare, NoQuery};
 use super::belonging::{self, Listed, empty};
@@ -29,6 +28,7 @@ use super::secrets;
 use super::subscription_input::{Rules, Seed, parse_change, parse_new};
 use super::subscription_view::{Defaults, SubscriptionView};
 use super::to_the_end::to_the_end;
+use super::{HttpState, ShowsSecret};
 use crate::clock;
 use crate::domain::access::Caller;
 use crate::domain::id::{EventId, SubscriptionId};
@@ -96,7 +96,8 @@ pub async fn create(
     let task = app.clone();
     let stored = to_the_end(async move { store_new(&task, subscription).await }).await?;
     let view = app.view(&stored).with_secret(&stored);
-    Ok((StatusCode::CREATED, Json(view)).into_response())
+    let answer = (StatusCode::CREATED, Extension(ShowsSecret), Json(view));
+    Ok(answer.into_response())
 }
 
 /// A new subscription as its body has it, not stored yet.
@@ -218,7 +219,7 @@ pub async fn show(
     request_body(content = SubscriptionBody, example = json!({"isActive": false})),
     responses(
         (status = 200, description = "The subscription as it is now.", body = SubscriptionView),
-        (status = 409, description = "Its state does not allow this, or others keep changing it."),
+        (status = 409, description = "Its state does not allow this, others keep changing it, or it has deliveries and another tenant is named."),
     )
 )]
 pub async fn change(
@@ -508,6 +509,14 @@ async fn answer_update(
     Ok(Json(app.view(&updated)).into_response())
 }
 
+/// Nobody inherits what another was sent.
+fn has_deliveries() -> ApiError {
+    ApiError::conflict(
+        "This subscription has deliveries, which stay with whose it was: make another one for the \
+         other tenant, and delete this one",
+    )
+}
+
 pub(super) async fn update(
     app: &HttpState,
     caller: &Caller,
@@ -522,7 +531,16 @@ pub(super) async fn update(
         } else {
             let event = EventId(clock::uuid());
             let raises = OperationalEvent::of_state_change(event, &stored, &next);
-            app.store.update_subscription(&next, raises.as_ref()).await
+            if next.tenant == stored.tenant {
+                app.store.update_subscription(&next, raises.as_ref()).await
+            } else {
+                let handed = app.store.hand_subscription_over(&next, raises.as_ref());
+                match handed.await {
+                    Ok(None) => return Err(has_deliveries()),
+                    Ok(Some(changed)) => Ok(changed),
+                    Err(problem) => Err(problem),
+                }
+            }
         };
         // Told even where nothing changed or nobody knows whether it did: an earlier change
         // may have been stored and never told.

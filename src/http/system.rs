@@ -9,8 +9,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::HttpState;
-use super::auth::Asking;
-use super::error::{ApiError, Problem, Result};
+use super::auth::{Asking, check_of_all};
+use super::error::Result;
 use super::health::HealthView;
 use crate::actors::{ActorPicture, Queue, Tree};
 use crate::clock;
@@ -214,13 +214,7 @@ impl ActorView {
 
 /// Neither the node nor its settings are any tenant's.
 fn of_the_whole(caller: &Caller) -> Result<()> {
-    match caller.sees(None) {
-        true => Ok(()),
-        false => Err(ApiError::new(
-            Problem::Forbidden,
-            "This is of the whole relay; this key is of one tenant",
-        )),
-    }
+    check_of_all(caller, "look at the whole relay")
 }
 
 /// `GET /system`.

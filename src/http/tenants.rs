@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::HttpState;
-use super::auth::Asking;
+use super::auth::{Asking, check_of_all};
 use super::bare::NoQuery;
 use super::belonging::empty;
 use super::body;
@@ -125,13 +125,7 @@ impl<'a> TenantView<'a> {
 
 /// A tenant does not administer tenants, not even itself.
 fn check_administrator(caller: &Caller) -> Result<()> {
-    match &caller.tenant {
-        None => Ok(()),
-        Some(_) => Err(ApiError::new(
-            Problem::Forbidden,
-            "A tenant's key cannot change tenants: use one without a tenant",
-        )),
-    }
+    check_of_all(caller, "change tenants")
 }
 
 async fn find(app: &HttpState, caller: &Caller, TenantId(id): &TenantId) -> Result<Tenant> {

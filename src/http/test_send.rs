@@ -112,7 +112,8 @@ async fn send(
             "A test of this subscription is under way; wait for its answer",
         )),
         TestAnswer::Full => Err(ApiError::unavailable(
-            "As many tests are under way as may be (delivery.max_test_sends); try again soon",
+            "As many tests are under way as may be (delivery.max_test_sends, of one tenant a quarter \
+             of that); try again soon",
         )),
         TestAnswer::Draining => Err(ApiError::unavailable("The relay is stopping")),
     }

@@ -27,7 +27,7 @@ use crate::domain::outcome::{CallResult, Outcome};
 use crate::domain::payload_format::PayloadFormat;
 use crate::domain::signing::{SecretOwner, Signing};
 use crate::domain::subscription::{ChangedBy, Hold, StateChange, Subscription, SubscriptionState};
-use crate::domain::tenant::{TenantLimits, TenantStatus};
+use crate::domain::tenant::{self, TenantLimits, TenantStatus};
 
 /// A stored value that cannot be read: a bug, or a damaged database.
 pub(super) fn damaged(what: impl std::fmt::Display) -> StoreError {
@@ -42,6 +42,11 @@ pub(super) fn micros(duration: Duration) -> i64 {
 /// The duration behind [`micros`].
 pub(super) fn duration(micros: i64) -> Duration {
     Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+/// What of a bound one tenant may take, to be bound to a statement.
+pub(super) fn share_of_tenant(most: u32) -> i64 {
+    i64::try_from(tenant::share_of(most as usize)).unwrap_or(i64::MAX)
 }
 
 /// A count as the stores keep it.

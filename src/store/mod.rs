@@ -148,6 +148,14 @@ pub trait Store: Send + Sync + 'static {
         raises: Option<&OperationalEvent>,
     ) -> Result<Changed>;
 
+    /// As [`Store::update_subscription`] for one that is another tenant's from now on: nothing where it
+    /// has a delivery. None comes meanwhile: of those who accept, whoever comes later finds it moved.
+    async fn hand_subscription_over(
+        &self,
+        subscription: &Subscription,
+        raises: Option<&OperationalEvent>,
+    ) -> Result<Option<Changed>>;
+
     /// Stores a new tenant; its `version` is drawn here. Nothing where one stands with this id,
     /// unless that is deleted.
     async fn create_tenant(&self, tenant: &Tenant) -> Result<Option<i64>>;
@@ -156,7 +164,8 @@ pub trait Store: Send + Sync + 'static {
     /// `tenant.version`, and draws it a new one.
     async fn update_tenant(&self, tenant: &Tenant) -> Result<Changed>;
 
-    /// Tombstones a tenant of which nothing is left, where its version still is `version`.
+    /// Tombstones a tenant of which nothing is left, where its version still is `version`. Its
+    /// secrets go with it.
     async fn delete_tenant(&self, id: &str, version: i64, now: Timestamp) -> Result<TenantDeleted>;
 
     /// One tenant that is not deleted.
@@ -229,7 +238,8 @@ pub trait Store: Send + Sync + 'static {
     /// Up to `limit` deliveries due at `now`. Costs an index range of `limit` rows.
     async fn due_page(&self, id: SubscriptionId, now: Timestamp, limit: usize) -> Result<DuePage>;
 
-    /// The events with these ids; missing ones are left out.
+    /// The events with these ids, for their attempts; missing ones are left out, and those whose
+    /// payload was erased: another process may hold a delivery of one that was cancelled for it.
     async fn events(&self, ids: &[EventId]) -> Result<Vec<Event>>;
 
     /// Up to `limit` pending deliveries, due or not, in the order of acceptance. Costs an index
@@ -420,8 +430,8 @@ pub trait Store: Send + Sync + 'static {
 
     // --- Jobs ---
 
-    /// Stores a new job, unless `most` are open already. Safe to run again: a job that stands is
-    /// left as it is.
+    /// Stores a new job, unless `most` are open already, or its subscription's tenant has its share of
+    /// them. Safe to run again: a job that stands is left as it is.
     async fn create_job(&self, job: &Job, most: u32) -> Result<JobCreated>;
 
     /// One job.
@@ -498,7 +508,8 @@ pub trait Store: Send + Sync + 'static {
 
     // --- Let in ---
 
-    /// Stores a new key, unless there are `most` already; its `version` is drawn here. Safe to run
+    /// Stores a new key, unless there are `most` already, or its tenant has its share of them
+    /// ([`share_of`](crate::domain::tenant::share_of)); its `version` is drawn here. Safe to run
     /// again: a key that stands is left as it is.
     async fn create_api_key(&self, key: &ApiKey, most: u32) -> Result<ApiKeyCreated>;
 
@@ -554,7 +565,7 @@ pub trait Store: Send + Sync + 'static {
     async fn cut_breakers(&self, limit: u32) -> Result<Vec<CutBreaker>>;
 
     /// A stretch of up to `rows` events behind `after`, newest first. Only what an index serves of
-    /// the filter counts: type and, with some slack, time.
+    /// the filter counts: tenant, or else type, and, with some slack, time.
     async fn walk_events_back(
         &self,
         filter: &EventFilter,
@@ -562,7 +573,8 @@ pub trait Store: Send + Sync + 'static {
         rows: u32,
     ) -> Result<Stretch<EventCandidate>>;
 
-    /// A stretch of deliveries in the same way. Of the filter, subscription, event and time count.
+    /// A stretch of deliveries in the same way. Of the filter, subscription, tenant, event and time
+    /// count.
     async fn walk_deliveries_back(
         &self,
         filter: &DeliveryFilter,

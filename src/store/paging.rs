@@ -10,6 +10,7 @@
 
 mod of_tenant;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -17,7 +18,7 @@ use uuid::Uuid;
 pub(super) use self::of_tenant::Dialect;
 use self::of_tenant::Owner;
 
-use super::read::{MAX_OFFSET, MAX_PAGE, MAX_WALK};
+use super::read::{MAX_OFFSET, MAX_PAGE, MAX_PAGE_BYTES, MAX_WALK};
 use super::{
     ApiKeyFilter, AuditFilter, DeliveryFilter, EventFilter, JobFilter, Page, PageRequest, Position,
     Stretch,
@@ -182,17 +183,19 @@ impl Listing {
         listing
     }
 
-    /// The audit log; its ids begin with the time.
+    /// The audit log; its ids begin with the time, and `audit_log_of_tenant` serves the tenant.
     pub(super) fn audit(filter: &AuditFilter, page: &PageRequest) -> Self {
-        let looked_at = "action, thing, thing_id, caller, tenant";
+        let looked_at = "action, thing, thing_id, caller";
         let mut listing = Self::new("audit_log", looked_at, page);
+        if let Some(tenant) = &filter.tenant {
+            listing.serve("tenant = ", Value::Text(tenant.clone()));
+        }
         listing.between(filter.since, filter.until);
         for (condition, value) in [
             ("action = ", &filter.action),
             ("thing = ", &filter.thing),
             ("thing_id = ", &filter.thing_id),
             ("caller = ", &filter.caller),
-            ("tenant = ", &filter.tenant),
         ] {
             if let Some(value) = value {
                 listing.filter(condition, Value::Text(value.clone()));
@@ -270,12 +273,29 @@ pub(super) fn behind(after: Option<Position>) -> PageRequest {
     }
 }
 
-/// A stretch of rows whose ids were asked for with [`Listing::stretch_sql`].
-pub(super) fn stretch<T>(ids: &[Uuid], asked: u32, rows: Vec<T>) -> Stretch<T> {
-    Stretch {
-        rows,
-        end: ids.last().copied().map(Position),
-        complete: ids.len() < asked as usize,
+/// The ids of a stretch, before its rows are read.
+pub(super) struct IdsOfStretch {
+    pub(super) ids: Vec<Uuid>,
+    complete: bool,
+}
+
+impl IdsOfStretch {
+    /// Ids of which so many were `asked` for; `cut` where the walk was cut at a frontier, which is
+    /// the last of them then.
+    pub(super) fn new(ids: Vec<Uuid>, asked: u32, cut: bool) -> Self {
+        Self {
+            complete: !cut && ids.len() < asked as usize,
+            ids,
+        }
+    }
+
+    /// The stretch with its rows.
+    pub(super) fn with<T>(self, rows: Vec<T>) -> Stretch<T> {
+        Stretch {
+            rows,
+            end: self.ids.last().copied().map(Position),
+            complete: self.complete,
+        }
     }
 }
 
@@ -300,6 +320,22 @@ pub(super) struct PageOfIds {
 }
 
 impl PageOfIds {
+    /// The page cut where its rows, of these sizes in bytes, are more than a page may hold.
+    pub(super) fn within_bytes(mut self, sizes: &HashMap<Uuid, i64>) -> Self {
+        let mut bytes = 0;
+        let mut fits = |id: &Uuid| {
+            bytes += sizes.get(id).map_or(0, |size| size.unsigned_abs());
+            bytes <= MAX_PAGE_BYTES
+        };
+        let fitting = self.ids.iter().take_while(|id| fits(id)).count().max(1);
+        if fitting < self.ids.len() {
+            self.ids.truncate(fitting);
+            self.next = self.ids.last().copied();
+            self.partial = true;
+        }
+        self
+    }
+
     /// The page with its rows.
     pub(super) fn with<T>(self, rows: Vec<T>) -> Page<T> {
         Page {

@@ -19,6 +19,8 @@ use crate::domain::outcome::{Header, Timing};
 pub const MAX_WALK: u32 = 10_000;
 /// Rows that one page holds at most.
 pub const MAX_PAGE: u32 = 100;
+/// Bytes of payload that one page of events holds at most, but for its first row.
+pub const MAX_PAGE_BYTES: u64 = 8 << 20;
 /// Rows that `offset` skips at most.
 pub const MAX_OFFSET: u32 = 10_000;
 

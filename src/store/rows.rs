@@ -263,7 +263,6 @@ macro_rules! row_readers {
                 id: DeliveryId(row.try_get("id")?),
                 event: EventId(row.try_get("event_id")?),
                 subscription: SubscriptionId(row.try_get("subscription_id")?),
-                tenant: row.try_get("tenant")?,
                 state: codec::delivery_state(row.try_get("state")?)?,
                 payload_bytes: row.try_get("payload_bytes")?,
                 event_type: row.try_get("event_type")?,

@@ -52,8 +52,6 @@ pub struct DeliveryCandidate {
     pub event: EventId,
     /// Its subscription.
     pub subscription: SubscriptionId,
-    /// Whose subscription that is.
-    pub tenant: Option<String>,
     /// Its state.
     pub state: DeliveryState,
     /// Bytes of its event's payload.

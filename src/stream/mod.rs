@@ -19,7 +19,7 @@ mod message;
 mod ring;
 mod tell;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,7 @@ use self::ring::Ring;
 pub use self::ring::{Numbered, Read, frame};
 use crate::clock;
 use crate::directory::Directory;
+use crate::domain::tenant;
 use crate::events::EngineEvents;
 use crate::feed::talk::Talk;
 use crate::settings::StreamSettings;
@@ -53,6 +54,7 @@ struct Inner {
     talk: Arc<dyn Talk>,
     settings: StreamSettings,
     slots: Arc<Semaphore>,
+    most_of_tenant: usize,
     state: Mutex<State>,
     /// Something is new: a fact, or what a stream has to look at before it goes on.
     news: watch::Sender<()>,
@@ -64,6 +66,8 @@ struct State {
     /// While somebody follows.
     ring: Option<Ring>,
     open: usize,
+    /// How many of them are each tenant's.
+    open_of: HashMap<Arc<str>, usize>,
     /// Since when none is open.
     idle_since: Option<Instant>,
     /// Other nodes are heard.
@@ -77,7 +81,7 @@ struct State {
 /// Why there is no stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoStream {
-    /// So many are open as may be.
+    /// So many are open as may be, of all or of this tenant.
     Full,
     /// The node stops.
     Stopping,
@@ -125,6 +129,7 @@ impl Streams {
             events,
             directory,
             slots: Arc::new(Semaphore::new(settings.max_streams)),
+            most_of_tenant: tenant::share_of(settings.max_streams),
             settings,
             state: Mutex::default(),
             news: watch::Sender::new(()),
@@ -137,15 +142,22 @@ impl Streams {
         streams
     }
 
-    /// Opens one, behind the fact of the id `last` where that and all that came after it are
-    /// known.
-    pub fn open(&self, last: Option<&str>) -> Result<Stream, NoStream> {
+    /// Opens one for somebody of that tenant, or of none, behind the fact of the id `last` where that
+    /// and all that came after it are known.
+    pub fn open(&self, whose: Option<&Arc<str>>, last: Option<&str>) -> Result<Stream, NoStream> {
         if self.0.stopping.is_cancelled() {
             return Err(NoStream::Stopping);
         }
         let slot = Arc::clone(&self.0.slots).try_acquire_owned();
         let slot = slot.map_err(|_| NoStream::Full)?;
         let mut state = self.0.state();
+        if let Some(whose) = whose {
+            let own = state.open_of.get(whose).copied().unwrap_or(0);
+            if own >= self.0.most_of_tenant {
+                return Err(NoStream::Full);
+            }
+            state.open_of.insert(Arc::clone(whose), own + 1);
+        }
         state.open += 1;
         state.idle_since = None;
         let ring = state.ring.get_or_insert_with(|| {
@@ -167,6 +179,7 @@ impl Streams {
             resumed: resumed.is_some(),
             news: self.0.news.subscribe(),
             inner: Arc::clone(&self.0),
+            whose: whose.cloned(),
             _slot: slot,
         })
     }
@@ -211,6 +224,7 @@ pub struct Stream {
     next: u64,
     resumed: bool,
     news: watch::Receiver<()>,
+    whose: Option<Arc<str>>,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -273,6 +287,14 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         let mut state = self.inner.state();
+        if let Some(whose) = &self.whose
+            && let Some(own) = state.open_of.get_mut(whose)
+        {
+            *own -= 1;
+            if *own == 0 {
+                state.open_of.remove(whose);
+            }
+        }
         state.open -= 1;
         if state.open == 0 {
             state.idle_since = Some(clock::instant());

@@ -92,6 +92,7 @@ async fn a_410_of_an_address_that_another_node_changed_deactivates_nothing() {
     let deaf = [
         ("REDIS_URL", ""),
         ("POSTHASTE_ENGINE__SWEEP_INTERVAL_MS", "300000"),
+        ("POSTHASTE_AUTH__KEYS_REFRESH_MS", "10000"),
     ];
     let owner = Relay::start_with(Profile::Distributed, &deaf).await;
     let other = Relay::start_on(Arc::clone(&owner.backend), &deaf).await;

@@ -7,6 +7,7 @@ mod support;
 #[allow(dead_code, reason = "the transport's tests use the rest")]
 mod raw;
 
+mod apart;
 mod auditing;
 mod batches;
 mod breaker;
@@ -50,12 +51,14 @@ mod retrying;
 mod runtime;
 mod searching;
 mod second_process;
+mod short_way;
 mod signing;
 mod split_roles;
 mod statistics;
 mod stopping;
 mod store_away;
 mod streaming;
+mod streaming_together;
 mod surviving_jobs;
 #[cfg(feature = "faults")]
 mod suspending;

@@ -94,6 +94,10 @@ async fn the_page_loads_nothing_from_elsewhere(profile: Profile) {
         let answer = reqwest::get(format!("{base}{path}")).await.unwrap();
         assert_eq!(answer.status(), 404, "{path}");
     }
+    // What is no text is no file either, in the shape of all problems.
+    let none = reqwest::get(format!("{base}/docs/%FF")).await.unwrap();
+    assert_eq!(none.status(), 404);
+    assert_eq!(none.headers()["content-type"], "application/problem+json");
 }
 
 async fn pages_of_allowed_origins_may_post_events(profile: Profile) {

@@ -47,6 +47,8 @@ async fn a_payload_and_its_answers_go_for_good(bed: Bed) {
     assert_eq!(row.event.event_name, None);
     assert_eq!(row.event.event_type, event.event_type);
     assert!(store.event_heads(&[event.id]).await.unwrap()[0].is_erased());
+    // Whoever still holds a delivery of it finds nothing to send.
+    assert_eq!(store.events(&[event.id]).await.unwrap(), []);
 
     assert_eq!(store.erased_since(at(5), 10).await.unwrap(), [event.id]);
     assert_eq!(store.erased_since(at(6), 10).await.unwrap(), []);

@@ -17,6 +17,7 @@ on_both_stores!(
     events_are_filtered,
     deliveries_are_filtered,
     subscriptions_are_filtered_by_tenant,
+    a_page_of_events_is_bounded_in_bytes,
     a_walk_ends_at_its_bound_and_can_be_followed,
     times_are_those_of_the_rows,
     deliveries_are_looked_for_by_the_time_of_their_event,
@@ -461,4 +462,30 @@ async fn what_is_pending_is_counted_up_to_a_bound(bed: Bed) {
         Recorded::Moved
     );
     assert_eq!(store.count_pending(10).await.unwrap(), 6);
+}
+
+async fn a_page_of_events_is_bounded_in_bytes(bed: Bed) {
+    let store = &*bed.store;
+    let large = "x".repeat(3 << 20);
+    let mut sent = Vec::new();
+    for payload in ["1", &large, &large, &large, "2", &"y".repeat(9 << 20)] {
+        let made = event(payload);
+        let group = group(store, vec![made.clone()], &[]).await;
+        assert_eq!(store.accept(&group).await.unwrap(), Accepted::Committed);
+        sent.push(made.id);
+    }
+    let (mut request, mut pages) = (FIRST, Vec::new());
+    loop {
+        let page = store.list_events(&EventFilter::default(), &request).await;
+        let page = page.unwrap();
+        pages.push(page.rows.iter().map(|row| row.event.id).collect::<Vec<_>>());
+        assert_eq!(page.partial, page.next.is_some());
+        match page.next {
+            Some(next) => request.after = Some(next),
+            None => break,
+        }
+    }
+    // The newest alone is more than a page holds, and is shown all the same.
+    sent.reverse();
+    assert_eq!(pages, [&sent[..1], &sent[1..4], &sent[4..]]);
 }

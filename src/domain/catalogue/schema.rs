@@ -20,8 +20,8 @@ const MAX_PATTERN_BYTES: usize = 262_144;
 /// Characters of a message that are shown.
 const MAX_MESSAGE: usize = 200;
 
-/// Keywords whose value is a schema.
-const ONE: [&str; 10] = [
+/// Keywords whose value is a schema: all that are ever compiled, those of older dialects included.
+const ONE: [&str; 12] = [
     "not",
     "if",
     "then",
@@ -32,11 +32,18 @@ const ONE: [&str; 10] = [
     "propertyNames",
     "unevaluatedItems",
     "unevaluatedProperties",
+    "additionalItems",
+    "contentSchema",
 ];
 /// Keywords whose value is a list of schemas.
 const LISTS: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
 /// Keywords whose value is an object of schemas.
-const OBJECTS: [&str; 3] = ["properties", "patternProperties", "dependentSchemas"];
+const OBJECTS: [&str; 4] = [
+    "properties",
+    "patternProperties",
+    "dependentSchemas",
+    "dependencies",
+];
 /// Keywords whose value is an object of schemas that count where they are referred to.
 const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 /// Keywords that make a reference mean something else than a place in this document.

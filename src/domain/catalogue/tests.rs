@@ -151,6 +151,16 @@ fn schemas_are_bounded_and_refer_only_to_themselves() {
             json!({"$defs": {"tree": {"properties": {"left": {"$ref": "#/$defs/tree"}}}}}),
             "refers to itself",
         ),
+        // Of an older dialect, and looked at all the same.
+        (
+            json!({"dependencies": {"a": {"$ref": "#"}}}),
+            "refers to itself",
+        ),
+        (
+            json!({"dependencies": {"a": {"$id": "https://e.com/a"}}}),
+            "not supported",
+        ),
+        (json!({"items": [{"$ref": "#"}]}), "#/items"),
         (json!({"$dynamicRef": "#x"}), "not supported"),
         (
             json!({"properties": {"a": {"$id": "https://e.com/a"}}}),

@@ -7,6 +7,8 @@
 //! not, so a page ends there and leads on from it. No row of another tenant is ever looked at: a
 //! cursor tells nothing about them, and neither does the time that a page takes.
 
+use uuid::Uuid;
+
 use super::{Listing, Value, conditions};
 use crate::store::read::MAX_WALK;
 
@@ -77,25 +79,55 @@ impl Listing {
     pub(in crate::store) fn ids_of_tenant_sql(
         &self,
         share: u32,
-        frontier: Option<uuid::Uuid>,
+        frontier: Option<Uuid>,
         dialect: Dialect,
     ) -> Option<(String, Vec<Value>)> {
-        let Self {
-            looked_at, offset, ..
-        } = self;
-        let limit = self.limit + 1;
         let mut values = Vec::new();
-        let own = self.owner.as_ref()?.conditions(&mut values);
+        let walked = self.walked_of_tenant(share, frontier, dialect, &mut values)?;
+        let filters = conditions(&self.filters, &mut values);
+        let (limit, offset) = (self.limit + 1, self.offset);
+        let sql = format!(
+            "SELECT id FROM ({walked}) AS walked{filters} ORDER BY id DESC \
+             LIMIT {limit} OFFSET {offset}"
+        );
+        Some((sql, values))
+    }
+
+    /// The ids of so many rows of the walk itself, down to the frontier, whatever its rows are
+    /// looked at for.
+    pub(in crate::store) fn stretch_of_tenant_sql(
+        &self,
+        rows: u32,
+        share: u32,
+        frontier: Option<Uuid>,
+        dialect: Dialect,
+    ) -> Option<(String, Vec<Value>)> {
+        let mut values = Vec::new();
+        let walked = self.walked_of_tenant(share, frontier, dialect, &mut values)?;
+        let sql = format!("SELECT id FROM ({walked}) AS walked ORDER BY id DESC LIMIT {rows}");
+        Some((sql, values))
+    }
+
+    /// The rows of the walk down to the frontier; binds what it needs.
+    fn walked_of_tenant(
+        &self,
+        share: u32,
+        frontier: Option<Uuid>,
+        dialect: Dialect,
+        values: &mut Vec<Value>,
+    ) -> Option<String> {
+        let looked_at = self.looked_at;
+        let own = self.owner.as_ref()?.conditions(values);
         let subscription = match dialect {
             Dialect::Postgres => "own.id".to_owned(),
             Dialect::Sqlite => format!("(SELECT id FROM subscriptions{own})"),
         };
-        let mut of_one = self.of_one(&subscription, &mut values);
+        let mut of_one = self.of_one(&subscription, values);
         if let Some(frontier) = frontier {
             values.push(Value::Id(frontier));
             of_one.push_str(&format!(" AND id >= ${}", values.len()));
         }
-        let walked = match dialect {
+        Some(match dialect {
             // Joined so that no plan comes to walk everybody's rows between two ids.
             Dialect::Postgres => format!(
                 "SELECT one.* FROM (SELECT id FROM subscriptions{own} OFFSET 0) AS own
@@ -107,13 +139,7 @@ impl Listing {
                 let of_all = of_one.replace("subscription_id = ", "subscription_id IN ");
                 format!("SELECT id, {looked_at}{of_all}")
             }
-        };
-        let filters = conditions(&self.filters, &mut values);
-        let sql = format!(
-            "SELECT id FROM ({walked}) AS walked{filters} ORDER BY id DESC \
-             LIMIT {limit} OFFSET {offset}"
-        );
-        Some((sql, values))
+        })
     }
 
     /// The rows of one subscription that the walk may look at.

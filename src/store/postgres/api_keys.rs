@@ -9,7 +9,7 @@ use crate::domain::Timestamp;
 use crate::domain::api_key::ApiKey;
 use crate::domain::id::ApiKeyId;
 use crate::store::rows::{API_KEY_COLUMNS, At, bind_api_key};
-use crate::store::{ApiKeyCreated, KeyringChanges, Moved, Result};
+use crate::store::{ApiKeyCreated, KeyringChanges, Moved, Result, codec};
 
 /// Stores a new key. Whoever makes one has the keyring's row, so the count holds.
 pub(super) async fn create(pool: &PgPool, key: &ApiKey, most: u32) -> Result<ApiKeyCreated> {
@@ -22,11 +22,13 @@ pub(super) async fn create(pool: &PgPool, key: &ApiKey, most: u32) -> Result<Api
         "INSERT INTO api_keys ({API_KEY_COLUMNS})
          SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
          WHERE (SELECT count(*) FROM (SELECT FROM api_keys LIMIT $10) AS counted) < $10
+         AND (SELECT count(*) FROM (SELECT FROM api_keys WHERE tenant = $6 LIMIT $11) AS own) < $11
          ON CONFLICT DO NOTHING"
     );
     let query = bind_api_key!(sqlx::query(AssertSqlSafe(sql)), key, version);
     let done = query
         .bind(i64::from(most))
+        .bind(codec::share_of_tenant(most))
         .execute(&mut *transaction)
         .await?;
     if done.rows_affected() == 1 {

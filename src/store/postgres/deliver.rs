@@ -89,8 +89,10 @@ pub(super) async fn oldest_pending(
 /// The events with these ids. Their bounds leave out partitions that hold none of them.
 pub(super) async fn events(pool: &PgPool, ids: &[EventId]) -> Result<Vec<Event>> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-    let sql =
-        format!("SELECT {EVENT_COLUMNS} FROM events WHERE id BETWEEN $2 AND $3 AND id = ANY($1)");
+    let sql = format!(
+        "SELECT {EVENT_COLUMNS} FROM events
+         WHERE id BETWEEN $2 AND $3 AND id = ANY($1) AND payload_erased_at IS NULL"
+    );
     let (first, last) = (ids.iter().min().copied(), ids.iter().max().copied());
     let found = sqlx::query(AssertSqlSafe(sql))
         .bind(ids)

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use sqlx::postgres::{PgArguments, PgPool, Postgres};
+use sqlx::postgres::{PgArguments, PgExecutor, PgPool, Postgres};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Executor, Row};
 use uuid::Uuid;
@@ -14,6 +14,7 @@ use crate::domain::operational::OperationalEvent;
 use crate::domain::subscription::Subscription;
 use crate::store::codec::SubscriptionColumns;
 use crate::store::rows::{At, SUBSCRIPTION};
+use crate::store::secret_box::SecretBox;
 use crate::store::{Changed, DirectoryChanges, MOST_HISTORY, Result};
 
 /// Behind this gate one change is made at a time, and no group accepted.
@@ -109,6 +110,11 @@ SELECT version FROM new",
     )
 });
 
+/// The limits keep planners from making a join over all deliveries of it.
+const HAS_DELIVERY: &str = "
+SELECT (SELECT 1 FROM pending_deliveries WHERE subscription_id = $1 LIMIT 1) IS NOT NULL
+    OR (SELECT 1 FROM final_deliveries WHERE subscription_id = $1 LIMIT 1) IS NOT NULL";
+
 fn bound(sql: &'static str, columns: SubscriptionColumns) -> Query<'static, Postgres, PgArguments> {
     sqlx::query(sql)
         .bind(columns.id.0)
@@ -192,19 +198,51 @@ pub(super) async fn update(
     subscription: &Subscription,
     raises: Option<&OperationalEvent>,
 ) -> Result<Changed> {
+    replace(&pools.work, &pools.secret_box, subscription, raises).await
+}
+
+/// The same where it has no delivery. Looked for behind the gate, where no group is accepted, with the
+/// row locked, so that no replay makes one.
+pub(super) async fn hand_over(
+    pools: &Pools,
+    subscription: &Subscription,
+    raises: Option<&OperationalEvent>,
+) -> Result<Option<Changed>> {
+    let mut transaction = pools.work.begin().await?;
+    transaction.execute(GATE).await?;
+    sqlx::query("SELECT FROM subscriptions WHERE id = $1 FOR NO KEY UPDATE")
+        .bind(subscription.id.0)
+        .execute(&mut *transaction)
+        .await?;
+    let any: bool = sqlx::query_scalar(HAS_DELIVERY)
+        .bind(subscription.id.0)
+        .fetch_one(&mut *transaction)
+        .await?;
+    if any {
+        transaction.rollback().await?;
+        return Ok(None);
+    }
+    let changed = replace(&mut *transaction, &pools.secret_box, subscription, raises).await?;
+    transaction.commit().await?;
+    Ok(Some(changed))
+}
+
+async fn replace<'e>(
+    executor: impl PgExecutor<'e>,
+    secret_box: &SecretBox,
+    subscription: &Subscription,
+    raises: Option<&OperationalEvent>,
+) -> Result<Changed> {
     let raised: Vec<_> = raises
         .map(|event| (subscription.id.0, event))
         .into_iter()
         .collect();
-    let query = bound(
-        &UPDATE,
-        SubscriptionColumns::of(subscription, &pools.secret_box)?,
-    )
-    .bind(subscription.version)
-    // Of what stood before: with this change it is one more.
-    .bind(MOST_HISTORY - 1);
+    let query = bound(&UPDATE, SubscriptionColumns::of(subscription, secret_box)?)
+        .bind(subscription.version)
+        // Of what stood before: with this change it is one more.
+        .bind(MOST_HISTORY - 1);
     let row = operational::bind(query, &raised)
-        .fetch_optional(&pools.work)
+        .fetch_optional(executor)
         .await?;
     Ok(match row {
         Some(row) => Changed::At(row.try_get(0)?),

@@ -73,10 +73,19 @@ pub(super) async fn create(pool: &PgPool, job: &Job, most: u32) -> Result<JobCre
          WHERE (SELECT count(*) FROM (
              SELECT FROM jobs WHERE finished_at IS NULL ORDER BY id LIMIT $11
          ) AS open) < $11
+         AND (
+             SELECT count(*) FROM jobs JOIN subscriptions s ON s.id = jobs.subscription_id
+             WHERE finished_at IS NULL
+                 AND s.tenant = (SELECT tenant FROM subscriptions WHERE id = $2)
+         ) < $12
          ON CONFLICT (id) DO NOTHING"
     );
     let query = bind_new_job!(sqlx::query(AssertSqlSafe(sql)), job);
-    let done = query.bind(i64::from(most)).execute(pool).await?;
+    let done = query
+        .bind(i64::from(most))
+        .bind(codec::share_of_tenant(most))
+        .execute(pool)
+        .await?;
     if done.rows_affected() == 1 || one(pool, job.id).await?.is_some() {
         return Ok(JobCreated::Done);
     }

@@ -183,6 +183,14 @@ impl Store for PostgresStore {
         answered(directory::update(&self.pools, subscription, raises)).await
     }
 
+    async fn hand_subscription_over(
+        &self,
+        subscription: &Subscription,
+        raises: Option<&OperationalEvent>,
+    ) -> Result<Option<Changed>> {
+        answered(directory::hand_over(&self.pools, subscription, raises)).await
+    }
+
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>> {
         answered(directory::one(&self.pools, id)).await
     }

@@ -15,6 +15,7 @@ use crate::domain::id::{DeliveryId, EventId};
 use crate::domain::job::Job;
 use crate::domain::subscription::Subscription;
 use crate::store::paging::{Dialect, Listing, PageOfIds, Value};
+use crate::store::read::MAX_WALK;
 use crate::store::rows::{ATTEMPT_COLUMNS, AUDIT_COLUMNS, At, EVENT_COLUMNS, SUBSCRIPTION};
 use crate::store::{
     ApiKeyFilter, AttemptRow, AuditFilter, DeliveryFilter, DeliveryRow, EventFilter, EventRow,
@@ -59,15 +60,7 @@ async fn page_of_tenant(
     listing: &Listing,
     subscriptions: (String, Vec<Value>),
 ) -> Result<PageOfIds> {
-    let count = query(subscriptions).fetch_one(&mut *connection).await?;
-    let share = listing.share(count.try_get("subscriptions")?);
-    let frontier: Option<Uuid> = match listing.frontier_sql(share) {
-        Some(asked) => {
-            let end = query(asked).fetch_optional(&mut *connection).await?;
-            end.map(|row| row.try_get("id")).transpose()?
-        }
-        None => None,
-    };
+    let (share, frontier) = reach(connection, listing, subscriptions, MAX_WALK).await?;
     let mut ids = Vec::new();
     if let Some(asked) = listing.ids_of_tenant_sql(share, frontier, Dialect::Postgres) {
         for row in query(asked).fetch_all(connection).await? {
@@ -75,6 +68,26 @@ async fn page_of_tenant(
         }
     }
     Ok(listing.cut(ids, frontier))
+}
+
+/// How many rows of each of a tenant's subscriptions are walked, `most` at most, and where the first
+/// such share ends.
+pub(super) async fn reach(
+    connection: &mut PgConnection,
+    listing: &Listing,
+    subscriptions: (String, Vec<Value>),
+    most: u32,
+) -> Result<(u32, Option<Uuid>)> {
+    let count = query(subscriptions).fetch_one(&mut *connection).await?;
+    let share = listing.share(count.try_get("subscriptions")?).min(most);
+    let frontier = match listing.frontier_sql(share) {
+        Some(asked) => {
+            let end = query(asked).fetch_optional(&mut *connection).await?;
+            end.map(|row| row.try_get("id")).transpose()?
+        }
+        None => None,
+    };
+    Ok((share, frontier))
 }
 
 /// Subscriptions that are not deleted, newest first.
@@ -177,6 +190,13 @@ pub(super) async fn list_events(
 ) -> Result<Page<EventRow>> {
     let mut snapshot = pool.begin_with(SNAPSHOT).await?;
     let page = page_of_ids(&mut snapshot, &Listing::events(filter, page)).await?;
+    let sizes = sqlx::query_as::<_, (Uuid, i64)>(
+        "SELECT id, octet_length(payload)::bigint FROM events WHERE id = ANY($1)",
+    )
+    .bind(&page.ids)
+    .fetch_all(&mut *snapshot)
+    .await?;
+    let page = page.within_bytes(&sizes.into_iter().collect());
     let rows = events(&mut snapshot, &page.ids).await?;
     Ok(page.with(rows))
 }

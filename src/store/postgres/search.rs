@@ -6,9 +6,9 @@ use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::read::{SNAPSHOT, query};
+use super::read::{SNAPSHOT, query, reach};
 use super::rows;
-use crate::store::paging::{Listing, behind, stretch};
+use crate::store::paging::{Dialect, IdsOfStretch, Listing, behind};
 use crate::store::{
     DeliveryCandidate, DeliveryFilter, EventCandidate, EventFilter, Position, Result, Stretch,
 };
@@ -20,8 +20,7 @@ FROM events WHERE id = ANY($1) ORDER BY id DESC";
 
 const DELIVERIES: &str = "
 SELECT d.id, d.event_id, d.subscription_id, d.state, e.event_type, e.event_name, e.source,
-    octet_length(e.payload) AS payload_bytes,
-    (SELECT s.tenant FROM subscriptions s WHERE s.id = d.subscription_id) AS tenant
+    octet_length(e.payload) AS payload_bytes
 FROM deliveries d JOIN events e ON e.id = d.event_id
 WHERE d.id = ANY($1) ORDER BY d.id DESC";
 
@@ -41,13 +40,13 @@ pub(super) async fn events(
 ) -> Result<Stretch<EventCandidate>> {
     let listing = Listing::events(filter, &behind(after));
     let mut snapshot = pool.begin_with(SNAPSHOT).await?;
-    let ids = ids(&mut snapshot, &listing, rows).await?;
+    let walked = walk(&mut snapshot, &listing, rows).await?;
     let found = sqlx::query(EVENTS)
-        .bind(&ids)
+        .bind(&walked.ids)
         .fetch_all(&mut *snapshot)
         .await?;
     let found = found.iter().map(rows::event_candidate);
-    Ok(stretch(&ids, rows, found.collect::<Result<_>>()?))
+    Ok(walked.with(found.collect::<Result<_>>()?))
 }
 
 /// A stretch of deliveries.
@@ -59,10 +58,10 @@ pub(super) async fn deliveries(
 ) -> Result<Stretch<DeliveryCandidate>> {
     let listing = Listing::deliveries(filter, &behind(after));
     let mut snapshot = pool.begin_with(SNAPSHOT).await?;
-    let ids = ids(&mut snapshot, &listing, rows).await?;
+    let walked = walk(&mut snapshot, &listing, rows).await?;
     let mut last = HashMap::new();
     for row in sqlx::query(LAST_ATTEMPTS)
-        .bind(&ids)
+        .bind(&walked.ids)
         .fetch_all(&mut *snapshot)
         .await?
     {
@@ -70,7 +69,7 @@ pub(super) async fn deliveries(
         last.insert(delivery, rows::last_attempt(&row)?);
     }
     let found = sqlx::query(DELIVERIES)
-        .bind(&ids)
+        .bind(&walked.ids)
         .fetch_all(&mut *snapshot)
         .await?;
     let found = found.iter().map(|row| {
@@ -78,13 +77,24 @@ pub(super) async fn deliveries(
         candidate.last = last.remove(&candidate.id.0);
         Ok(candidate)
     });
-    Ok(stretch(&ids, rows, found.collect::<Result<_>>()?))
+    Ok(walked.with(found.collect::<Result<_>>()?))
 }
 
-async fn ids(connection: &mut PgConnection, listing: &Listing, rows: u32) -> Result<Vec<Uuid>> {
-    let found = query(listing.stretch_sql(rows))
-        .fetch_all(connection)
-        .await?;
-    let ids = found.iter().map(|row| row.try_get("id"));
-    Ok(ids.collect::<std::result::Result<_, _>>()?)
+async fn walk(connection: &mut PgConnection, listing: &Listing, rows: u32) -> Result<IdsOfStretch> {
+    let mut cut = false;
+    let asked = match listing.subscriptions_sql() {
+        None => Some(listing.stretch_sql(rows)),
+        Some(own) => {
+            let (share, frontier) = reach(connection, listing, own, rows).await?;
+            cut = frontier.is_some();
+            listing.stretch_of_tenant_sql(rows, share, frontier, Dialect::Postgres)
+        }
+    };
+    let mut ids = Vec::new();
+    if let Some(asked) = asked {
+        for row in query(asked).fetch_all(connection).await? {
+            ids.push(row.try_get("id")?);
+        }
+    }
+    Ok(IdsOfStretch::new(ids, rows, cut))
 }

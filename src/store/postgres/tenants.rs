@@ -100,8 +100,9 @@ pub(super) async fn update(pool: &PgPool, tenant: &Tenant) -> Result<Changed> {
     })
 }
 
-/// Tombstones a tenant of which nothing is left. Looked for behind the gate, by a statement whose
-/// snapshot has every subscription that passed it before.
+/// Tombstones a tenant of which nothing is left but its secrets, which go with it: whoever gets its
+/// name next is not to sign as it did. Looked for behind the gate, by a statement whose snapshot
+/// has every subscription that passed it before.
 pub(super) async fn delete(
     pool: &PgPool,
     id: &str,
@@ -125,11 +126,16 @@ pub(super) async fn delete(
         .bind(version)
         .fetch_optional(&mut *transaction)
         .await?;
+    if done.is_none() {
+        transaction.rollback().await?;
+        return Ok(TenantDeleted::Overtaken);
+    }
+    sqlx::query("DELETE FROM tenant_secrets WHERE tenant = $1")
+        .bind(id)
+        .execute(&mut *transaction)
+        .await?;
     transaction.commit().await?;
-    Ok(match done {
-        Some(_) => TenantDeleted::Done,
-        None => TenantDeleted::Overtaken,
-    })
+    Ok(TenantDeleted::Done)
 }
 
 /// One tenant that is not deleted.

@@ -10,7 +10,7 @@ use crate::domain::Timestamp;
 use crate::domain::api_key::ApiKey;
 use crate::domain::id::ApiKeyId;
 use crate::store::rows::{API_KEY_COLUMNS, At, bind_api_key};
-use crate::store::{ApiKeyCreated, KeyringChanges, Moved, Result};
+use crate::store::{ApiKeyCreated, KeyringChanges, Moved, Result, codec};
 
 const RAISE: &str = "UPDATE keyring SET version = version + 1 RETURNING version";
 
@@ -24,11 +24,13 @@ pub(super) async fn create(pools: &Pools, key: &ApiKey, most: u32) -> Result<Api
         "INSERT INTO api_keys ({API_KEY_COLUMNS})
          SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
          WHERE (SELECT count(*) FROM (SELECT 1 FROM api_keys LIMIT $10)) < $10
+         AND (SELECT count(*) FROM (SELECT 1 FROM api_keys WHERE tenant = $6 LIMIT $11)) < $11
          ON CONFLICT DO NOTHING"
     );
     let query = bind_api_key!(sqlx::query(AssertSqlSafe(sql)), key, version);
     let done = query
         .bind(i64::from(most))
+        .bind(codec::share_of_tenant(most))
         .execute(&mut *transaction)
         .await?;
     if done.rows_affected() == 1 {

@@ -82,10 +82,11 @@ pub(super) async fn oldest_pending(
     found.iter().map(|row| rows::due(row, id)).collect()
 }
 
-/// The events with these ids.
+/// The events with these ids, but for those whose payload was erased.
 pub(super) async fn events(pools: &Pools, ids: &[EventId]) -> Result<Vec<Event>> {
     let sql = format!(
-        "SELECT {EVENT_COLUMNS} FROM events WHERE id IN (SELECT unhex(value) FROM json_each(?))"
+        "SELECT {EVENT_COLUMNS} FROM events
+         WHERE id IN (SELECT unhex(value) FROM json_each(?)) AND payload_erased_at IS NULL"
     );
     let found = sqlx::query(AssertSqlSafe(sql))
         .bind(id_list(ids.iter().map(|id| id.0)))

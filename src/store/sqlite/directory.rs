@@ -60,6 +60,10 @@ UPDATE subscription_runtime SET breaker_state = 'half_open', breaker_until = NUL
 WHERE subscription_id = $1 AND breaker_state = 'open' AND $2 IN ('deactivated', 'suspended')
     AND EXISTS (SELECT 1 FROM subscriptions WHERE id = $1 AND state = 'active')";
 
+const HAS_DELIVERY: &str = "
+SELECT EXISTS (SELECT 1 FROM pending_deliveries WHERE subscription_id = $1)
+    OR EXISTS (SELECT 1 FROM final_deliveries WHERE subscription_id = $1)";
+
 fn bound(
     sql: &'static str,
     columns: SubscriptionColumns,
@@ -159,29 +163,61 @@ pub(super) async fn update(
     raises: Option<&OperationalEvent>,
 ) -> Result<Changed> {
     let mut transaction = pools.write().await?;
+    let changed = replace(&mut transaction, &pools.secret_box, subscription, raises).await?;
+    match changed {
+        Changed::At(_) => transaction.commit().await?,
+        Changed::Overtaken => transaction.rollback().await?,
+    }
+    Ok(changed)
+}
+
+/// The same where it has no delivery. Writers take turns.
+pub(super) async fn hand_over(
+    pools: &Pools,
+    subscription: &Subscription,
+    raises: Option<&OperationalEvent>,
+) -> Result<Option<Changed>> {
+    let mut transaction = pools.write().await?;
+    let any: bool = sqlx::query_scalar(HAS_DELIVERY)
+        .bind(subscription.id.0)
+        .fetch_one(&mut *transaction)
+        .await?;
+    if any {
+        transaction.rollback().await?;
+        return Ok(None);
+    }
+    let changed = replace(&mut transaction, &pools.secret_box, subscription, raises).await?;
+    match changed {
+        Changed::At(_) => transaction.commit().await?,
+        Changed::Overtaken => transaction.rollback().await?,
+    }
+    Ok(Some(changed))
+}
+
+async fn replace(
+    connection: &mut SqliteConnection,
+    secret_box: &SecretBox,
+    subscription: &Subscription,
+    raises: Option<&OperationalEvent>,
+) -> Result<Changed> {
     let before: Option<Before> = sqlx::query_as(BEFORE)
         .bind(subscription.id.0)
         .bind(subscription.version)
-        .fetch_optional(&mut *transaction)
+        .fetch_optional(&mut *connection)
         .await?;
     if before.is_none() {
-        transaction.rollback().await?;
         return Ok(Changed::Overtaken);
     }
-    let version = raise_version(&mut transaction).await?;
-    bound(
-        UPDATE,
-        SubscriptionColumns::of(subscription, &pools.secret_box)?,
-    )
-    .bind(version)
-    .bind(subscription.version)
-    .execute(&mut *transaction)
-    .await?;
-    note(&mut transaction, subscription.id, before).await?;
+    let version = raise_version(connection).await?;
+    bound(UPDATE, SubscriptionColumns::of(subscription, secret_box)?)
+        .bind(version)
+        .bind(subscription.version)
+        .execute(&mut *connection)
+        .await?;
+    note(connection, subscription.id, before).await?;
     if let Some(event) = raises {
-        operational::wait(&mut transaction, event).await?;
+        operational::wait(connection, event).await?;
     }
-    transaction.commit().await?;
     Ok(Changed::At(version))
 }
 

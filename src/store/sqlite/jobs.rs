@@ -52,11 +52,18 @@ pub(super) async fn create(pools: &Pools, job: &Job, most: u32) -> Result<JobCre
          WHERE (SELECT count(*) FROM (
              SELECT 1 FROM jobs INDEXED BY jobs_open WHERE finished_at IS NULL LIMIT $11
          )) < $11
+         AND (
+             SELECT count(*) FROM jobs INDEXED BY jobs_open
+             JOIN subscriptions s ON s.id = jobs.subscription_id
+             WHERE finished_at IS NULL
+                 AND s.tenant = (SELECT tenant FROM subscriptions WHERE id = $2)
+         ) < $12
          ON CONFLICT DO NOTHING"
     );
     let query = bind_new_job!(sqlx::query(AssertSqlSafe(sql)), job);
     let done = query
         .bind(i64::from(most))
+        .bind(codec::share_of_tenant(most))
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await?;

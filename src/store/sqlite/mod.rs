@@ -185,6 +185,14 @@ impl Store for SqliteStore {
         directory::update(&self.pools, subscription, raises).await
     }
 
+    async fn hand_subscription_over(
+        &self,
+        subscription: &Subscription,
+        raises: Option<&OperationalEvent>,
+    ) -> Result<Option<Changed>> {
+        directory::hand_over(&self.pools, subscription, raises).await
+    }
+
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>> {
         directory::one(&self.pools, id).await
     }

@@ -15,6 +15,7 @@ use crate::domain::id::{DeliveryId, EventId};
 use crate::domain::job::Job;
 use crate::domain::subscription::Subscription;
 use crate::store::paging::{Dialect, Listing, PageOfIds, Value};
+use crate::store::read::MAX_WALK;
 use crate::store::rows::{ATTEMPT_COLUMNS, AUDIT_COLUMNS, At, EVENT_COLUMNS, SUBSCRIPTION};
 use crate::store::{
     ApiKeyFilter, AttemptRow, AuditFilter, DeliveryFilter, DeliveryRow, EventFilter, EventRow,
@@ -58,15 +59,7 @@ async fn page_of_tenant(
     listing: &Listing,
     subscriptions: (String, Vec<Value>),
 ) -> Result<PageOfIds> {
-    let count = query(subscriptions).fetch_one(&mut *connection).await?;
-    let share = listing.share(count.try_get("subscriptions")?);
-    let frontier: Option<Uuid> = match listing.frontier_sql(share) {
-        Some(asked) => {
-            let end = query(asked).fetch_optional(&mut *connection).await?;
-            end.map(|row| row.try_get("id")).transpose()?
-        }
-        None => None,
-    };
+    let (share, frontier) = reach(connection, listing, subscriptions, MAX_WALK).await?;
     let mut ids = Vec::new();
     if let Some(asked) = listing.ids_of_tenant_sql(share, frontier, Dialect::Sqlite) {
         for row in query(asked).fetch_all(connection).await? {
@@ -74,6 +67,26 @@ async fn page_of_tenant(
         }
     }
     Ok(listing.cut(ids, frontier))
+}
+
+/// How many rows of each of a tenant's subscriptions are walked, `most` at most, and where the first
+/// such share ends.
+pub(super) async fn reach(
+    connection: &mut SqliteConnection,
+    listing: &Listing,
+    subscriptions: (String, Vec<Value>),
+    most: u32,
+) -> Result<(u32, Option<Uuid>)> {
+    let count = query(subscriptions).fetch_one(&mut *connection).await?;
+    let share = listing.share(count.try_get("subscriptions")?).min(most);
+    let frontier = match listing.frontier_sql(share) {
+        Some(asked) => {
+            let end = query(asked).fetch_optional(&mut *connection).await?;
+            end.map(|row| row.try_get("id")).transpose()?
+        }
+        None => None,
+    };
+    Ok((share, frontier))
 }
 
 /// Subscriptions that are not deleted, newest first.
@@ -186,6 +199,14 @@ pub(super) async fn list_events(
 ) -> Result<Page<EventRow>> {
     let mut snapshot = pools.read().await?;
     let page = page_of_ids(&mut snapshot, &Listing::events(filter, page)).await?;
+    let sizes = sqlx::query_as::<_, (Uuid, i64)>(
+        "SELECT id, length(payload) FROM events
+         WHERE id IN (SELECT unhex(value) FROM json_each($1))",
+    )
+    .bind(id_list(page.ids.iter().copied()))
+    .fetch_all(&mut *snapshot)
+    .await?;
+    let page = page.within_bytes(&sizes.into_iter().collect());
     let rows = events(&mut snapshot, &page.ids).await?;
     Ok(page.with(rows))
 }
@@ -361,6 +382,7 @@ mod tests {
                 listing.subscriptions_sql(),
                 listing.frontier_sql(100),
                 listing.ids_of_tenant_sql(100, Some(Uuid::nil()), Dialect::Sqlite),
+                listing.stretch_of_tenant_sql(500, 100, Some(Uuid::nil()), Dialect::Sqlite),
             ];
             for (number, (sql, _)) in asked.into_iter().flatten().enumerate() {
                 let steps = plans::of(&sql).await;
@@ -396,6 +418,20 @@ mod tests {
                 .any(|step| step.contains("subscriptions_of_tenant (tenant=?")),
             "{steps:?}"
         );
+        let of_audit = AuditFilter {
+            tenant: tenant(),
+            action: Some("job.cancel".to_owned()),
+            ..AuditFilter::default()
+        };
+        let listing = Listing::audit(&of_audit, &page);
+        for (sql, _) in [Some(listing.ids_sql()), listing.walk_end_sql(0)]
+            .into_iter()
+            .flatten()
+        {
+            let steps = plans::of(&sql).await;
+            let by_index = |step: &String| step.contains("audit_log_of_tenant (tenant=? AND id");
+            assert!(steps.iter().any(by_index), "{sql}: {steps:?}");
+        }
     }
 
     #[tokio::test]

@@ -6,9 +6,9 @@ use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use super::connect::Pools;
-use super::read::query;
+use super::read::{query, reach};
 use super::{id_list, rows};
-use crate::store::paging::{Listing, behind, stretch};
+use crate::store::paging::{Dialect, IdsOfStretch, Listing, behind};
 use crate::store::{
     DeliveryCandidate, DeliveryFilter, EventCandidate, EventFilter, Position, Result, Stretch,
 };
@@ -20,8 +20,7 @@ FROM events WHERE id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY id DES
 
 const DELIVERIES: &str = "
 SELECT d.id, d.event_id, d.subscription_id, d.state, e.event_type, e.event_name, e.source,
-    length(e.payload) AS payload_bytes,
-    (SELECT s.tenant FROM subscriptions s WHERE s.id = d.subscription_id) AS tenant
+    length(e.payload) AS payload_bytes
 FROM deliveries d JOIN events e ON e.id = d.event_id
 WHERE d.id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY d.id DESC";
 
@@ -43,13 +42,13 @@ pub(super) async fn events(
 ) -> Result<Stretch<EventCandidate>> {
     let listing = Listing::events(filter, &behind(after));
     let mut snapshot = pools.read().await?;
-    let ids = ids(&mut snapshot, &listing, rows).await?;
+    let walked = walk(&mut snapshot, &listing, rows).await?;
     let found = sqlx::query(EVENTS)
-        .bind(id_list(ids.iter().copied()))
+        .bind(id_list(walked.ids.iter().copied()))
         .fetch_all(&mut *snapshot)
         .await?;
     let found = found.iter().map(rows::event_candidate);
-    Ok(stretch(&ids, rows, found.collect::<Result<_>>()?))
+    Ok(walked.with(found.collect::<Result<_>>()?))
 }
 
 /// A stretch of deliveries.
@@ -61,10 +60,10 @@ pub(super) async fn deliveries(
 ) -> Result<Stretch<DeliveryCandidate>> {
     let listing = Listing::deliveries(filter, &behind(after));
     let mut snapshot = pools.read().await?;
-    let ids = ids(&mut snapshot, &listing, rows).await?;
+    let walked = walk(&mut snapshot, &listing, rows).await?;
     let mut last = HashMap::new();
     for row in sqlx::query(LAST_ATTEMPTS)
-        .bind(id_list(ids.iter().copied()))
+        .bind(id_list(walked.ids.iter().copied()))
         .fetch_all(&mut *snapshot)
         .await?
     {
@@ -72,7 +71,7 @@ pub(super) async fn deliveries(
         last.insert(delivery, rows::last_attempt(&row)?);
     }
     let found = sqlx::query(DELIVERIES)
-        .bind(id_list(ids.iter().copied()))
+        .bind(id_list(walked.ids.iter().copied()))
         .fetch_all(&mut *snapshot)
         .await?;
     let found = found.iter().map(|row| {
@@ -80,13 +79,28 @@ pub(super) async fn deliveries(
         candidate.last = last.remove(&candidate.id.0);
         Ok(candidate)
     });
-    Ok(stretch(&ids, rows, found.collect::<Result<_>>()?))
+    Ok(walked.with(found.collect::<Result<_>>()?))
 }
 
-async fn ids(connection: &mut SqliteConnection, listing: &Listing, rows: u32) -> Result<Vec<Uuid>> {
-    let found = query(listing.stretch_sql(rows))
-        .fetch_all(connection)
-        .await?;
-    let ids = found.iter().map(|row| row.try_get("id"));
-    Ok(ids.collect::<std::result::Result<_, _>>()?)
+async fn walk(
+    connection: &mut SqliteConnection,
+    listing: &Listing,
+    rows: u32,
+) -> Result<IdsOfStretch> {
+    let mut cut = false;
+    let asked = match listing.subscriptions_sql() {
+        None => Some(listing.stretch_sql(rows)),
+        Some(own) => {
+            let (share, frontier) = reach(connection, listing, own, rows).await?;
+            cut = frontier.is_some();
+            listing.stretch_of_tenant_sql(rows, share, frontier, Dialect::Sqlite)
+        }
+    };
+    let mut ids = Vec::new();
+    if let Some(asked) = asked {
+        for row in query(asked).fetch_all(connection).await? {
+            ids.push(row.try_get("id")?);
+        }
+    }
+    Ok(IdsOfStretch::new(ids, rows, cut))
 }

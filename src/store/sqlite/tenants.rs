@@ -84,7 +84,7 @@ pub(super) async fn update(pools: &Pools, tenant: &Tenant) -> Result<Changed> {
     Ok(Changed::At(version))
 }
 
-/// Tombstones a tenant of which nothing is left.
+/// Tombstones a tenant of which nothing is left but its secrets, which go with it.
 pub(super) async fn delete(
     pools: &Pools,
     id: &str,
@@ -116,6 +116,10 @@ pub(super) async fn delete(
         transaction.rollback().await?;
         return Ok(TenantDeleted::Overtaken);
     }
+    sqlx::query("DELETE FROM tenant_secrets WHERE tenant = $1")
+        .bind(id)
+        .execute(&mut *transaction)
+        .await?;
     transaction.commit().await?;
     Ok(TenantDeleted::Done)
 }
