@@ -31,6 +31,14 @@ impl Fields {
         }
     }
 
+    /// A request's body where none, or `null`, says as much as an empty object.
+    pub fn of_body_or_none(body: &[u8]) -> Result<Self, Fault> {
+        match body.trim_ascii() {
+            b"" | b"null" => Ok(Self::new(String::new(), Map::new())),
+            given => Self::of_body(given),
+        }
+    }
+
     fn new(path: String, given: Map<String, Value>) -> Self {
         Self {
             path,

@@ -6,12 +6,12 @@
 use std::sync::{Arc, LazyLock};
 
 use axum::body::Body;
-use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use utoipa_swagger_ui::Config;
 
 use super::error::{ApiError, Problem, Result};
+use super::path::PathName;
 
 /// Styles inside of elements are how Swagger UI is written; its pictures are data.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
@@ -64,13 +64,18 @@ pub async fn page() -> Result<Response> {
     tag = "relay",
     operation_id = "docs_file",
     summary = "A file of the reference page",
-    params(("file" = String, Path, description = "Its name, such as `swagger-ui.css`.")),
+    params(("file" = String, Path, description = "Its name, such as `swagger-ui.css`.", min_length = 1, max_length = 255)),
     responses(
-        (status = 200, description = "The file.", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, description = "The file.", content(
+            (String = "text/html"),
+            (String = "text/css"),
+            (String = "text/javascript"),
+            (Vec<u8> = "image/png"),
+        )),
         (status = 404, description = "There is no such file."),
     )
 )]
-pub async fn file(Path(name): Path<String>) -> Result<Response> {
+pub async fn file(PathName(name): PathName) -> Result<Response> {
     serve(&name)
 }
 

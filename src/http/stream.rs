@@ -17,6 +17,7 @@ use super::HttpState;
 use super::auth::{Asking, Staying};
 use super::connection::Endless;
 use super::error::{ApiError, Result};
+use super::openapi::StreamTypes;
 use super::stream_filter::Filter;
 use super::tenants;
 use crate::clock;
@@ -42,7 +43,7 @@ const LOOK: Duration = Duration::from_secs(1);
     description = "Server-sent events, each with an `id`, an `event` and JSON as `data`; docs/stream.md lists them. \
         Shows what the key's scopes allow: events, deliveries, subscriptions.",
     params(
-        ("types" = Option<String>, Query, description = "Only these types, parted by commas."),
+        ("types" = Option<StreamTypes>, Query, description = "Only these types, parted by commas."),
         ("subscriptionId" = Option<SubscriptionId>, Query, description = "Only what concerns this subscription."),
         ("webhookId" = Option<SubscriptionId>, Query, description = "The same as `subscriptionId`."),
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was read: goes on behind it, or says `reset`."),
