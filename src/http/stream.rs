@@ -48,7 +48,11 @@ const LOOK: Duration = Duration::from_secs(1);
         ("webhookId" = Option<SubscriptionId>, Query, description = "The same as `subscriptionId`."),
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was read: goes on behind it, or says `reset`."),
     ),
-    responses((status = 200, description = "Goes on until either side ends it.", body = String, content_type = "text/event-stream"))
+    responses(
+        (status = 200, description = "Goes on until either side ends it.", body = String, content_type = "text/event-stream"),
+        (status = 403, description = "Of what was asked for, this key can be shown nothing."),
+        (status = 404, description = "There is no such subscription."),
+    )
 )]
 pub async fn show(
     State(app): State<HttpState>,
