@@ -306,7 +306,8 @@ mod tests {
                 && own(&pattern) == own(&event_type);
             let (pattern, event_type) = (pattern.join("."), event_type.join("."));
             prop_assert_eq!(matches(&pattern, &event_type), expected, "{} {}", pattern, event_type);
-            prop_assert_eq!(EventPattern::parse(&pattern).unwrap().as_str(), pattern);
+            let read = EventPattern::parse(&pattern).unwrap();
+            prop_assert_eq!(read.as_str(), pattern);
         }
 
         #[test]

@@ -274,7 +274,8 @@ mod tests {
             let Ok(secret) = SigningSecret::import(&text) else { return Ok(()) };
             prop_assert_eq!(secret.expose(), &text);
             prop_assert_eq!(SigningSecret::from_stored(secret.expose()), Ok(secret.clone()));
-            prop_assert!(!format!("{secret:?}").contains(&text));
+            let shown = format!("{secret:?}");
+            prop_assert!(!shown.contains(&text), "{}", shown);
             let key = match text.strip_prefix("whsec_") {
                 Some(encoded) => STANDARD.decode(encoded).unwrap(),
                 None => text.clone().into_bytes(),

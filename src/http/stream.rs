@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::HttpState;
 use super::auth::{Asking, Staying};
@@ -49,7 +50,7 @@ const LOOK: Duration = Duration::from_secs(1);
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was read: goes on behind it, or says `reset`."),
     ),
     responses(
-        (status = 200, description = "Goes on until either side ends it.", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "Goes on until either side ends it. Of each event the fields are those of the schema.", body = StreamedView, content_type = "text/event-stream"),
         (status = 403, description = "Of what was asked for, this key can be shown nothing."),
         (status = 404, description = "There is no such subscription."),
     )
@@ -93,6 +94,19 @@ pub async fn show(
     let mut response = (head, Body::from_stream(pieces)).into_response();
     response.extensions_mut().insert(Endless);
     Ok(response)
+}
+
+/// An event of a stream.
+#[derive(ToSchema)]
+#[schema(as = StreamedEvent)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct StreamedView {
+    /// Where a later stream goes on (`Last-Event-ID`).
+    id: String,
+    /// What it is about.
+    event: String,
+    /// JSON; docs/stream.md says of each event what it holds.
+    data: String,
 }
 
 /// Writes one stream, piece by piece, as fast as its reader reads.

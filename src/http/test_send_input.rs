@@ -120,7 +120,13 @@ mod tests {
         assert_eq!(input.event_type, Some(EventType::from_stored("a.b")));
         let sent = input.payload();
         assert_eq!(sent, r#"{"n":  1.10, "big":123456789012345678901}"#);
-        for nothing in ["", " \n", "null", "{}", r#"{"payload":null,"eventType":null}"#] {
+        for nothing in [
+            "",
+            " \n",
+            "null",
+            "{}",
+            r#"{"payload":null,"eventType":null}"#,
+        ] {
             let input = TestSendInput::parse(nothing.as_bytes(), 100).unwrap();
             assert_eq!(input.payload(), SAMPLE);
         }

@@ -83,13 +83,15 @@ async fn whatever_is_sent_is_answered_as_described(profile: Profile) {
     }
 }
 
-/// Nothing was left out, and of every operation something was not only refused.
+/// Nothing was left out, and every operation was told something that it could do, or could have
+/// done were the thing in another state.
 fn all_was_reached(report: &Value, operations: usize) {
     assert_eq!(report["operations"]["tested"], operations, "{report:#}");
     let rates = report["valid_rates"].as_object().unwrap();
     let accepted = |phases: &Value| {
         let phases = phases.as_object().unwrap().values();
-        phases.filter_map(|rate| rate["accepted"].as_u64()).sum::<u64>()
+        let counts = phases.flat_map(|rate| [&rate["accepted"], &rate["conflicts"]]);
+        counts.filter_map(Value::as_u64).sum::<u64>()
     };
     let refused: Vec<&String> = rates
         .iter()
@@ -143,8 +145,16 @@ impl Things {
 
         let schema = json!({"type": "object", "required": ["n"]});
         let types = ["known.type", "checked.type"].map(str::to_owned).to_vec();
-        made("/api/v1/event-types", json!({"name": types[0], "example": {"n": 1}})).await;
-        made("/api/v1/event-types", json!({"name": types[1], "schema": schema})).await;
+        made(
+            "/api/v1/event-types",
+            json!({"name": types[0], "example": {"n": 1}}),
+        )
+        .await;
+        made(
+            "/api/v1/event-types",
+            json!({"name": types[1], "schema": schema}),
+        )
+        .await;
         let mut doomed = Vec::new();
         for number in 0..DOOMED {
             let name = format!("doomed.{number}");
@@ -158,15 +168,23 @@ impl Things {
         for (path, more) in [
             ("/hook", json!({"eventTypes": ["*"]})),
             ("/hook", json!({"clientId": "acme", "signature": "github"})),
-            ("/hook", json!({"signing": "ed25519", "payloadFormat": "cloudevents"})),
-            ("/failing", json!({"ordering": "key", "orderingFailure": "block"})),
+            (
+                "/hook",
+                json!({"signing": "ed25519", "payloadFormat": "cloudevents"}),
+            ),
+            (
+                "/failing",
+                json!({"ordering": "key", "orderingFailure": "block"}),
+            ),
             ("/gone", json!({"eventTypes": ["gone"]})),
         ] {
             let mut body = json!({
                 "name": path, "url": at(path), "eventTypes": ["known.*", "checked.type"],
                 "retryPolicy": {"attempts": 1},
             });
-            body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+            body.as_object_mut()
+                .unwrap()
+                .extend(more.as_object().cloned().unwrap());
             subscriptions.push(id(&made("/api/v1/subscriptions", body).await));
         }
         let mut doomed = Vec::new();
@@ -177,7 +195,11 @@ impl Things {
         things.0.push(("doomed_subscriptions", doomed));
 
         let mut events = Vec::new();
-        for (kind, tenant) in [("known.type", "acme"), ("checked.type", "acme"), ("gone", "globex")] {
+        for (kind, tenant) in [
+            ("known.type", "acme"),
+            ("checked.type", "acme"),
+            ("gone", "globex"),
+        ] {
             let mut body = json!({
                 "eventType": kind, "payload": {"n": 1}, "orderingKey": "o", "source": "fuzz",
                 "idempotencyKey": format!("key of {kind}"),
@@ -213,12 +235,17 @@ impl Things {
             let path = format!("{whole}/{path}");
             api.expect(200, Method::POST, &path, None).await;
         }
-        let job = json!({"eventIds": events});
+        let job = json!({"eventIds": [events[0]]});
         let job = api.post(202, &format!("{whole}/replay"), &job).await;
         things.0.push(("jobs", vec![id(&job)]));
         things.0.push(("events", events));
         things.0.push(("subscriptions", subscriptions));
-        let files = ["index.html", "swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"];
+        let files = [
+            "index.html",
+            "swagger-ui.css",
+            "swagger-ui-bundle.js",
+            "favicon-32x32.png",
+        ];
         things.0.push(("files", files.map(str::to_owned).to_vec()));
         things
     }

@@ -252,7 +252,7 @@ fn preset() -> ObjectBuilder {
         .enum_values(Some(OwnSignature::PRESETS.map(|(name, ..)| name)))
 }
 
-fn preset_or_null() -> Schema {
+fn known_system() -> Schema {
     preset()
         .description(Some("A known system, whose header it is then."))
         .into()
@@ -306,7 +306,7 @@ fn signatures() -> Schema {
 #[schema(as = NewSignatureHeader)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SignatureBody {
-    #[schema(schema_with = preset_or_null)]
+    #[schema(schema_with = known_system)]
     preset: Option<String>,
     /// Its name; required where there is no preset.
     #[schema(
@@ -325,7 +325,11 @@ pub struct SignatureBody {
     #[schema(max_length = 64, pattern = "^[!-~]*$", examples("sha256="))]
     prefix: Option<String>,
     /// A header with the unix timestamp of the attempt.
-    #[schema(min_length = 1, max_length = 255, pattern = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
+    #[schema(
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
+    )]
     timestamp_header: Option<String>,
 }
 
@@ -406,7 +410,7 @@ fn shared_scheme() -> Schema {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReactivationBody {
     /// `send` (the default) or `skip`.
-    #[schema(value_type = HeldWord, nullable = false)]
+    #[schema(value_type = HeldWord, required = false)]
     held: Option<String>,
 }
 

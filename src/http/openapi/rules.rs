@@ -4,6 +4,7 @@
 //! What depends on what is stored, on the settings or on the time stands in no schema.
 
 use serde_json::{Value, json};
+use utoipa::openapi::schema::Object;
 use utoipa::openapi::{OpenApi, RefOr, Schema};
 
 use crate::domain::deactivation::policy::{FAILING_FOR_MS, TRIAL_INTERVAL_MS};
@@ -13,16 +14,22 @@ pub fn add(document: &mut OpenApi) {
     for (place, keyword, rule) in rules() {
         let (name, field) = place.split_once('.').unwrap_or((place, ""));
         let schemas = document.components.as_mut().map(|all| &mut all.schemas);
-        let mut schema = schemas.and_then(|all| all.get_mut(name));
-        if !field.is_empty()
-            && let Some(RefOr::T(Schema::Object(whole))) = schema
-        {
-            schema = whole.properties.get_mut(field);
-        }
-        if let Some(RefOr::T(Schema::Object(object))) = schema {
-            let rules = object.extensions.get_or_insert_default();
+        let whole = schemas.and_then(|all| object(all.get_mut(name)?));
+        let bound = match field {
+            "" => whole,
+            field => whole.and_then(|whole| object(whole.properties.get_mut(field)?)),
+        };
+        if let Some(bound) = bound {
+            let rules = bound.extensions.get_or_insert_default();
             rules.insert(keyword.to_owned(), rule);
         }
+    }
+}
+
+fn object(schema: &mut RefOr<Schema>) -> Option<&mut Object> {
+    match schema {
+        RefOr::T(Schema::Object(object)) => Some(object),
+        _ => None,
     }
 }
 
@@ -32,10 +39,9 @@ fn rules() -> [(&'static str, &'static str, Value); 9] {
         let each = names.iter().map(|name| json!({"required": [name]}));
         each.collect()
     };
+    let off_or_from = |least: u64| json!([{"type": "null"}, {"maximum": 0}, {"minimum": least}]);
     // A field that is null is as good as one that is not given.
-    let off_or_from =
-        |least: u64| json!([{"type": "null"}, {"maximum": 0}, {"minimum": least}]);
-    let (whole, null) = (json!({"type": "integer"}), json!({"type": "null"}));
+    let (whole, nothing) = (json!({"type": "integer"}), json!({"type": "null"}));
     [
         ("NewEvent", "oneOf", named(&["payload", "data"]).into()),
         ("NewKey", "oneOf", named(&["scopes", "preset"]).into()),
@@ -66,11 +72,11 @@ fn rules() -> [(&'static str, &'static str, Value); 9] {
             json!([
                 {
                     "required": ["perSecond"],
-                    "properties": {"perSecond": whole, "perMinute": null},
+                    "properties": {"perSecond": whole, "perMinute": nothing},
                 },
                 {
                     "required": ["perMinute"],
-                    "properties": {"perMinute": whole, "perSecond": null},
+                    "properties": {"perMinute": whole, "perSecond": nothing},
                 },
             ]),
         ),
@@ -78,10 +84,10 @@ fn rules() -> [(&'static str, &'static str, Value); 9] {
             "RetryPolicy",
             "anyOf",
             json!([
-                {"properties": {"delaysMs": null}},
+                {"properties": {"delaysMs": nothing}},
                 {
                     "properties": {
-                        "attempts": null, "baseMs": null, "factor": null, "capMs": null,
+                        "attempts": nothing, "baseMs": nothing, "factor": nothing, "capMs": nothing,
                     },
                 },
             ]),

@@ -25,8 +25,9 @@ pub fn add(document: &mut OpenApi) {
     let mut answered = BTreeSet::new();
     for item in document.paths.paths.values() {
         for operation in operations(item) {
-            let body = operation.request_body.iter();
-            note_all(body.flat_map(|body| body.content.values()), &mut sent);
+            if let Some(RefOr::T(body)) = &operation.request_body {
+                note_all(body.content.values(), &mut sent);
+            }
             for answer in operation.responses.responses.values() {
                 if let RefOr::T(answer) = answer {
                     note_all(answer.content.values(), &mut answered);
