@@ -484,7 +484,12 @@ pub struct ReplayBody {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TestSendBody {
     /// As in an event; without it, the first type that the subscription names.
-    #[schema(min_length = 1, max_length = 255, examples("job.created"))]
+    #[schema(
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^(?!posthaste(\.|$))[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$",
+        examples("job.created")
+    )]
     event_type: Option<String>,
     /// Any JSON, nested at most 64 levels deep.
     payload: Option<Value>,

@@ -293,13 +293,15 @@ mod tests {
                 jsonschema::validator_for(field).unwrap()
             };
             let name = said_of("NewKey", "name");
-            let event_type = said_of("NewEvent", "eventType");
+            let event_types = ["NewEvent", "NewTestSend"].map(|body| said_of(body, "eventType"));
             let patterns = said_of("NewSubscription", "eventTypes");
             for given in texts {
                 let value = Value::from(given.as_str());
                 prop_assert_eq!(name.is_valid(&value), text::check(&given).is_ok(), "{:?}", given);
                 let is_type = EventType::parse(&given).is_ok();
-                prop_assert_eq!(event_type.is_valid(&value), is_type, "{:?}", given);
+                for event_type in &event_types {
+                    prop_assert_eq!(event_type.is_valid(&value), is_type, "{:?}", given);
+                }
                 let is_pattern = EventPattern::parse(&given).is_ok();
                 prop_assert_eq!(patterns.is_valid(&value), is_pattern, "{:?}", given);
                 prop_assert_eq!(patterns.is_valid(&json!([given])), is_pattern, "{:?}", given);
