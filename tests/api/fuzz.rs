@@ -75,8 +75,7 @@ async fn whatever_is_sent_is_answered_as_described(profile: Profile) {
     let ended = ended.unwrap();
     let said = String::from_utf8_lossy(&ended.stdout);
     let failed = String::from_utf8_lossy(&ended.stderr);
-    println!("{said}");
-    assert!(ended.status.success(), "{failed}");
+    assert!(ended.status.success(), "{said}\n{failed}");
     let report: Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
     if std::env::var_os("FUZZ_ONLY").is_none() {
         all_was_reached(&report, operations);
