@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo test chaos soak bench postman lint fmt clean
+.PHONY: help run demo test fuzz chaos soak bench postman lint fmt clean
 
 help: ## Print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */\1\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
@@ -15,6 +15,9 @@ demo: ## Watch a relay at work: live traffic and five receivers of its own, good
 
 test: ## Run all tests on throw-away Postgres and Redis servers (ARGS="..." goes to cargo test)
 	@scripts/test.sh $(ARGS)
+
+fuzz: ## Hold the API against its description for longer (SEED=, EXAMPLES=, ONLY=, PROFILE=)
+	@scripts/fuzz.sh
 
 chaos: ## Break everything around the relay for a while (SEED=, MINUTES= or ROUNDS=, FAULT=)
 	@scripts/chaos.sh

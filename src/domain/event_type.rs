@@ -289,6 +289,27 @@ mod tests {
             }
         }
 
+        /// Said once more, without thinking of speed.
+        #[test]
+        fn patterns_match_what_they_say(
+            pattern in prop::collection::vec("[ab*]|posthaste", 1..5),
+            event_type in prop::collection::vec("[ab]|posthaste", 1..5),
+        ) {
+            let last = pattern.len() - 1;
+            let own = |segments: &[String]| segments[0] == OWN_SEGMENT;
+            let fits = pattern.iter().enumerate().all(|(place, wanted)| {
+                event_type.get(place).is_some_and(|segment| wanted == "*" || wanted == segment)
+            });
+            let long = event_type.len() > pattern.len();
+            let expected = fits
+                && (!long || pattern[last] == "*")
+                && own(&pattern) == own(&event_type);
+            let (pattern, event_type) = (pattern.join("."), event_type.join("."));
+            prop_assert_eq!(matches(&pattern, &event_type), expected, "{} {}", pattern, event_type);
+            let read = EventPattern::parse(&pattern).unwrap();
+            prop_assert_eq!(read.as_str(), pattern);
+        }
+
         #[test]
         fn parsing_never_panics(text in any::<String>()) {
             let _ = EventType::parse(&text);

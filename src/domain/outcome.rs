@@ -205,7 +205,27 @@ pub fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_retry_after_is_read_as_it_was_written(
+            seconds in any::<u64>(), at in 0u64..253_402_300_800, now in 0i64..253_402_300_800,
+            text in any::<String>(), digits in "[0-9]{1,60}",
+        ) {
+            let now = Timestamp::from_micros(now * 1_000_000);
+            let wait = Duration::from_secs(seconds);
+            prop_assert_eq!(parse_retry_after(&seconds.to_string(), now), Some(wait));
+            prop_assert!(parse_retry_after(&digits, now).is_some());
+            let date = std::time::UNIX_EPOCH + Duration::from_secs(at);
+            let date = httpdate::fmt_http_date(date);
+            let at = Timestamp::from_micros(at as i64 * 1_000_000);
+            prop_assert_eq!(parse_retry_after(&date, now), Some(at.since(now)));
+            let _ = parse_retry_after(&text, now);
+        }
+    }
 
     fn answer(status: u16, retry_after: Option<Duration>) -> Outcome {
         Outcome {

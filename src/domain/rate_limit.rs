@@ -17,9 +17,9 @@ pub struct RateLimit {
     /// Attempts per period: 1 to 100,000.
     #[schema(minimum = 1, maximum = 100_000)]
     pub limit: u32,
-    /// The period in milliseconds: 1,000 (the default) to 86,400,000.
+    /// The period in milliseconds: 1,000 (the default, also where it is null) to 86,400,000.
     #[serde(default = "one_second")]
-    #[schema(minimum = 1_000, maximum = 86_400_000)]
+    #[schema(minimum = 1_000, maximum = 86_400_000, nullable = true)]
     pub period_ms: u64,
     /// Attempts at once after a quiet time: 1 to 100,000; by default what one second allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, SchemaType, Type};
 
 /// How often and how long one delivery is tried. Fields are checked by [`RetryPolicy::new`]
 /// and cannot be wrong afterwards.
@@ -60,7 +61,7 @@ pub struct RetryPolicySpec {
     pub cap_ms: Option<u64>,
     /// Explicit delays instead of the exponential fields: 0 to 99 of 0 to 7 days each.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_items = 99)]
+    #[schema(schema_with = delays)]
     pub delays_ms: Option<Vec<u64>>,
     /// Share by which a delay may be longer or shorter: 0 to 0.5.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,6 +71,21 @@ pub struct RetryPolicySpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1_000, maximum = 2_592_000_000u64)]
     pub max_age_ms: Option<u64>,
+}
+
+fn delays() -> Array {
+    let delay = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(0))
+        .maximum(Some(LONGEST_DELAY_MS));
+    let text = "Explicit delays instead of the exponential fields: 0 to 99 of 0 to 7 days each.";
+    let types = SchemaType::from_iter([Type::Array, Type::Null]);
+    ArrayBuilder::new()
+        .schema_type(types)
+        .items(delay)
+        .max_items(Some(MAX_ATTEMPTS as usize - 1))
+        .description(Some(text))
+        .build()
 }
 
 /// What is wrong with a policy, and where.

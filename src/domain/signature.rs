@@ -257,7 +257,46 @@ impl PartialEq for SigningSecret {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// What is imported comes back from the store as it was, is never shown, and signs what a
+        /// receiver checks who knows the standard alone.
+        #[test]
+        fn a_secret_is_read_as_it_was_written(
+            text in prop_oneof![any::<String>(), "whsec_[A-Za-z0-9+/]{20,90}={0,2}", ".{8,40}"],
+            id in "[a-z0-9-]{1,36}", seconds in any::<u32>(), body in any::<Vec<u8>>(),
+        ) {
+            let _ = SigningSecret::parse(&text);
+            let _ = SigningSecret::from_stored(&text);
+            let Ok(secret) = SigningSecret::import(&text) else { return Ok(()) };
+            prop_assert_eq!(secret.expose(), &text);
+            prop_assert_eq!(SigningSecret::from_stored(secret.expose()), Ok(secret.clone()));
+            let shown = format!("{secret:?}");
+            prop_assert!(!shown.contains(&text), "{}", shown);
+            let key = match text.strip_prefix("whsec_") {
+                Some(encoded) => STANDARD.decode(encoded).unwrap(),
+                None => text.clone().into_bytes(),
+            };
+            let mut mac = HmacSha256::new_from_slice(&key).unwrap();
+            mac.update(format!("{id}.{seconds}.").as_bytes());
+            mac.update(&body);
+            let value = secret.sign(&id, seconds.into(), &body);
+            let signature = STANDARD.decode(value.strip_prefix("v1,").unwrap()).unwrap();
+            prop_assert!(mac.verify_slice(&signature).is_ok());
+        }
+
+        #[test]
+        fn a_key_pair_is_read_as_it_was_made(bytes in any::<[u8; 32]>()) {
+            let made = SigningSecret::made(Scheme::Ed25519, bytes);
+            prop_assert_eq!(SigningSecret::from_stored(made.expose()), Ok(made.clone()));
+            prop_assert_eq!(SigningSecret::import(made.expose()), Err(InvalidSecret::KeyPair));
+            let shared = SigningSecret::made(Scheme::Shared, bytes);
+            prop_assert_eq!(SigningSecret::parse(shared.expose()), Ok(shared));
+        }
+    }
 
     #[test]
     fn signs_the_example_of_the_standard() {

@@ -101,7 +101,32 @@ impl Serialize for Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Milliseconds.
+    const A_DAY: i64 = 86_400_000;
+
+    proptest! {
+        #[test]
+        fn a_time_is_read_as_it_was_written(
+            millis in (FIRST / 1_000 + A_DAY)..=(LAST / 1_000 - A_DAY), offset in -1_439i64..=1_439,
+            text in any::<String>(), almost in "[0-9T:.Zz+ -]{0,40}",
+        ) {
+            let at = Timestamp::from_micros(millis * 1_000);
+            prop_assert_eq!(Timestamp::parse_rfc3339(&at.to_string()), Some(at));
+            // The same moment on another clock.
+            let there = Timestamp::from_micros(at.as_micros() + offset * 60_000_000);
+            let (sign, minutes) = (if offset < 0 { '-' } else { '+' }, offset.abs());
+            let local = there.to_string().replace('Z', "");
+            let local = format!("{local}{sign}{:02}:{:02}", minutes / 60, minutes % 60);
+            let moved = there.as_micros() - offset * 60_000_000;
+            let read = Timestamp::parse_rfc3339(&local);
+            prop_assert_eq!(read, Some(Timestamp::from_micros(moved)));
+            let _ = (Timestamp::parse_rfc3339(&text), Timestamp::parse_rfc3339(&almost));
+        }
+    }
 
     #[test]
     fn writes_and_reads_rfc3339() {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Json;
 use axum::body::{Body, to_bytes};
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, RawPathParams, RawQuery, Request, State};
 use axum::http::Method;
 use axum::http::request::Parts;
@@ -221,13 +222,15 @@ fn without_path(url: &str) -> String {
 pub async fn keep(
     State(audited): State<Audited>,
     Asking(caller): Asking,
-    path: RawPathParams,
+    path: std::result::Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
 ) -> Result<Response> {
     let name = request.extensions().get::<RequestName>();
+    // What is no text is refused by the route itself.
     let id = path
         .iter()
+        .flatten()
         .next()
         .map(|(_, value)| match Uuid::parse_str(value) {
             Ok(id) => id.to_string(),

@@ -42,10 +42,8 @@ impl<S: Send + Sync> FromRequest<S> for Bare {
 /// Refuses a body that says anything.
 pub async fn no_body(request: Request) -> Result<(), ApiError> {
     let body = body::read(request, MAX_BODY_BYTES).await?;
-    if matches!(body.trim_ascii(), b"" | b"null") {
-        return Ok(());
-    }
-    let fields = Fields::of_body(&body).map_err(|fault| ApiError::invalid_body(vec![fault]))?;
+    let fields =
+        Fields::of_body_or_none(&body).map_err(|fault| ApiError::invalid_body(vec![fault]))?;
     match fields.finish() {
         faults if faults.is_empty() => Ok(()),
         faults => Err(ApiError::invalid_body(faults)),

@@ -60,7 +60,7 @@ const SEARCHED: [&str; 2] = ["q", "statusClass"];
     description = "Newest first. With `q` or `statusClass`, a search: it walks by time, looks at a bounded number of rows and answers `partial` where there may be more.",
     params(
         ("q" = Option<String>, Query, description = "Looks for text: up to 8 terms, all of which have to match, parted by blanks or in quotation marks. A term is part of what is shown or of the payload, an id, or a field (`payload.orderId=ord_1`). A search is followed by `nextCursor` alone.", min_length = 1, max_length = 255),
-        ("statusClass" = Option<String>, Query, description = "Only those whose last attempt ended so: `2xx` and the like, a kind of failure (`timeout`), or `none` where there was none.", example = "5xx"),
+        ("statusClass" = Option<StatusClass>, Query, description = "Only those whose last attempt ended so: `2xx` and the like, a kind of failure (`timeout`), or `none` where there was none.", example = "5xx"),
         ("status" = Option<DeliveryState>, Query, description = "Only those in that state."),
         ("state" = Option<DeliveryState>, Query, description = "The same as `status`."),
         ("subscriptionId" = Option<SubscriptionId>, Query, description = "Only those of that subscription."),
@@ -98,7 +98,7 @@ pub async fn list(
     description = "Newest first. With `q` or `statusClass`, a search: it walks by time, looks at a bounded number of rows and answers `partial` where there may be more.",
     params(
         ("q" = Option<String>, Query, description = "Looks for text: up to 8 terms, all of which have to match, parted by blanks or in quotation marks. A term is part of what is shown or of the payload, an id, or a field (`payload.orderId=ord_1`). A search is followed by `nextCursor` alone.", min_length = 1, max_length = 255),
-        ("statusClass" = Option<String>, Query, description = "Only those whose last attempt ended so: `2xx` and the like, a kind of failure (`timeout`), or `none` where there was none.", example = "5xx"),
+        ("statusClass" = Option<StatusClass>, Query, description = "Only those whose last attempt ended so: `2xx` and the like, a kind of failure (`timeout`), or `none` where there was none.", example = "5xx"),
         ("status" = Option<DeliveryState>, Query, description = "Only those in that state."),
         ("state" = Option<DeliveryState>, Query, description = "The same as `status`."),
         ("eventId" = Option<EventId>, Query, description = "Only those of that event."),

@@ -251,6 +251,7 @@ pub struct BatchView {
 #[schema(as = ItemResult)]
 struct ResultView {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     event_id: Option<EventId>,
     #[schema(value_type = Option<String>)]
     event_type: Option<Arc<str>>,
@@ -259,6 +260,7 @@ struct ResultView {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     duplicate: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     error: Option<String>,
     /// Nothing is wrong with the item; another try may succeed.
     #[serde(skip)]

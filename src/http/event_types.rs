@@ -419,7 +419,7 @@ pub async fn show(
     description = "In the order of their names. The catalogue is everybody's.",
     params(
         ("limit" = Option<u32>, Query, description = "How many rows a page has at most.", minimum = 1, maximum = 100),
-        ("cursor" = Option<String>, Query, description = "The `nextCursor` of the page before."),
+        ("cursor" = Option<String>, Query, description = "The `nextCursor` of the page before.", min_length = 1, pattern = "^[A-Za-z0-9_-]+$"),
     ),
     responses((status = 200, description = "A page of types.", body = PageView<EventTypeView>))
 )]

@@ -52,7 +52,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
     description = "Answered once everything is stored durably: 202 means that it will be delivered. A batch is atomic, unless `atomic=false` asks for each event on its own.",
     params(
         ("atomic" = Option<bool>, Query, description = "All events of a batch or none (the default), or each on its own."),
-        ("Idempotency-Key" = Option<String>, Header, description = "The key of a single event; item n of a batch gets the key `K/n`.", min_length = 1, max_length = 255),
+        ("Idempotency-Key" = Option<String>, Header, description = "The key of a single event; item n of a batch gets the key `K/n`.", min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]*[!-~])?$"),
     ),
     request_body(content = EventsBody, examples(
         ("one" = (summary = "One event", value = json!({"eventType": "candidate.created", "eventName": "Candidate John Doe Created", "payload": {"candidateId": "c-1"}, "source": "candidates-service"}))),

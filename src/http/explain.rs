@@ -73,6 +73,7 @@ pub struct ExplanationView {
     delivery_id: Option<DeliveryId>,
     /// What the subscription wants now, where that is why.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     patterns: Option<Vec<String>>,
     /// What holds the delivery, where it is pending.
     held_by: Vec<HeldView>,
@@ -85,11 +86,14 @@ pub struct ExplanationView {
 struct HeldView {
     by: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     until: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reason: Option<String>,
     /// The delivery that has to come first.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     behind: Option<DeliveryId>,
 }
 

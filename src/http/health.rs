@@ -19,6 +19,7 @@ pub struct ComponentView {
     ok: bool,
     /// May name hosts and files: only for those who administer the relay.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     detail: Option<String>,
 }
 

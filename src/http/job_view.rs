@@ -33,6 +33,7 @@ pub struct JobView {
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     event_ids: Option<Vec<EventId>>,
 }
 

@@ -31,6 +31,14 @@ impl Fields {
         }
     }
 
+    /// A request's body where none, or `null`, says as much as an empty object.
+    pub fn of_body_or_none(body: &[u8]) -> Result<Self, Fault> {
+        match body.trim_ascii() {
+            b"" | b"null" => Ok(Self::new(String::new(), Map::new())),
+            given => Self::of_body(given),
+        }
+    }
+
     fn new(path: String, given: Map<String, Value>) -> Self {
         Self {
             path,
@@ -146,7 +154,7 @@ impl Fields {
     ) -> Option<T> {
         let expected = format!("a whole number from {} to {}", range.start(), range.end());
         self.taken_as(name, &expected, |value| {
-            let number = value.as_u64().filter(|number| range.contains(number))?;
+            let number = whole(&value).filter(|number| range.contains(number))?;
             T::try_from(number).ok()
         })
     }
@@ -155,7 +163,7 @@ impl Fields {
     /// every bound, it is as much as fits.
     pub fn count<T: TryFrom<u64>>(&mut self, name: &'static str) -> Option<T> {
         self.taken_as(name, "a whole number, 0 or more", |value| {
-            let number = value.as_u64()?;
+            let number = whole(&value)?;
             T::try_from(number)
                 .or_else(|_| T::try_from(u32::MAX.into()))
                 .ok()
@@ -200,5 +208,57 @@ impl Fields {
             self.fault(&text::cut(name), message);
         }
         self.faults
+    }
+}
+
+/// A whole number, 0 or more, however it is written: JSON does not tell `1.0` from `1`.
+pub fn whole(value: &Value) -> Option<u64> {
+    /// From here on, not every whole number has a float of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let written_as_float = || {
+        let number = value.as_f64()?;
+        let is_whole = number.fract() == 0.0 && (0.0..EXACT).contains(&number);
+        is_whole.then_some(number as u64)
+    };
+    value.as_u64().or_else(written_as_float)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_whole_number_is_one_however_it_is_written() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("-0.0", Some(0)),
+            ("18414.0", Some(18_414)),
+            ("1e3", Some(1_000)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("9007199254740992.0", None),
+            ("1.5", None),
+            ("-1", None),
+            ("-1.0", None),
+            ("1e300", None),
+            ("true", None),
+            ("\"1\"", None),
+            ("null", None),
+        ] {
+            let value = serde_json::from_str(text).unwrap();
+            assert_eq!(whole(&value), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whole_numbers_survive_being_floats(number in 0_u64..1 << 53, odd in any::<f64>()) {
+            prop_assert_eq!(whole(&json!(number)), Some(number));
+            prop_assert_eq!(whole(&json!(number as f64)), Some(number));
+            let read = whole(&json!(odd));
+            prop_assert!(read.is_none_or(|read| read as f64 == odd));
+        }
     }
 }

@@ -98,9 +98,32 @@ fn read_tenant(fields: &mut Fields) -> Option<Arc<str>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_key_is_read_as_it_was_asked_for_and_reading_never_panics(
+            bytes in any::<Vec<u8>>(), name in any::<String>(), tenant in any::<Option<String>>(),
+            scopes in prop::sample::subsequence(Scope::ALL.to_vec(), 0..=Scope::ALL.len()),
+        ) {
+            let now = Timestamp::default();
+            let _ = parse(&bytes, now);
+            let words: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+            let body = json!({"name": name, "tenant": tenant, "scopes": words}).to_string();
+            let sound = |text: &String| super::super::text::check(text).is_ok();
+            let expected = sound(&name) && tenant.iter().all(sound) && !scopes.is_empty();
+            let read = parse(body.as_bytes(), now);
+            prop_assert_eq!(read.is_ok(), expected, "{}", body);
+            if let Ok(input) = read {
+                prop_assert_eq!(&*input.name, &name);
+                prop_assert_eq!(input.tenant.as_deref(), tenant.as_deref());
+                prop_assert_eq!(input.scopes, scopes.into_iter().collect());
+            }
+        }
+    }
 
     fn read(body: Value) -> Result<KeyInput, String> {
         let now = Timestamp::parse_rfc3339("2025-10-26T10:00:00Z").unwrap();

@@ -10,13 +10,19 @@
 //!   made; parameters of a query stand in `params(…)`, those of pages are [`PageParameters`].
 //! - Everything that follows from the table of routes is added by `complete.rs`: the scope, the ids
 //!   in the path, and every refusal that is not the handler's own (those it names itself).
+//! - What all schemas of a kind have in common is added by `shared.rs`, and rules between the fields
+//!   of a body by `rules.rs`.
 //!
 //! The tests hold both together: no route without an operation and none the other way round, and
 //! `tests/relay/described.rs` sends every example and every field and parameter to a real relay.
 
 pub mod bodies;
 mod complete;
+mod rules;
+mod shared;
 mod words;
+
+pub use words::StreamTypes;
 
 use std::sync::LazyLock;
 
@@ -35,6 +41,7 @@ use super::{
     ordering, reference, runtime, secrets, statistics, stream, subscriptions, system, tenants,
     test_send,
 };
+use crate::domain::search::StatusClass;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -76,7 +83,7 @@ use super::{
         system::show, system::settings,
         show, reference::moved, reference::page, reference::file,
     ),
-    components(schemas(ProblemView, bodies::SignatureBody)),
+    components(schemas(ProblemView, bodies::SignatureBody, bodies::LoneSignatureBody, StatusClass, StreamTypes)),
     modifiers(&Keys),
 )]
 struct Described;
@@ -121,6 +128,7 @@ pub struct PageParameters {
     #[param(minimum = 1, maximum = 100, default = 50)]
     limit: Option<u32>,
     /// The `nextCursor` of the page before.
+    #[param(min_length = 1, pattern = "^[A-Za-z0-9_-]+$")]
     cursor: Option<String>,
     /// Rows to pass over. A cursor is better: it costs the same on every page.
     #[param(minimum = 0, maximum = 10_000, default = 0)]
@@ -132,6 +140,8 @@ pub fn document() -> Document {
     let mut document = Described::openapi();
     document.info.version = env!("CARGO_PKG_VERSION").into();
     complete::complete(&mut document, &guarded_routes(), &open_routes());
+    shared::add(&mut document);
+    rules::add(&mut document);
     document
 }
 

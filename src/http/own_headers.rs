@@ -11,9 +11,12 @@ use super::text;
 
 /// Stands for a value. Sent back, it means "keep the value that is stored".
 pub const MASK: &str = "********";
-const MAX_HEADERS: usize = 20;
-const MAX_NAME_BYTES: usize = 255;
-const MAX_VALUE_BYTES: usize = 4_096;
+/// Headers at most.
+pub const MAX_HEADERS: usize = 20;
+/// Characters of a name at most.
+pub const MAX_NAME_BYTES: usize = 255;
+/// Characters of a value at most.
+pub const MAX_VALUE_BYTES: usize = 4_096;
 
 /// Names that belong to the connection, to the message's framing, or to what we sign and say.
 const REFUSED: [&str; 11] = [

@@ -64,9 +64,14 @@ pub async fn page() -> Result<Response> {
     tag = "relay",
     operation_id = "docs_file",
     summary = "A file of the reference page",
-    params(("file" = String, Path, description = "Its name, such as `swagger-ui.css`.")),
+    params(("file" = String, Path, description = "Its name, such as `swagger-ui.css`.", min_length = 1, max_length = 255)),
     responses(
-        (status = 200, description = "The file.", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, description = "The file.", content(
+            (String = "text/html"),
+            (String = "text/css"),
+            (String = "text/javascript"),
+            (Vec<u8> = "image/png"),
+        )),
         (status = 404, description = "There is no such file."),
     )
 )]

@@ -315,7 +315,7 @@ struct SparklinesView {
     operation_id = "sparklines",
     summary = "Show the last day of several subscriptions",
     description = "By the hour. Those that do not exist are left out.",
-    params(("ids" = String, Query, description = "1 to 100 ids with commas between them.", min_length = 1, example = "0190b5a0-7a3c-7c1e-9d52-3f1b0c5d8e21")),
+    params(("ids" = String, Query, description = "1 to 100 ids with commas between them.", min_length = 36, pattern = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}( *, *[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}){0,99}$", example = "0190b5a0-7a3c-7c1e-9d52-3f1b0c5d8e21")),
     responses((status = 200, description = "One series for each, in the order asked for.", body = SparklinesView))
 )]
 pub async fn sparklines(

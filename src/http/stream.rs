@@ -12,11 +12,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::HttpState;
 use super::auth::{Asking, Staying};
 use super::connection::Endless;
 use super::error::{ApiError, Result};
+use super::openapi::StreamTypes;
 use super::stream_filter::Filter;
 use super::tenants;
 use crate::clock;
@@ -42,12 +44,16 @@ const LOOK: Duration = Duration::from_secs(1);
     description = "Server-sent events, each with an `id`, an `event` and JSON as `data`; docs/stream.md lists them. \
         Shows what the key's scopes allow: events, deliveries, subscriptions.",
     params(
-        ("types" = Option<String>, Query, description = "Only these types, parted by commas."),
+        ("types" = Option<StreamTypes>, Query, description = "Only these types, parted by commas."),
         ("subscriptionId" = Option<SubscriptionId>, Query, description = "Only what concerns this subscription."),
         ("webhookId" = Option<SubscriptionId>, Query, description = "The same as `subscriptionId`."),
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was read: goes on behind it, or says `reset`."),
     ),
-    responses((status = 200, description = "Goes on until either side ends it.", body = String, content_type = "text/event-stream"))
+    responses(
+        (status = 200, description = "Goes on until either side ends it. Of each event the fields are those of the schema.", body = StreamedView, content_type = "text/event-stream"),
+        (status = 403, description = "Of what was asked for, this key can be shown nothing."),
+        (status = 404, description = "There is no such subscription."),
+    )
 )]
 pub async fn show(
     State(app): State<HttpState>,
@@ -90,6 +96,19 @@ pub async fn show(
     let mut response = (head, Body::from_stream(pieces)).into_response();
     response.extensions_mut().insert(Endless);
     Ok(response)
+}
+
+/// An event of a stream.
+#[derive(ToSchema)]
+#[schema(as = StreamedEvent)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct StreamedView {
+    /// Where a later stream goes on (`Last-Event-ID`).
+    id: String,
+    /// What it is about.
+    event: String,
+    /// JSON; docs/stream.md says of each event what it holds.
+    data: String,
 }
 
 /// Writes one stream, piece by piece, as fast as its reader reads.

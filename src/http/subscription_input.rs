@@ -16,7 +16,7 @@ use url::Url;
 
 use super::UrlGuard;
 use super::error::Fault;
-use super::json_fields::Fields;
+use super::json_fields::{Fields, whole};
 use super::own_headers::OwnHeaders;
 use crate::domain::Timestamp;
 use crate::domain::breaker::BreakerPolicy;
@@ -481,7 +481,7 @@ fn read_retry_policy(
 
 fn read_delays(policy: &mut Fields, name: &'static str) -> Option<Vec<u64>> {
     let delays = match policy.take(name)? {
-        Value::Array(delays) => delays.iter().map(Value::as_u64).collect(),
+        Value::Array(delays) => delays.iter().map(whole).collect(),
         _ => None,
     };
     if delays.is_none() {

@@ -57,6 +57,7 @@ pub struct SubscriptionView<'a> {
     secret_from: &'static str,
     /// Of a key pair.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     public_key: Option<String>,
     effective: EffectiveView,
     is_active: bool,
@@ -74,8 +75,10 @@ pub struct SubscriptionView<'a> {
     created_at: Timestamp,
     updated_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     breaker_state: Option<BreakerStateView>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     secret: Option<&'a str>,
 }
 

@@ -299,10 +299,7 @@ enum Held {
 
 /// Reads the body of a reactivation, which may be absent.
 fn parse_held(body: &[u8]) -> std::result::Result<Held, Vec<Fault>> {
-    if body.is_empty() {
-        return Ok(Held::Send);
-    }
-    let mut fields = Fields::of_body(body).map_err(|fault| vec![fault])?;
+    let mut fields = Fields::of_body_or_none(body).map_err(|fault| vec![fault])?;
     let held = match fields.any_text("held").as_deref() {
         None | Some("send") => Held::Send,
         Some("skip") => Held::Skip,

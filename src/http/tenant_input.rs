@@ -147,7 +147,31 @@ fn read_rate(fields: &mut Fields, name: &'static str) -> Option<IngestRate> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::text;
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_tenant_has_the_name_that_it_was_given_and_reading_never_panics(
+            bytes in any::<Vec<u8>>(), id in any::<String>(), name in any::<String>(),
+            number in any::<f64>(),
+        ) {
+            let _ = TenantInput::parse(&bytes);
+            let odd = json!({"limits": {"maxBacklog": number, "ingestRate": {"burst": number}}});
+            let _ = TenantInput::parse(odd.to_string().as_bytes());
+            let body = json!({"id": id, "name": name}).to_string();
+            let read = TenantInput::parse(body.as_bytes());
+            let sound = text::check(&id).is_ok() && text::check(&name).is_ok();
+            prop_assert_eq!(read.is_ok(), sound, "{}", body);
+            if let Ok(input) = read {
+                let made = input.into_new(Uuid::nil(), at(1));
+                prop_assert_eq!((&*made.id, &made.name), (id.as_str(), &name));
+            }
+        }
+    }
 
     fn at(micros: i64) -> Timestamp {
         Timestamp::from_micros(micros)

@@ -30,10 +30,7 @@ struct Given<'a> {
 impl TestSendInput {
     /// Reads a body, which may be absent.
     pub fn parse(body: &[u8], max_payload: usize) -> Result<Self, Vec<Fault>> {
-        if body.is_empty() {
-            return Ok(Self::default());
-        }
-        let mut fields = Fields::of_body(body).map_err(|fault| vec![fault])?;
+        let mut fields = Fields::of_body_or_none(body).map_err(|fault| vec![fault])?;
         let text = fields.nullable("eventType", Fields::any_text).flatten();
         let event_type = text.and_then(|text| match EventType::parse(&text) {
             Ok(event_type) => Some(event_type),
@@ -44,9 +41,13 @@ impl TestSendInput {
         });
         // Marked as known; its bytes are read beside.
         fields.take("payload");
-        let payload = serde_json::from_slice::<Given<'_>>(body)
-            .map_err(|problem| vec![Fault::new("body", problem.to_string())])?
-            .payload
+        let given: Option<Given<'_>> = match body.trim_ascii() {
+            b"" => None,
+            given => serde_json::from_slice(given)
+                .map_err(|problem| vec![Fault::new("body", problem.to_string())])?,
+        };
+        let payload = given
+            .and_then(|given| given.payload)
             .map(|payload| Bytes::copy_from_slice(payload.get().as_bytes()));
         if let Some(payload) = &payload {
             if payload.len() > max_payload {
@@ -89,7 +90,22 @@ impl TestSendInput {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn reading_never_panics_and_a_text_is_sent_as_it_came(
+            bytes in any::<Vec<u8>>(), text in any::<String>(),
+        ) {
+            let _ = TestSendInput::parse(&bytes, 100);
+            let text = serde_json::Value::from(text).to_string();
+            let body = format!(r#"{{"payload": {text}}}"#);
+            let input = TestSendInput::parse(body.as_bytes(), 1 << 20).unwrap();
+            prop_assert_eq!(&input.payload()[..], text.as_bytes());
+        }
+    }
 
     fn faults(body: &str) -> String {
         let faults = TestSendInput::parse(body.as_bytes(), 40).unwrap_err();
@@ -104,7 +120,13 @@ mod tests {
         assert_eq!(input.event_type, Some(EventType::from_stored("a.b")));
         let sent = input.payload();
         assert_eq!(sent, r#"{"n":  1.10, "big":123456789012345678901}"#);
-        for nothing in ["", "{}", r#"{"payload":null,"eventType":null}"#] {
+        for nothing in [
+            "",
+            " \n",
+            "null",
+            "{}",
+            r#"{"payload":null,"eventType":null}"#,
+        ] {
             let input = TestSendInput::parse(nothing.as_bytes(), 100).unwrap();
             assert_eq!(input.payload(), SAMPLE);
         }

@@ -39,10 +39,13 @@ pub struct EventView<'a> {
     created_at: Timestamp,
     /// Then it has no payload any more.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     payload_erased_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     deliveries: Option<Vec<DeliveryView>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     explanations: Option<PageView<ExplanationView>>,
 }
 
@@ -127,6 +130,7 @@ pub struct DeliveryView {
     error_kind: Option<String>,
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     attempts: Option<Vec<AttemptView>>,
 }
 

@@ -44,7 +44,21 @@ impl std::fmt::Debug for MasterKey {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_key_is_read_as_it_was_written_and_reading_never_panics(
+            id in "[A-Za-z0-9_-]{1,32}", key in any::<[u8; 32]>(), text in any::<String>(),
+        ) {
+            let read = MasterKey::parse(&format!("{id}:{}", STANDARD.encode(key))).unwrap();
+            prop_assert_eq!((read.id, *read.key), (id, key));
+            let _ = MasterKey::parse(&text);
+            let _ = MasterKey::parse(&format!("a:{text}"));
+        }
+    }
 
     #[test]
     fn a_master_key_is_an_id_and_32_bytes() {

@@ -116,10 +116,28 @@ pub fn frame(id: &str, name: &str, data: &str) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
     use crate::stream::kind::Kind;
+
+    proptest! {
+        #[test]
+        fn nothing_is_missing_behind_an_id_and_reading_one_never_panics(
+            kept in 1_usize..9, facts in 0_u64..20, last in 0_u64..25, text in any::<String>(),
+        ) {
+            let ring = ring(kept, facts);
+            let known = (facts.saturating_sub(kept as u64)..=facts).contains(&last);
+            let next = ring.after(&id(7, last));
+            prop_assert_eq!(next, known.then_some(last + 1));
+            if let Some(next) = next {
+                let all: Vec<u64> = (next..=facts).collect();
+                prop_assert_eq!(numbers(ring.read(next, 99)), all);
+            }
+            let _ = (ring.after(&text), ring.after(&format!("{:016x}-{text}", 7)));
+        }
+    }
 
     fn ring(kept: usize, facts: u64) -> Ring {
         let mut ring = Ring::new(7, kept);

@@ -9,6 +9,7 @@ mod support;
 mod document;
 
 mod caller;
+mod fuzz;
 mod matrix;
 mod s1_algohire;
 mod s2_candidates;

@@ -19,7 +19,7 @@ crate::stories!(
 );
 
 /// `make test` installs them (scripts/tools.sh).
-fn tools() -> PathBuf {
+pub fn tools() -> PathBuf {
     std::env::var_os("POSTHASTE_TEST_TOOLS")
         .expect("POSTHASTE_TEST_TOOLS is not set: run `make test`, which installs what it names")
         .into()

@@ -363,6 +363,28 @@ proptest! {
         let _ = parse_with(text.as_bytes(), key.as_deref());
     }
 
+    /// Items get the header's key as it is, or numbered; one that would be too long is refused.
+    #[test]
+    fn a_headers_key_goes_to_every_item(key in any::<String>(), long in "[!-~]{250,257}") {
+        for key in [key, long] {
+            for (body, expected) in [
+                (r#"{"eventType":"a","data":1}"#, vec![key.clone()]),
+                (
+                    r#"[{"eventType":"a","data":1},{"eventType":"a","data":1}]"#,
+                    vec![format!("{key}/0"), format!("{key}/1")],
+                ),
+            ] {
+                let sound = text::check(expected.last().unwrap()).is_ok();
+                let read = parse_with(body.as_bytes(), Some(&key));
+                prop_assert_eq!(read.is_ok(), sound);
+                if sound {
+                    let expected: Vec<_> = expected.into_iter().map(Some).collect();
+                    prop_assert_eq!(keys(body, &key), expected);
+                }
+            }
+        }
+    }
+
     /// A text is read from its place in the body as any reader of JSON would read it.
     #[test]
     fn texts_mean_what_they_mean_in_json(text in any::<String>(), other in jsonish()) {

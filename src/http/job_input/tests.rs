@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
@@ -167,5 +168,29 @@ fn what_is_wrong_is_named() {
         for part in wanted {
             assert!(faults.contains(part), "{faults}");
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn reading_never_panics(bytes in any::<String>(), text in any::<String>(), number in any::<f64>()) {
+        let odd = [
+            serde_json::json!({"since": text, "until": text, "rate": number, "states": [text]}),
+            serde_json::json!({"eventIds": [text, number], "rate": number}),
+            serde_json::json!({"since": "2025-01-01T00:00:00Z", "eventTypes": text}),
+        ];
+        for body in odd.iter().map(Value::to_string).chain([bytes]) {
+            let _ = read(parse_retry_failed, &body);
+            let _ = read(parse_replay, &body);
+        }
+    }
+
+    #[test]
+    fn ids_are_read_as_they_were_written(ids in prop::collection::btree_set(any::<u128>(), 1..20)) {
+        let ids: Vec<EventId> = ids.into_iter().map(|id| EventId(Uuid::from_u128(id))).collect();
+        let texts: Vec<String> = ids.iter().rev().map(ToString::to_string).collect();
+        let body = serde_json::json!({"eventIds": texts}).to_string();
+        let read = read(parse_replay, &body).unwrap();
+        prop_assert_eq!(read.job.selection, Selection::EventIds(ids));
     }
 }

@@ -32,6 +32,7 @@ use crate::domain::rate_limit::RateLimit;
 use crate::domain::retry::RetryPolicySpec;
 use crate::domain::signature::Scheme;
 use crate::domain::signing::SecretOwner;
+use crate::http::own_headers::{MAX_HEADERS, MAX_NAME_BYTES, MAX_VALUE_BYTES};
 
 /// An event as it is sent: `payload` or `data`, which mean the same, is required. Fields that are
 /// not known are passed over.
@@ -109,7 +110,7 @@ pub struct SubscriptionBody {
     name: Option<String>,
     /// Where deliveries go: https, or http where the relay allows it.
     #[schema(
-        min_length = 1,
+        min_length = 8,
         max_length = 2048,
         format = "uri",
         nullable = false,
@@ -118,7 +119,7 @@ pub struct SubscriptionBody {
     url: Option<String>,
     #[schema(schema_with = patterns)]
     event_types: Option<Vec<String>>,
-    /// Sent with every delivery. `********` keeps the stored value.
+    #[schema(schema_with = own_headers)]
     headers: Option<BTreeMap<String, String>>,
     retry_policy: Option<RetryPolicySpec>,
     /// The total deadline of an attempt.
@@ -189,6 +190,8 @@ impl ToSchema for NewSubscriptionBody {
     }
 }
 
+/// A token as RFC 9110 has it.
+const HEADER_NAME: &str = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 const PATTERN: &str = r"^([A-Za-z0-9_-]+|\*)(\.([A-Za-z0-9_-]+|\*))*$";
 
 fn pattern() -> ObjectBuilder {
@@ -220,14 +223,45 @@ fn nullable_text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(types)
 }
 
+/// Headers of a subscription's own.
+fn own_headers() -> Schema {
+    let names = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .max_length(Some(MAX_NAME_BYTES))
+        .pattern(Some(HEADER_NAME));
+    let value = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .max_length(Some(MAX_VALUE_BYTES))
+        .pattern(Some(r"^[\t -~]*$"));
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+        .property_names(Some(Schema::from(names)))
+        .additional_properties(Some(value))
+        .max_properties(Some(MAX_HEADERS))
+        .description(Some(
+            "Sent with every delivery. Names ignore case, and cannot be those of the connection's \
+             or of Posthaste's own headers. `********` keeps the stored value.",
+        ))
+        .into()
+}
+
+/// A known system, whose signature header it is then.
+fn preset() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(OwnSignature::PRESETS.map(|(name, ..)| name)))
+}
+
+fn known_system() -> Schema {
+    preset()
+        .description(Some("A known system, whose header it is then."))
+        .into()
+}
+
 /// A header, or the name of a known system's.
 fn signature_or_preset() -> OneOfBuilder {
-    let presets = OwnSignature::PRESETS.map(|(name, ..)| name);
-    let preset = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(presets));
     OneOfBuilder::new()
-        .item(preset)
+        .item(preset())
         .item(Ref::from_schema_name(SignatureBody::name()))
 }
 
@@ -239,17 +273,29 @@ fn signatures() -> Schema {
             .min_items(Some(least))
             .max_items(Some(MOST_OWN))
     };
-    let with_mode = ObjectBuilder::new()
-        .property("mode", Ref::from_schema_name(Mode::name()))
-        .property("headers", several(0))
-        .required("headers")
-        .additional_properties(Some(AdditionalProperties::FreeForm(false)));
+    let with_mode = |mode: &[Option<Mode>], least| {
+        let null = mode.contains(&None).then_some(Type::Null);
+        let types = SchemaType::from_iter(null.into_iter().chain([Type::String]));
+        let words = mode.iter().map(|mode| mode.map(Mode::as_str));
+        let mode = ObjectBuilder::new()
+            .schema_type(types)
+            .enum_values(Some(words.map(Value::from).collect::<Vec<_>>()));
+        ObjectBuilder::new()
+            .property("mode", mode)
+            .property("headers", several(least))
+            .required("headers")
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+    };
+    let beside = with_mode(&[Some(Mode::Beside), None], 0);
+    let instead = with_mode(&[Some(Mode::Instead)], 1).required("mode");
     let text = "Signature headers beside the standard ones, or instead of them (`mode`): one, \
                 several, or names of known systems. Null for none.";
     OneOfBuilder::new()
-        .item(signature_or_preset())
+        .item(preset())
+        .item(Ref::from_schema_name(LoneSignatureBody::name()))
         .item(several(0))
-        .item(with_mode)
+        .item(beside)
+        .item(instead)
         .item(ObjectBuilder::new().schema_type(Type::Null))
         .description(Some(text))
         .into()
@@ -260,25 +306,61 @@ fn signatures() -> Schema {
 #[schema(as = NewSignatureHeader)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SignatureBody {
-    /// Where this is the only one: whether the standard headers are sent too.
-    #[schema(nullable = false)]
-    mode: Option<Mode>,
-    /// A known system, whose header it is then.
-    #[schema(nullable = false, examples("github"))]
+    #[schema(schema_with = known_system)]
     preset: Option<String>,
     /// Its name; required where there is no preset.
-    #[schema(min_length = 1, nullable = false, examples("x-hub-signature-256"))]
+    #[schema(
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+        nullable = false,
+        examples("x-hub-signature-256")
+    )]
     header: Option<String>,
     /// How the signature is written.
     encoding: Option<Encoding>,
     /// What is signed.
     signs: Option<Signed>,
     /// What stands before it.
-    #[schema(max_length = 64, examples("sha256="))]
+    #[schema(max_length = 64, pattern = "^[!-~]*$", examples("sha256="))]
     prefix: Option<String>,
     /// A header with the unix timestamp of the attempt.
-    #[schema(min_length = 1)]
+    #[schema(
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
+    )]
     timestamp_header: Option<String>,
+}
+
+/// The only signature header, which says itself whether the standard ones are sent too.
+pub struct LoneSignatureBody;
+
+impl PartialSchema for LoneSignatureBody {
+    fn schema() -> RefOr<Schema> {
+        let mut schema = SignatureBody::schema();
+        if let RefOr::T(Schema::Object(object)) = &mut schema {
+            let text = "The only signature header of a subscription.";
+            object.description = Some(text.into());
+            let words = Mode::ALL.map(|mode| Value::from(mode.as_str()));
+            let mode = ObjectBuilder::new()
+                .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+                .enum_values(Some(words.into_iter().chain([Value::Null])))
+                .description(Some("Whether the standard headers are sent too."));
+            object.properties.insert("mode".into(), mode.into());
+        }
+        schema
+    }
+}
+
+impl ToSchema for LoneSignatureBody {
+    fn name() -> Cow<'static, str> {
+        "LoneSignatureHeader".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        SignatureBody::schemas(schemas);
+    }
 }
 
 /// A secret that replaces the one that is there; all of it may be left out.
@@ -297,13 +379,38 @@ pub struct RotationBody {
     overlap_seconds: Option<u64>,
 }
 
+/// A tenant's secret, or one that replaces it; all of it may be left out. It is never a key pair:
+/// subscriptions of a tenant may have signature headers of their own.
+#[derive(ToSchema)]
+#[schema(as = TenantRotation)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TenantRotationBody {
+    /// A secret made elsewhere: `whsec_` and base64 of 24 to 64 bytes, or any 8 to 512 bytes of
+    /// text. By default one is made.
+    #[schema(min_length = 8, max_length = 512)]
+    secret: Option<String>,
+    /// `hmac-sha256` and nothing else.
+    #[schema(schema_with = shared_scheme)]
+    signing: Option<Scheme>,
+    /// How long the old one signs too, in seconds; by default `secrets.overlap_ms` says.
+    #[schema(minimum = 0, maximum = 2_592_000)]
+    overlap_seconds: Option<u64>,
+}
+
+fn shared_scheme() -> Schema {
+    nullable_text()
+        .enum_values(Some([Scheme::Shared.as_str().into(), Value::Null]))
+        .description(Some("`hmac-sha256` and nothing else."))
+        .into()
+}
+
 /// What becomes of what was held.
 #[derive(ToSchema)]
 #[schema(as = Reactivation)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReactivationBody {
     /// `send` (the default) or `skip`.
-    #[schema(value_type = HeldWord, nullable = false)]
+    #[schema(value_type = HeldWord, required = false)]
     held: Option<String>,
 }
 
@@ -329,7 +436,7 @@ pub struct RetryFailedBody {
     #[schema(value_type = Vec<Retriable>, required = false, min_items = 1, max_items = 4)]
     states: Option<Vec<DeliveryState>>,
     /// Deliveries a second at most; the relay's own bound (`jobs.max_rate`) may be lower.
-    #[schema(minimum = 1, nullable = false)]
+    #[schema(minimum = 1, maximum = 100_000, nullable = false)]
     rate: Option<u32>,
     /// Only say what would be done.
     #[schema(nullable = false)]
@@ -364,7 +471,7 @@ pub struct ReplayBody {
     #[schema(nullable = false)]
     until: Option<Timestamp>,
     /// Deliveries a second at most; the relay's own bound (`jobs.max_rate`) may be lower.
-    #[schema(minimum = 1, nullable = false)]
+    #[schema(minimum = 1, maximum = 100_000, nullable = false)]
     rate: Option<u32>,
     /// Only say what would be done.
     #[schema(nullable = false)]
@@ -377,7 +484,12 @@ pub struct ReplayBody {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TestSendBody {
     /// As in an event; without it, the first type that the subscription names.
-    #[schema(min_length = 1, max_length = 255, examples("job.created"))]
+    #[schema(
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^(?!posthaste(\.|$))[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$",
+        examples("job.created")
+    )]
     event_type: Option<String>,
     /// Any JSON, nested at most 64 levels deep.
     payload: Option<Value>,

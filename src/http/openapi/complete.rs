@@ -88,10 +88,12 @@ fn of_route<S>(operation: &mut Operation, route: &Route<S>) {
         .iter()
         .flatten()
         .any(|one| matches!(one, RefOr::T(one) if one.parameter_in == ParameterIn::Query));
-    if has_query {
+    // What changes something refuses a query that it would not read, and a body as well (`bare.rs`).
+    let changes = route.method != Method::GET;
+    if has_query || changes {
         refusals.push(Problem::InvalidQuery);
     }
-    if operation.request_body.is_some() {
+    if operation.request_body.is_some() || route.method == Method::POST {
         refusals.extend([
             Problem::InvalidBody,
             Problem::BodyTooLarge,

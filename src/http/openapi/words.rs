@@ -16,11 +16,14 @@ use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{ApiKeyId, AttemptId, DeliveryId, EventId, JobId, SubscriptionId};
 use crate::domain::job::JobState;
 use crate::domain::ordering::{Ordering, OrderingFailure};
+use crate::domain::outcome::FailureKind;
 use crate::domain::payload_format::PayloadFormat;
+use crate::domain::search::StatusClass;
 use crate::domain::signature::Scheme;
 use crate::domain::signing::SecretOwner;
 use crate::domain::statistics::Window;
 use crate::domain::subscription::{ChangedBy, SubscriptionState};
+use crate::stream::Kind;
 
 const AN_ID: &str = "0190b5a0-7a3c-7c1e-9d52-3f1b0c5d8e21";
 const A_MOMENT: &str = "2025-10-26T10:00:00.000Z";
@@ -71,6 +74,45 @@ impl PartialSchema for Timestamp {
 impl ToSchema for Timestamp {
     fn name() -> Cow<'static, str> {
         "Timestamp".into()
+    }
+}
+
+impl PartialSchema for StatusClass {
+    fn schema() -> RefOr<Schema> {
+        let statuses = (1..=5).map(|hundred| format!("{hundred}xx"));
+        let kinds = FailureKind::ALL.map(|kind| kind.as_str().to_owned());
+        let none = std::iter::once("none".to_owned());
+        text()
+            .enum_values(Some(statuses.chain(kinds).chain(none)))
+            .description(Some("How a delivery's last attempt ended."))
+            .into()
+    }
+}
+
+impl ToSchema for StatusClass {
+    fn name() -> Cow<'static, str> {
+        "StatusClass".into()
+    }
+}
+
+/// What a stream can be asked to show.
+pub struct StreamTypes;
+
+impl PartialSchema for StreamTypes {
+    fn schema() -> RefOr<Schema> {
+        let words = Kind::ALL.map(|kind| kind.as_str().replace('.', r"\."));
+        let word = format!(" *({}) *", words.join("|"));
+        text()
+            .pattern(Some(format!("^{word}(,{word})*$")))
+            .description(Some("Types of what is shown, parted by commas."))
+            .examples(["event.accepted,delivery.settled"])
+            .into()
+    }
+}
+
+impl ToSchema for StreamTypes {
+    fn name() -> Cow<'static, str> {
+        "StreamTypes".into()
     }
 }
 

@@ -92,7 +92,7 @@ pub struct EventTypeBody {
     )]
     name: Option<String>,
     /// For people.
-    #[schema(max_length = 4_096)]
+    #[schema(max_length = 4_096, pattern = r"^[^\u0000]*$")]
     description: Option<String>,
     /// A payload as it may look: any JSON of at most 64 KiB.
     #[schema(value_type = Value, required = false)]
