@@ -78,7 +78,7 @@ pub(super) const SUBSCRIPTION: &str = "s.*, t.secrets AS tenant_secrets FROM sub
      LEFT JOIN tenant_secrets t ON t.tenant = s.tenant AND s.secret_owner = 'tenant'";
 /// The columns of an entry of the audit log, in the order of their binding.
 pub(super) const AUDIT_COLUMNS: &str =
-    "id, at, caller, key_id, tenant, action, thing, thing_id, changes, request_id";
+    "id, at, caller, key_id, user_id, tenant, action, thing, thing_id, changes, request_id";
 
 /// Binds what [`AUDIT_COLUMNS`] names.
 macro_rules! bind_audit {
@@ -89,6 +89,7 @@ macro_rules! bind_audit {
             .bind(At(entry.at))
             .bind(entry.caller.as_str())
             .bind(entry.key_id.as_deref())
+            .bind(entry.user_id.as_deref())
             .bind(entry.tenant.as_deref())
             .bind(entry.action.as_str())
             .bind(entry.thing.as_str())
@@ -300,6 +301,7 @@ macro_rules! row_readers {
                 at: at(row, "at")?,
                 caller: row.try_get("caller")?,
                 key_id: row.try_get("key_id")?,
+                user_id: row.try_get("user_id")?,
                 tenant: row.try_get("tenant")?,
                 action: row.try_get("action")?,
                 thing: row.try_get("thing")?,
