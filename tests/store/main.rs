@@ -9,6 +9,7 @@ mod bed;
 mod sample;
 
 mod accept;
+mod accounts;
 mod api_keys;
 mod audit;
 mod breaker;
