@@ -63,3 +63,4 @@ mod tenants;
 mod test_sends;
 mod traced;
 mod trials;
+mod users;
