@@ -296,10 +296,7 @@ impl Engine {
 
 /// Where there is no user, a link that makes the first one. On SQLite, which has one process, it
 /// replaces that of the start before.
-async fn setup_link(
-    store: &dyn Store,
-    settings: &Settings,
-) -> anyhow::Result<Option<IssuedToken>> {
+async fn setup_link(store: &dyn Store, settings: &Settings) -> anyhow::Result<Option<IssuedToken>> {
     let token = IssuedToken::from_random(TokenKind::Link, clock::random_bytes());
     let now = clock::now();
     let link = Link {

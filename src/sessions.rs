@@ -118,9 +118,7 @@ impl Sessions {
         }
         let ended: HashSet<SessionId> = ended.iter().copied().collect();
         let mut sessions = old.sessions.clone();
-        sessions.retain(|_, open| {
-            !ended.contains(&open.session.id) && self.ends_at(open) > now
-        });
+        sessions.retain(|_, open| !ended.contains(&open.session.id) && self.ends_at(open) > now);
         for session in changed {
             insert(&mut sessions, session);
         }
@@ -301,7 +299,10 @@ mod tests {
         assert!(sessions.one(one.id, at(1_000)).is_none());
         assert!(sessions.all(at(1_000)).is_empty());
         assert!(sessions.apply(5, &[], &[], at(1_000)));
-        assert!(sessions.entries.load().sessions.is_empty(), "it is let go of");
+        assert!(
+            sessions.entries.load().sessions.is_empty(),
+            "it is let go of"
+        );
     }
 
     #[test]

@@ -129,7 +129,8 @@ async fn look(deps: &Deps, store_uses: bool) {
         }
         if store_uses {
             deps.store_key_uses().await?;
-            deps.store_session_uses(deps.sessions.unstored_uses()).await?;
+            deps.store_session_uses(deps.sessions.unstored_uses())
+                .await?;
         }
         Ok::<_, StoreError>(())
     };
@@ -175,7 +176,8 @@ impl Deps {
         } = &changes;
         if self.sessions.apply(*version, open, ended, now) {
             let version = self.sessions.version();
-            self.events.tell(|| EngineEvent::SessionsChanged { version });
+            self.events
+                .tell(|| EngineEvent::SessionsChanged { version });
         }
         Ok(())
     }

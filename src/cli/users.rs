@@ -155,7 +155,11 @@ impl Users {
             say(&user.to_string());
             return;
         }
-        say(&format!("{done} {} ({})", word(&user["email"]), word(&user["id"])));
+        say(&format!(
+            "{done} {} ({})",
+            word(&user["email"]),
+            word(&user["id"])
+        ));
         if let Some(path) = user["invitation"]["path"].as_str() {
             say(&format!(
                 "\n{}{path}\n\nThis is the only time that the link is shown. It sets a password once, \

@@ -38,7 +38,10 @@ pub(super) fn text(
     }
     line(&format!("  admin key  {}", shown_key(key, terminal)));
     if let Some(token) = setup {
-        line(&format!("  first user {}", first_user(settings, listen, token)));
+        line(&format!(
+            "  first user {}",
+            first_user(settings, listen, token)
+        ));
     }
     line("");
     let receiver = if settings.dev {

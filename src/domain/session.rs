@@ -177,7 +177,11 @@ mod tests {
     fn a_session_ends_when_it_is_not_used_or_at_its_end() {
         let session = session(SessionOwner::Key(ApiKeyId(uuid::Uuid::nil())));
         let idle = Duration::from_secs(100);
-        assert_eq!(session.ends_at(at(0), idle), at(110), "what is stored counts");
+        assert_eq!(
+            session.ends_at(at(0), idle),
+            at(110),
+            "what is stored counts"
+        );
         assert_eq!(session.ends_at(at(50), idle), at(150));
         assert_eq!(session.ends_at(at(950), idle), at(1_000));
         assert_eq!(session.caller(), None);

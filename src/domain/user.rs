@@ -186,7 +186,11 @@ pub fn check_password(password: &str, email: &str, name: &str) -> Result<(), Str
     }
     let plain = password.trim().to_lowercase();
     let local = email.split_once('@').map_or(email, |(local, _)| local);
-    let own = [email.to_lowercase(), local.to_lowercase(), name.trim().to_lowercase()];
+    let own = [
+        email.to_lowercase(),
+        local.to_lowercase(),
+        name.trim().to_lowercase(),
+    ];
     if own.contains(&plain) {
         return Err("must be more than the e-mail address or the name".to_owned());
     }
@@ -239,7 +243,8 @@ mod tests {
     #[test]
     fn passwords_are_long_and_not_their_owner() {
         let check = |password| check_password(password, "ada@example.com", "Ada Lovelace I");
-        for good in ["correct horse", "            ", "ééééééééééééé", &"x".repeat(256)] {
+        let longest = "x".repeat(256);
+        for good in ["correct horse", "            ", "ééééééééééééé", &longest] {
             assert_eq!(check(good), Ok(()), "{good}");
         }
         for (bad, named) in [

@@ -154,13 +154,48 @@ mod tests {
     #[test]
     fn only_a_trusted_proxy_says_that_a_browser_came_by_https() {
         for (header, line, peer, https) in [
-            (ForwardedHeader::XForwardedFor, ("x-forwarded-proto", "https"), "10.0.0.1", true),
-            (ForwardedHeader::XForwardedFor, ("x-forwarded-proto", "https"), "1.1.1.1", false),
-            (ForwardedHeader::XForwardedFor, ("x-forwarded-proto", "https, http"), "10.0.0.1", false),
-            (ForwardedHeader::XForwardedFor, ("forwarded", "proto=https"), "10.0.0.1", false),
-            (ForwardedHeader::Forwarded, ("forwarded", "for=1.2.3.4;Proto=\"HTTPS\""), "10.0.0.1", true),
-            (ForwardedHeader::Forwarded, ("forwarded", "proto=https, for=1.2.3.4"), "10.0.0.1", false),
-            (ForwardedHeader::Forwarded, ("x-forwarded-proto", "https"), "10.0.0.1", false),
+            (
+                ForwardedHeader::XForwardedFor,
+                ("x-forwarded-proto", "https"),
+                "10.0.0.1",
+                true,
+            ),
+            (
+                ForwardedHeader::XForwardedFor,
+                ("x-forwarded-proto", "https"),
+                "1.1.1.1",
+                false,
+            ),
+            (
+                ForwardedHeader::XForwardedFor,
+                ("x-forwarded-proto", "https, http"),
+                "10.0.0.1",
+                false,
+            ),
+            (
+                ForwardedHeader::XForwardedFor,
+                ("forwarded", "proto=https"),
+                "10.0.0.1",
+                false,
+            ),
+            (
+                ForwardedHeader::Forwarded,
+                ("forwarded", "for=1.2.3.4;Proto=\"HTTPS\""),
+                "10.0.0.1",
+                true,
+            ),
+            (
+                ForwardedHeader::Forwarded,
+                ("forwarded", "proto=https, for=1.2.3.4"),
+                "10.0.0.1",
+                false,
+            ),
+            (
+                ForwardedHeader::Forwarded,
+                ("x-forwarded-proto", "https"),
+                "10.0.0.1",
+                false,
+            ),
         ] {
             let proxies = TrustedProxies {
                 networks: vec!["10.0.0.0/8".parse().unwrap()],

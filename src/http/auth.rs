@@ -129,7 +129,10 @@ impl Gate {
     pub fn admit_key(&self, shown: &str, headers: &HeaderMap, peer: IpAddr) -> Result<Arc<Caller>> {
         let shown = HeaderValue::from_str(shown).map_err(|_| no_key())?;
         let mut only = HeaderMap::new();
-        for name in [header::FORWARDED, HeaderName::from_static("x-forwarded-for")] {
+        for name in [
+            header::FORWARDED,
+            HeaderName::from_static("x-forwarded-for"),
+        ] {
             for line in headers.get_all(&name) {
                 only.append(&name, line.clone());
             }

@@ -37,12 +37,22 @@ pub fn token(headers: &HeaderMap, secure: bool) -> Option<&[u8]> {
 /// The cookie with that token, which a browser forgets after that time.
 pub fn set(token: &str, secure: bool, lasts: Duration) -> Option<HeaderValue> {
     let lasts = lasts.as_secs();
-    HeaderValue::try_from(format!("{}={token}{}; Max-Age={lasts}", name(secure), attributes(secure))).ok()
+    HeaderValue::try_from(format!(
+        "{}={token}{}; Max-Age={lasts}",
+        name(secure),
+        attributes(secure)
+    ))
+    .ok()
 }
 
 /// Takes the cookie away.
 pub fn clear(secure: bool) -> Option<HeaderValue> {
-    HeaderValue::try_from(format!("{}={}; Max-Age=0", name(secure), attributes(secure))).ok()
+    HeaderValue::try_from(format!(
+        "{}={}; Max-Age=0",
+        name(secure),
+        attributes(secure)
+    ))
+    .ok()
 }
 
 fn attributes(secure: bool) -> &'static str {
@@ -55,9 +65,7 @@ fn attributes(secure: bool) -> &'static str {
 /// Whether the browser says that the request comes from elsewhere than the relay's own pages. One
 /// that only looks may also come from nowhere: somebody typed its address.
 pub fn is_foreign(headers: &HeaderMap, secure: bool, only_looks: bool) -> bool {
-    let is_site = |site: &HeaderValue| {
-        site == "same-origin" || (only_looks && site == "none")
-    };
+    let is_site = |site: &HeaderValue| site == "same-origin" || (only_looks && site == "none");
     let sites = headers.get_all(FETCH_SITE);
     let origins = headers.get_all(header::ORIGIN);
     !sites.into_iter().all(is_site)
@@ -68,7 +76,9 @@ pub fn is_foreign(headers: &HeaderMap, secure: bool, only_looks: bool) -> bool {
 
 /// Whether an origin is the one that the request went to.
 fn is_own(origin: &HeaderValue, headers: &HeaderMap, secure: bool) -> bool {
-    let own = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let own = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
     let given = origin.to_str().ok().and_then(|text| text.split_once("://"));
     let (Some(own), Some((scheme, host))) = (own, given) else {
         return false;
@@ -106,9 +116,15 @@ mod tests {
         ]);
         assert_eq!(token(&given, false), Some(&b"one"[..]));
         assert_eq!(token(&given, true), Some(&b"two"[..]));
-        assert_eq!(token(&headers(&[("cookie", "posthaste_session")]), false), None);
+        assert_eq!(
+            token(&headers(&[("cookie", "posthaste_session")]), false),
+            None
+        );
         // Over https another name's cookie may have been planted by whoever is in between.
-        assert_eq!(token(&headers(&[("cookie", "posthaste_session=x")]), true), None);
+        assert_eq!(
+            token(&headers(&[("cookie", "posthaste_session=x")]), true),
+            None
+        );
     }
 
     #[test]
@@ -135,14 +151,44 @@ mod tests {
         const HOST: (&str, &str) = ("host", "relay.example:8080");
         for (more, secure, looks, foreign) in [
             (vec![], false, false, false),
-            (vec![("origin", "http://relay.example:8080")], false, false, false),
-            (vec![("origin", "http://RELAY.example:8080")], false, false, false),
-            (vec![("origin", "https://relay.example:8080")], true, false, false),
-            (vec![("origin", "http://relay.example:8080")], true, false, true),
+            (
+                vec![("origin", "http://relay.example:8080")],
+                false,
+                false,
+                false,
+            ),
+            (
+                vec![("origin", "http://RELAY.example:8080")],
+                false,
+                false,
+                false,
+            ),
+            (
+                vec![("origin", "https://relay.example:8080")],
+                true,
+                false,
+                false,
+            ),
+            (
+                vec![("origin", "http://relay.example:8080")],
+                true,
+                false,
+                true,
+            ),
             (vec![("origin", "http://relay.example")], false, false, true),
-            (vec![("origin", "http://evil.example:8080")], false, true, true),
+            (
+                vec![("origin", "http://evil.example:8080")],
+                false,
+                true,
+                true,
+            ),
             (vec![("origin", "null")], false, false, true),
-            (vec![("origin", "file://relay.example:8080")], false, false, true),
+            (
+                vec![("origin", "file://relay.example:8080")],
+                false,
+                false,
+                true,
+            ),
             (vec![("sec-fetch-site", "same-origin")], false, false, false),
             (vec![("sec-fetch-site", "none")], false, true, false),
             (vec![("sec-fetch-site", "none")], false, false, true),
@@ -159,10 +205,21 @@ mod tests {
             ),
         ] {
             let given: Vec<_> = std::iter::once(HOST).chain(more).collect();
-            assert_eq!(is_foreign(&headers(&given), secure, looks), foreign, "{given:?}");
+            assert_eq!(
+                is_foreign(&headers(&given), secure, looks),
+                foreign,
+                "{given:?}"
+            );
         }
-        let port = headers(&[("host", "relay.example:443"), ("origin", "https://relay.example")]);
+        let port = headers(&[
+            ("host", "relay.example:443"),
+            ("origin", "https://relay.example"),
+        ]);
         assert!(!is_foreign(&port, true, false));
-        assert!(is_foreign(&headers(&[("origin", "http://relay.example")]), false, true));
+        assert!(is_foreign(
+            &headers(&[("origin", "http://relay.example")]),
+            false,
+            true
+        ));
     }
 }

@@ -99,8 +99,8 @@ use body_budget::BodyBudget;
 use error::{ApiError, Problem};
 use frame::Bounds;
 use front::Front;
-use routes::{EVENTS, Route, guarded_routes, open_routes};
 pub use passwords::Passwords;
+use routes::{EVENTS, Route, guarded_routes, open_routes};
 pub use tenant_rates::TenantRates;
 use tenants::FindTenant;
 

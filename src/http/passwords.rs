@@ -121,7 +121,10 @@ mod tests {
         let passwords = Passwords::default();
         let hash = passwords.hash(text("correct horse")).await.unwrap();
         let kept = hash.expose();
-        assert!(kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
+        assert!(
+            kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{kept}"
+        );
         assert!(!kept.contains("correct"));
         let again = passwords.hash(text("correct horse")).await.unwrap();
         assert_ne!(hash, again, "each has a salt of its own");

@@ -1,7 +1,5 @@
 //! What is shown of sessions: never their tokens, but the second one to who is in the session.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -18,8 +16,8 @@ use crate::sessions::Open;
 #[serde(rename_all = "camelCase")]
 pub struct SessionUserView {
     id: UserId,
-    email: Arc<str>,
-    name: Arc<str>,
+    email: String,
+    name: String,
     #[schema(value_type = Role)]
     role: &'static str,
 }
@@ -28,8 +26,8 @@ impl SessionUserView {
     fn new(user: &SessionUser) -> Self {
         Self {
             id: user.id,
-            email: Arc::clone(&user.email),
-            name: Arc::clone(&user.name),
+            email: user.email.to_string(),
+            name: user.name.to_string(),
             role: user.role.as_str(),
         }
     }
@@ -40,7 +38,7 @@ impl SessionUserView {
 #[serde(rename_all = "camelCase")]
 pub struct SessionKeyView {
     id: ApiKeyId,
-    name: Arc<str>,
+    name: String,
 }
 
 /// Who is signed in, and what they may.
@@ -54,14 +52,14 @@ pub struct CurrentSessionView {
     /// Null where a user signed in, or somebody with the admin key of the settings.
     key: Option<SessionKeyView>,
     /// The user's or the key's.
-    name: Arc<str>,
+    name: String,
     /// The user's; null where somebody signed in with a key.
     #[schema(value_type = Option<Role>)]
     role: Option<&'static str>,
     #[schema(value_type = Vec<Scope>)]
     scopes: Vec<&'static str>,
     /// Whose things are seen; all where null.
-    tenant: Option<Arc<str>>,
+    tenant: Option<String>,
     /// What requests that change something have to send as `X-CSRF-Token`.
     csrf_token: String,
     /// When it ends at the latest; sooner where it is not used (`sessions.idle_ms`).
@@ -74,16 +72,16 @@ impl CurrentSessionView {
         let user = user(session);
         let key = caller.key.map(|id| SessionKeyView {
             id,
-            name: Arc::clone(&caller.name),
+            name: caller.name.to_string(),
         });
         Self {
             id: session.id,
-            name: user.map_or_else(|| Arc::clone(&caller.name), |user| Arc::clone(&user.name)),
+            name: user.map_or(&caller.name, |user| &user.name).to_string(),
             role: user.map(|user| user.role.as_str()),
             user: user.map(SessionUserView::new),
             key,
             scopes: caller.scopes.iter().map(Scope::as_str).collect(),
-            tenant: caller.tenant.clone(),
+            tenant: caller.tenant.as_deref().map(str::to_owned),
             csrf_token,
             expires_at: session.expires_at,
         }
@@ -125,7 +123,10 @@ impl SessionView {
     pub fn new(open: &Open, keyring: &Keyring, current: Option<SessionId>) -> Self {
         let session = &*open.session;
         let key = match session.owner {
-            SessionOwner::Key(id) => keyring.name(id).map(|name| SessionKeyView { id, name }),
+            SessionOwner::Key(id) => keyring.name(id).map(|name| SessionKeyView {
+                id,
+                name: name.to_string(),
+            }),
             SessionOwner::User(_) | SessionOwner::AdminKey(_) => None,
         };
         Self {

@@ -164,12 +164,14 @@ pub async fn list(
     let request = query.page();
     query.done()?;
     let is_asked_for = |open: &Open| {
-        user.is_none_or(|user| matches!(&open.session.owner, SessionOwner::User(one) if one.id == user))
+        user.is_none_or(
+            |user| matches!(&open.session.owner, SessionOwner::User(one) if one.id == user),
+        )
     };
     let mut all = app.gate.sessions().all(clock::now());
     all.retain(|open| is_asked_for(open) && may_know(&app, &caller, open));
     let page = page_of(all, &request);
-    let view = |open| SessionView::new(open, app.gate.keyring(), caller.session);
+    let view = |open: &Open| SessionView::new(open, app.gate.keyring(), caller.session);
     Ok(Json(PageView::new(&page, request.limit, view)).into_response())
 }
 

@@ -32,9 +32,7 @@ use crate::domain::access::Caller;
 use crate::domain::api_key::KeyHash;
 use crate::domain::audit::AuditEntry;
 use crate::domain::id::{SessionId, UserId};
-use crate::domain::session::{
-    MAX_USER_AGENT, Session, SessionOwner, SessionUser, csrf_token,
-};
+use crate::domain::session::{MAX_USER_AGENT, Session, SessionOwner, SessionUser, csrf_token};
 use crate::domain::token::{IssuedToken, TokenKind};
 use crate::domain::user::{self, PasswordHash, Role, User};
 use crate::limits::network;
@@ -177,10 +175,19 @@ async fn come_in(app: &HttpState, from: &Origin, input: Link) -> Result<Response
     let name = input.name.as_deref();
     let shown = name.unwrap_or(&invited.name);
     let password = hash_new(app, input.password, &invited.email, shown).await?;
-    let taken = app.store.take_invitation(&link, name, &password, clock::now());
+    let taken = app
+        .store
+        .take_invitation(&link, name, &password, clock::now());
     let user = taken.await?.ok_or_else(link_ended)?;
     app.relay.accounts_changed().await;
-    audit(app, from, &user, "user.take_invitation", user.id.to_string()).await;
+    audit(
+        app,
+        from,
+        &user,
+        "user.take_invitation",
+        user.id.to_string(),
+    )
+    .await;
     note_sign_in(app, from, &user).await;
     open(app, from, StatusCode::OK, of_user(&user)).await
 }
@@ -215,7 +222,9 @@ pub async fn sign_in(
     let input = SignIn::parse(&body).map_err(ApiError::invalid_body)?;
     let done = to_the_end(async move {
         let welcome = match input {
-            SignIn::Password(email, password) => with_password(&app, &from, email, password).await?,
+            SignIn::Password(email, password) => {
+                with_password(&app, &from, email, password).await?
+            }
             SignIn::Key(key) => with_key(&app, &from, &key)?,
         };
         open(&app, &from, StatusCode::OK, welcome).await
@@ -329,7 +338,13 @@ async fn open(
     app.relay.session_opened(&session).await;
     tracing::info!(id = %session.id, "session.opened");
     caller.session = Some(session.id);
-    let entry = entry(from, &caller, "session.create", "session", session.id.to_string());
+    let entry = entry(
+        from,
+        &caller,
+        "session.create",
+        "session",
+        session.id.to_string(),
+    );
     keep(app, entry).await;
     let secure = app.gate.is_secure(&from.headers, from.peer);
     let lasts = std::time::Duration::from_micros(
@@ -417,7 +432,9 @@ fn entry(from: &Origin, caller: &Caller, action: &str, thing: &str, id: String) 
 /// What was done stays done where it cannot be noted.
 async fn keep(app: &HttpState, entry: AuditEntry) {
     if let Err(problem) = app.store.audit(&entry).await {
-        let AuditEntry { action, thing_id, .. } = entry;
+        let AuditEntry {
+            action, thing_id, ..
+        } = entry;
         tracing::error!(%problem, action, thing_id, "audit.lost");
     }
 }

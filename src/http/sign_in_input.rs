@@ -155,8 +155,14 @@ mod tests {
         for (body, named) in [
             (json!({}), "email is required"),
             (json!({"email": "a@b"}), "password is required"),
-            (json!({"email": "a@b", "password": 7}), "password must be a text"),
-            (json!({"key": "k", "email": "a@b"}), "email cannot stand beside"),
+            (
+                json!({"email": "a@b", "password": 7}),
+                "password must be a text",
+            ),
+            (
+                json!({"key": "k", "email": "a@b"}),
+                "email cannot stand beside",
+            ),
             (json!({"key": null}), "key must be a text"),
             (json!({"key": "k", "more": 1}), "email, password, key"),
             (json!([]), "must be an object"),
@@ -185,6 +191,9 @@ mod tests {
         let body = json!({"current": ["hunter2"], "password": {"hunter2": 1}});
         let faults = NewPassword::parse(body.to_string().as_bytes());
         let faults = shown(&faults.err().unwrap());
-        assert!(!faults.contains("hunter2") && faults.contains("current must be"), "{faults}");
+        assert!(
+            !faults.contains("hunter2") && faults.contains("current must be"),
+            "{faults}"
+        );
     }
 }

@@ -77,9 +77,7 @@ fn gate(issued: &[(&str, Scopes)]) -> Arc<Gate> {
     let limits = Arc::new(Limits::new(&settings.limits, None));
     let admin_key = AdminKey::new("right");
     let sessions = Arc::new(Sessions::new(settings.sessions.idle));
-    Arc::new(Gate::new(
-        admin_key, keyring, sessions, limits, &settings,
-    ))
+    Arc::new(Gate::new(admin_key, keyring, sessions, limits, &settings))
 }
 
 async fn call(method: &Method, path: &str, key: Option<(&str, &str)>) -> (u16, HeaderMap, String) {

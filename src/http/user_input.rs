@@ -149,16 +149,30 @@ mod tests {
     #[test]
     fn a_new_user_has_an_address_and_a_role() {
         let read = |body: Value| NewUser::parse(body.to_string().as_bytes());
-        let bare = read(json!({"email": "A@b", "role": "viewer", "name": null})).ok().unwrap();
+        let bare = read(json!({"email": "A@b", "role": "viewer", "name": null}))
+            .ok()
+            .unwrap();
         assert_eq!((&*bare.email, &*bare.name), ("a@b", "a@b"));
         assert!(bare.password.is_none());
         for (body, named) in [
             (json!({}), "email is required; role is required"),
             (json!({"email": "x", "role": "viewer"}), "e-mail address"),
-            (json!({"email": "a@b", "role": "root"}), "admin, operator, viewer"),
-            (json!({"email": "a@b", "role": "viewer", "name": ""}), "name must be"),
-            (json!({"email": "a@b", "role": "viewer", "password": 7}), "password must be a text"),
-            (json!({"email": "a@b", "role": "viewer", "more": 7}), "email, name, role, password"),
+            (
+                json!({"email": "a@b", "role": "root"}),
+                "admin, operator, viewer",
+            ),
+            (
+                json!({"email": "a@b", "role": "viewer", "name": ""}),
+                "name must be",
+            ),
+            (
+                json!({"email": "a@b", "role": "viewer", "password": 7}),
+                "password must be a text",
+            ),
+            (
+                json!({"email": "a@b", "role": "viewer", "more": 7}),
+                "email, name, role, password",
+            ),
         ] {
             let faults = super::super::error::in_one_line(&read(body.clone()).err().unwrap());
             assert!(faults.contains(named), "{body}: {faults}");
@@ -174,7 +188,10 @@ mod tests {
         assert_eq!(same.merged_into(&stored, now), stored);
         let change = read(json!({"role": "admin", "disabled": true})).unwrap();
         let changed = change.merged_into(&stored, now);
-        assert_eq!((changed.role, changed.disabled_at), (Role::Admin, Some(now)));
+        assert_eq!(
+            (changed.role, changed.disabled_at),
+            (Role::Admin, Some(now))
+        );
         assert_eq!((changed.updated_at, changed.version), (now, 3));
         let later = Timestamp::from_micros(9);
         assert_eq!(change.merged_into(&changed, later).disabled_at, Some(now));
@@ -185,7 +202,10 @@ mod tests {
     #[test]
     fn a_password_is_given_or_a_link_is_made() {
         for nothing in ["", "{}", r#"{"password": null}"#] {
-            assert!(matches!(password(nothing.as_bytes()), Ok(None)), "{nothing}");
+            assert!(
+                matches!(password(nothing.as_bytes()), Ok(None)),
+                "{nothing}"
+            );
         }
         let given = password(br#"{"password": "p"}"#).unwrap();
         assert_eq!(given.as_deref().map(String::as_str), Some("p"));

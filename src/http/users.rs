@@ -186,7 +186,9 @@ pub async fn change(
             UserChanged::Overtaken => {}
         }
     }
-    Err(ApiError::conflict("Others keep changing this user; try again"))
+    Err(ApiError::conflict(
+        "Others keep changing this user; try again",
+    ))
 }
 
 /// `DELETE /users/{id}`.
@@ -262,7 +264,9 @@ pub async fn set_password(
 
 async fn set_now(app: &HttpState, user: &User, password: Zeroizing<String>) -> Result<()> {
     let password = hash_new(app, password, &user.email, &user.name).await?;
-    let set = app.store.set_password(user.id, &password, None, clock::now());
+    let set = app
+        .store
+        .set_password(user.id, &password, None, clock::now());
     match set.await? {
         Moved::Done => app.relay.accounts_changed().await,
         Moved::Overtaken => return Err(ApiError::not_found("user")),

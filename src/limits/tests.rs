@@ -134,7 +134,10 @@ async fn whoever_tries_an_account_does_not_keep_its_owner_out_of_a_known_place()
     assert!(from("2001:db8::1").await && from("2001:db8::2").await);
     assert!(!from("2001:db8::3").await && from("2001:db8:0:1::1").await);
     let text = Who::Account(account("a@b.c"), home).to_string();
-    assert!(!text.contains("a@b") && text.ends_with("-10.0.0.1"), "{text}");
+    assert!(
+        !text.contains("a@b") && text.ends_with("-10.0.0.1"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

@@ -81,14 +81,12 @@ async fn own(inner: &Inner, epoch: u64, mut follower: broadcast::Receiver<Engine
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
             }
         }
-        let keys = told
-            .iter()
-            .any(|told| {
-                matches!(
-                    told,
-                    EngineEvent::KeysChanged { .. } | EngineEvent::SessionsChanged { .. }
-                )
-            });
+        let keys = told.iter().any(|told| {
+            matches!(
+                told,
+                EngineEvent::KeysChanged { .. } | EngineEvent::SessionsChanged { .. }
+            )
+        });
         let facts = told
             .iter()
             .flat_map(|told| facts_of(told, &inner.directory));

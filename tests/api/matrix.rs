@@ -167,7 +167,11 @@ async fn each_kind_of_session_reaches_what_its_role_allows(profile: Profile) {
         guarded += 1;
         let forged = [("cookie", "posthaste_session=phs_forged")];
         let refused = ask_with(&relay.api.base, method.clone(), &at, &forged, None).await;
-        assert_eq!((refused.status, refused.code()), (401, "session-ended"), "{method} {path}");
+        assert_eq!(
+            (refused.status, refused.code()),
+            (401, "session-ended"),
+            "{method} {path}"
+        );
         for (kind, browser) in &kinds {
             let ends = ENDING.contains(&&*format!("{method} {path}"));
             let scopes = browser.session["scopes"].as_array().unwrap();
@@ -176,7 +180,11 @@ async fn each_kind_of_session_reaches_what_its_role_allows(profile: Profile) {
             if !method.is_safe() {
                 // Whatever it may: without the second token it changes nothing.
                 let bare = browser.bare(method.clone(), &at, &[]).await;
-                assert_eq!((bare.status, bare.code()), (403, "cross-site"), "{kind}: {method} {path}");
+                assert_eq!(
+                    (bare.status, bare.code()),
+                    (403, "cross-site"),
+                    "{kind}: {method} {path}"
+                );
             }
             if ends {
                 continue;

@@ -10,8 +10,8 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::document::Document;
-use crate::support::receiver::status;
 use crate::support::browser::{Browser, PASSWORD};
+use crate::support::receiver::status;
 use crate::support::relay::{KEY, Subscribed, text};
 use crate::support::{Profile, Receiver, Relay};
 
@@ -518,27 +518,42 @@ async fn with_tenants_and_keys(walk: &mut Walk<'_>) {
 /// Users are administered with a key; what stands in a session is asked for in one.
 async fn with_users(walk: &mut Walk<'_>) {
     let nothing = Value::Null;
-    walk.go(200, "GET /api/v1/setup", "", "", nothing.clone()).await;
+    walk.go(200, "GET /api/v1/setup", "", "", nothing.clone())
+        .await;
     let token = walk.relay.engine().setup_token().unwrap().to_owned();
     let first = json!({"token": token, "email": "ada@example.com", "password": PASSWORD});
     let wrong = json!({"token": "phl_x", "email": "ada@example.com", "password": PASSWORD});
     for (status, body) in [(403, &wrong), (201, &first), (409, &first)] {
-        walk.go(status, "POST /api/v1/setup", "", "", body.clone()).await;
+        walk.go(status, "POST /api/v1/setup", "", "", body.clone())
+            .await;
     }
     let new = json!({"email": "grace@example.com", "name": "Grace", "role": "admin"});
-    let made = walk.go(201, "POST /api/v1/users", "", "", new.clone()).await;
+    let made = walk
+        .go(201, "POST /api/v1/users", "", "", new.clone())
+        .await;
     walk.go(409, "POST /api/v1/users", "", "", new).await;
     let id = text(&made, "id").to_owned();
     let one = "/api/v1/users/{id}";
     for (status, method, path, body) in [
         (200, "GET", one.to_owned(), nothing.clone()),
         (404, "GET", one.to_owned(), nothing.clone()),
-        (200, "PATCH", one.to_owned(), json!({"name": "Grace H", "role": "viewer"})),
+        (
+            200,
+            "PATCH",
+            one.to_owned(),
+            json!({"name": "Grace H", "role": "viewer"}),
+        ),
         (400, "PATCH", one.to_owned(), json!({"role": "root"})),
-        (200, "POST", format!("{one}/password"), json!({"password": PASSWORD})),
+        (
+            200,
+            "POST",
+            format!("{one}/password"),
+            json!({"password": PASSWORD}),
+        ),
     ] {
         let id = if status == 404 { NOTHING } else { &*id };
-        walk.go(status, &format!("{method} {path}"), id, "", body).await;
+        walk.go(status, &format!("{method} {path}"), id, "", body)
+            .await;
     }
     let again = format!("POST {one}/password");
     let link = walk.go(200, &again, &id, "", json!({})).await;
@@ -548,22 +563,45 @@ async fn with_users(walk: &mut Walk<'_>) {
         let name = "POST /api/v1/invitation";
         walk.go(status, name, "", "", body.clone()).await;
     }
-    walk.go(200, "GET /api/v1/users", "", "?limit=1", nothing.clone()).await;
+    walk.go(200, "GET /api/v1/users", "", "?limit=1", nothing.clone())
+        .await;
     let sign_in = json!({"email": "ada@example.com", "password": PASSWORD});
     let wrong = json!({"email": "ada@example.com", "password": "wrong"});
     for (status, body) in [(200, &sign_in), (200, &json!({"key": KEY})), (401, &wrong)] {
-        walk.go(status, "POST /api/v1/session", "", "", body.clone()).await;
+        walk.go(status, "POST /api/v1/session", "", "", body.clone())
+            .await;
     }
-    walk.go(404, "GET /api/v1/session", "", "", nothing.clone()).await;
-    let sessions = walk.go(200, "GET /api/v1/sessions", "", "", nothing.clone()).await;
+    walk.go(404, "GET /api/v1/session", "", "", nothing.clone())
+        .await;
+    let sessions = walk
+        .go(200, "GET /api/v1/sessions", "", "", nothing.clone())
+        .await;
     let ended = text(&sessions["data"][0], "id").to_owned();
-    walk.go(204, "DELETE /api/v1/sessions/{id}", &ended, "", nothing.clone()).await;
-    walk.go(404, "DELETE /api/v1/sessions/{id}", &ended, "", nothing.clone()).await;
-    walk.go(204, "DELETE /api/v1/users/{id}", &id, "", nothing.clone()).await;
+    walk.go(
+        204,
+        "DELETE /api/v1/sessions/{id}",
+        &ended,
+        "",
+        nothing.clone(),
+    )
+    .await;
+    walk.go(
+        404,
+        "DELETE /api/v1/sessions/{id}",
+        &ended,
+        "",
+        nothing.clone(),
+    )
+    .await;
+    walk.go(204, "DELETE /api/v1/users/{id}", &id, "", nothing.clone())
+        .await;
     let base = &walk.relay.api.base;
     let browser = Browser::sign_in(base, "ada@example.com", PASSWORD).await;
     let last = format!("/api/v1/users/{}", text(&browser.session["user"], "id"));
-    walk.relay.api.expect(409, Method::DELETE, &last, None).await;
+    walk.relay
+        .api
+        .expect(409, Method::DELETE, &last, None)
+        .await;
     let change = json!({"current": PASSWORD, "password": "another horse battery"});
     for (status, method, path, body) in [
         (200, Method::GET, "/api/v1/session", None),
@@ -603,8 +641,7 @@ async fn named_in_paths(relay: &Relay) -> impl Fn(&str) -> String + use<> {
             true => &user,
             false => &subscribed.id,
         };
-        path.replace("{id}", id)
-            .replace("{name}", "known.type")
+        path.replace("{id}", id).replace("{name}", "known.type")
     }
 }
 

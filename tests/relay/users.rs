@@ -85,8 +85,14 @@ async fn the_relay_is_set_up_once(profile: Profile) {
     let ada = Browser::come_in(base, 201, "/api/v1/setup", &setup(&newer)).await;
     let shown = &ada.session;
     assert_eq!(shown["user"]["email"], "ada@example.com");
-    assert_eq!((&shown["user"]["role"], &shown["role"]), (&json!("admin"), &json!("admin")));
-    assert_eq!((&shown["name"], &shown["key"]), (&json!("Ada"), &Value::Null));
+    assert_eq!(
+        (&shown["user"]["role"], &shown["role"]),
+        (&json!("admin"), &json!("admin"))
+    );
+    assert_eq!(
+        (&shown["name"], &shown["key"]),
+        (&json!("Ada"), &Value::Null)
+    );
     assert_eq!(shown["tenant"], Value::Null);
     assert_eq!(shown["scopes"].as_array().unwrap().len(), 7);
     assert_eq!(ada.get(SESSION).await, *shown);
@@ -104,7 +110,10 @@ async fn an_invitation_is_taken_once(profile: Profile) {
     let relay = Relay::start(profile).await;
     let body = json!({"email": "grace@example.com", "role": "operator"});
     let made = relay.api.post(201, USERS, &body).await;
-    assert_eq!((&made["state"], &made["name"]), (&json!("invited"), &json!("grace@example.com")));
+    assert_eq!(
+        (&made["state"], &made["name"]),
+        (&json!("invited"), &json!("grace@example.com"))
+    );
     let token = text(&made["invitation"], "token");
     let path = text(&made["invitation"], "path");
     assert_eq!(path, format!("/ui/invitation#token={token}"));
@@ -117,15 +126,24 @@ async fn an_invitation_is_taken_once(profile: Profile) {
     let take = json!({"token": token, "name": "Grace", "password": PASSWORD});
     let base = &relay.api.base;
     let grace = Browser::come_in(base, 200, "/api/v1/invitation", &take).await;
-    assert_eq!((&grace.session["name"], &grace.session["role"]), (&json!("Grace"), &json!("operator")));
+    assert_eq!(
+        (&grace.session["name"], &grace.session["role"]),
+        (&json!("Grace"), &json!("operator"))
+    );
     let again = post(&relay, "/api/v1/invitation", &take).await;
     assert_eq!((again.status, again.code()), (403, "link-ended"));
     let id = text(&made, "id");
     let shown = relay.api.get(&format!("{USERS}/{id}")).await;
-    assert_eq!((&shown["state"], &shown["invitation"]), (&json!("active"), &Value::Null));
+    assert_eq!(
+        (&shown["state"], &shown["invitation"]),
+        (&json!("active"), &Value::Null)
+    );
     assert!(shown["lastSignInAt"].is_string());
     // Whoever lost the password gets another link; until it is taken, nothing changes.
-    let other = relay.api.post(200, &format!("{USERS}/{id}/password"), &json!({})).await;
+    let other = relay
+        .api
+        .post(200, &format!("{USERS}/{id}/password"), &json!({}))
+        .await;
     assert_eq!(grace.status(SESSION).await, 200);
     let token = text(&other["invitation"], "token");
     let take = json!({"token": token, "password": "another horse battery"});
@@ -147,21 +165,30 @@ async fn what_a_user_does_is_noted_under_their_address(profile: Profile) {
     assert_eq!(operator.call(Method::POST, &pause, None).await.status, 200);
     assert_eq!(viewer.get(&to.path()).await["state"], "paused");
     assert_eq!(operator.call(Method::GET, USERS, None).await.status, 403);
-    let log = relay.api.get("/api/v1/audit?caller=operator@example.com").await;
+    let log = relay
+        .api
+        .get("/api/v1/audit?caller=operator@example.com")
+        .await;
     let entry = |action: &str| {
         let found = rows(&log).iter().find(|entry| entry["action"] == action);
         found.unwrap_or_else(|| panic!("{action} is not in {log}"))
     };
     let paused = entry("subscription.pause");
     assert_eq!(paused["userId"], operator.session["user"]["id"]);
-    assert_eq!((&paused["keyId"], &paused["thingId"]), (&Value::Null, &json!(to.id)));
+    assert_eq!(
+        (&paused["keyId"], &paused["thingId"]),
+        (&Value::Null, &json!(to.id))
+    );
     assert_eq!(entry("session.create")["thingId"], operator.session["id"]);
     let made = relay.api.get("/api/v1/audit?action=user.create").await;
     let made = rows(&made);
     assert_eq!(made.len(), 2);
     assert_eq!(made[0]["changes"]["email"], "viewer@example.com");
     assert_eq!(made[0]["changes"]["password"], "***");
-    assert_eq!((&made[0]["userId"], &made[0]["caller"]), (&Value::Null, &json!("admin")));
+    assert_eq!(
+        (&made[0]["userId"], &made[0]["caller"]),
+        (&Value::Null, &json!("admin"))
+    );
     assert!(made[0]["thingId"].is_string());
 }
 
@@ -178,11 +205,21 @@ async fn a_cookie_changes_nothing_for_other_sites(profile: Profile) {
             (Some(""), None, None, true),
             (Some(&*other.csrf), None, None, true),
             (Some(operator.token()), None, None, true),
-            (Some(&*operator.csrf), Some("https://ops.example.com"), None, true),
+            (
+                Some(&*operator.csrf),
+                Some("https://ops.example.com"),
+                None,
+                true,
+            ),
             (Some(&*operator.csrf), Some("null"), None, true),
             (Some(&*operator.csrf), None, Some("cross-site"), true),
             (Some(&*operator.csrf), None, Some("same-site"), true),
-            (Some(&*operator.csrf), Some(&*own), Some("same-origin"), false),
+            (
+                Some(&*operator.csrf),
+                Some(&*own),
+                Some("same-origin"),
+                false,
+            ),
             (Some(&*operator.csrf), None, None, false),
         ] {
             let mut headers = vec![("cookie", &*operator.cookie)];
@@ -194,9 +231,18 @@ async fn a_cookie_changes_nothing_for_other_sites(profile: Profile) {
             assert_eq!(is_refused, refused, "{path} {headers:?}: {answered:?}");
         }
     }
-    for foreign in [("origin", "https://ops.example.com"), ("sec-fetch-site", "cross-site")] {
-        let looked = operator.bare(Method::GET, "/api/v1/events", &[foreign]).await;
-        assert_eq!((looked.status, looked.code()), (401, "key-required"), "{foreign:?}");
+    for foreign in [
+        ("origin", "https://ops.example.com"),
+        ("sec-fetch-site", "cross-site"),
+    ] {
+        let looked = operator
+            .bare(Method::GET, "/api/v1/events", &[foreign])
+            .await;
+        assert_eq!(
+            (looked.status, looked.code()),
+            (401, "key-required"),
+            "{foreign:?}"
+        );
     }
     let looked = operator.bare(Method::GET, "/api/v1/events", &[]).await;
     assert_eq!(looked.status, 200, "to look takes the cookie alone");
@@ -217,7 +263,10 @@ async fn a_cookie_changes_nothing_for_other_sites(profile: Profile) {
         .header("x-api-key", KEY);
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), 200);
-    assert_eq!(answer.headers().get("access-control-allow-credentials"), None);
+    assert_eq!(
+        answer.headers().get("access-control-allow-credentials"),
+        None
+    );
 }
 
 async fn an_ended_session_is_ended_with_its_stream(profile: Profile) {
@@ -226,7 +275,10 @@ async fn an_ended_session_is_ended_with_its_stream(profile: Profile) {
     let mut stream = Looking::begin_as(&viewer).await;
     let event = relay.api.send("a.b", json!(1)).await;
     let shown = stream.next().await;
-    assert_eq!((&*shown.name, &shown.data["eventId"]), ("event.accepted", &json!(event)));
+    assert_eq!(
+        (&*shown.name, &shown.data["eventId"]),
+        ("event.accepted", &json!(event))
+    );
     let path = format!("/api/v1/sessions/{}", text(&viewer.session, "id"));
     relay.api.expect(204, Method::DELETE, &path, None).await;
     let after = viewer.call(Method::GET, SESSION, None).await;
@@ -252,11 +304,16 @@ async fn a_session_may_what_its_user_may_now(profile: Profile) {
     let viewer = Browser::of_role(&relay, "viewer").await;
     let path = format!("{USERS}/{}", text(&viewer.session["user"], "id"));
     let change = async |body: Value| {
-        relay.api.expect(200, Method::PATCH, &path, Some(&body)).await
+        relay
+            .api
+            .expect(200, Method::PATCH, &path, Some(&body))
+            .await
     };
     let event = json!({"eventType": "a.b", "payload": 1});
     let send = async || {
-        let sent = viewer.call(Method::POST, "/api/v1/events", Some(&event)).await;
+        let sent = viewer
+            .call(Method::POST, "/api/v1/events", Some(&event))
+            .await;
         sent.status
     };
     assert_eq!(send().await, 403);
@@ -266,11 +323,20 @@ async fn a_session_may_what_its_user_may_now(profile: Profile) {
     change(json!({"role": "viewer"})).await;
     assert_eq!(send().await, 403);
     let shown = change(json!({"disabled": true})).await;
-    assert_eq!((&shown["state"], &shown["disabled"]), (&json!("disabled"), &json!(true)));
+    assert_eq!(
+        (&shown["state"], &shown["disabled"]),
+        (&json!("disabled"), &json!(true))
+    );
     assert_eq!(viewer.status(SESSION).await, 401);
     let sign_in = json!({"email": "viewer@example.com", "password": PASSWORD});
-    assert_eq!(post(&relay, SESSION, &sign_in).await.code(), "sign-in-refused");
-    let link = relay.api.post(409, &format!("{path}/password"), &json!({})).await;
+    assert_eq!(
+        post(&relay, SESSION, &sign_in).await.code(),
+        "sign-in-refused"
+    );
+    let link = relay
+        .api
+        .post(409, &format!("{path}/password"), &json!({}))
+        .await;
     assert!(text(&link, "error").contains("disabled"), "{link}");
     change(json!({"disabled": false})).await;
     assert_eq!(viewer.status(SESSION).await, 401, "what ended has ended");
@@ -283,22 +349,37 @@ async fn a_session_may_what_its_user_may_now(profile: Profile) {
 async fn a_keys_session_may_what_the_key_may_and_ends_with_it(profile: Profile) {
     let relay = Relay::start(profile).await;
     let receiver = Receiver::ok().await;
-    let own = relay.api.subscribe(&receiver, json!({"clientId": "acme"})).await;
-    let others = relay.api.subscribe(&receiver, json!({"clientId": "other"})).await;
+    let own = relay
+        .api
+        .subscribe(&receiver, json!({"clientId": "acme"}))
+        .await;
+    let others = relay
+        .api
+        .subscribe(&receiver, json!({"clientId": "other"}))
+        .await;
     let key = json!({"name": "acme's", "preset": "client", "tenant": "acme"});
     let key = relay.api.post(201, "/api/v1/keys", &key).await;
     let browser = Browser::with_key(&relay.api.base, text(&key, "key")).await;
     let shown = &browser.session;
     assert_eq!(shown["key"], json!({"id": key["id"], "name": "acme's"}));
-    assert_eq!((&shown["user"], &shown["role"]), (&Value::Null, &Value::Null));
-    assert_eq!((&shown["name"], &shown["tenant"]), (&json!("acme's"), &json!("acme")));
+    assert_eq!(
+        (&shown["user"], &shown["role"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(
+        (&shown["name"], &shown["tenant"]),
+        (&json!("acme's"), &json!("acme"))
+    );
     assert_eq!(shown["scopes"], key["scopes"]);
     assert_eq!(browser.status(&own.path()).await, 200);
     assert_eq!(browser.status(&others.path()).await, 404);
     assert_eq!(browser.status(USERS).await, 403);
     let pause = format!("{}/pause", own.path());
     assert_eq!(browser.call(Method::POST, &pause, None).await.status, 200);
-    let log = relay.api.get("/api/v1/audit?action=subscription.pause").await;
+    let log = relay
+        .api
+        .get("/api/v1/audit?action=subscription.pause")
+        .await;
     assert_eq!(rows(&log)[0]["keyId"], key["id"]);
     assert_eq!(rows(&log)[0]["caller"], "acme's");
     let change = json!({"current": PASSWORD, "password": PASSWORD});
@@ -307,7 +388,10 @@ async fn a_keys_session_may_what_the_key_may_and_ends_with_it(profile: Profile) 
     assert_eq!((refused.status, refused.code()), (403, "forbidden"));
 
     let admin = Browser::with_key(&relay.api.base, KEY).await;
-    assert_eq!((&admin.session["key"], &admin.session["name"]), (&Value::Null, &json!("admin")));
+    assert_eq!(
+        (&admin.session["key"], &admin.session["name"]),
+        (&Value::Null, &json!("admin"))
+    );
     assert_eq!(admin.session["scopes"], json!(["admin"]));
     assert_eq!(admin.status(USERS).await, 200);
 
@@ -337,11 +421,17 @@ async fn the_last_who_administers_stays(profile: Profile) {
         (Method::PATCH, Some(json!({"role": "operator"}))),
     ] {
         let refused = relay.api.expect(409, method, &path, body.as_ref()).await;
-        assert!(text(&refused, "error").contains("last one who administers"), "{refused}");
+        assert!(
+            text(&refused, "error").contains("last one who administers"),
+            "{refused}"
+        );
     }
     let grace = user(&relay, "grace@example.com", "admin").await;
     let body = json!({"role": "viewer"});
-    relay.api.expect(200, Method::PATCH, &path, Some(&body)).await;
+    relay
+        .api
+        .expect(200, Method::PATCH, &path, Some(&body))
+        .await;
     let path = format!("{USERS}/{grace}");
     relay.api.expect(409, Method::DELETE, &path, None).await;
 }
@@ -379,9 +469,15 @@ async fn who_tries_too_often_waits_and_keeps_nobody_out(profile: Profile) {
     let refused = (401, "sign-in-refused".to_owned());
     let limited = (429, "too-many-sign-ins".to_owned());
     // Her own success was the first of three.
-    assert_eq!(statuses, [refused.clone(), refused, limited.clone(), limited]);
+    assert_eq!(
+        statuses,
+        [refused.clone(), refused, limited.clone(), limited]
+    );
     let kept_out = from("10.0.0.9", SESSION, right.clone()).await;
-    assert_eq!(kept_out.status, 429, "else a right guess could be told from a wrong one");
+    assert_eq!(
+        kept_out.status, 429,
+        "else a right guess could be told from a wrong one"
+    );
     let home = from("10.0.0.1", SESSION, right).await;
     assert_eq!(home.status, 200, "at home she is not kept out");
     let nobody = sign_in("nobody@example.com", PASSWORD);
@@ -390,12 +486,20 @@ async fn who_tries_too_often_waits_and_keeps_nobody_out(profile: Profile) {
         let address = format!("10.0.0.{number}");
         statuses.push(from(&address, SESSION, nobody.clone()).await.status);
     }
-    assert_eq!(statuses, [401, 401, 401, 429], "whether there is one or not");
+    assert_eq!(
+        statuses,
+        [401, 401, 401, 429],
+        "whether there is one or not"
+    );
     // One address is limited whatever it tries, links too.
     let link = json!({"token": "phl_x", "password": PASSWORD});
     let mut statuses = Vec::new();
     for _ in 0..7 {
-        statuses.push(from("10.0.1.1", "/api/v1/invitation", link.clone()).await.status);
+        statuses.push(
+            from("10.0.1.1", "/api/v1/invitation", link.clone())
+                .await
+                .status,
+        );
     }
     assert_eq!(statuses, [403, 403, 403, 403, 403, 403, 429]);
     let limited = from("10.0.1.1", SESSION, json!({"key": KEY})).await;
@@ -454,7 +558,10 @@ async fn a_new_password_ends_the_other_sessions(profile: Profile) {
     // An administrator's ends them all.
     let id = text(&one.session["user"], "id");
     let set = json!({"password": "a third horse battery"});
-    relay.api.post(200, &format!("{USERS}/{id}/password"), &set).await;
+    relay
+        .api
+        .post(200, &format!("{USERS}/{id}/password"), &set)
+        .await;
     assert_eq!(one.status(SESSION).await, 401);
 }
 
@@ -463,9 +570,8 @@ async fn everybody_sees_and_ends_their_own_sessions(profile: Profile) {
     let viewer = Browser::of_role(&relay, "viewer").await;
     let again = Browser::sign_in(&relay.api.base, "viewer@example.com", PASSWORD).await;
     let admin = Browser::of_role(&relay, "admin").await;
-    let ids = |page: &Value| -> Vec<Value> {
-        rows(page).iter().map(|row| row["id"].clone()).collect()
-    };
+    let ids =
+        |page: &Value| -> Vec<Value> { rows(page).iter().map(|row| row["id"].clone()).collect() };
     let id = |browser: &Browser| browser.session["id"].clone();
     let own = viewer.get("/api/v1/sessions").await;
     assert_eq!(ids(&own), [id(&again), id(&viewer)]);
@@ -480,7 +586,9 @@ async fn everybody_sees_and_ends_their_own_sessions(profile: Profile) {
     assert_eq!(ids(&shown), [id(&again), id(&viewer)]);
     let page = admin.get("/api/v1/sessions?limit=2").await;
     let next = text(&page, "nextCursor");
-    let rest = admin.get(&format!("/api/v1/sessions?limit=2&cursor={next}")).await;
+    let rest = admin
+        .get(&format!("/api/v1/sessions?limit=2&cursor={next}"))
+        .await;
     assert_eq!((ids(&page).len(), ids(&rest)), (2, vec![id(&viewer)]));
     assert_eq!(rest["nextCursor"], Value::Null);
     let path = |browser: &Browser| format!("/api/v1/sessions/{}", text(&browser.session, "id"));
@@ -539,13 +647,20 @@ async fn a_tenants_administrator_has_no_users(profile: Profile) {
         (Method::POST, &format!("{one}/password"), Some(&new)),
     ] {
         let refused = browser.call(method.clone(), path, body).await;
-        assert_eq!((refused.status, refused.code()), (403, "forbidden"), "{method} {path}");
+        assert_eq!(
+            (refused.status, refused.code()),
+            (403, "forbidden"),
+            "{method} {path}"
+        );
     }
     let own = browser.get("/api/v1/sessions").await;
     assert_eq!(rows(&own).len(), 1);
     let inactive = json!({"id": "t", "status": "inactive"});
     relay.api.post(201, "/api/v1/tenants", &inactive).await;
-    assert_eq!(browser.call(Method::GET, SESSION, None).await.code(), "inactive-tenant");
+    assert_eq!(
+        browser.call(Method::GET, SESSION, None).await.code(),
+        "inactive-tenant"
+    );
     let refused = post(&relay, SESSION, &json!({"key": key["key"]})).await;
     assert_eq!((refused.status, refused.code()), (403, "inactive-tenant"));
 }
@@ -561,12 +676,24 @@ async fn a_cookie_by_https_is_for_https_alone(profile: Profile) {
     };
     let plain = set(&[]).await;
     assert!(plain.starts_with("posthaste_session=phs_"), "{plain}");
-    assert!(plain.contains("; Path=/; HttpOnly; SameSite=Strict; Max-Age="), "{plain}");
-    assert!(!plain.contains("Secure") && !plain.contains("Domain"), "{plain}");
+    assert!(
+        plain.contains("; Path=/; HttpOnly; SameSite=Strict; Max-Age="),
+        "{plain}"
+    );
+    assert!(
+        !plain.contains("Secure") && !plain.contains("Domain"),
+        "{plain}"
+    );
     let by_https = [("x-forwarded-proto", "https")];
     let secure = set(&by_https).await;
-    assert!(secure.starts_with("__Host-posthaste_session=phs_"), "{secure}");
-    assert!(secure.contains("; Path=/; HttpOnly; SameSite=Strict; Secure;"), "{secure}");
+    assert!(
+        secure.starts_with("__Host-posthaste_session=phs_"),
+        "{secure}"
+    );
+    assert!(
+        secure.contains("; Path=/; HttpOnly; SameSite=Strict; Secure;"),
+        "{secure}"
+    );
     let cookie = |set: &str| set.split_once(';').unwrap().0.to_owned();
     for (cookie, headers, status) in [
         (cookie(&plain), &[][..], 200),
@@ -581,7 +708,12 @@ async fn a_cookie_by_https_is_for_https_alone(profile: Profile) {
     let always = [("POSTHASTE_SESSIONS__SECURE_COOKIES", "true")];
     let relay = Relay::start_with(profile, &always).await;
     let answered = post(&relay, SESSION, &sign_in).await;
-    assert!(answered.cookie.unwrap().starts_with("__Host-posthaste_session="));
+    assert!(
+        answered
+            .cookie
+            .unwrap()
+            .starts_with("__Host-posthaste_session=")
+    );
 }
 
 async fn no_secret_is_anywhere_but_in_its_answer(profile: Profile) {
@@ -601,12 +733,17 @@ async fn no_secret_is_anywhere_but_in_its_answer(profile: Profile) {
     let refused = ask(&base, Method::POST, SESSION, &[], Some(&refused)).await;
     assert_eq!(refused.status, 401);
     let event = json!({"eventType": "a.b", "payload": 1});
-    let sent = browser.call(Method::POST, "/api/v1/events", Some(&event)).await;
+    let sent = browser
+        .call(Method::POST, "/api/v1/events", Some(&event))
+        .await;
     assert_eq!(sent.status, 202);
     let next = "another horse battery";
     let change = json!({"current": PASSWORD, "password": next});
     let path = "/api/v1/session/password";
-    assert_eq!(browser.call(Method::POST, path, Some(&change)).await.status, 204);
+    assert_eq!(
+        browser.call(Method::POST, path, Some(&change)).await.status,
+        204
+    );
     let shown = [
         process.api.get_text(USERS).await,
         process.api.get_text("/api/v1/sessions").await,
@@ -615,12 +752,25 @@ async fn no_secret_is_anywhere_but_in_its_answer(profile: Profile) {
     assert_eq!(process.terminate().await, Some(0));
     let log = std::fs::read_to_string(logs.path()).unwrap();
     let session = text(&browser.session, "id");
-    assert!(log.contains(session), "the log tells that a session was opened");
+    assert!(
+        log.contains(session),
+        "the log tells that a session was opened"
+    );
     let stored = stored(&backend).await;
-    assert!(stored.contains("told-apart@example.com"), "the tables were looked at");
+    assert!(
+        stored.contains("told-apart@example.com"),
+        "the tables were looked at"
+    );
     assert!(stored.contains("$argon2id$v=19$m=19456,t=2,p=1$"));
     assert!(!log.contains("$argon2id") && !shown.concat().contains("$argon2id"));
-    for secret in [&link, browser.token(), &*browser.csrf, PASSWORD, wrong, next] {
+    for secret in [
+        &link,
+        browser.token(),
+        &*browser.csrf,
+        PASSWORD,
+        wrong,
+        next,
+    ] {
         let hex = secret.bytes().map(|byte| format!("{byte:02x}"));
         for form in [secret.to_owned(), hex.collect()] {
             for (place, text) in [("log", &log), ("tables", &stored)] {
@@ -685,13 +835,19 @@ async fn the_setup_link_is_printed_where_there_is_no_user(profile: Profile) {
     let backend = Arc::new(Backend::new(profile).await);
     let trace = ("POSTHASTE_LOG__FILTER", "trace");
     let (said, process) = printed(&backend, &[trace, ("POSTHASTE_LOG__FORMAT", "json")]).await;
-    assert!(!said.contains("token=") && said.contains("posthaste users create"), "{said}");
+    assert!(
+        !said.contains("token=") && said.contains("posthaste users create"),
+        "{said}"
+    );
     let log = process.end().await;
     assert!(!log.contains("phl_"), "{log}");
 
     let (said, process) = printed(&backend, &[trace]).await;
     let at = said.find("http://127.0.0.1:").unwrap();
-    let base: String = said[at..].chars().take_while(|c| !c.is_whitespace()).collect();
+    let base: String = said[at..]
+        .chars()
+        .take_while(|c| !c.is_whitespace())
+        .collect();
     let (_, token) = said.split_once("/ui/setup#token=").expect(&said);
     let token: String = token.chars().take_while(|c| !c.is_whitespace()).collect();
     assert_eq!(said.matches("phl_").count(), 1, "{said}");
@@ -701,7 +857,10 @@ async fn the_setup_link_is_printed_where_there_is_no_user(profile: Profile) {
     assert!(!log.contains("phl_") && !log.contains(&token));
 
     let (said, process) = printed(&backend, &[trace]).await;
-    assert!(!said.contains("phl_") && !said.contains("first user"), "{said}");
+    assert!(
+        !said.contains("phl_") && !said.contains("first user"),
+        "{said}"
+    );
     process.end().await;
 }
 
@@ -724,15 +883,34 @@ async fn the_command_line_makes_users_and_keeps_them_out(profile: Profile) {
         drop(stdin);
         let output = child.wait_with_output().await.unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        (output.status.code(), text(output.stdout), text(output.stderr))
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
     };
     let create = ["create", "--email", "ada@example.com", "--role", "admin"];
-    let (code, said, problem) = run(&[&create[..], &["--stdin"]].concat(), "correct horse battery\n").await;
+    let (code, said, problem) = run(
+        &[&create[..], &["--stdin"]].concat(),
+        "correct horse battery\n",
+    )
+    .await;
     assert_eq!(code, Some(0), "{problem}");
-    assert!(said.contains("made ada@example.com") && !said.contains("horse"), "{said}");
+    assert!(
+        said.contains("made ada@example.com") && !said.contains("horse"),
+        "{said}"
+    );
     let base = &relay.api.base;
     let ada = Browser::sign_in(base, "ada@example.com", PASSWORD).await;
-    let create = ["create", "--email", "bob@example.com", "--name", "Bob", "--role", "viewer"];
+    let create = [
+        "create",
+        "--email",
+        "bob@example.com",
+        "--name",
+        "Bob",
+        "--role",
+        "viewer",
+    ];
     let (_, said, _) = run(&create, "").await;
     let link = format!("{base}/ui/invitation#token=");
     let (_, token) = said.split_once(&link).expect(&said);
@@ -740,7 +918,10 @@ async fn the_command_line_makes_users_and_keeps_them_out(profile: Profile) {
     let bob = Browser::come_in(base, 200, "/api/v1/invitation", &take).await;
     let (_, said, _) = run(&["list"], "").await;
     assert_eq!(said.lines().count(), 3, "{said}");
-    assert!(said.contains("Bob") && said.contains("viewer  active"), "{said}");
+    assert!(
+        said.contains("Bob") && said.contains("viewer  active"),
+        "{said}"
+    );
     let (_, said, _) = run(&["list", "--json"], "").await;
     let listed: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(listed[1]["email"], "ada@example.com");
@@ -756,11 +937,27 @@ async fn the_command_line_makes_users_and_keeps_them_out(profile: Profile) {
     assert_eq!((code, ada.status(SESSION).await), (Some(0), 401), "{said}");
     Browser::sign_in(base, "ada@example.com", "another horse battery").await;
     for (wrong, input, told) in [
-        (["disable", "ada@example.com"].as_slice(), "", "last one who administers"),
+        (
+            ["disable", "ada@example.com"].as_slice(),
+            "",
+            "last one who administers",
+        ),
         (&["disable", "nobody@example.com"], "", "there is no user"),
-        (&["password", "bob@example.com", "--stdin"], "short", "12 to 256"),
-        (&["create", "--email", "x", "--role", "viewer"], "", "e-mail address"),
-        (&["create", "--email", "a@b.c", "--role", "root"], "", "operator"),
+        (
+            &["password", "bob@example.com", "--stdin"],
+            "short",
+            "12 to 256",
+        ),
+        (
+            &["create", "--email", "x", "--role", "viewer"],
+            "",
+            "e-mail address",
+        ),
+        (
+            &["create", "--email", "a@b.c", "--role", "root"],
+            "",
+            "operator",
+        ),
     ] {
         let (code, _, problem) = run(wrong, input).await;
         assert_ne!(code, Some(0), "{wrong:?}");
@@ -817,7 +1014,10 @@ async fn redis_tells_the_other_nodes_of_sessions() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_redis_nodes_look_for_changed_sessions() {
-    let more = [("REDIS_URL", ""), ("POSTHASTE_AUTH__KEYS_REFRESH_MS", "100")];
+    let more = [
+        ("REDIS_URL", ""),
+        ("POSTHASTE_AUTH__KEYS_REFRESH_MS", "100"),
+    ];
     let (first, second) = pair(&more).await;
     soon("a session to come and go", comes_and_goes(&first, &second)).await;
 }

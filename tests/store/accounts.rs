@@ -8,9 +8,7 @@ use posthaste::domain::api_key::KeyHash;
 use posthaste::domain::id::{ApiKeyId, SessionId, UserId};
 use posthaste::domain::session::{AdminKeyProof, Session, SessionOwner, SessionUser};
 use posthaste::domain::user::{PasswordHash, Role, User};
-use posthaste::store::{
-    FirstUser, Link, Moved, PageRequest, Store, UserChanged, UserCreated,
-};
+use posthaste::store::{FirstUser, Link, Moved, PageRequest, Store, UserChanged, UserCreated};
 
 use crate::bed::Bed;
 use crate::sample::at;
@@ -104,7 +102,10 @@ async fn open(store: &dyn Store, owner: SessionOwner) -> Session {
 
 async fn opened(store: &dyn Store) -> Vec<SessionId> {
     let changes = store.sessions_since(0).await.unwrap();
-    assert!(changes.ended.is_empty(), "nobody asks who knows nothing yet");
+    assert!(
+        changes.ended.is_empty(),
+        "nobody asks who knows nothing yet"
+    );
     let mut ids: Vec<_> = changes.open.iter().map(|session| session.id).collect();
     ids.sort();
     ids
@@ -184,7 +185,12 @@ async fn the_first_user_is_made_once_and_by_a_link(bed: Bed) {
     done.sort_by_key(|one| *one != FirstUser::Done);
     let late = FirstUser::TooLate;
     assert_eq!(done, [FirstUser::Done, late, late, late]);
-    assert!(!store.keep_setup_link(&link("more", at(100)), 1).await.unwrap());
+    assert!(
+        !store
+            .keep_setup_link(&link("more", at(100)), 1)
+            .await
+            .unwrap()
+    );
     assert!(!store.setup_link(&good.hash, at(1)).await.unwrap());
 }
 
@@ -195,7 +201,12 @@ async fn setup_links_replace_each_other_and_end(bed: Bed) {
         ..link(text, at(100))
     };
     for (text, created, most) in [("a", 1, 1), ("b", 2, 1), ("c", 3, 2)] {
-        assert!(store.keep_setup_link(&made(text, created), most).await.unwrap());
+        assert!(
+            store
+                .keep_setup_link(&made(text, created), most)
+                .await
+                .unwrap()
+        );
     }
     let good = async |text: &str| {
         let hash = KeyHash::of(text.as_bytes());
@@ -264,12 +275,11 @@ async fn the_last_who_administers_stays(bed: Bed) {
         panic!("the name may change");
     };
     // Somebody who was invited counts as soon as they have come.
-    let done = store.set_password(invited.id, &hash("x"), None, at(9)).await;
+    let done = store
+        .set_password(invited.id, &hash("x"), None, at(9))
+        .await;
     assert_eq!(done.unwrap(), Moved::Done);
-    let demoted = User {
-        version,
-        ..demoted
-    };
+    let demoted = User { version, ..demoted };
     let changed = store.update_user(&demoted).await.unwrap();
     assert!(matches!(changed, UserChanged::At(_)), "{changed:?}");
     for gone in [ada.id, viewer.id] {
@@ -299,7 +309,10 @@ async fn a_change_is_guarded_and_told_by_the_sessions(bed: Bed) {
     let UserChanged::At(version) = store.update_user(&raised).await.unwrap() else {
         panic!("nobody changed it before");
     };
-    assert_eq!(store.update_user(&raised).await.unwrap(), UserChanged::Overtaken);
+    assert_eq!(
+        store.update_user(&raised).await.unwrap(),
+        UserChanged::Overtaken
+    );
     let changes = store.sessions_since(known).await.unwrap();
     assert_eq!((changes.version, changes.ended.len()), (version, 0));
     let [told] = &*changes.open else {
@@ -313,7 +326,10 @@ async fn a_change_is_guarded_and_told_by_the_sessions(bed: Bed) {
         disabled_at: Some(at(5)),
         ..raised.clone()
     };
-    assert!(matches!(store.update_user(&disabled).await.unwrap(), UserChanged::At(_)));
+    assert!(matches!(
+        store.update_user(&disabled).await.unwrap(),
+        UserChanged::At(_)
+    ));
     let changes = store.sessions_since(version).await.unwrap();
     assert_eq!((changes.open.len(), changes.ended), (0, vec![one.id]));
     let gone = make(store, &user("gone@b.c", Role::Viewer)).await;
@@ -339,8 +355,15 @@ async fn an_invitation_is_taken_once(bed: Bed) {
     assert_eq!(who(&first, at(100)).await, None);
     assert!(!store.setup_link(&first.hash, at(1)).await.unwrap());
     let second = link("second", at(100));
-    assert_eq!(store.invite(invited.id, &second).await.unwrap(), Moved::Done);
-    assert_eq!(who(&first, at(1)).await, None, "the later one is in its place");
+    assert_eq!(
+        store.invite(invited.id, &second).await.unwrap(),
+        Moved::Done
+    );
+    assert_eq!(
+        who(&first, at(1)).await,
+        None,
+        "the later one is in its place"
+    );
     let nobody = store.invite(UserId(clock::uuid()), &first).await.unwrap();
     assert_eq!(nobody, Moved::Overtaken);
     let take = async |link: &Link, name, now| {
@@ -383,20 +406,31 @@ async fn a_new_password_ends_links_and_other_sessions(bed: Bed) {
     let store = &*bed.store;
     let ada = make(store, &user("ada@b.c", Role::Viewer)).await;
     let bob = make(store, &user("bob@b.c", Role::Viewer)).await;
-    let (own, other) = (open(store, owned(&ada)).await, open(store, owned(&ada)).await);
+    let (own, other) = (
+        open(store, owned(&ada)).await,
+        open(store, owned(&ada)).await,
+    );
     let bobs = open(store, owned(&bob)).await;
     let invitation = link("link", at(100));
     store.invite(ada.id, &invitation).await.unwrap();
     let known = store.sessions_version().await.unwrap();
-    let set = store.set_password(ada.id, &hash("new"), Some(own.id), at(5)).await;
+    let set = store
+        .set_password(ada.id, &hash("new"), Some(own.id), at(5))
+        .await;
     assert_eq!(set.unwrap(), Moved::Done);
     let changes = store.sessions_since(known).await.unwrap();
     assert_eq!((changes.open.len(), changes.ended), (0, vec![other.id]));
     assert_eq!(opened(store).await, [own.id, bobs.id]);
     assert_eq!(store.invited(&invitation.hash, at(1)).await.unwrap(), None);
     let stored = read(store, &ada).await;
-    assert_eq!((stored.password, stored.updated_at), (Some(hash("new")), at(5)));
-    store.set_password(ada.id, &hash("x"), None, at(6)).await.unwrap();
+    assert_eq!(
+        (stored.password, stored.updated_at),
+        (Some(hash("new")), at(5))
+    );
+    store
+        .set_password(ada.id, &hash("x"), None, at(6))
+        .await
+        .unwrap();
     assert_eq!(opened(store).await, [bobs.id]);
     let nobody = UserId(clock::uuid());
     let nobody = store.set_password(nobody, &hash("x"), None, at(6)).await;
@@ -422,11 +456,17 @@ async fn a_session_is_stored_and_read_back_whoever_opened_it(bed: Bed) {
     }
     assert_eq!(opened(store).await, [all[0].id, all[1].id, all[2].id]);
     let known = store.sessions_version().await.unwrap();
-    assert_eq!(store.end_session(all[1].id, at(5)).await.unwrap(), Moved::Done);
+    assert_eq!(
+        store.end_session(all[1].id, at(5)).await.unwrap(),
+        Moved::Done
+    );
     let again = store.end_session(all[1].id, at(5)).await.unwrap();
     assert_eq!(again, Moved::Overtaken);
     let changes = store.sessions_since(known).await.unwrap();
-    assert_eq!((changes.version, changes.ended), (known + 1, vec![all[1].id]));
+    assert_eq!(
+        (changes.version, changes.ended),
+        (known + 1, vec![all[1].id])
+    );
     assert_eq!(opened(store).await, [all[0].id, all[2].id]);
 }
 
@@ -486,7 +526,10 @@ async fn so_many_sessions_and_no_more(bed: Bed) {
 async fn uses_of_sessions_only_go_forward_and_are_told(bed: Bed) {
     let store = &*bed.store;
     let ada = make(store, &user("ada@b.c", Role::Viewer)).await;
-    let (one, other) = (open(store, owned(&ada)).await, open(store, owned(&ada)).await);
+    let (one, other) = (
+        open(store, owned(&ada)).await,
+        open(store, owned(&ada)).await,
+    );
     let known = store.sessions_version().await.unwrap();
     let gone = SessionId(clock::uuid());
     let uses = [(other.id, at(9)), (gone, at(9)), (one.id, at(7))];
@@ -523,9 +566,21 @@ async fn sessions_that_ended_are_forgotten(bed: Bed) {
         forgotten.await.unwrap()
     };
     assert_eq!(forget(50, 1, 9).await, 0);
-    assert!(store.invited(&invitation.hash, at(1)).await.unwrap().is_some());
+    assert!(
+        store
+            .invited(&invitation.hash, at(1))
+            .await
+            .unwrap()
+            .is_some()
+    );
     assert_eq!(forget(51, 1, 9).await, 1);
-    assert!(store.invited(&invitation.hash, at(1)).await.unwrap().is_none());
+    assert!(
+        store
+            .invited(&invitation.hash, at(1))
+            .await
+            .unwrap()
+            .is_none()
+    );
     assert_eq!(opened(store).await, [used, unused]);
     assert_eq!(forget(51, 81, 1).await, 1);
     assert_eq!(forget(51, 80, 9).await + forget(51, 81, 9).await, 1);

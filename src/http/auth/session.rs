@@ -25,7 +25,12 @@ const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
 
 impl Gate {
     /// Who calls: whoever the keys say or, where none is shown, the cookie.
-    pub fn let_in(&self, method: &Method, headers: &HeaderMap, peer: IpAddr) -> Result<Arc<Caller>> {
+    pub fn let_in(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        peer: IpAddr,
+    ) -> Result<Arc<Caller>> {
         match self.admit(headers, peer) {
             Err(refusal) if refusal.problem() == Problem::NoKey && !super::shows_key(headers) => {
                 let signed_in = self.admit_session(method, headers, peer)?;
@@ -118,7 +123,11 @@ impl Gate {
 
     /// Refuses what a page of another site makes a browser do.
     pub fn check_page(&self, headers: &HeaderMap, peer: IpAddr) -> Result<()> {
-        check_page(cookie::is_foreign(headers, self.is_secure(headers, peer), false))
+        check_page(cookie::is_foreign(
+            headers,
+            self.is_secure(headers, peer),
+            false,
+        ))
     }
 
     /// Takes one try to sign in, or to use a link, from where the request comes from.
@@ -212,7 +221,10 @@ mod tests {
 
     fn headers(given: &[(&'static str, &str)]) -> HeaderMap {
         let pair = |(name, value): &(&'static str, &str)| {
-            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_str(value).unwrap(),
+            )
         };
         given.iter().map(pair).collect()
     }
@@ -267,7 +279,11 @@ mod tests {
             ("x-service-token", "wrong"),
         ] {
             let given = [("cookie", &*cookie), key];
-            assert_eq!(ask(&gate, &Method::GET, &given), Err("key-required"), "{key:?}");
+            assert_eq!(
+                ask(&gate, &Method::GET, &given),
+                Err("key-required"),
+                "{key:?}"
+            );
         }
         // A proxy's own sign-in is none of ours.
         let basic = [("cookie", &*cookie), ("authorization", "Basic x")];
@@ -295,12 +311,16 @@ mod tests {
             last_used_at: None,
             version: 1,
         };
-        gate.keyring.apply(1, std::slice::from_ref(&key), Timestamp::default());
+        gate.keyring
+            .apply(1, std::slice::from_ref(&key), Timestamp::default());
         let token = signed_in(&gate, 1, SessionOwner::Key(id));
         let cookie = format!("posthaste_session={}", token.expose());
         let given = [("cookie", &*cookie)];
         let caller = ask(&gate, &Method::GET, &given).unwrap();
-        assert_eq!((caller.key, caller.tenant.as_deref()), (Some(id), Some("t")));
+        assert_eq!(
+            (caller.key, caller.tenant.as_deref()),
+            (Some(id), Some("t"))
+        );
         assert_eq!(caller.scopes, key.scopes);
         let staying = gate.stays(&caller, None);
         assert!(staying.is_some() && gate.stays(&caller, staying).is_some());
@@ -357,11 +377,15 @@ mod tests {
             ..(*open.session).clone()
         };
         gate.sessions.apply(2, &[session], &[], clock::now());
-        assert!(gate.stays(&caller, staying).is_none(), "the role is another");
+        assert!(
+            gate.stays(&caller, staying).is_none(),
+            "the role is another"
+        );
         let caller = gate.sessions.all(clock::now()).remove(0).caller.unwrap();
         let staying = gate.stays(&caller, None);
         assert!(staying.is_some());
-        gate.sessions.apply(3, &[], &[open.session.id], clock::now());
+        gate.sessions
+            .apply(3, &[], &[open.session.id], clock::now());
         assert!(gate.stays(&caller, staying).is_none());
     }
 }

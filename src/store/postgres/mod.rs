@@ -42,7 +42,14 @@ use sqlx::{Connection, Executor};
 use self::accounts::Accounts;
 use self::connect::{Pools, answered};
 use super::{
-    AcceptGroup, Accepted, ApiKeyCreated, ApiKeyFilter, AttemptRow, AuditFilter, BlockingRow, CatalogueChange, Changed, CutBreaker, DeliveryCandidate, DeliveryFilter, DeliveryRow, DirectoryChanges, DuePage, DueRow, Ending, Erased, EventCandidate, EventFilter, EventRow, EventWalk, FirstUser, Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter, JobMoved, Kept, KeyringChanges, LeaseState, Link, Moved, Page, PageRequest, Position, RecordGroup, Recorded, Resealed, Result, Runtime, SessionChanges, Standing, Statistics, StatisticsQuery, Store, StoredCatalogue, Stretch, TenantDeleted, TenantSecrets, UnarrivedWalk, UserChanged, UserCreated, WaitingEvent,
+    AcceptGroup, Accepted, ApiKeyCreated, ApiKeyFilter, AttemptRow, AuditFilter, BlockingRow,
+    CatalogueChange, Changed, CutBreaker, DeliveryCandidate, DeliveryFilter, DeliveryRow,
+    DirectoryChanges, DuePage, DueRow, Ending, Erased, EventCandidate, EventFilter, EventRow,
+    EventWalk, FirstUser, Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch, JobCreated,
+    JobFilter, JobMoved, Kept, KeyringChanges, LeaseState, Link, Moved, Page, PageRequest,
+    Position, RecordGroup, Recorded, Resealed, Result, Runtime, SessionChanges, Standing,
+    Statistics, StatisticsQuery, Store, StoredCatalogue, Stretch, TenantDeleted, TenantSecrets,
+    UnarrivedWalk, UserChanged, UserCreated, WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::api_key::{ApiKey, KeyHash};
@@ -51,9 +58,7 @@ use crate::domain::breaker::StoredBreaker;
 use crate::domain::catalogue::EventTypeEntry;
 use crate::domain::delivery::{DeliveryState, Progress};
 use crate::domain::event::Event;
-use crate::domain::id::{
-    ApiKeyId, DeliveryId, EventId, JobId, SessionId, SubscriptionId, UserId,
-};
+use crate::domain::id::{ApiKeyId, DeliveryId, EventId, JobId, SessionId, SubscriptionId, UserId};
 use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
@@ -672,7 +677,7 @@ impl Store for PostgresStore {
     }
 
     async fn note_session_uses(&self, uses: &[(SessionId, Timestamp)]) -> Result<()> {
-        answered(Accounts(&self.pools.work).note_session_uses(uses, Timestamp)])).await
+        answered(Accounts(&self.pools.work).note_session_uses(uses)).await
     }
 
     async fn forget_sessions(
@@ -681,7 +686,8 @@ impl Store for PostgresStore {
         unused_since: Timestamp,
         limit: u32,
     ) -> Result<u64> {
-        answered(Accounts(&self.pools.work).forget_sessions(ended_before, unused_since, limit)).await
+        answered(Accounts(&self.pools.work).forget_sessions(ended_before, unused_since, limit))
+            .await
     }
 
     async fn fold_statistics(&self, limit: u32) -> Result<Folded> {

@@ -193,9 +193,8 @@ impl Accounts<'_> {
 
     /// Pairs of an id and microseconds, as one parameter.
     pub(super) async fn note_session_uses(&self, uses: &[(SessionId, Timestamp)]) -> Result<()> {
-        let pair = |(id, at): &(SessionId, Timestamp)| {
-            json!([id.0.simple().to_string(), at.as_micros()])
-        };
+        let pair =
+            |(id, at): &(SessionId, Timestamp)| json!([id.0.simple().to_string(), at.as_micros()]);
         let pairs: Value = uses.iter().map(pair).collect();
         let mut transaction = self.0.write().await?;
         let version = raise(&mut transaction).await?;

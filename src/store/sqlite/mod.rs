@@ -45,7 +45,14 @@ use uuid::Uuid;
 use self::accounts::Accounts;
 use self::connect::Pools;
 use super::{
-    AcceptGroup, Accepted, ApiKeyCreated, ApiKeyFilter, AttemptRow, AuditFilter, BlockingRow, CatalogueChange, Changed, CutBreaker, DeliveryCandidate, DeliveryFilter, DeliveryRow, DirectoryChanges, DuePage, DueRow, Ending, Erased, EventCandidate, EventFilter, EventRow, EventWalk, FirstUser, Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter, JobMoved, Kept, KeyringChanges, LeaseState, Link, Moved, Page, PageRequest, Position, RecordGroup, Recorded, Resealed, Result, Runtime, SessionChanges, Standing, Statistics, StatisticsQuery, Store, StoredCatalogue, Stretch, TenantDeleted, TenantSecrets, UnarrivedWalk, UserChanged, UserCreated, WaitingEvent,
+    AcceptGroup, Accepted, ApiKeyCreated, ApiKeyFilter, AttemptRow, AuditFilter, BlockingRow,
+    CatalogueChange, Changed, CutBreaker, DeliveryCandidate, DeliveryFilter, DeliveryRow,
+    DirectoryChanges, DuePage, DueRow, Ending, Erased, EventCandidate, EventFilter, EventRow,
+    EventWalk, FirstUser, Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch, JobCreated,
+    JobFilter, JobMoved, Kept, KeyringChanges, LeaseState, Link, Moved, Page, PageRequest,
+    Position, RecordGroup, Recorded, Resealed, Result, Runtime, SessionChanges, Standing,
+    Statistics, StatisticsQuery, Store, StoredCatalogue, Stretch, TenantDeleted, TenantSecrets,
+    UnarrivedWalk, UserChanged, UserCreated, WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::api_key::{ApiKey, KeyHash};
@@ -54,9 +61,7 @@ use crate::domain::breaker::StoredBreaker;
 use crate::domain::catalogue::EventTypeEntry;
 use crate::domain::delivery::{DeliveryState, Progress};
 use crate::domain::event::Event;
-use crate::domain::id::{
-    ApiKeyId, DeliveryId, EventId, JobId, SessionId, SubscriptionId, UserId,
-};
+use crate::domain::id::{ApiKeyId, DeliveryId, EventId, JobId, SessionId, SubscriptionId, UserId};
 use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
@@ -582,7 +587,9 @@ impl Store for SqliteStore {
         invitation: Option<&Link>,
         most: u32,
     ) -> Result<UserCreated> {
-        Accounts(&self.pools).create_user(user, invitation, most).await
+        Accounts(&self.pools)
+            .create_user(user, invitation, most)
+            .await
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>> {
@@ -612,7 +619,9 @@ impl Store for SqliteStore {
         spared: Option<SessionId>,
         now: Timestamp,
     ) -> Result<Moved> {
-        Accounts(&self.pools).set_password(id, password, spared, now).await
+        Accounts(&self.pools)
+            .set_password(id, password, spared, now)
+            .await
     }
 
     async fn invite(&self, id: UserId, link: &Link) -> Result<Moved> {
@@ -630,7 +639,9 @@ impl Store for SqliteStore {
         password: &PasswordHash,
         now: Timestamp,
     ) -> Result<Option<User>> {
-        Accounts(&self.pools).take_invitation(link, name, password, now).await
+        Accounts(&self.pools)
+            .take_invitation(link, name, password, now)
+            .await
     }
 
     async fn note_sign_in(&self, user: &User) -> Result<()> {
@@ -643,7 +654,9 @@ impl Store for SqliteStore {
         password: Option<&PasswordHash>,
         most: u32,
     ) -> Result<Option<i64>> {
-        Accounts(&self.pools).create_session(session, password, most).await
+        Accounts(&self.pools)
+            .create_session(session, password, most)
+            .await
     }
 
     async fn end_session(&self, id: SessionId, now: Timestamp) -> Result<Moved> {
@@ -659,7 +672,7 @@ impl Store for SqliteStore {
     }
 
     async fn note_session_uses(&self, uses: &[(SessionId, Timestamp)]) -> Result<()> {
-        Accounts(&self.pools).note_session_uses(uses, Timestamp)]).await
+        Accounts(&self.pools).note_session_uses(uses).await
     }
 
     async fn forget_sessions(
@@ -668,7 +681,9 @@ impl Store for SqliteStore {
         unused_since: Timestamp,
         limit: u32,
     ) -> Result<u64> {
-        Accounts(&self.pools).forget_sessions(ended_before, unused_since, limit).await
+        Accounts(&self.pools)
+            .forget_sessions(ended_before, unused_since, limit)
+            .await
     }
 
     async fn fold_statistics(&self, limit: u32) -> Result<Folded> {
