@@ -137,10 +137,11 @@ async fn a_user_is_stored_once_and_read_back(bed: Bed) {
         assert_eq!(found, Some(expected));
     }
     assert!(store.any_user().await.unwrap());
-    let taken = store.create_user(&user("a@b.c", Role::Viewer), None, 9);
-    assert_eq!(taken.await.unwrap(), UserCreated::EmailTaken);
-    let many = store.create_user(&user("g@h.i", Role::Viewer), None, 2);
-    assert_eq!(many.await.unwrap(), UserCreated::TooMany);
+    let (same, third) = (user("a@b.c", Role::Viewer), user("g@h.i", Role::Viewer));
+    let taken = store.create_user(&same, None, 9).await.unwrap();
+    assert_eq!(taken, UserCreated::EmailTaken);
+    let many = store.create_user(&third, None, 2).await.unwrap();
+    assert_eq!(many, UserCreated::TooMany);
     assert_eq!(store.user_by_email("g@h.i").await.unwrap(), None);
     let version = store.sessions_version().await.unwrap();
     assert_eq!(version, 2, "what was not done raised nothing");
