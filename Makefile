@@ -2,13 +2,16 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos soak bench postman lint fmt clean
+.PHONY: help run demo test chaos soak bench postman lint fmt clean
 
 help: ## Print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */\1\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
 
 run: ## Build and run the relay for development: SQLite in ./data, local receivers allowed
 	@scripts/run.sh
+
+demo: ## Watch a relay at work: live traffic and five receivers of its own, good and bad
+	@scripts/run.sh demo
 
 test: ## Run all tests on throw-away Postgres and Redis servers (ARGS="..." goes to cargo test)
 	@scripts/test.sh $(ARGS)

@@ -79,6 +79,7 @@ mod stream_filter;
 mod subscription_input;
 mod subscription_view;
 mod subscriptions;
+mod system;
 mod tenant_input;
 mod tenant_rates;
 mod tenants;

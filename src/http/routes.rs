@@ -12,7 +12,7 @@ use axum::routing::{self, MethodRouter};
 use super::{
     HttpState, audit, dashboard, deliveries, event_types, events, health, history, jobs, keys,
     metrics, openapi, ordering, reference, runtime, secrets, sessions, sign_in, statistics, stream,
-    subscriptions, tenants, test_send, users,
+    subscriptions, system, tenants, test_send, users,
 };
 use crate::domain::access::Scope;
 
@@ -74,6 +74,7 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::get("/deliveries", DeliveriesRead, deliveries::list),
         Route::get("/deliveries/stats/summary", DeliveriesRead, statistics::deliveries_summary),
         Route::get("/deliveries/{id}", DeliveriesRead, deliveries::show),
+        Route::get("/deliveries/{id}/body", DeliveriesRead, deliveries::body),
         Route::post("/deliveries/{id}/retry", DeliveriesWrite, deliveries::retry),
         Route::post("/deliveries/{id}/cancel", DeliveriesWrite, deliveries::cancel),
         Route::post("/deliveries/{id}/skip", DeliveriesWrite, ordering::skip),
@@ -108,6 +109,8 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::delete("/users/{id}", Admin, users::delete),
         Route::post("/users/{id}/password", Admin, users::set_password),
         Route::get("/audit", Admin, audit::list),
+        Route::get("/system", Admin, system::show),
+        Route::get("/system/settings", Admin, system::settings),
         Route::get(metrics::PATH, Admin, metrics::show),
     ]
 }
