@@ -22,6 +22,7 @@ use crate::clock;
 use crate::delivery::deliver::Courier;
 use crate::delivery::{AddressGuard, Transport};
 use crate::directory::Directory;
+use crate::domain::token::{IssuedToken, TokenKind};
 use crate::events::EngineEvents;
 use crate::faults::Faults;
 use crate::feed::Feed;
@@ -36,10 +37,11 @@ use crate::http::{AdminKey, Gate, HttpState, UrlGuard, front, metrics_front};
 use crate::keyring::Keyring;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::sessions::Sessions;
 use crate::settings::{Secret, Settings};
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{LeaseState, Resealed, Store};
+use crate::store::{LeaseState, Link, Resealed, Store};
 use crate::stream::Streams;
 use crate::traces::Traces;
 
@@ -49,6 +51,9 @@ const FOLLOWERS_LAG: usize = 16_384;
 const REQUESTS_SHARE: f64 = 0.25;
 /// How long a stop tries to give the lease back.
 const GIVING_BACK: Duration = Duration::from_secs(3);
+/// Setup links that may be good at once where several processes start on one store: each prints its
+/// own.
+const SETUP_LINKS: u32 = 8;
 /// How long a stop tries to store when keys were used.
 const STORING_USES: Duration = Duration::from_secs(1);
 
@@ -64,6 +69,8 @@ pub struct Engine {
     streams: Streams,
     listen: SocketAddr,
     grace: Duration,
+    /// Makes the first user, where there was none at the start.
+    setup: Option<IssuedToken>,
     /// Held as long as the engine runs.
     _lock: Option<DataDirLock>,
 }
@@ -116,6 +123,12 @@ impl Engine {
         let limits = Arc::new(Limits::new(&settings.limits, shared_limits));
         let deps = shared(&settings, &store, feed, ownership, limits, holder)?;
         deps.refresh_keys().await.context("cannot read the keys")?;
+        deps.refresh_sessions()
+            .await
+            .context("cannot read the sessions")?;
+        let setup = setup_link(&*store, &settings)
+            .await
+            .context("cannot prepare the first user")?;
         deps.directory
             .refresh()
             .await
@@ -140,13 +153,15 @@ impl Engine {
             gate: Arc::new(Gate::new(
                 AdminKey::new(admin_key.expose()),
                 Arc::clone(&deps.keyring),
+                Arc::clone(&deps.sessions),
                 Arc::clone(&deps.limits),
-                &settings.server,
+                &settings,
             )),
             guard: Arc::new(Guard(AddressGuard::new(&settings.address_guard))),
             settings: Arc::clone(&settings),
             tenant_rates: Arc::default(),
             streams: streams.clone(),
+            passwords: Arc::default(),
         };
         let grace = settings.server.shutdown_grace;
         let limits = ServerLimits {
@@ -181,6 +196,7 @@ impl Engine {
             streams,
             listen,
             grace,
+            setup,
             _lock: lock,
         })
     }
@@ -193,6 +209,12 @@ impl Engine {
     /// Where the metrics alone are served.
     pub fn metrics_addr(&self) -> Option<SocketAddr> {
         self.metrics.as_ref().map(|(address, _)| *address)
+    }
+
+    /// The token of the link that makes the first user; none where there was one at the start. Shown to
+    /// whoever started the process, and logged nowhere.
+    pub fn setup_token(&self) -> Option<&str> {
+        self.setup.as_ref().map(IssuedToken::expose)
     }
 
     /// Whether another process owns the deliveries that this one could.
@@ -254,9 +276,14 @@ impl Engine {
                 tracing::warn!("the lease could not be given back in time; it ends by itself")
             }
         }
-        let uses = tokio::time::timeout(STORING_USES, self.deps.store_key_uses());
+        let uses = async {
+            self.deps.store_key_uses().await?;
+            let uses = self.deps.sessions.all_unstored_uses();
+            self.deps.store_session_uses(uses).await
+        };
+        let uses = tokio::time::timeout(STORING_USES, uses);
         if !matches!(uses.await, Ok(Ok(()))) {
-            tracing::warn!("when keys were used last could not be stored");
+            tracing::warn!("when keys and sessions were used last could not be stored");
         }
 
         if let Some(traces) = &self.deps.traces {
@@ -265,6 +292,24 @@ impl Engine {
         self.deps.store.close().await;
         Ok(())
     }
+}
+
+/// Where there is no user, a link that makes the first one. On SQLite, which has one process, it
+/// replaces that of the start before.
+async fn setup_link(store: &dyn Store, settings: &Settings) -> anyhow::Result<Option<IssuedToken>> {
+    let token = IssuedToken::from_random(TokenKind::Link, clock::random_bytes());
+    let now = clock::now();
+    let link = Link {
+        hash: token.hash(),
+        created_at: now,
+        expires_at: now.plus(settings.users.setup_link),
+    };
+    let most = match settings.is_distributed() {
+        true => SETUP_LINKS,
+        false => 1,
+    };
+    let is_kept = store.keep_setup_link(&link, most).await?;
+    Ok(is_kept.then_some(token))
 }
 
 /// The description of the API: an OpenAPI document.
@@ -433,6 +478,7 @@ fn shared(
     let traces = Traces::start(&settings.tracing, metrics.spans_lost.clone())?;
     Ok(Deps::new(Parts {
         keyring: Arc::new(Keyring::default()),
+        sessions: Arc::new(Sessions::new(settings.sessions.idle)),
         limits,
         directory: Arc::new(
             Directory::new(Arc::clone(store)).with_unknown_types(settings.events.unknown_types),

@@ -115,6 +115,11 @@ pub enum EngineEvent {
         /// The keyring's version now.
         version: i64,
     },
+    /// Users changed, or sessions were opened or ended, here or elsewhere.
+    SessionsChanged {
+        /// The accounts' version now.
+        version: i64,
+    },
     /// An actor died and was started again.
     ActorRestarted(&'static str),
     /// The janitor has made a round.
@@ -187,6 +192,8 @@ pub struct Tidied {
     pub jobs: u64,
     /// Callers' keys that ended long ago.
     pub api_keys: u64,
+    /// Sessions that ended.
+    pub sessions: u64,
     /// Deliveries that still pointed at deleted subscriptions, cancelled.
     pub cancelled: u64,
     /// Deliveries held for longer than they may be, expired.

@@ -32,6 +32,22 @@ pub struct Keyring {
 struct Entries {
     version: i64,
     keys: HashMap<PublicId, Entry>,
+    by_id: HashMap<ApiKeyId, PublicId>,
+}
+
+impl Entries {
+    fn new(version: i64, keys: HashMap<PublicId, Entry>) -> Self {
+        let by_id = keys.iter().map(|(public, entry)| (entry.id, *public));
+        Self {
+            version,
+            by_id: by_id.collect(),
+            keys,
+        }
+    }
+
+    fn one(&self, id: ApiKeyId) -> Option<&Entry> {
+        self.keys.get(self.by_id.get(&id)?)
+    }
 }
 
 #[derive(Clone)]
@@ -75,24 +91,30 @@ impl Keyring {
         };
         let entries = self.entries.load();
         let entry = entries.keys.get(&public);
-        let Some(entry) = entry.filter(|entry| entry.hash == *hash) else {
-            return Admission::Unknown;
-        };
-        if let Some(revoked) = entry.revoked_at {
-            return Admission::Revoked(revoked);
+        match entry.filter(|entry| entry.hash == *hash) {
+            Some(entry) => entry.admission(now),
+            None => Admission::Unknown,
         }
-        if let Some(end) = entry.expires_at.filter(|end| *end <= now) {
-            return Admission::Expired(end);
-        }
-        entry.uses.note(now);
-        Admission::Admitted(Arc::clone(&entry.caller))
+    }
+
+    /// What becomes of whoever showed that key before.
+    pub fn admit_again(&self, id: ApiKeyId, now: Timestamp) -> Admission {
+        let entries = self.entries.load();
+        let entry = entries.one(id);
+        entry.map_or(Admission::Unknown, |entry| entry.admission(now))
+    }
+
+    /// What a key is called, whatever its state.
+    pub fn name(&self, id: ApiKeyId) -> Option<Arc<str>> {
+        let entries = self.entries.load();
+        entries.one(id).map(|entry| Arc::clone(&entry.caller.name))
     }
 
     /// Whether a key that was good when it was shown still is, and until when it will be, if not
-    /// for good. Goes through all keys.
+    /// for good.
     pub fn good_until(&self, id: ApiKeyId, now: Timestamp) -> Option<Option<Timestamp>> {
         let entries = self.entries.load();
-        let entry = entries.keys.values().find(|entry| entry.id == id)?;
+        let entry = entries.one(id)?;
         let ended = entry.revoked_at.is_some() || entry.expires_at.is_some_and(|end| end <= now);
         (!ended).then_some(entry.expires_at)
     }
@@ -123,7 +145,7 @@ impl Keyring {
         }
         keys.retain(|_, entry| entry.ends_at.is_none_or(|end| end >= ended_before));
         let version = old.version.max(version);
-        self.entries.store(Arc::new(Entries { version, keys }));
+        self.entries.store(Arc::new(Entries::new(version, keys)));
         true
     }
 
@@ -135,7 +157,7 @@ impl Keyring {
         if let Some(entry) = keys.values_mut().find(|entry| entry.id == id) {
             entry.revoked_at.get_or_insert(now);
             let version = old.version;
-            self.entries.store(Arc::new(Entries { version, keys }));
+            self.entries.store(Arc::new(Entries::new(version, keys)));
         }
     }
 
@@ -182,6 +204,18 @@ impl Entry {
             version: key.version,
             uses,
         }
+    }
+
+    /// What becomes of its holder.
+    fn admission(&self, now: Timestamp) -> Admission {
+        if let Some(revoked) = self.revoked_at {
+            return Admission::Revoked(revoked);
+        }
+        if let Some(end) = self.expires_at.filter(|end| *end <= now) {
+            return Admission::Expired(end);
+        }
+        self.uses.note(now);
+        Admission::Admitted(Arc::clone(&self.caller))
     }
 }
 

@@ -19,6 +19,7 @@ pub mod http;
 pub mod keyring;
 pub mod limits;
 pub mod metrics;
+pub mod sessions;
 pub mod settings;
 pub mod store;
 pub mod stream;

@@ -1,5 +1,5 @@
 //! Limits on callers: how often a key and an address may ask, and how often an address may try
-//! keys that are none.
+//! keys that are none, or anybody to sign in.
 //!
 //! A node limits by itself, in memory. Where nodes share their limits, what this node lets in is
 //! asked for once more there, and what it refuses is not, so that a flood costs no round trip. What
@@ -20,10 +20,11 @@ use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota as Pace, RateLimiter};
+use sha2::{Digest, Sha256};
 
 use crate::clock;
-use crate::domain::access::Scope;
-use crate::domain::id::ApiKeyId;
+use crate::domain::access::{Caller, Scope};
+use crate::domain::id::{ApiKeyId, UserId};
 use crate::domain::quota::{Quota, Standing};
 use crate::feed::shared_limits::SharedLimits;
 use crate::settings::{CallerLimits, LimitSettings};
@@ -75,6 +76,8 @@ pub struct Limits {
     read: GroupLimits,
     write: GroupLimits,
     failed: Option<Limit>,
+    sign_in_per_address: Option<Limit>,
+    sign_in_per_account: Option<Limit>,
     /// Who failed too often, until when.
     blocked: Blocked,
     shared: Option<Arc<dyn SharedLimits>>,
@@ -93,6 +96,12 @@ impl Limits {
             read: GroupLimits::new(&settings.read, "read_per_key", "read_per_address"),
             write: GroupLimits::new(&settings.write, "write_per_key", "write_per_address"),
             failed: failed.map(|quota| Limit::new("failed_auth_per_address", quota)),
+            sign_in_per_address: settings
+                .sign_in_per_address
+                .map(|quota| Limit::new("sign_in_per_address", quota)),
+            sign_in_per_account: settings
+                .sign_in_per_account
+                .map(|quota| Limit::new("sign_in_per_account", quota)),
             blocked: Blocked::default(),
             shared,
         }
@@ -112,13 +121,38 @@ impl Limits {
         }
     }
 
-    /// Takes one request of that key from that address.
-    pub async fn take(&self, group: Group, key: Option<ApiKeyId>, address: IpAddr) -> Verdict {
+    /// Takes one request of that caller from that address.
+    pub async fn take(&self, group: Group, asker: impl Into<Asker>, address: IpAddr) -> Verdict {
         let limits = self.of(group);
-        let callers = [
+        let who = match asker.into() {
+            Asker::Key(key) => Who::Key(key),
+            Asker::User(user) => Who::User(user),
+        };
+        self.take_all([
             (&limits.per_address, Who::Address(network(address))),
-            (&limits.per_key, Who::Key(key)),
-        ];
+            (&limits.per_key, who),
+        ])
+        .await
+    }
+
+    /// Takes one try to sign in from that address, as whomever.
+    pub async fn take_sign_in(&self, address: IpAddr) -> Verdict {
+        let who = Who::Address(network(address));
+        self.take_all([(&self.sign_in_per_address, who)]).await
+    }
+
+    /// Takes one try to sign in as the user with that e-mail address, whether there is one or not.
+    /// `known` is the network that it comes from, where that user signed in from there before: it has a
+    /// quota of its own, so that nobody who tries from elsewhere keeps them out.
+    pub async fn take_account(&self, email: &str, known: Option<IpAddr>) -> Verdict {
+        let who = Who::Account(account(email), known);
+        self.take_all([(&self.sign_in_per_account, who)]).await
+    }
+
+    async fn take_all<'a>(
+        &self,
+        callers: impl IntoIterator<Item = (&'a Option<Limit>, Who)>,
+    ) -> Verdict {
         let mut verdict = Verdict::default();
         let mut asked = Vec::new();
         for (limit, who) in callers {
@@ -173,7 +207,12 @@ impl Limits {
         let limits = groups
             .iter()
             .flat_map(|group| [&group.per_key, &group.per_address]);
-        for limit in limits.chain([&self.failed]).flatten() {
+        let others = [
+            &self.failed,
+            &self.sign_in_per_address,
+            &self.sign_in_per_account,
+        ];
+        for limit in limits.chain(others).flatten() {
             limit.tidy();
         }
         self.blocked.tidy();
@@ -196,11 +235,36 @@ impl GroupLimits {
     }
 }
 
+/// Who asks: whoever shares a quota, from wherever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// Whoever has that key; none is the admin key of the settings.
+    Key(Option<ApiKeyId>),
+    /// A user, in whichever session.
+    User(UserId),
+}
+
+impl From<Option<ApiKeyId>> for Asker {
+    fn from(key: Option<ApiKeyId>) -> Self {
+        Self::Key(key)
+    }
+}
+
+impl From<&Caller> for Asker {
+    fn from(caller: &Caller) -> Self {
+        caller.user.map_or(Self::Key(caller.key), Self::User)
+    }
+}
+
 /// Whose quota it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Who {
     Key(Option<ApiKeyId>),
+    User(UserId),
     Address(IpAddr),
+    /// Who has that e-mail address, from a place where they are known or from all others. A hash: it
+    /// stands in Redis.
+    Account([u8; 16], Option<IpAddr>),
     /// Of those that are too many to be told apart.
     Crowd(u64),
 }
@@ -210,7 +274,10 @@ impl std::fmt::Display for Who {
         match self {
             Self::Key(Some(id)) => write!(f, "{id}"),
             Self::Key(None) => f.write_str("admin"),
+            Self::User(id) => write!(f, "user-{id}"),
             Self::Address(address) => write!(f, "{address}"),
+            Self::Account(hash, None) => f.write_str(&hex::encode(hash)),
+            Self::Account(hash, Some(place)) => write!(f, "{}-{place}", hex::encode(hash)),
             Self::Crowd(number) => write!(f, "crowd-{number}"),
         }
     }
@@ -299,8 +366,15 @@ impl Blocked {
     }
 }
 
+fn account(email: &str) -> [u8; 16] {
+    let digest: [u8; 32] = Sha256::digest(email).into();
+    let mut half = [0; 16];
+    half.copy_from_slice(&digest[..16]);
+    half
+}
+
 /// What counts as one address: of IPv6 the network of 64 bits, which a single host is given.
-fn network(address: IpAddr) -> IpAddr {
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {

@@ -17,7 +17,7 @@ const SHARED: [&str; 7] = [
 ];
 
 /// Which of our modules a module may name, beside itself, `domain` and the shared ones.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("main", &["cli"]),
     ("lib", &[]),
     ("cli", &["engine"]),
@@ -29,6 +29,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
             "directory",
             "keyring",
             "limits",
+            "sessions",
             "stream",
             "feed",
             "store",
@@ -38,7 +39,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
     (
         "http",
         &[
-            "actors", "keyring", "limits", "stream", "feed", "store", "delivery",
+            "actors", "keyring", "limits", "sessions", "stream", "feed", "store", "delivery",
         ],
     ),
     ("stream", &["directory", "feed"]),
@@ -48,6 +49,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
             "directory",
             "keyring",
             "limits",
+            "sessions",
             "feed",
             "store",
             "delivery",
@@ -56,16 +58,18 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("directory", &["store"]),
     ("keyring", &[]),
     ("limits", &["feed"]),
+    ("sessions", &[]),
     ("delivery", &[]),
     ("feed", &[]),
     ("store", &[]),
 ];
 
 /// Crates that stay behind a door: only these modules may name them.
-const DOORS: [(&str, &[&str]); 18] = [
+const DOORS: [(&str, &[&str]); 19] = [
     ("sqlx", &["store", "engine"]),
     ("rusqlite", &["store"]),
     ("aes_gcm", &["store"]),
+    ("argon2", &["http"]),
     ("redis", &["feed", "engine"]),
     ("ractor", &["actors", "engine"]),
     ("axum", &["http", "engine"]),

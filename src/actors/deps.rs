@@ -36,6 +36,7 @@ use crate::feed::ownership::Ownership;
 use crate::keyring::Keyring;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::sessions::Sessions;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 use crate::traces::Traces;
@@ -53,6 +54,8 @@ pub struct Parts {
     pub directory: Arc<Directory>,
     /// Who has which key.
     pub keyring: Arc<Keyring>,
+    /// Who is signed in.
+    pub sessions: Arc<Sessions>,
     /// How often callers may ask.
     pub limits: Arc<Limits>,
     /// The way to other nodes.

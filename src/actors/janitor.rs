@@ -29,6 +29,9 @@ use crate::store::{Ending, Result};
 /// Rows in one batch.
 pub(super) const BATCH: u32 = 1_000;
 
+/// A session that ended is kept this long, so that every process hears of it.
+const ENDED_SESSIONS: Duration = Duration::from_secs(24 * 3_600);
+
 /// What the janitor is told.
 #[derive(Debug)]
 pub enum JanitorMessage {
@@ -145,6 +148,7 @@ async fn round(deps: &Deps, walks: &Walks) -> Result<()> {
         keys: forget_keys(deps).await?,
         jobs: forget_jobs(deps).await?,
         api_keys: forget_api_keys(deps).await?,
+        sessions: forget_sessions(deps).await?,
         audit: forget_audit(deps).await?,
         late_answers: deps.erase_late_answers().await?,
         ..Tidied::default()
@@ -170,6 +174,7 @@ async fn round(deps: &Deps, walks: &Walks) -> Result<()> {
             forgotten_keys = tidied.keys,
             forgotten_jobs = tidied.jobs,
             forgotten_api_keys = tidied.api_keys,
+            forgotten_sessions = tidied.sessions,
             cancelled_deliveries = tidied.cancelled,
             expired_deliveries = tidied.expired,
             forgotten_events = tidied.events,
@@ -237,6 +242,17 @@ async fn forget_api_keys(deps: &Deps) -> Result<u64> {
     let mut batches = Batches::default();
     while batches.go_on(deps) {
         batches.count(deps.store.forget_api_keys(before, BATCH).await?);
+    }
+    Ok(batches.sum)
+}
+
+async fn forget_sessions(deps: &Deps) -> Result<u64> {
+    let before = clock::now().minus(ENDED_SESSIONS);
+    // When they were used is stored now and then.
+    let unused = before.minus(deps.settings.sessions.idle);
+    let mut batches = Batches::default();
+    while batches.go_on(deps) {
+        batches.count(deps.store.forget_sessions(before, unused, BATCH).await?);
     }
     Ok(batches.sum)
 }

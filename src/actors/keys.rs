@@ -1,7 +1,7 @@
-//! Looks after the keyring: fetches what other nodes changed, in case nobody told, and stores now
-//! and then when keys were used. Who is let in hangs on the directory as well, by what is known of
-//! tenants: a process that neither commits nor sweeps would never look there itself. Tidies up what
-//! is remembered of callers.
+//! Looks after the keyring and the sessions: fetches what other nodes changed, in case nobody told,
+//! and stores now and then when they were used. Who is let in hangs on the directory as well, by what
+//! is known of tenants: a process that neither commits nor sweeps would never look there itself. Tidies
+//! up what is remembered of callers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +13,17 @@ use super::deps::Deps;
 use super::timer::{Pause, Timer};
 use crate::clock;
 use crate::domain::Timestamp;
-use crate::domain::id::ApiKeyId;
+use crate::domain::id::{ApiKeyId, SessionId};
+use crate::domain::session::Session;
 use crate::events::EngineEvent;
 use crate::feed::Notice;
-use crate::store::{Moved, Result, StoreError};
+use crate::store::{Moved, Result, SessionChanges, StoreError};
 
-/// How often it is stored when keys were used: one statement for all of them.
+/// How often it is stored when keys and sessions were used: one statement for all of them.
 const STORE_USES: Duration = Duration::from_secs(60);
+/// It is stored at least so many times within the time after which a session ends that is not used,
+/// so that other nodes do not take it for one.
+const USES_WITHIN_IDLE: u32 = 4;
 
 /// What the keys' actor is told.
 #[derive(Debug)]
@@ -56,10 +60,10 @@ impl Actor for Keys {
         deps.keys.set(myself.clone());
         let _ = myself.cast(KeysMessage::Look);
         Ok(State {
-            deps,
             looking: false,
             again: false,
-            until_uses: Pause::begin(STORE_USES),
+            until_uses: Pause::begin(between_uses(&deps)),
+            deps,
             timer: Timer::new(),
         })
     }
@@ -76,7 +80,7 @@ impl Actor for Keys {
             KeysMessage::Done(stored_uses) => {
                 state.looking = false;
                 if stored_uses {
-                    state.until_uses = Pause::begin(STORE_USES);
+                    state.until_uses = Pause::begin(between_uses(&state.deps));
                 }
                 if std::mem::take(&mut state.again) {
                     state.start(&myself);
@@ -88,6 +92,10 @@ impl Actor for Keys {
         }
         Ok(())
     }
+}
+
+fn between_uses(deps: &Deps) -> Duration {
+    STORE_USES.min(deps.settings.sessions.idle / USES_WITHIN_IDLE)
 }
 
 impl State {
@@ -121,14 +129,19 @@ async fn look(deps: &Deps, store_uses: bool) {
         if deps.store.directory_version().await? != deps.directory.version() {
             deps.refresh_directory().await?;
         }
+        if deps.store.sessions_version().await? != deps.sessions.version() {
+            deps.refresh_sessions().await?;
+        }
         if store_uses {
             deps.store_key_uses().await?;
+            deps.store_session_uses(deps.sessions.unstored_uses())
+                .await?;
         }
         Ok::<_, StoreError>(())
     };
-    // Known keys go on working from memory.
+    // Known keys and sessions go on working from memory.
     if let Err(problem) = looked.await {
-        warn!(%problem, "keys and tenants that other processes changed are looked for again");
+        warn!(%problem, "keys, sessions and tenants that other processes changed are looked for again");
     }
 }
 
@@ -155,7 +168,60 @@ impl Deps {
     }
 }
 
+impl Deps {
+    /// Fetches what changed of the sessions since the version that is known.
+    pub async fn refresh_sessions(&self) -> Result<()> {
+        let known = self.sessions.version();
+        let changes = self.store.sessions_since(known).await?;
+        let now = clock::now();
+        let SessionChanges {
+            version,
+            open,
+            ended,
+        } = &changes;
+        if self.sessions.apply(*version, open, ended, now) {
+            let version = self.sessions.version();
+            self.events
+                .tell(|| EngineEvent::SessionsChanged { version });
+        }
+        Ok(())
+    }
+
+    /// Stores when sessions were used. Others hear of it when they look.
+    pub async fn store_session_uses(&self, uses: Vec<(SessionId, Timestamp)>) -> Result<()> {
+        if !uses.is_empty() {
+            self.store.note_session_uses(&uses).await?;
+            self.sessions.note_stored(&uses);
+        }
+        Ok(())
+    }
+}
+
 impl super::Relay {
+    /// A user or a session changed in the store: brings what this node knows up to date and tells the
+    /// others.
+    pub async fn accounts_changed(&self) {
+        self.deps.feed.announce(Notice::Keys);
+        if let Err(problem) = self.deps.refresh_sessions().await {
+            warn!(%problem, "the sessions are brought up to date later");
+        }
+    }
+
+    /// A session was opened in the store: it is good here from the moment this returns on.
+    pub async fn session_opened(&self, session: &Session) {
+        // Also where the database is away by the time its changes are asked for.
+        self.deps.sessions.add(session);
+        self.accounts_changed().await;
+    }
+
+    /// Ends a session, here from the moment this returns on.
+    pub async fn end_session(&self, id: SessionId, now: Timestamp) -> Result<Moved> {
+        let moved = self.deps.store.end_session(id, now).await?;
+        self.deps.sessions.end(id);
+        self.accounts_changed().await;
+        Ok(moved)
+    }
+
     /// A key was made or changed in the store: brings this node's keyring up to date and tells the
     /// others.
     pub async fn keys_changed(&self) {

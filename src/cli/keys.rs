@@ -4,32 +4,23 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::anyhow;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Subcommand};
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use super::{FileArgs, admin_key, reachable, runtime, say};
+use super::relay::{self, Relay, RelayArgs, word};
+use super::{runtime, say};
 use crate::clock;
 use crate::domain::access::{Preset, Scope};
-
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Rows of one page of the list.
-const PAGE: u32 = 100;
 
 #[derive(Args)]
 pub(super) struct KeysArgs {
     #[command(subcommand)]
     what: What,
-    /// Base URL of the relay; by default the configured listen address.
-    #[arg(long, global = true)]
-    url: Option<String>,
-    /// Print what the relay answers, as JSON.
-    #[arg(long, global = true)]
-    json: bool,
     #[command(flatten)]
-    file: FileArgs,
+    relay: RelayArgs,
 }
 
 #[derive(Subcommand)]
@@ -95,61 +86,21 @@ fn span(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn run(args: &KeysArgs) -> anyhow::Result<ExitCode> {
-    let settings = args.file.load(false)?;
-    let listen = || format!("http://{}", reachable(settings.server.listen));
-    let base = args.url.clone().unwrap_or_else(listen);
-    let relay = Relay {
-        client: reqwest::Client::builder()
-            // A system proxy would answer for itself.
-            .no_proxy()
-            .timeout(PATIENCE)
-            .build()?,
-        base: format!("{}/api/v1/keys", base.trim_end_matches('/')),
-        key: admin_key::known(&settings)?,
-    };
+    let keys = Keys(Relay::of(&args.relay, "keys")?);
+    let as_json = args.relay.json;
     runtime()?.block_on(async {
         match &args.what {
-            What::Create(create) => relay.create(create, args.json).await,
-            What::List => relay.list(args.json).await,
-            What::Revoke { id } => relay.revoke(id, args.json).await,
+            What::Create(create) => keys.create(create, as_json).await,
+            What::List => keys.list(as_json).await,
+            What::Revoke { id } => keys.revoke(id, as_json).await,
         }
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
-struct Relay {
-    client: reqwest::Client,
-    base: String,
-    key: crate::settings::Secret,
-}
+struct Keys(Relay);
 
-impl Relay {
-    async fn ask(&self, method: Method, tail: &str, body: Option<Value>) -> anyhow::Result<Value> {
-        let url = format!("{}{tail}", self.base);
-        let mut request = self
-            .client
-            .request(method, &url)
-            .bearer_auth(self.key.expose());
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let answer = request.send().await.with_context(|| {
-            format!("no answer from {url}; is the relay running (posthaste serve)?")
-        })?;
-        let status = answer.status();
-        if status == StatusCode::NO_CONTENT {
-            return Ok(Value::Null);
-        }
-        let text = answer.text().await?;
-        let value: Value = serde_json::from_str(&text)
-            .with_context(|| format!("{url} answers {status} and no JSON"))?;
-        if !status.is_success() {
-            let reason = value["error"].as_str().unwrap_or(&text);
-            bail!("{url} answers {status}: {reason}");
-        }
-        Ok(value)
-    }
-
+impl Keys {
     async fn create(&self, args: &CreateArgs, as_json: bool) -> anyhow::Result<()> {
         let mut body = Map::new();
         body.insert("name".to_owned(), json!(args.name));
@@ -167,7 +118,7 @@ impl Relay {
             let end = clock::now().plus(span);
             body.insert("expiresAt".to_owned(), json!(end.to_string()));
         }
-        let made = self.ask(Method::POST, "", Some(body.into())).await?;
+        let made = self.0.ask(Method::POST, "", Some(body.into())).await?;
         if as_json {
             say(&made.to_string());
             return Ok(());
@@ -187,16 +138,7 @@ impl Relay {
     }
 
     async fn list(&self, as_json: bool) -> anyhow::Result<()> {
-        let mut rows = Vec::new();
-        let mut tail = format!("?limit={PAGE}");
-        loop {
-            let page = self.ask(Method::GET, &tail, None).await?;
-            rows.extend(page["data"].as_array().into_iter().flatten().cloned());
-            match page["nextCursor"].as_str() {
-                Some(cursor) => tail = format!("?limit={PAGE}&cursor={cursor}"),
-                None => break,
-            }
-        }
+        let rows = self.0.all().await?;
         if as_json {
             say(&Value::from(rows).to_string());
         } else {
@@ -209,7 +151,7 @@ impl Relay {
         let id: crate::domain::id::ApiKeyId = id
             .parse()
             .map_err(|_| anyhow!("{id} is no id; `posthaste keys list` prints them"))?;
-        self.ask(Method::DELETE, &format!("/{id}"), None).await?;
+        self.0.ask(Method::DELETE, &format!("/{id}"), None).await?;
         match as_json {
             true => say(&json!({"id": id, "state": "revoked"}).to_string()),
             false => say(&format!("revoked {id}")),
@@ -248,26 +190,7 @@ fn table(rows: &[Value]) -> String {
         line.push(scopes.join(","));
         line
     }));
-    let width = |column: usize| {
-        let widths = lines.iter().map(|line| line[column].chars().count());
-        widths.max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let mut text = String::new();
-    for line in &lines {
-        let cells = line.iter().zip(&widths);
-        let padded: Vec<String> = cells
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        text.push_str(padded.join("  ").trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-/// A value as a word; a dash where there is none.
-fn word(value: &Value) -> String {
-    value.as_str().unwrap_or("-").to_owned()
+    relay::table(&lines)
 }
 
 #[cfg(test)]

@@ -12,8 +12,10 @@ mod open_files;
 mod openapi;
 mod postman;
 mod receive;
+mod relay;
 mod secrets;
 mod serve;
+mod users;
 mod welcome;
 
 use std::io::Write as _;
@@ -47,6 +49,8 @@ enum Command {
     Health(health::HealthArgs),
     /// Make, list and take back the keys of callers, by way of the running relay.
     Keys(keys::KeysArgs),
+    /// Make, list and keep out users, by way of the running relay.
+    Users(users::UsersArgs),
     /// Look after the secrets in the store.
     #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
@@ -112,6 +116,7 @@ pub fn run() -> ExitCode {
         Command::Config(args) => config::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Keys(args) => keys::run(&args),
+        Command::Users(args) => users::run(&args),
         Command::Secrets(command) => secrets::run(&command),
         Command::Openapi(args) => openapi::run(&args),
         Command::Demo(args) => demo::run(&args),

@@ -108,6 +108,7 @@ fn welcome(settings: &Settings, key: &AdminKey, engine: &Engine) {
         key,
         listen,
         standing_by,
+        engine.setup_token(),
         terminal,
         &program,
     ));

@@ -14,6 +14,7 @@ pub(super) fn text(
     key: &AdminKey,
     listen: SocketAddr,
     standing_by: bool,
+    setup: Option<&str>,
     terminal: bool,
     program: &str,
 ) -> String {
@@ -36,6 +37,12 @@ pub(super) fn text(
         Role::Deliver => line("  role       deliver: accepts no events, others do"),
     }
     line(&format!("  admin key  {}", shown_key(key, terminal)));
+    if let Some(token) = setup {
+        line(&format!(
+            "  first user {}",
+            first_user(settings, listen, token)
+        ));
+    }
     line("");
     let receiver = if settings.dev {
         line("Try it. In a second terminal, a receiver that prints what arrives:");
@@ -71,6 +78,18 @@ pub(super) fn text(
         reachable(listen)
     ));
     text
+}
+
+/// Where the first user is made. The token stands behind a `#`, which browsers send to nobody. Where
+/// logs are collected as JSON, what is printed here most likely is too, and shows no token.
+fn first_user(settings: &Settings, listen: SocketAddr, token: &str) -> String {
+    match settings.log.json {
+        true => "none yet: posthaste users create --email ADDRESS --role admin".to_owned(),
+        false => format!(
+            "make it, once: http://{}/ui/setup#token={token}",
+            reachable(listen)
+        ),
+    }
 }
 
 fn profile(settings: &Settings) -> String {
@@ -132,7 +151,8 @@ mod tests {
             kept,
         };
         let listen = SocketAddr::from(([0, 0, 0, 0], 8080));
-        text(&settings, &key, listen, false, terminal, "posthaste")
+        let setup = Some("phl_hunter3");
+        text(&settings, &key, listen, false, setup, terminal, "posthaste")
     }
 
     #[test]
@@ -167,6 +187,27 @@ mod tests {
             !given.contains("hunter2") && given.contains("POSTHASTE_ADMIN_KEY"),
             "{given}"
         );
+    }
+
+    #[test]
+    fn the_setup_link_is_shown_once_and_not_among_collected_logs() {
+        let link = "http://127.0.0.1:8080/ui/setup#token=phl_hunter3";
+        let shown = said(&[], false, Kept::Outside, false);
+        assert_eq!(shown.matches(link).count(), 1, "{shown}");
+        let json = [("POSTHASTE_LOG__FORMAT", "json")];
+        let shown = said(&json, false, Kept::Outside, true);
+        assert!(
+            !shown.contains("hunter3") && shown.contains("posthaste users create"),
+            "{shown}"
+        );
+        let settings = Settings::load(None, json, false).unwrap();
+        let key = AdminKey {
+            secret: Secret::new("phk_hunter2"),
+            kept: Kept::Outside,
+        };
+        let listen = SocketAddr::from(([0, 0, 0, 0], 8080));
+        let shown = text(&settings, &key, listen, false, None, true, "posthaste");
+        assert!(!shown.contains("first user"), "{shown}");
     }
 
     #[test]

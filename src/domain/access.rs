@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::id::ApiKeyId;
+use super::id::{ApiKeyId, SessionId, UserId};
 
 /// What a key may be allowed to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,6 +54,11 @@ impl Scope {
     /// Reads the word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scope| scope.as_str() == word)
+    }
+
+    /// Whether it allows to look and to change nothing.
+    pub fn only_looks(self) -> bool {
+        self.as_str().ends_with(":read")
     }
 
     fn bit(self) -> u8 {
@@ -140,12 +145,16 @@ impl Preset {
     }
 }
 
-/// Whoever made a request, as its key says.
+/// Whoever made a request, as its key or its session says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// Which key; none for the admin key of the settings.
+    /// Which key; none for a user, and for the admin key of the settings.
     pub key: Option<ApiKeyId>,
-    /// The key's name, for people and the audit log.
+    /// Which user; none for a key.
+    pub user: Option<UserId>,
+    /// In which session; none where the key itself was shown.
+    pub session: Option<SessionId>,
+    /// The key's name or the user's e-mail address, for people and the audit log.
     pub name: Arc<str>,
     /// What they may do.
     pub scopes: Scopes,
@@ -158,6 +167,8 @@ impl Caller {
     pub fn admin() -> Self {
         Self {
             key: None,
+            user: None,
+            session: None,
             name: "admin".into(),
             scopes: [Scope::Admin].into_iter().collect(),
             tenant: None,

@@ -213,6 +213,8 @@ impl ApiKey {
     pub fn caller(&self) -> Caller {
         Caller {
             key: Some(self.id),
+            user: None,
+            session: None,
             name: Arc::clone(&self.name),
             scopes: self.scopes,
             tenant: self.tenant.clone(),

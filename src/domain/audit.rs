@@ -14,10 +14,12 @@ pub struct AuditEntry {
     pub id: Uuid,
     /// When it was done.
     pub at: Timestamp,
-    /// The name of the key that did it.
+    /// The name of the key that did it, or the e-mail address of the user.
     pub caller: String,
     /// The id of that key, where it has one.
     pub key_id: Option<String>,
+    /// The id of that user.
+    pub user_id: Option<String>,
     /// The tenant of that key.
     pub tenant: Option<String>,
     /// What was done: `subscription.pause`.

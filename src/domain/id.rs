@@ -68,6 +68,14 @@ id!(
     /// A key that callers show. Not the key itself, nor the part of it that is looked up.
     ApiKeyId
 );
+id!(
+    /// Somebody who signs in.
+    UserId
+);
+id!(
+    /// Somebody's being signed in. Not the token that their cookie holds.
+    SessionId
+);
 
 /// The version nibble of a UUID within its first 64 bits, and version 8 there: RFC 9562's name
 /// for a layout of one's own.

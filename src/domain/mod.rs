@@ -31,12 +31,15 @@ pub mod restart;
 pub mod retention;
 pub mod retry;
 pub mod search;
+pub mod session;
 pub mod signature;
 pub mod signing;
 pub mod statistics;
 pub mod subscription;
 pub mod tenant;
 pub mod timestamp;
+pub mod token;
+pub mod user;
 pub mod window;
 
 pub use timestamp::Timestamp;

@@ -37,7 +37,7 @@ pub enum Notice {
     Catalogue,
     /// There is a job to work at.
     Jobs,
-    /// A key was made or revoked.
+    /// A key was made or revoked, a user changed, or a session was opened or ended.
     Keys,
     /// Something may have been missed: look everything over.
     Gap,

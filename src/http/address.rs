@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use super::error::ApiError;
 use crate::settings::{ForwardedHeader, ServerSettings};
 
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The other end of the connection of a request.
@@ -75,6 +76,29 @@ impl TrustedProxies {
         origin
     }
 
+    /// Whether a trusted proxy says that the browser came to it by https.
+    pub fn says_https(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        if !self.trust(peer.to_canonical()) {
+            return false;
+        }
+        let name = match self.header {
+            ForwardedHeader::XForwardedFor => X_FORWARDED_PROTO,
+            ForwardedHeader::Forwarded => header::FORWARDED,
+        };
+        let line = headers.get_all(name).into_iter().next_back();
+        let line = line.and_then(|line| line.to_str().ok());
+        let last = line.and_then(|line| line.rsplit(',').next());
+        let proto = last.and_then(|hop| match self.header {
+            ForwardedHeader::XForwardedFor => Some(hop.trim()),
+            ForwardedHeader::Forwarded => hop.split(';').find_map(|pair| {
+                let (name, value) = pair.split_once('=')?;
+                let is_proto = name.trim().eq_ignore_ascii_case("proto");
+                is_proto.then(|| value.trim().trim_matches('"'))
+            }),
+        });
+        proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https"))
+    }
+
     fn trust(&self, address: IpAddr) -> bool {
         self.networks
             .iter()
@@ -125,6 +149,63 @@ mod tests {
             }
         }
         proxies.origin(peer.parse().unwrap(), &headers).to_string()
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_says_that_a_browser_came_by_https() {
+        for (header, line, peer, https) in [
+            (
+                ForwardedHeader::XForwardedFor,
+                ("x-forwarded-proto", "https"),
+                "10.0.0.1",
+                true,
+            ),
+            (
+                ForwardedHeader::XForwardedFor,
+                ("x-forwarded-proto", "https"),
+                "1.1.1.1",
+                false,
+            ),
+            (
+                ForwardedHeader::XForwardedFor,
+                ("x-forwarded-proto", "https, http"),
+                "10.0.0.1",
+                false,
+            ),
+            (
+                ForwardedHeader::XForwardedFor,
+                ("forwarded", "proto=https"),
+                "10.0.0.1",
+                false,
+            ),
+            (
+                ForwardedHeader::Forwarded,
+                ("forwarded", "for=1.2.3.4;Proto=\"HTTPS\""),
+                "10.0.0.1",
+                true,
+            ),
+            (
+                ForwardedHeader::Forwarded,
+                ("forwarded", "proto=https, for=1.2.3.4"),
+                "10.0.0.1",
+                false,
+            ),
+            (
+                ForwardedHeader::Forwarded,
+                ("x-forwarded-proto", "https"),
+                "10.0.0.1",
+                false,
+            ),
+        ] {
+            let proxies = TrustedProxies {
+                networks: vec!["10.0.0.0/8".parse().unwrap()],
+                header,
+            };
+            let name: HeaderName = line.0.parse().unwrap();
+            let headers = HeaderMap::from_iter([(name, line.1.parse().unwrap())]);
+            let said = proxies.says_https(peer.parse().unwrap(), &headers);
+            assert_eq!(said, https, "{line:?}");
+        }
     }
 
     #[test]

@@ -43,13 +43,15 @@ pub type Log = Arc<
 >;
 
 /// Fields whose values are shown in the log; of all others only that they were given.
-const SHOWN: [&str; 27] = [
+const SHOWN: [&str; 30] = [
     "active",
     "archived",
     "breaker",
     "clientId",
     "deactivation",
     "description",
+    "disabled",
+    "email",
     "eventIds",
     "eventTypes",
     "expiresAt",
@@ -64,6 +66,7 @@ const SHOWN: [&str; 27] = [
     "rate",
     "rateLimit",
     "retryPolicy",
+    "role",
     "scopes",
     "since",
     "states",
@@ -241,6 +244,7 @@ pub async fn keep(
         at: clock::now(),
         caller: caller.name.to_string(),
         key_id: caller.key.map(|id| id.to_string()),
+        user_id: caller.user.map(|id| id.to_string()),
         tenant: caller.tenant.as_deref().map(str::to_owned),
         action: audited.action.to_string(),
         thing: audited.thing.to_string(),
@@ -305,10 +309,12 @@ struct EntryView<'a> {
     #[schema(value_type = String, format = Uuid)]
     id: Uuid,
     at: Timestamp,
-    /// The name of the key.
+    /// The name of the key, or the user's e-mail address.
     caller: &'a str,
-    /// Null for the admin key of the settings.
+    /// Null for a user, and for the admin key of the settings.
     key_id: Option<&'a str>,
+    /// Null for a key.
+    user_id: Option<&'a str>,
     /// The key's.
     tenant: Option<&'a str>,
     #[schema(examples("subscription.pause"))]
@@ -331,6 +337,7 @@ impl<'a> EntryView<'a> {
             at: entry.at,
             caller: &entry.caller,
             key_id: entry.key_id.as_deref(),
+            user_id: entry.user_id.as_deref(),
             tenant: entry.tenant.as_deref(),
             action: &entry.action,
             thing: &entry.thing,
@@ -352,7 +359,7 @@ impl<'a> EntryView<'a> {
         ("action" = Option<String>, Query, description = "Only that action, such as `subscription.pause`.", min_length = 1, max_length = 255),
         ("thing" = Option<String>, Query, description = "Only what was done to that kind of thing.", min_length = 1, max_length = 255),
         ("thingId" = Option<String>, Query, description = "Only what was done to that thing.", min_length = 1, max_length = 255),
-        ("caller" = Option<String>, Query, description = "Only what keys of that name did.", min_length = 1, max_length = 255),
+        ("caller" = Option<String>, Query, description = "Only what keys of that name, or the user with that e-mail address, did.", min_length = 1, max_length = 255),
         ("since" = Option<Timestamp>, Query, description = "Done at that moment or later."),
         ("until" = Option<Timestamp>, Query, description = "Done before that moment."),
         PageParameters,

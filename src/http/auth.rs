@@ -1,4 +1,5 @@
-//! Who may call: whoever has the admin key of the settings, or a key of the keyring.
+//! Who may call: whoever has the admin key of the settings, a key of the keyring, or the cookie of
+//! somebody who is signed in (`auth/session.rs`).
 //!
 //! The check is a layer around every route but health, unknown routes included, so that a new
 //! route cannot be forgotten and a stranger cannot tell which routes there are. A second one,
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -26,7 +27,10 @@ use crate::domain::access::{Caller, Scope};
 use crate::domain::api_key::KeyHash;
 use crate::keyring::{Admission, Keyring};
 use crate::limits::{Group, Limits, Verdict};
-use crate::settings::ServerSettings;
+use crate::sessions::Sessions;
+use crate::settings::Settings;
+
+mod session;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const SERVICE_TOKEN: HeaderName = HeaderName::from_static("x-service-token");
@@ -50,10 +54,11 @@ impl std::fmt::Debug for AdminKey {
     }
 }
 
-/// For how long somebody is let in: until then, as long as the keyring has that version.
+/// For how long somebody is let in: until then, as long as nothing changes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Staying {
-    version: i64,
+    /// Of the keyring and of the sessions.
+    versions: (i64, i64),
     until: Option<Timestamp>,
 }
 
@@ -62,8 +67,10 @@ pub struct Gate {
     admin_key: AdminKey,
     admin: Arc<Caller>,
     keyring: Arc<Keyring>,
+    sessions: Arc<Sessions>,
     limits: Arc<Limits>,
     proxies: TrustedProxies,
+    secure_cookies: bool,
 }
 
 impl Gate {
@@ -71,15 +78,18 @@ impl Gate {
     pub fn new(
         admin_key: AdminKey,
         keyring: Arc<Keyring>,
+        sessions: Arc<Sessions>,
         limits: Arc<Limits>,
-        server: &ServerSettings,
+        settings: &Settings,
     ) -> Self {
         Self {
             admin_key,
             admin: Arc::new(Caller::admin()),
             keyring,
+            sessions,
             limits,
-            proxies: TrustedProxies::new(server),
+            proxies: TrustedProxies::new(&settings.server),
+            secure_cookies: settings.sessions.secure_cookies,
         }
     }
 
@@ -88,7 +98,7 @@ impl Gate {
         &self.keyring
     }
 
-    /// Who calls with these headers; refuses who has no key that is good now.
+    /// Who calls with the keys in these headers; refuses who has none that is good now.
     pub fn admit(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Arc<Caller>> {
         let now = clock::now();
         let mut refusal = None;
@@ -112,32 +122,52 @@ impl Gate {
             }
             self.limits.note_failure(origin());
         }
-        Err(refusal.unwrap_or_else(|| {
-            ApiError::new(
-                Problem::NoKey,
-                "A valid key is required: Authorization: Bearer, X-API-Key or X-Service-Token",
-            )
-        }))
+        Err(refusal.unwrap_or_else(no_key))
     }
 
-    /// Whether a caller who was let in still would be, for those who stay long. Given what was
-    /// answered the last time it costs next to nothing while no key changes.
-    pub fn stays(&self, caller: &Caller, last: Option<Staying>) -> Option<Staying> {
-        let Some(key) = caller.key else {
-            return Some(Staying::default());
-        };
-        let now = clock::now();
-        // Before the keys are looked at: what changes meanwhile is seen the next time.
-        let version = self.keyring.version();
-        match last {
-            Some(last) if last.version == version && last.until.is_none_or(|end| end > now) => {
-                Some(last)
-            }
-            _ => {
-                let until = self.keyring.good_until(key, now)?;
-                Some(Staying { version, until })
+    /// Who signs in with this key.
+    pub fn admit_key(&self, shown: &str, headers: &HeaderMap, peer: IpAddr) -> Result<Arc<Caller>> {
+        let shown = HeaderValue::from_str(shown).map_err(|_| no_key())?;
+        let mut only = HeaderMap::new();
+        for name in [
+            header::FORWARDED,
+            HeaderName::from_static("x-forwarded-for"),
+        ] {
+            for line in headers.get_all(&name) {
+                only.append(&name, line.clone());
             }
         }
+        only.insert(API_KEY, shown);
+        self.admit(&only, peer)
+    }
+
+    /// Whether a caller who was let in still would be, and with the same scopes, for those who stay
+    /// long. Given what was answered the last time it costs next to nothing while nothing changes.
+    pub fn stays(&self, caller: &Caller, last: Option<Staying>) -> Option<Staying> {
+        if caller.key.is_none() && caller.session.is_none() {
+            return Some(Staying::default());
+        }
+        let now = clock::now();
+        // Before anything is looked at: what changes meanwhile is seen the next time.
+        let versions = (self.keyring.version(), self.sessions.version());
+        if let Some(last) = last
+            && last.versions == versions
+            && last.until.is_none_or(|end| end > now)
+        {
+            return Some(last);
+        }
+        let mut until = None;
+        if let Some(key) = caller.key {
+            until = self.keyring.good_until(key, now)?;
+        }
+        if let Some(session) = caller.session {
+            let open = self.sessions.one(session, now)?;
+            let is_same = |now: &Arc<Caller>| now.scopes == caller.scopes;
+            open.caller.as_ref().is_none_or(is_same).then_some(())?;
+            let end = self.sessions.ends_at(&open);
+            until = Some(until.map_or(end, |until: Timestamp| until.min(end)));
+        }
+        Some(Staying { versions, until })
     }
 
     /// Whether requests of that group are limited at all.
@@ -154,8 +184,15 @@ impl Gate {
         peer: IpAddr,
     ) -> Verdict {
         let origin = self.proxies.origin(peer, headers);
-        self.limits.take(group, caller.key, origin).await
+        self.limits.take(group, caller, origin).await
     }
+}
+
+fn no_key() -> ApiError {
+    ApiError::new(
+        Problem::NoKey,
+        "A valid key is required: Authorization: Bearer, X-API-Key or X-Service-Token",
+    )
 }
 
 fn ended(how: &str, at: Timestamp) -> ApiError {
@@ -182,6 +219,18 @@ fn shown_keys(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     bearer.chain(own).filter(|shown| !shown.is_empty())
 }
 
+/// Whether there is a header for a key, whatever stands in it.
+fn shows_key(headers: &HeaderMap) -> bool {
+    let is_bearer = |value: &HeaderValue| {
+        let scheme = value.as_bytes().get(..6);
+        scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer"))
+    };
+    let authorizations = headers.get_all(header::AUTHORIZATION);
+    headers.contains_key(API_KEY)
+        || headers.contains_key(SERVICE_TOKEN)
+        || authorizations.into_iter().any(is_bearer)
+}
+
 fn bearer_token(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(7)?;
     scheme
@@ -189,14 +238,14 @@ fn bearer_token(value: &[u8]) -> Option<&[u8]> {
         .then(|| token.trim_ascii())
 }
 
-/// Lets through who has the key, and notes who it is.
+/// Lets through who has a key or is signed in, and notes who it is.
 pub async fn require_key(
     State(gate): State<Arc<Gate>>,
     Peer(peer): Peer,
     mut request: Request,
     next: Next,
 ) -> Result<Response> {
-    let caller = gate.admit(request.headers(), peer)?;
+    let caller = gate.let_in(request.method(), request.headers(), peer)?;
     request.extensions_mut().insert(Asking(caller));
     Ok(next.run(request).await)
 }
@@ -228,10 +277,14 @@ pub async fn require_scope(
 pub fn check_scope(caller: &Caller, scope: Scope) -> Result<()> {
     match caller.scopes.allow(scope) {
         true => Ok(()),
-        false => Err(ApiError::new(
-            Problem::MissingScope,
-            format!("This key lacks the scope {}", scope.as_str()),
-        )),
+        false => {
+            let who = match caller.user {
+                Some(_) => "Your role",
+                None => "This key",
+            };
+            let message = format!("{who} lacks the scope {}", scope.as_str());
+            Err(ApiError::new(Problem::MissingScope, message))
+        }
     }
 }
 

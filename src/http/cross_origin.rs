@@ -1,7 +1,8 @@
 //! Which pages of other origins may call the API from a browser.
 //!
-//! Keys travel in headers that a page's script sets, never in cookies: no credentials are allowed,
-//! so a page can do no more than its own script has a key for. Where nothing is configured, a
+//! Keys travel in headers that a page's script sets: no credentials are allowed, and the cookie of
+//! whoever is signed in counts for the relay's own pages alone (`cookie.rs`), so a page can do no more
+//! than its own script has a key for. Where nothing is configured, a
 //! preflight is a request like any other, and refused without a key.
 
 use std::time::Duration;

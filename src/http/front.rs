@@ -91,7 +91,7 @@ impl Front {
         let mut told = Told::default();
         let handled = async {
             let gate = &self.state.gate;
-            let caller = gate.admit(&parts.headers, peer)?;
+            let caller = gate.let_in(&parts.method, &parts.headers, peer)?;
             tenants::check_active(&caller, |id| self.state.relay.tenant(id))?;
             auth::check_scope(&caller, Scope::EventsWrite)?;
             if gate.limits(Group::EventsWrite) {

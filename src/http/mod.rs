@@ -4,6 +4,7 @@
 //! is written in its resource's file; what every request goes through, in `frame.rs` and
 //! `auth.rs`; how it comes here, in `server.rs`, `connection.rs` and `front.rs`.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::Router;
@@ -29,6 +30,7 @@ mod body;
 mod body_budget;
 mod connection;
 mod connection_timer;
+mod cookie;
 mod cross_origin;
 mod dashboard;
 mod deliveries;
@@ -56,6 +58,7 @@ mod openapi;
 mod ordering;
 mod own_headers;
 mod paging;
+mod passwords;
 mod path;
 mod problem;
 mod rate_limit_headers;
@@ -66,6 +69,10 @@ mod schema_check;
 mod search;
 mod secrets;
 pub mod server;
+mod session_view;
+mod sessions;
+mod sign_in;
+mod sign_in_input;
 mod statistics;
 mod statistics_view;
 mod stream;
@@ -82,6 +89,9 @@ mod test_send_input;
 mod test_send_view;
 mod text;
 mod to_the_end;
+mod user_input;
+mod user_view;
+mod users;
 mod view;
 mod write_deadline;
 
@@ -91,6 +101,7 @@ use body_budget::BodyBudget;
 use error::{ApiError, Problem};
 use frame::Bounds;
 use front::Front;
+pub use passwords::Passwords;
 use routes::{EVENTS, Route, guarded_routes, open_routes};
 pub use tenant_rates::TenantRates;
 use tenants::FindTenant;
@@ -112,6 +123,8 @@ pub struct HttpState {
     pub tenant_rates: Arc<TenantRates>,
     /// What happens, for those who look on.
     pub streams: Streams,
+    /// Checks the passwords of users.
+    pub passwords: Arc<Passwords>,
 }
 
 /// Says whether a receiver's URL may be stored. What its name resolves to is looked at when
@@ -210,6 +223,7 @@ fn assemble<S: Clone + Send + Sync + 'static>(
     door: Door,
     around: Around,
 ) -> Router<S> {
+    let behind: HashSet<String> = guarded.iter().map(Route::canonical).collect();
     let mut behind_key = Router::new();
     for route in guarded {
         let scope = route.scope.unwrap_or(Scope::Admin);
@@ -230,15 +244,21 @@ fn assemble<S: Clone + Send + Sync + 'static>(
         .fallback(no_route)
         .layer(from_fn_with_state(door.tenants, tenants::require_active))
         .layer(from_fn_with_state(door.gate, auth::require_key));
-    let mut router = Router::new();
-    for route in open {
-        for path in route.paths() {
-            router = router.route(&path, route.handler.clone());
+    let add = |mut router: Router<S>, routes: Vec<Route<S>>| {
+        for route in routes {
+            for path in route.paths() {
+                router = router.route(&path, route.handler.clone());
+            }
         }
-    }
-    let mut router = router
-        .method_not_allowed_fallback(wrong_method)
-        .merge(behind_key);
+        router
+    };
+    // What a path does not take is said by one of the two: where other methods of it stand behind the
+    // door, by that one.
+    let (shared, alone) = open
+        .into_iter()
+        .partition(|route| behind.contains(&route.canonical()));
+    let router = add(Router::new(), alone).method_not_allowed_fallback(wrong_method);
+    let mut router = add(router, shared).merge(behind_key);
     if let Some(layer) = around.cross_origin {
         router = router.layer(layer);
     }

@@ -34,12 +34,13 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoParams, Modify, OpenApi};
 
+use super::cookie::{NAME, SECURE_NAME};
 use super::error::ProblemView;
 use super::routes::{guarded_routes, open_routes};
 use super::{
     audit, dashboard, deliveries, event_types, events, health, history, jobs, keys, metrics,
-    ordering, reference, runtime, secrets, statistics, stream, subscriptions, system, tenants,
-    test_send,
+    ordering, reference, runtime, secrets, sessions, sign_in, statistics, stream, subscriptions,
+    system, tenants, test_send, users,
 };
 use crate::domain::search::StatusClass;
 
@@ -56,6 +57,8 @@ use crate::domain::search::StatusClass;
         (name = "dashboard", description = "What a dashboard shows first."),
         (name = "tenants", description = "Whose events and subscriptions they are. `clientId` is another name for `tenant`."),
         (name = "keys", description = "What callers show to be let in."),
+        (name = "users", description = "People who sign in with an e-mail address and a password."),
+        (name = "sessions", description = "Signing in, and who is signed in. A session is in a cookie; with it, changes take the header `X-CSRF-Token`."),
         (name = "audit", description = "Who did what."),
         (name = "relay", description = "The relay itself."),
     ),
@@ -77,6 +80,10 @@ use crate::domain::search::StatusClass;
         tenants::create, tenants::list, tenants::show, tenants::change, tenants::delete,
         secrets::show_of_tenant, secrets::rotate_of_tenant,
         keys::create, keys::list, keys::show, keys::revoke,
+        users::create, users::list, users::show, users::change, users::delete,
+        users::set_password, sign_in::setup, sign_in::set_up, sign_in::take_invitation,
+        sign_in::sign_in, sessions::show, sessions::sign_out, sessions::change_password,
+        sessions::list, sessions::end,
         audit::list, stream::show, test_send::stored, test_send::unsaved,
         deliveries::retry_of_event,
         health::overview, health::live, health::ready, metrics::show,
@@ -94,7 +101,7 @@ them, signed, until they arrive.\n\nEvery path under `/api/v1` answers under `/a
 a `code` that never changes (docs/errors.md lists all). Fields that an answer gains later are no \
 change of the API: ignore what you do not know.";
 
-/// The three headers that a key may come in.
+/// The three headers that a key may come in, and the cookie of a session.
 struct Keys;
 
 impl Modify for Keys {
@@ -108,10 +115,16 @@ impl Modify for Keys {
             value.description = Some(format!("A key in `{name}`."));
             SecurityScheme::ApiKey(ApiKey::Header(value))
         };
+        let mut cookie = ApiKeyValue::new(NAME);
+        cookie.description = Some(format!(
+            "A session, by `POST /api/v1/session`; `{SECURE_NAME}` over https. Changes take \
+             `X-CSRF-Token` as well."
+        ));
         let schemes = [
             SecurityScheme::Http(bearer.build()),
             header("X-API-Key"),
             header("X-Service-Token"),
+            SecurityScheme::ApiKey(ApiKey::Cookie(cookie)),
         ];
         for (name, scheme) in complete::SCHEMES.into_iter().zip(schemes) {
             components.add_security_scheme(name, scheme);

@@ -62,12 +62,20 @@ problems! {
         "The request carries no key that is valid.";
     KeyEnded: UNAUTHORIZED, "key-ended", "Key ended",
         "The key was revoked, or its time is over.";
+    SessionEnded: UNAUTHORIZED, "session-ended", "Session ended",
+        "The session of the cookie has ended, or there never was one.";
+    SignInRefused: UNAUTHORIZED, "sign-in-refused", "Sign-in refused",
+        "The e-mail address or the password is wrong.";
     Forbidden: FORBIDDEN, "forbidden", "Forbidden",
         "The key is valid but may not do this.";
     MissingScope: FORBIDDEN, "missing-scope", "Missing scope",
         "The key lacks the scope that this route takes.";
     InactiveTenant: FORBIDDEN, "inactive-tenant", "Inactive tenant",
         "The key is of a tenant that is inactive.";
+    CrossSite: FORBIDDEN, "cross-site", "Cross-site request",
+        "A cookie came with a change, but not its token in `X-CSRF-Token`; or a page of another origin asks.";
+    LinkEnded: FORBIDDEN, "link-ended", "Link ended",
+        "The link was used, was replaced, is too old, or is none.";
     NotFound: NOT_FOUND, "not-found", "Not found",
         "There is nothing with this id, or not for this key.";
     NoSuchRoute: NOT_FOUND, "no-such-route", "No such route",
@@ -90,6 +98,8 @@ problems! {
         "The caller's own rate is used up.";
     TooManyKeys: TOO_MANY_REQUESTS, "too-many-keys", "Too many keys",
         "Too many keys that are none were tried from this address.";
+    TooManySignIns: TOO_MANY_REQUESTS, "too-many-sign-ins", "Too many sign-ins",
+        "Too many tries to sign in, or to use a link, from this address or as this user.";
     Internal: INTERNAL_SERVER_ERROR, "internal", "Internal server error",
         "A fault of the relay's own; its log says more, under the request's id.";
     Unavailable: SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable",

@@ -2,7 +2,8 @@
 //!
 //! Routes stand under `/api/v1` and, for the systems that Posthaste replaces, under `/api`, some
 //! of them under other names and at the root: [`BASES`], [`NAMES`] and [`AT_THE_ROOT`] are all that
-//! there is of that. Everything but health needs a key with the scope that stands beside the route.
+//! there is of that. Everything but health and signing in needs a key, or a session, with the scope that
+//! stands beside the route.
 
 use axum::handler::Handler;
 use axum::http::Method;
@@ -10,8 +11,8 @@ use axum::routing::{self, MethodRouter};
 
 use super::{
     HttpState, audit, dashboard, deliveries, event_types, events, health, history, jobs, keys,
-    metrics, openapi, ordering, reference, runtime, secrets, statistics, stream, subscriptions,
-    system, tenants, test_send,
+    metrics, openapi, ordering, reference, runtime, secrets, sessions, sign_in, statistics, stream,
+    subscriptions, system, tenants, test_send, users,
 };
 use crate::domain::access::Scope;
 
@@ -96,6 +97,17 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::get("/keys", Admin, keys::list),
         Route::get("/keys/{id}", Admin, keys::show),
         Route::delete("/keys/{id}", Admin, keys::revoke),
+        Route::get("/session", EventsRead, sessions::show).or(&Scope::ALL),
+        Route::delete("/session", EventsRead, sessions::sign_out).or(&Scope::ALL),
+        Route::post("/session/password", EventsRead, sessions::change_password).or(&Scope::ALL),
+        Route::get("/sessions", EventsRead, sessions::list).or(&Scope::ALL),
+        Route::delete("/sessions/{id}", EventsRead, sessions::end).or(&Scope::ALL),
+        Route::post("/users", Admin, users::create),
+        Route::get("/users", Admin, users::list),
+        Route::get("/users/{id}", Admin, users::show),
+        Route::patch("/users/{id}", Admin, users::change),
+        Route::delete("/users/{id}", Admin, users::delete),
+        Route::post("/users/{id}/password", Admin, users::set_password),
         Route::get("/audit", Admin, audit::list),
         Route::get("/system", Admin, system::show),
         Route::get("/system/settings", Admin, system::settings),
@@ -111,6 +123,10 @@ pub(super) fn open_routes() -> Vec<Route<HttpState>> {
         Route::open("/health/live", health::live),
         Route::open("/health/ready", health::ready),
         Route::open("/api/v1/openapi.json", openapi::show),
+        Route::open("/api/v1/setup", sign_in::setup),
+        Route::open_post("/api/v1/setup", sign_in::set_up),
+        Route::open_post("/api/v1/invitation", sign_in::take_invitation),
+        Route::open_post("/api/v1/session", sign_in::sign_in),
         Route::open("/docs", reference::moved),
         Route::open("/docs/", reference::page),
         Route::open("/docs/{file}", reference::file),
@@ -153,6 +169,17 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
             scope: None,
             or: &[],
             handler: routing::get(handler),
+        }
+    }
+
+    /// A `POST` that anyone may call: by it somebody comes in who is nobody yet.
+    pub(super) fn open_post<T: 'static>(path: &'static str, handler: impl Handler<T, S>) -> Self {
+        Self {
+            method: Method::POST,
+            path,
+            scope: None,
+            or: &[],
+            handler: routing::post(handler),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `GET /stream`: what happens, while it happens, as server-sent events.
 //!
 //! The request's time limit ends with the answer's head. What bounds a stream afterwards: one that
-//! is read too slowly is ended, one whose key ends is ended, and the number of all is limited.
+//! is read too slowly is ended, one whose key or session ends is ended, and the number of all is limited.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// Facts written in one piece at most.
 const MOST_AT_ONCE: usize = 64;
-/// How often it is looked whether the caller's key is still good, whatever happens.
+/// How often it is looked whether the caller's key or session is still good, whatever happens.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// `GET /stream`. Goes on behind `Last-Event-ID` where that can be done without a gap.
@@ -119,7 +119,7 @@ struct Writer {
     stream: Stream,
     asked_to_resume: bool,
     stage: Stage,
-    /// Their key is good.
+    /// Their key, or their session, is good.
     staying: Option<Staying>,
     /// When something has to be written, if nothing is before.
     beat: Instant,
@@ -211,7 +211,10 @@ impl Writer {
     fn refused(&self) -> Option<&'static str> {
         let find = |id: &str| self.app.relay.tenant(id);
         if self.staying.is_none() {
-            Some("key_ended")
+            Some(match self.caller.session {
+                Some(_) => "session_ended",
+                None => "key_ended",
+            })
         } else if tenants::check_active(&self.caller, find).is_err() {
             Some("tenant_inactive")
         } else {

@@ -16,6 +16,7 @@ use crate::domain::api_key::{ApiKey, KeyHash, PublicId};
 use crate::domain::id::ApiKeyId;
 use crate::keyring::Keyring;
 use crate::limits::Limits;
+use crate::sessions::Sessions;
 
 /// The table's routes with handlers that only say that they were reached, so that the table
 /// and all layers are tested without a database.
@@ -75,7 +76,8 @@ fn gate(issued: &[(&str, Scopes)]) -> Arc<Gate> {
     }
     let limits = Arc::new(Limits::new(&settings.limits, None));
     let admin_key = AdminKey::new("right");
-    Arc::new(Gate::new(admin_key, keyring, limits, &settings.server))
+    let sessions = Arc::new(Sessions::new(settings.sessions.idle));
+    Arc::new(Gate::new(admin_key, keyring, sessions, limits, &settings))
 }
 
 async fn call(method: &Method, path: &str, key: Option<(&str, &str)>) -> (u16, HeaderMap, String) {

@@ -11,6 +11,8 @@ fn limits(per_key: &str, per_address: &str, failed: &str) -> Limits {
         },
         write: none,
         failed_auth_per_address: quota(failed),
+        sign_in_per_address: quota("2/hour"),
+        sign_in_per_account: quota("2/hour"),
     };
     Limits::new(&settings, None)
 }
@@ -110,4 +112,45 @@ fn what_is_remembered_of_callers_is_bounded() {
         quick.limiter.len() < 100,
         "who has the whole quota again is forgotten"
     );
+}
+
+#[tokio::test]
+async fn whoever_tries_an_account_does_not_keep_its_owner_out_of_a_known_place() {
+    let limits = limits("0", "0", "0");
+    let home = Some(address("10.0.0.1"));
+    let tries = async |email: &str, known| {
+        let verdict = limits.take_account(email, known).await;
+        verdict.refused_for().is_none()
+    };
+    assert!(tries("a@b.c", None).await && tries("a@b.c", None).await);
+    assert!(!tries("a@b.c", None).await, "from whichever other place");
+    assert!(tries("d@e.f", None).await);
+    assert!(tries("a@b.c", home).await && tries("a@b.c", home).await);
+    assert!(!tries("a@b.c", home).await, "there are bounds at home too");
+    let from = async |text| {
+        let verdict = limits.take_sign_in(address(text)).await;
+        verdict.refused_for().is_none()
+    };
+    assert!(from("2001:db8::1").await && from("2001:db8::2").await);
+    assert!(!from("2001:db8::3").await && from("2001:db8:0:1::1").await);
+    let text = Who::Account(account("a@b.c"), home).to_string();
+    assert!(
+        !text.contains("a@b") && text.ends_with("-10.0.0.1"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_user_has_one_quota_in_all_sessions() {
+    let limits = limits("2/hour", "0", "0");
+    let user = |number: u128| Caller {
+        user: Some(UserId(uuid::Uuid::from_u128(number))),
+        ..Caller::admin()
+    };
+    let take = async |caller: &Caller| {
+        let verdict = limits.take(Group::Read, caller, address("::1")).await;
+        verdict.refused_for().is_none()
+    };
+    assert!(take(&user(1)).await && take(&user(1)).await && !take(&user(1)).await);
+    assert!(take(&user(2)).await && take(&Caller::admin()).await);
 }

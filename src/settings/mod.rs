@@ -59,6 +59,10 @@ pub struct Settings {
     pub auth: AuthSettings,
     /// `[limits]`
     pub limits: LimitSettings,
+    /// `[users]`
+    pub users: UserSettings,
+    /// `[sessions]`
+    pub sessions: SessionSettings,
     /// `[store]`
     pub store: StoreSettings,
     /// `[feed]`
@@ -206,6 +210,34 @@ pub struct LimitSettings {
     pub write: CallerLimits,
     /// Keys that are none, tried from one address.
     pub failed_auth_per_address: Option<Quota>,
+    /// Tries to sign in, or to use a link, from one address.
+    pub sign_in_per_address: Option<Quota>,
+    /// Tries to sign in as one user.
+    pub sign_in_per_account: Option<Quota>,
+}
+
+/// Who may sign in.
+#[derive(Clone, Copy, Debug)]
+pub struct UserSettings {
+    /// Users at most.
+    pub max: u32,
+    /// How long the link that makes the first user can be used.
+    pub setup_link: Duration,
+    /// How long an invitation can be taken.
+    pub invitation: Duration,
+}
+
+/// For how long somebody is signed in.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionSettings {
+    /// A session that is not used for this long ends.
+    pub idle: Duration,
+    /// A session ends after this, however much it is used.
+    pub lifetime: Duration,
+    /// Open sessions of one user or key at most.
+    pub max_per_owner: u32,
+    /// Whether cookies are marked for https alone even where requests seem to come by http.
+    pub secure_cookies: bool,
 }
 
 /// The limits of one group of requests.

@@ -649,6 +649,14 @@ fn limits_on_callers_are_read_as_they_are_written() {
         ("auth.keys_refresh_ms", "10001"),
         ("auth.max_keys", "0"),
         ("auth.ended_keys_days", "0"),
+        ("limits.sign_in_per_address", "\"many\""),
+        ("limits.sign_in_per_account", "\"1/day\""),
+        ("users.max", "0"),
+        ("users.setup_link_ms", "999"),
+        ("users.invitation_ms", "2592000001"),
+        ("sessions.idle_ms", "59999"),
+        ("sessions.lifetime_ms", "59999"),
+        ("sessions.max_per_owner", "0"),
     ] {
         let (section, name) = key.split_once('.').unwrap();
         let faults = load(&format!("[{section}]\n{name} = {value}"), &[]).unwrap_err();

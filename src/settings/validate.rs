@@ -13,8 +13,8 @@ use super::{
     AddressGuardSettings, AuthSettings, CallerLimits, DeliverySettings, EngineSettings,
     EventSettings, Fault, Faults, FeedSettings, ForwardedHeader, HealthSettings, HoldSettings,
     JobSettings, Layers, LimitSettings, LogSettings, MasterKey, MetricsSettings, Role, Secret,
-    SecretSettings, ServerSettings, Settings, StatisticsSettings, StoreSettings, StreamSettings,
-    TracingSettings, contradictions,
+    SecretSettings, ServerSettings, SessionSettings, Settings, StatisticsSettings, StoreSettings,
+    StreamSettings, TracingSettings, UserSettings, contradictions,
 };
 use crate::domain::breaker::{BreakerPolicy, BreakerSpec};
 use crate::domain::catalogue::UnknownTypes;
@@ -54,6 +54,17 @@ pub(super) fn read_all(reader: &mut Reader<'_>) -> Settings {
         server: server(reader),
         auth: auth(reader),
         limits: limits(reader),
+        users: UserSettings {
+            max: reader.count("users.max", 1, 100_000),
+            setup_link: reader.millis("users.setup_link_ms", 1_000, 30 * DAY_MS),
+            invitation: reader.millis("users.invitation_ms", 1_000, 30 * DAY_MS),
+        },
+        sessions: SessionSettings {
+            idle: reader.millis("sessions.idle_ms", MINUTE_MS, 365 * DAY_MS),
+            lifetime: reader.millis("sessions.lifetime_ms", MINUTE_MS, 365 * DAY_MS),
+            max_per_owner: reader.count("sessions.max_per_owner", 1, 1_000),
+            secure_cookies: reader.flag("sessions.secure_cookies"),
+        },
         store: store(reader),
         feed: FeedSettings {
             redis_url: url(reader, "feed.redis_url", &["redis", "rediss"]),
@@ -160,6 +171,8 @@ fn limits(reader: &mut Reader<'_>) -> LimitSettings {
         read: group("limits.read_per_key", "limits.read_per_address"),
         write: group("limits.write_per_key", "limits.write_per_address"),
         failed_auth_per_address: quota(reader, "limits.failed_auth_per_address"),
+        sign_in_per_address: quota(reader, "limits.sign_in_per_address"),
+        sign_in_per_account: quota(reader, "limits.sign_in_per_account"),
     }
 }
 

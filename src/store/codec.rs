@@ -3,6 +3,7 @@
 //! Durations are whole microseconds. A subscription's lists and policies are JSON text.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -25,9 +26,11 @@ use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering, OrderingFailure, OrderingRule};
 use crate::domain::outcome::{CallResult, Outcome};
 use crate::domain::payload_format::PayloadFormat;
+use crate::domain::session::AdminKeyProof;
 use crate::domain::signing::{SecretOwner, Signing};
 use crate::domain::subscription::{ChangedBy, Hold, StateChange, Subscription, SubscriptionState};
 use crate::domain::tenant::{self, TenantLimits, TenantStatus};
+use crate::domain::user::Role;
 
 /// A stored value that cannot be read: a bug, or a damaged database.
 pub(super) fn damaged(what: impl std::fmt::Display) -> StoreError {
@@ -79,6 +82,28 @@ pub(super) fn public_id(text: &str) -> Result<PublicId> {
 /// The hash of a key.
 pub(super) fn key_hash(bytes: &[u8]) -> Result<KeyHash> {
     KeyHash::from_stored(bytes).ok_or_else(|| damaged("the hash of a key"))
+}
+
+/// A user's role.
+pub(super) fn role(word: &str) -> Result<Role> {
+    Role::parse(word).ok_or_else(|| damaged("a role"))
+}
+
+/// Places as their addresses.
+pub(super) fn places_text(places: &[IpAddr]) -> String {
+    let places: Vec<String> = places.iter().map(IpAddr::to_string).collect();
+    places.join(" ")
+}
+
+/// The places behind [`places_text`].
+pub(super) fn places(text: &str) -> Result<Vec<IpAddr>> {
+    let place = |word: &str| word.parse().map_err(|_| damaged("a place"));
+    text.split_whitespace().map(place).collect()
+}
+
+/// What shows a session's admin key.
+pub(super) fn admin_key_proof(bytes: &[u8]) -> Result<AdminKeyProof> {
+    AdminKeyProof::from_stored(bytes).ok_or_else(|| damaged("the proof of a session"))
 }
 
 /// Bytes of a payload as the stores keep it.

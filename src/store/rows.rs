@@ -78,7 +78,7 @@ pub(super) const SUBSCRIPTION: &str = "s.*, t.secrets AS tenant_secrets FROM sub
      LEFT JOIN tenant_secrets t ON t.tenant = s.tenant AND s.secret_owner = 'tenant'";
 /// The columns of an entry of the audit log, in the order of their binding.
 pub(super) const AUDIT_COLUMNS: &str =
-    "id, at, caller, key_id, tenant, action, thing, thing_id, changes, request_id";
+    "id, at, caller, key_id, user_id, tenant, action, thing, thing_id, changes, request_id";
 
 /// Binds what [`AUDIT_COLUMNS`] names.
 macro_rules! bind_audit {
@@ -89,6 +89,7 @@ macro_rules! bind_audit {
             .bind(At(entry.at))
             .bind(entry.caller.as_str())
             .bind(entry.key_id.as_deref())
+            .bind(entry.user_id.as_deref())
             .bind(entry.tenant.as_deref())
             .bind(entry.action.as_str())
             .bind(entry.thing.as_str())
@@ -181,14 +182,18 @@ macro_rules! row_readers {
         use crate::domain::delivery::{PendingDelivery, Progress};
         use crate::domain::event::Event;
         use crate::domain::event_type::EventType;
-        use crate::domain::id::{ApiKeyId, AttemptId, DeliveryId, EventId, JobId, SubscriptionId};
+        use crate::domain::id::{
+            ApiKeyId, AttemptId, DeliveryId, EventId, JobId, SessionId, SubscriptionId, UserId,
+        };
         use crate::domain::idempotency::{KeyName, KnownKey};
         use crate::domain::job::{EventHead, FinalDelivery, Job, Total};
         use crate::domain::operational::OperationalEvent;
         use crate::domain::ordering::Line;
         use crate::domain::outcome::{Headers, Timing};
+        use crate::domain::session::{Session, SessionOwner, SessionUser};
         use crate::domain::subscription::{HistoryEntry, StateChange, Subscription};
         use crate::domain::tenant::Tenant;
+        use crate::domain::user::{PasswordHash, User};
         use crate::store::codec::{self, SubscriptionColumns};
         use crate::store::rows::At;
         use crate::store::secret_box::SecretBox;
@@ -299,6 +304,7 @@ macro_rules! row_readers {
                 at: at(row, "at")?,
                 caller: row.try_get("caller")?,
                 key_id: row.try_get("key_id")?,
+                user_id: row.try_get("user_id")?,
                 tenant: row.try_get("tenant")?,
                 action: row.try_get("action")?,
                 thing: row.try_get("thing")?,
@@ -576,6 +582,56 @@ macro_rules! row_readers {
                 revoked_at: at_or_none(row, "revoked_at")?,
                 last_used_at: at_or_none(row, "last_used_at")?,
                 version: row.try_get("version")?,
+            })
+        }
+
+        pub(super) fn user(row: &$row) -> Result<User> {
+            let (email, name): (String, String) = (row.try_get("email")?, row.try_get("name")?);
+            let password: Option<String> = row.try_get("password")?;
+            Ok(User {
+                id: UserId(row.try_get("id")?),
+                email: email.into(),
+                name: name.into(),
+                role: codec::role(row.try_get("role")?)?,
+                disabled_at: at_or_none(row, "disabled_at")?,
+                password: password.map(PasswordHash::from_stored),
+                places: codec::places(row.try_get("places")?)?,
+                signed_in_at: at_or_none(row, "signed_in_at")?,
+                created_at: at(row, "created_at")?,
+                updated_at: at(row, "updated_at")?,
+                version: row.try_get("version")?,
+            })
+        }
+
+        /// With what the columns `user_…` say about its user.
+        pub(super) fn session(row: &$row) -> Result<Session> {
+            Ok(Session {
+                id: SessionId(row.try_get("id")?),
+                hash: codec::key_hash(row.try_get("hash")?)?,
+                owner: session_owner(row)?,
+                created_at: at(row, "created_at")?,
+                expires_at: at(row, "expires_at")?,
+                last_used_at: at(row, "last_used_at")?,
+                address: row.try_get("address")?,
+                user_agent: row.try_get("user_agent")?,
+                version: row.try_get("version")?,
+            })
+        }
+
+        fn session_owner(row: &$row) -> Result<SessionOwner> {
+            if let Some(id) = row.try_get("user_id")? {
+                let email: String = row.try_get("user_email")?;
+                let name: String = row.try_get("user_name")?;
+                return Ok(SessionOwner::User(SessionUser {
+                    id: UserId(id),
+                    email: email.into(),
+                    name: name.into(),
+                    role: codec::role(row.try_get("user_role")?)?,
+                }));
+            }
+            Ok(match row.try_get("key_id")? {
+                Some(id) => SessionOwner::Key(ApiKeyId(id)),
+                None => SessionOwner::AdminKey(codec::admin_key_proof(row.try_get("proof")?)?),
             })
         }
 

@@ -81,9 +81,12 @@ async fn own(inner: &Inner, epoch: u64, mut follower: broadcast::Receiver<Engine
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
             }
         }
-        let keys = told
-            .iter()
-            .any(|told| matches!(told, EngineEvent::KeysChanged { .. }));
+        let keys = told.iter().any(|told| {
+            matches!(
+                told,
+                EngineEvent::KeysChanged { .. } | EngineEvent::SessionsChanged { .. }
+            )
+        });
         let facts = told
             .iter()
             .flat_map(|told| facts_of(told, &inner.directory));
@@ -93,7 +96,7 @@ async fn own(inner: &Inner, epoch: u64, mut follower: broadcast::Receiver<Engine
             inner.push_own(epoch, Kind::Reset, &json!({"reason": "behind"}));
         }
         if keys {
-            // A stream may be that of a key that was taken back.
+            // A stream may be that of a key that was taken back, or of a session that ended.
             inner.news.send_replace(());
         }
     }

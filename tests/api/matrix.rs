@@ -1,5 +1,5 @@
-//! Every route of the description × every kind of key: who is let in, and who is not. The routes
-//! come from the document, so a new one is in here by itself.
+//! Every route of the description × every kind of key and of session: who is let in, and who is not.
+//! The routes come from the document, so a new one is in here by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,11 +8,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::document::Document;
-use crate::support::relay::{rows, text};
+use crate::support::browser::{Browser, ask as ask_with};
+use crate::support::relay::{KEY, rows, text};
 use crate::support::{Profile, Receiver, Relay};
 
 crate::stories!(
     each_kind_of_key_reaches_what_its_scopes_allow,
+    each_kind_of_session_reaches_what_its_role_allows,
     what_is_anothers_is_not_there,
 );
 
@@ -139,6 +141,72 @@ async fn each_kind_of_key_reaches_what_its_scopes_allow(profile: Profile) {
         }
     }
     assert!(guarded > 50, "{guarded} routes take a key");
+}
+
+/// What would end a session that the rest still needs.
+const ENDING: [&str; 2] = ["DELETE /api/v1/session", "DELETE /api/v1/sessions/{id}"];
+
+async fn each_kind_of_session_reaches_what_its_role_allows(profile: Profile) {
+    let relay = Relay::start_with(profile, &UNLIMITED).await;
+    let document = Document::of(&relay).await;
+    let mut kinds = Vec::new();
+    for role in ["viewer", "operator", "admin"] {
+        kinds.push((role, Browser::of_role(&relay, role).await));
+    }
+    let client = key(&relay, json!({"name": "client", "preset": "client"})).await;
+    kinds.push(("key", Browser::with_key(&relay.api.base, &client.key).await));
+    let admin_key = Browser::with_key(&relay.api.base, KEY).await;
+    kinds.push(("admin key", admin_key));
+    let (mut guarded, mut allowed_to) = (0, BTreeMap::new());
+    for (method, path, operation) in document.operations() {
+        let at = filled(path, NOTHING);
+        let needed = needed(operation);
+        if needed.is_empty() {
+            continue;
+        }
+        guarded += 1;
+        let forged = [("cookie", "posthaste_session=phs_forged")];
+        let refused = ask_with(&relay.api.base, method.clone(), &at, &forged, None).await;
+        assert_eq!(
+            (refused.status, refused.code()),
+            (401, "session-ended"),
+            "{method} {path}"
+        );
+        for (kind, browser) in &kinds {
+            let ends = ENDING.contains(&&*format!("{method} {path}"));
+            let scopes = browser.session["scopes"].as_array().unwrap();
+            let has = |scope: &str| scopes.iter().any(|one| one == scope);
+            let allowed = has("admin") || needed.iter().any(|scope| has(scope));
+            if !method.is_safe() {
+                // Whatever it may: without the second token it changes nothing.
+                let bare = browser.bare(method.clone(), &at, &[]).await;
+                assert_eq!(
+                    (bare.status, bare.code()),
+                    (403, "cross-site"),
+                    "{kind}: {method} {path}"
+                );
+            }
+            if ends {
+                continue;
+            }
+            let answered = browser.call(method.clone(), &at, None).await;
+            let refused = (answered.status, answered.code()) == (403, "missing-scope");
+            assert_eq!(refused, !allowed, "{kind}: {method} {path}: {answered:?}");
+            assert!(
+                answered.status != 401 && answered.status < 500,
+                "{kind}: {method} {path}: {answered:?}"
+            );
+            *allowed_to.entry(*kind).or_insert(0) += usize::from(allowed);
+            if *kind == "viewer" && !method.is_safe() && allowed {
+                // One's own session and password is all that a viewer changes.
+                assert!(path.starts_with("/api/v1/session"), "{method} {path}");
+            }
+        }
+    }
+    assert!(guarded > 60, "{guarded} routes take a session");
+    assert!(allowed_to["viewer"] < allowed_to["operator"]);
+    assert!(allowed_to["operator"] < allowed_to["admin"]);
+    assert_eq!(allowed_to["admin"], allowed_to["admin key"]);
 }
 
 async fn what_is_anothers_is_not_there(profile: Profile) {

@@ -164,6 +164,7 @@ async fn entries_go_with_time(profile: Profile) {
             at,
             caller: "admin".to_owned(),
             key_id: None,
+            user_id: None,
             tenant: None,
             action: format!("test.{days}"),
             thing: "test".to_owned(),

@@ -10,8 +10,9 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::document::Document;
+use crate::support::browser::{Browser, PASSWORD};
 use crate::support::receiver::status;
-use crate::support::relay::{Subscribed, text};
+use crate::support::relay::{KEY, Subscribed, text};
 use crate::support::{Profile, Receiver, Relay};
 
 crate::stories!(
@@ -322,6 +323,7 @@ async fn every_answer_fits_its_schema(profile: Profile) {
     counted(&mut walk, &first).await;
     catalogued(&mut walk).await;
     with_tenants_and_keys(&mut walk).await;
+    with_users(&mut walk).await;
     walk.go(
         200,
         "GET /api/v1/audit",
@@ -523,6 +525,113 @@ async fn with_tenants_and_keys(walk: &mut Walk<'_>) {
         .await;
 }
 
+/// Users are administered with a key; what stands in a session is asked for in one.
+async fn with_users(walk: &mut Walk<'_>) {
+    let nothing = Value::Null;
+    walk.go(200, "GET /api/v1/setup", "", "", nothing.clone())
+        .await;
+    let token = walk.relay.engine().setup_token().unwrap().to_owned();
+    let first = json!({"token": token, "email": "ada@example.com", "password": PASSWORD});
+    let wrong = json!({"token": "phl_x", "email": "ada@example.com", "password": PASSWORD});
+    for (status, body) in [(403, &wrong), (201, &first), (409, &first)] {
+        walk.go(status, "POST /api/v1/setup", "", "", body.clone())
+            .await;
+    }
+    let new = json!({"email": "grace@example.com", "name": "Grace", "role": "admin"});
+    let made = walk
+        .go(201, "POST /api/v1/users", "", "", new.clone())
+        .await;
+    walk.go(409, "POST /api/v1/users", "", "", new).await;
+    let id = text(&made, "id").to_owned();
+    let one = "/api/v1/users/{id}";
+    for (status, method, path, body) in [
+        (200, "GET", one.to_owned(), nothing.clone()),
+        (404, "GET", one.to_owned(), nothing.clone()),
+        (
+            200,
+            "PATCH",
+            one.to_owned(),
+            json!({"name": "Grace H", "role": "viewer"}),
+        ),
+        (400, "PATCH", one.to_owned(), json!({"role": "root"})),
+        (
+            200,
+            "POST",
+            format!("{one}/password"),
+            json!({"password": PASSWORD}),
+        ),
+    ] {
+        let id = if status == 404 { NOTHING } else { &*id };
+        walk.go(status, &format!("{method} {path}"), id, "", body)
+            .await;
+    }
+    let again = format!("POST {one}/password");
+    let link = walk.go(200, &again, &id, "", json!({})).await;
+    let token = text(&link["invitation"], "token");
+    let taken = json!({"token": token, "name": "Grace", "password": PASSWORD});
+    for (status, body) in [(200, &taken), (403, &taken)] {
+        let name = "POST /api/v1/invitation";
+        walk.go(status, name, "", "", body.clone()).await;
+    }
+    walk.go(200, "GET /api/v1/users", "", "?limit=1", nothing.clone())
+        .await;
+    let sign_in = json!({"email": "ada@example.com", "password": PASSWORD});
+    let wrong = json!({"email": "ada@example.com", "password": "wrong"});
+    for (status, body) in [(200, &sign_in), (200, &json!({"key": KEY})), (401, &wrong)] {
+        walk.go(status, "POST /api/v1/session", "", "", body.clone())
+            .await;
+    }
+    walk.go(404, "GET /api/v1/session", "", "", nothing.clone())
+        .await;
+    let sessions = walk
+        .go(200, "GET /api/v1/sessions", "", "", nothing.clone())
+        .await;
+    let ended = text(&sessions["data"][0], "id").to_owned();
+    walk.go(
+        204,
+        "DELETE /api/v1/sessions/{id}",
+        &ended,
+        "",
+        nothing.clone(),
+    )
+    .await;
+    walk.go(
+        404,
+        "DELETE /api/v1/sessions/{id}",
+        &ended,
+        "",
+        nothing.clone(),
+    )
+    .await;
+    walk.go(204, "DELETE /api/v1/users/{id}", &id, "", nothing.clone())
+        .await;
+    let base = &walk.relay.api.base;
+    let browser = Browser::sign_in(base, "ada@example.com", PASSWORD).await;
+    let last = format!("/api/v1/users/{}", text(&browser.session["user"], "id"));
+    walk.relay
+        .api
+        .expect(409, Method::DELETE, &last, None)
+        .await;
+    let change = json!({"current": PASSWORD, "password": "another horse battery"});
+    for (status, method, path, body) in [
+        (200, Method::GET, "/api/v1/session", None),
+        (400, Method::POST, "/api/v1/session/password", Some(&wrong)),
+        (204, Method::POST, "/api/v1/session/password", Some(&change)),
+        (204, Method::DELETE, "/api/v1/session", None),
+    ] {
+        let operation = walk.document.operation(&method, path);
+        let answered = browser.call(method.clone(), path, body).await;
+        assert_eq!(answered.status, status, "{method} {path}: {answered:?}");
+        walk.seen.insert(format!("{method} {path}"));
+        if status == 200 {
+            let media = "application/json";
+            let body = &answered.body;
+            let differences = walk.document.differences(operation, status, media, body);
+            assert!(differences.is_empty(), "{method} {path}: {differences:#?}");
+        }
+    }
+}
+
 /// What stands under an id and a name in a path, so that a body is read: a subscription and a
 /// tenant of the same id, and an event type.
 async fn named_in_paths(relay: &Relay) -> impl Fn(&str) -> String + use<> {
@@ -534,9 +643,15 @@ async fn named_in_paths(relay: &Relay) -> impl Fn(&str) -> String + use<> {
     relay.api.post(201, "/api/v1/tenants", &tenant).await;
     let known = json!({"name": "known.type"});
     relay.api.post(201, "/api/v1/event-types", &known).await;
+    let user = json!({"email": "named@example.com", "role": "viewer"});
+    let user = relay.api.post(201, "/api/v1/users", &user).await;
+    let user = text(&user, "id").to_owned();
     move |path| {
-        path.replace("{id}", &subscribed.id)
-            .replace("{name}", "known.type")
+        let id = match path.starts_with("/api/v1/users/") {
+            true => &user,
+            false => &subscribed.id,
+        };
+        path.replace("{id}", id).replace("{name}", "known.type")
     }
 }
 
@@ -557,7 +672,10 @@ async fn every_example_is_accepted(profile: Profile) {
     let reached = named_in_paths(&relay).await;
     let mut seen = 0;
     for (method, path, operation) in document.operations() {
-        if operation.get("requestBody").is_none() {
+        // By these somebody comes in who has a token or a password of their own: `with_users`.
+        let comes_in = ["/api/v1/setup", "/api/v1/invitation", "/api/v1/session"].contains(&path)
+            || path == "/api/v1/session/password";
+        if operation.get("requestBody").is_none() || comes_in {
             continue;
         }
         let examples = examples(operation);

@@ -66,3 +66,4 @@ mod tenants;
 mod test_sends;
 mod traced;
 mod trials;
+mod users;

@@ -27,6 +27,7 @@ pub fn entry(seconds: i64, action: &str, thing_id: &str) -> AuditEntry {
         at: at(seconds),
         caller: "admin".to_owned(),
         key_id: None,
+        user_id: None,
         tenant: None,
         action: action.to_owned(),
         thing: thing.to_owned(),

@@ -9,6 +9,7 @@ mod bed;
 mod sample;
 
 mod accept;
+mod accounts;
 mod apart;
 mod api_keys;
 mod audit;

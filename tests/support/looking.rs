@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::browser::Browser;
 use super::relay::Api;
 use super::soon;
 
@@ -28,7 +29,19 @@ pub struct Looking {
 impl Looking {
     /// Opens one, with a query, and behind an id where there is one.
     pub async fn begin(api: &Api, query: &str, last: Option<&str>) -> Self {
-        let answer = Self::ask(api, query, last).await;
+        Self::opened(Self::ask(api, query, last).await).await
+    }
+
+    /// Opens one with the cookie of somebody who is signed in.
+    pub async fn begin_as(browser: &Browser) -> Self {
+        let url = format!("{}/api/v1/stream", browser.base);
+        let request = reqwest::Client::new().get(url);
+        let request = request.header("cookie", &browser.cookie);
+        let answer = soon("the stream's head", request.send()).await;
+        Self::opened(answer.unwrap()).await
+    }
+
+    async fn opened(answer: reqwest::Response) -> Self {
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()["content-type"], "text/event-stream");
         assert_eq!(answer.headers()["cache-control"], "no-store");

@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 
 pub mod backend;
+pub mod browser;
 pub mod flow;
 pub mod looking;
 pub mod process;

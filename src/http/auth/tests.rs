@@ -1,5 +1,3 @@
-use axum::http::HeaderValue;
-
 use super::*;
 use crate::domain::access::Preset;
 use crate::domain::api_key::{ApiKey, IssuedKey};
@@ -14,8 +12,9 @@ fn gate(more: &[(&str, &str)]) -> Gate {
     Gate::new(
         AdminKey::new("right"),
         Arc::default(),
+        Arc::new(Sessions::new(settings.sessions.idle)),
         Arc::new(Limits::new(&settings.limits, None)),
-        &settings.server,
+        &settings,
     )
 }
 

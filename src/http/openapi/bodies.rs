@@ -5,6 +5,7 @@
 #![expect(dead_code, reason = "only their schemas are used")]
 
 mod administration;
+mod signing_in;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,6 +19,10 @@ use utoipa::{PartialSchema, ToSchema};
 
 pub use administration::{
     EventTypeBody, NewEventTypeBody, NewKeyBody, TenantBody, TenantStatusWord,
+};
+pub use signing_in::{
+    InvitationBody, NewPasswordBody, NewUserBody, SetupBody, SignInBody, UserChangeBody,
+    UserPasswordBody,
 };
 
 use crate::domain::Timestamp;

@@ -15,8 +15,8 @@ use super::super::error::{ApiError, MEDIA_TYPE, Problem};
 use super::super::routes::Route;
 use crate::domain::access::Scope;
 
-/// Names of the security schemes; a key is the same in each.
-pub const SCHEMES: [&str; 3] = ["bearer", "apiKey", "serviceToken"];
+/// Names of the security schemes; a key is the same in each of the first three.
+pub const SCHEMES: [&str; 4] = ["bearer", "apiKey", "serviceToken", "session"];
 
 /// The request that the examples of problems were answers to.
 const A_REQUEST: &str = "0190b5a0-7a3c-7c1e-9d52-3f1b0c5d8e21";
@@ -49,7 +49,13 @@ pub fn complete<S>(document: &mut OpenApi, guarded: &[Route<S>], open: &[Route<S
     for (path, item) in drawn.paths {
         let known = guarded.iter().chain(open).find(|route| route.path == path);
         let canonical = known.map_or(path, Route::canonical);
-        paths.paths.insert(canonical, item);
+        // One method of a path may be open, and another not.
+        match paths.paths.get_mut(&canonical) {
+            Some(there) => there.merge_operations(item),
+            None => {
+                paths.paths.insert(canonical, item);
+            }
+        }
     }
     document.paths = paths;
 }
@@ -74,11 +80,15 @@ fn of_route<S>(operation: &mut Operation, route: &Route<S>) {
         refusals.extend([
             Problem::NoKey,
             Problem::KeyEnded,
+            Problem::SessionEnded,
             Problem::MissingScope,
             Problem::InactiveTenant,
             Problem::TooManyRequests,
             Problem::TooManyKeys,
         ]);
+    }
+    if route.scope.is_some() && !route.method.is_safe() {
+        refusals.push(Problem::CrossSite);
     }
     if ids {
         refusals.push(Problem::NotFound);
@@ -150,10 +160,10 @@ fn id_parameter(name: &str) -> Parameter {
         .build()
 }
 
-/// Any one of the three headers, with a key of that scope, or of one of the others.
+/// Any one of the three headers with a key of that scope, or of one of the others; or a session.
 fn guard(operation: &mut Operation, scope: Scope, or: &[Scope]) {
     let scopes: Vec<&str> = std::iter::once(&scope)
-        .chain(or)
+        .chain(or.iter().filter(|one| **one != scope))
         .map(|one| one.as_str())
         .collect();
     let needed = scopes
@@ -164,8 +174,14 @@ fn guard(operation: &mut Operation, scope: Scope, or: &[Scope]) {
     if !text.is_empty() {
         text.push_str("\n\n");
     }
+    if scopes.len() == Scope::ALL.len() {
+        text.push_str("Takes any key, or a session.");
+        return;
+    }
     let scopes = scopes.join("` or `");
-    text.push_str(&format!("Takes a key with the scope `{scopes}`."));
+    text.push_str(&format!(
+        "Takes a key, or a session, with the scope `{scopes}`."
+    ));
 }
 
 /// Says that it may be answered for this reason too.

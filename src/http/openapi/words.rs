@@ -13,7 +13,9 @@ use crate::domain::access::{Preset, Scope};
 use crate::domain::api_key::KeyState;
 use crate::domain::breaker::BreakerState;
 use crate::domain::delivery::DeliveryState;
-use crate::domain::id::{ApiKeyId, AttemptId, DeliveryId, EventId, JobId, SubscriptionId};
+use crate::domain::id::{
+    ApiKeyId, AttemptId, DeliveryId, EventId, JobId, SessionId, SubscriptionId, UserId,
+};
 use crate::domain::job::JobState;
 use crate::domain::ordering::{Ordering, OrderingFailure};
 use crate::domain::outcome::FailureKind;
@@ -23,6 +25,7 @@ use crate::domain::signature::Scheme;
 use crate::domain::signing::SecretOwner;
 use crate::domain::statistics::Window;
 use crate::domain::subscription::{ChangedBy, SubscriptionState};
+use crate::domain::user::{Role, UserState};
 use crate::stream::Kind;
 
 const AN_ID: &str = "0190b5a0-7a3c-7c1e-9d52-3f1b0c5d8e21";
@@ -59,6 +62,8 @@ ids! {
     ApiKeyId: "A key's id.";
     AttemptId: "An attempt's id.";
     JobId: "A job's id.";
+    UserId: "A user's id.";
+    SessionId: "A session's id.";
 }
 
 impl PartialSchema for Timestamp {
@@ -139,6 +144,8 @@ words! {
     Scope: "What a key may be allowed to do; `admin` contains all others.";
     Preset: "A set of scopes: to post events, to look after one's own subscriptions, or all.";
     KeyState: "What a key is good for.";
+    Role: "What a user may do: everything, everything but administer, or look.";
+    UserState: "Whether a user can sign in.";
     PayloadFormat: "The body that receivers get: Posthaste's own, that of Standard Webhooks, the payload alone, or CloudEvents 1.0.";
     Scheme: "How a secret signs: shared with the receiver, or as a key pair.";
     SecretOwner: "Whose secrets sign.";

@@ -18,7 +18,7 @@ pub(super) async fn write(pool: &PgPool, entry: &AuditEntry) -> Result<()> {
 /// Writes an entry with the change that it tells of.
 pub(super) async fn note(connection: &mut PgConnection, entry: &AuditEntry) -> Result<()> {
     let sql = format!(
-        "INSERT INTO audit_log ({AUDIT_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        "INSERT INTO audit_log ({AUDIT_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          ON CONFLICT DO NOTHING"
     );
     bind_audit!(sqlx::query(AssertSqlSafe(sql)), entry)

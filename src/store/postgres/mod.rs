@@ -4,6 +4,7 @@
 //! that statement: `directory` for acceptance, `leases` for recording. Plain reads take none.
 
 mod accept;
+mod accounts;
 mod api_keys;
 mod audit;
 mod catalogue;
@@ -38,32 +39,36 @@ use async_trait::async_trait;
 use sqlx::migrate::{Migrate, Migrator};
 use sqlx::{Connection, Executor};
 
+use self::accounts::Accounts;
 use self::connect::{Pools, answered};
 use super::{
     AcceptGroup, Accepted, ApiKeyCreated, ApiKeyFilter, AttemptRow, AuditFilter, BlockingRow,
     CatalogueChange, Changed, CutBreaker, DeliveryCandidate, DeliveryFilter, DeliveryRow,
     DirectoryChanges, DuePage, DueRow, Ending, Erased, EventCandidate, EventFilter, EventRow,
-    EventWalk, Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter,
-    JobMoved, Kept, KeyringChanges, LeaseState, Moved, Page, PageRequest, Position, RecordGroup,
-    Recorded, Resealed, Result, Runtime, Standing, Statistics, StatisticsQuery, Store,
-    StoredCatalogue, Stretch, TenantDeleted, TenantSecrets, UnarrivedWalk, WaitingEvent,
+    EventWalk, FirstUser, Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch, JobCreated,
+    JobFilter, JobMoved, Kept, KeyringChanges, LeaseState, Link, Moved, Page, PageRequest,
+    Position, RecordGroup, Recorded, Resealed, Result, Runtime, SessionChanges, Standing,
+    Statistics, StatisticsQuery, Store, StoredCatalogue, Stretch, TenantDeleted, TenantSecrets,
+    UnarrivedWalk, UserChanged, UserCreated, WaitingEvent,
 };
 use crate::domain::Timestamp;
-use crate::domain::api_key::ApiKey;
+use crate::domain::api_key::{ApiKey, KeyHash};
 use crate::domain::audit::AuditEntry;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::catalogue::EventTypeEntry;
 use crate::domain::delivery::{DeliveryState, Progress};
 use crate::domain::event::Event;
-use crate::domain::id::{ApiKeyId, DeliveryId, EventId, JobId, SubscriptionId};
+use crate::domain::id::{ApiKeyId, DeliveryId, EventId, JobId, SessionId, SubscriptionId, UserId};
 use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
+use crate::domain::session::Session;
 use crate::domain::signing::SigningSecrets;
 use crate::domain::statistics::Width;
 use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::domain::tenant::Tenant;
+use crate::domain::user::{PasswordHash, User};
 use crate::settings::StoreSettings;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -579,6 +584,118 @@ impl Store for PostgresStore {
 
     async fn forget_api_keys(&self, before: Timestamp, limit: u32) -> Result<u64> {
         answered(api_keys::forget(&self.pools.work, before, limit)).await
+    }
+
+    async fn any_user(&self) -> Result<bool> {
+        answered(Accounts(&self.pools.work).any_user()).await
+    }
+
+    async fn keep_setup_link(&self, link: &Link, most: u32) -> Result<bool> {
+        answered(Accounts(&self.pools.work).keep_setup_link(link, most)).await
+    }
+
+    async fn setup_link(&self, link: &KeyHash, now: Timestamp) -> Result<bool> {
+        answered(Accounts(&self.pools.work).setup_link(link, now)).await
+    }
+
+    async fn create_first_user(&self, user: &User, link: &KeyHash) -> Result<FirstUser> {
+        answered(Accounts(&self.pools.work).create_first_user(user, link)).await
+    }
+
+    async fn create_user(
+        &self,
+        user: &User,
+        invitation: Option<&Link>,
+        most: u32,
+    ) -> Result<UserCreated> {
+        answered(Accounts(&self.pools.work).create_user(user, invitation, most)).await
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<User>> {
+        answered(Accounts(&self.pools.work).user(id)).await
+    }
+
+    async fn user_by_email(&self, email: &str) -> Result<Option<User>> {
+        answered(Accounts(&self.pools.work).user_by_email(email)).await
+    }
+
+    async fn list_users(&self, page: &PageRequest) -> Result<Page<User>> {
+        answered(Accounts(&self.pools.work).list_users(page)).await
+    }
+
+    async fn update_user(&self, user: &User) -> Result<UserChanged> {
+        answered(Accounts(&self.pools.work).update_user(user)).await
+    }
+
+    async fn delete_user(&self, id: UserId, now: Timestamp) -> Result<UserChanged> {
+        answered(Accounts(&self.pools.work).delete_user(id, now)).await
+    }
+
+    async fn set_password(
+        &self,
+        id: UserId,
+        password: &PasswordHash,
+        spared: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<Moved> {
+        answered(Accounts(&self.pools.work).set_password(id, password, spared, now)).await
+    }
+
+    async fn invite(&self, id: UserId, link: &Link) -> Result<Moved> {
+        answered(Accounts(&self.pools.work).invite(id, link)).await
+    }
+
+    async fn invited(&self, link: &KeyHash, now: Timestamp) -> Result<Option<User>> {
+        answered(Accounts(&self.pools.work).invited(link, now)).await
+    }
+
+    async fn take_invitation(
+        &self,
+        link: &KeyHash,
+        name: Option<&str>,
+        password: &PasswordHash,
+        now: Timestamp,
+    ) -> Result<Option<User>> {
+        answered(Accounts(&self.pools.work).take_invitation(link, name, password, now)).await
+    }
+
+    async fn note_sign_in(&self, user: &User) -> Result<()> {
+        answered(Accounts(&self.pools.work).note_sign_in(user)).await
+    }
+
+    async fn create_session(
+        &self,
+        session: &Session,
+        password: Option<&PasswordHash>,
+        most: u32,
+    ) -> Result<Option<i64>> {
+        answered(Accounts(&self.pools.work).create_session(session, password, most)).await
+    }
+
+    async fn end_session(&self, id: SessionId, now: Timestamp) -> Result<Moved> {
+        answered(Accounts(&self.pools.work).end_session(id, now)).await
+    }
+
+    async fn sessions_since(&self, version: i64) -> Result<SessionChanges> {
+        answered(Accounts(&self.pools.work).sessions_since(version)).await
+    }
+
+    async fn sessions_version(&self) -> Result<i64> {
+        answered(Accounts(&self.pools.work).sessions_version()).await
+    }
+
+    async fn note_session_uses(&self, uses: &[(SessionId, Timestamp)]) -> Result<()> {
+        answered(Accounts(&self.pools.work).note_session_uses(uses)).await
+    }
+
+    async fn forget_sessions(
+        &self,
+        ended_before: Timestamp,
+        unused_since: Timestamp,
+        limit: u32,
+    ) -> Result<u64> {
+        answered(Accounts(&self.pools.work).forget_sessions(ended_before, unused_since, limit))
+            .await
     }
 
     async fn fold_statistics(&self, limit: u32) -> Result<Folded> {

@@ -5,6 +5,7 @@
 //! and fetched whole: a long one would keep the log from being moved into the file.
 
 mod accept;
+mod accounts;
 mod api_keys;
 mod audit;
 mod bulk;
@@ -41,32 +42,36 @@ use async_trait::async_trait;
 use sqlx::migrate::{Migrate, Migrator};
 use uuid::Uuid;
 
+use self::accounts::Accounts;
 use self::connect::Pools;
 use super::{
     AcceptGroup, Accepted, ApiKeyCreated, ApiKeyFilter, AttemptRow, AuditFilter, BlockingRow,
     CatalogueChange, Changed, CutBreaker, DeliveryCandidate, DeliveryFilter, DeliveryRow,
     DirectoryChanges, DuePage, DueRow, Ending, Erased, EventCandidate, EventFilter, EventRow,
-    EventWalk, Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch, JobCreated, JobFilter,
-    JobMoved, Kept, KeyringChanges, LeaseState, Moved, Page, PageRequest, Position, RecordGroup,
-    Recorded, Resealed, Result, Runtime, Standing, Statistics, StatisticsQuery, Store,
-    StoredCatalogue, Stretch, TenantDeleted, TenantSecrets, UnarrivedWalk, WaitingEvent,
+    EventWalk, FirstUser, Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch, JobCreated,
+    JobFilter, JobMoved, Kept, KeyringChanges, LeaseState, Link, Moved, Page, PageRequest,
+    Position, RecordGroup, Recorded, Resealed, Result, Runtime, SessionChanges, Standing,
+    Statistics, StatisticsQuery, Store, StoredCatalogue, Stretch, TenantDeleted, TenantSecrets,
+    UnarrivedWalk, UserChanged, UserCreated, WaitingEvent,
 };
 use crate::domain::Timestamp;
-use crate::domain::api_key::ApiKey;
+use crate::domain::api_key::{ApiKey, KeyHash};
 use crate::domain::audit::AuditEntry;
 use crate::domain::breaker::StoredBreaker;
 use crate::domain::catalogue::EventTypeEntry;
 use crate::domain::delivery::{DeliveryState, Progress};
 use crate::domain::event::Event;
-use crate::domain::id::{ApiKeyId, DeliveryId, EventId, JobId, SubscriptionId};
+use crate::domain::id::{ApiKeyId, DeliveryId, EventId, JobId, SessionId, SubscriptionId, UserId};
 use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
+use crate::domain::session::Session;
 use crate::domain::signing::SigningSecrets;
 use crate::domain::statistics::Width;
 use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::domain::tenant::Tenant;
+use crate::domain::user::{PasswordHash, User};
 use crate::settings::StoreSettings;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -566,6 +571,127 @@ impl Store for SqliteStore {
 
     async fn forget_api_keys(&self, before: Timestamp, limit: u32) -> Result<u64> {
         api_keys::forget(&self.pools, before, limit).await
+    }
+
+    async fn any_user(&self) -> Result<bool> {
+        Accounts(&self.pools).any_user().await
+    }
+
+    async fn keep_setup_link(&self, link: &Link, most: u32) -> Result<bool> {
+        Accounts(&self.pools).keep_setup_link(link, most).await
+    }
+
+    async fn setup_link(&self, link: &KeyHash, now: Timestamp) -> Result<bool> {
+        Accounts(&self.pools).setup_link(link, now).await
+    }
+
+    async fn create_first_user(&self, user: &User, link: &KeyHash) -> Result<FirstUser> {
+        Accounts(&self.pools).create_first_user(user, link).await
+    }
+
+    async fn create_user(
+        &self,
+        user: &User,
+        invitation: Option<&Link>,
+        most: u32,
+    ) -> Result<UserCreated> {
+        Accounts(&self.pools)
+            .create_user(user, invitation, most)
+            .await
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<User>> {
+        Accounts(&self.pools).user(id).await
+    }
+
+    async fn user_by_email(&self, email: &str) -> Result<Option<User>> {
+        Accounts(&self.pools).user_by_email(email).await
+    }
+
+    async fn list_users(&self, page: &PageRequest) -> Result<Page<User>> {
+        Accounts(&self.pools).list_users(page).await
+    }
+
+    async fn update_user(&self, user: &User) -> Result<UserChanged> {
+        Accounts(&self.pools).update_user(user).await
+    }
+
+    async fn delete_user(&self, id: UserId, now: Timestamp) -> Result<UserChanged> {
+        Accounts(&self.pools).delete_user(id, now).await
+    }
+
+    async fn set_password(
+        &self,
+        id: UserId,
+        password: &PasswordHash,
+        spared: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<Moved> {
+        Accounts(&self.pools)
+            .set_password(id, password, spared, now)
+            .await
+    }
+
+    async fn invite(&self, id: UserId, link: &Link) -> Result<Moved> {
+        Accounts(&self.pools).invite(id, link).await
+    }
+
+    async fn invited(&self, link: &KeyHash, now: Timestamp) -> Result<Option<User>> {
+        Accounts(&self.pools).invited(link, now).await
+    }
+
+    async fn take_invitation(
+        &self,
+        link: &KeyHash,
+        name: Option<&str>,
+        password: &PasswordHash,
+        now: Timestamp,
+    ) -> Result<Option<User>> {
+        Accounts(&self.pools)
+            .take_invitation(link, name, password, now)
+            .await
+    }
+
+    async fn note_sign_in(&self, user: &User) -> Result<()> {
+        Accounts(&self.pools).note_sign_in(user).await
+    }
+
+    async fn create_session(
+        &self,
+        session: &Session,
+        password: Option<&PasswordHash>,
+        most: u32,
+    ) -> Result<Option<i64>> {
+        Accounts(&self.pools)
+            .create_session(session, password, most)
+            .await
+    }
+
+    async fn end_session(&self, id: SessionId, now: Timestamp) -> Result<Moved> {
+        Accounts(&self.pools).end_session(id, now).await
+    }
+
+    async fn sessions_since(&self, version: i64) -> Result<SessionChanges> {
+        Accounts(&self.pools).sessions_since(version).await
+    }
+
+    async fn sessions_version(&self) -> Result<i64> {
+        Accounts(&self.pools).sessions_version().await
+    }
+
+    async fn note_session_uses(&self, uses: &[(SessionId, Timestamp)]) -> Result<()> {
+        Accounts(&self.pools).note_session_uses(uses).await
+    }
+
+    async fn forget_sessions(
+        &self,
+        ended_before: Timestamp,
+        unused_since: Timestamp,
+        limit: u32,
+    ) -> Result<u64> {
+        Accounts(&self.pools)
+            .forget_sessions(ended_before, unused_since, limit)
+            .await
     }
 
     async fn fold_statistics(&self, limit: u32) -> Result<Folded> {

@@ -1,5 +1,5 @@
-//! What administrators send: keys, tenants and event types, as `key_input.rs`, `tenant_input.rs`
-//! and `event_types.rs` read them.
+//! What administrators send: keys, users, tenants and event types, as `key_input.rs`, `user_input.rs`,
+//! `tenant_input.rs` and `event_types.rs` read them.
 
 use std::borrow::Cow;
 
