@@ -58,6 +58,7 @@ pages! {
     stream: "docs/stream.md",
     tenants: "docs/tenants.md",
     test_sends: "docs/test-sends.md",
+    users: "docs/users.md",
 }
 
 fn root() -> PathBuf {
