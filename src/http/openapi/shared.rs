@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use utoipa::openapi::path::{Operation, Parameter, PathItem};
 use utoipa::openapi::schema::{AdditionalProperties, ArrayItems, Object, SchemaType, Type};
-use utoipa::openapi::{Content, OpenApi, RefOr, Schema};
+use utoipa::openapi::{Content, OpenApi, RefOr, Response, Schema};
 
 use crate::domain::event::MAX_TEXT;
 
@@ -22,16 +22,10 @@ const SCHEMAS: &str = "#/components/schemas/";
 /// Adds all of it.
 pub fn add(document: &mut OpenApi) {
     let mut sent = BTreeSet::new();
-    let mut answered = BTreeSet::new();
     for item in document.paths.paths.values() {
         for operation in operations(item) {
             if let Some(RefOr::T(body)) = &operation.request_body {
                 note_all(body.content.values(), &mut sent);
-            }
-            for answer in operation.responses.responses.values() {
-                if let RefOr::T(answer) = answer {
-                    note_all(answer.content.values(), &mut answered);
-                }
             }
         }
     }
@@ -48,7 +42,7 @@ pub fn add(document: &mut OpenApi) {
         }
         found
     };
-    let (sent, answered) = (reach(sent), reach(answered));
+    let sent = reach(sent);
     for item in document.paths.paths.values_mut() {
         for operation in operations_mut(item) {
             for parameter in operation.parameters.iter_mut().flatten() {
@@ -56,13 +50,16 @@ pub fn add(document: &mut OpenApi) {
                     of_parameter(parameter);
                 }
             }
+            for answer in operation.responses.responses.values_mut() {
+                of_answer(answer);
+            }
         }
     }
     let all = document.components.iter_mut();
     for (name, schema) in all.flat_map(|all| all.schemas.iter_mut()) {
         if sent.contains(name) {
             each_object(schema, &mut without_control_characters);
-        } else if answered.contains(name) {
+        } else {
             each_object(schema, &mut require_what_may_be_null);
         }
     }
@@ -195,6 +192,19 @@ fn without_control_characters(object: &mut Object) {
     }
 }
 
+fn of_answer(answer: &mut RefOr<Response>) {
+    let RefOr::T(answer) = answer else { return };
+    for content in answer.content.values_mut() {
+        if let RefOr::T(Content {
+            schema: Some(schema),
+            ..
+        }) = content
+        {
+            each_object(schema, &mut require_what_may_be_null);
+        }
+    }
+}
+
 fn of_parameter(parameter: &mut Parameter) {
     let Some(schema) = &mut parameter.schema else {
         return;
@@ -230,11 +240,14 @@ fn without_null(schema: &mut RefOr<Schema>) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use jsonschema::Validator;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::super::document;
+    use super::SCHEMAS;
     use crate::domain::event_type::{EventPattern, EventType};
     use crate::http::text;
 
@@ -262,15 +275,18 @@ mod tests {
         }
     }
 
-    /// Names of schemas that stand in both; their fields may lack and be null.
-    const SHARED: [&str; 6] = [
-        "Breaker",
-        "Deactivation",
-        "IngestRate",
-        "RateLimit",
-        "RetryPolicy",
-        "SignatureMode",
-    ];
+    /// The names that a part of the document refers to.
+    fn named(part: &Value, found: &mut BTreeSet<String>) {
+        match part {
+            Value::Object(fields) => {
+                let name = fields.get("$ref").and_then(Value::as_str);
+                found.extend(name.and_then(|name| Some(name.strip_prefix(SCHEMAS)?.to_owned())));
+                fields.values().for_each(|one| named(one, found));
+            }
+            Value::Array(items) => items.iter().for_each(|one| named(one, found)),
+            _ => {}
+        }
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(8))]
@@ -313,19 +329,25 @@ mod tests {
     fn a_field_of_an_answer_may_lack_or_be_null_and_not_both() {
         let document = described();
         let schemas = document["components"]["schemas"].as_object().unwrap();
-        let mut sent = String::new();
+        let mut sent = BTreeSet::new();
         for item in document["paths"].as_object().unwrap().values() {
             for operation in item.as_object().unwrap().values() {
-                sent.push_str(&operation["requestBody"].to_string());
+                named(&operation["requestBody"], &mut sent);
+            }
+        }
+        // What bodies are made of may lack and be null in answers as well.
+        loop {
+            let before = sent.clone();
+            before
+                .iter()
+                .for_each(|name| named(&schemas[name], &mut sent));
+            if sent == before {
+                break;
             }
         }
         let (mut always, mut sometimes) = (0, 0);
         for (name, schema) in schemas {
-            let is_sent = name.starts_with("New")
-                || sent.contains(&format!("/{name}\""))
-                || name.ends_with("Change")
-                || SHARED.contains(&name.as_str());
-            if is_sent {
+            if sent.contains(name) {
                 continue;
             }
             let mut found = Vec::new();
