@@ -37,7 +37,11 @@ export async function request(input: Request): Promise<Response> {
   }
   if (response.ok) return response;
   const problem = await problemOf(response);
-  if (problem.status === 401 && !new URL(input.url).pathname.endsWith("/session")) signedOut();
+  // Who never signed in, was not signed out.
+  if (problem.status === 401 && csrfToken) {
+    csrfToken = undefined;
+    signedOut();
+  }
   throw problem;
 }
 

@@ -2,7 +2,8 @@
  * Who is signed in. The routes of sessions are not in the OpenAPI document yet, so their types
  * stand here by hand, and nowhere else.
  */
-import { queryOptions, useQuery } from "@tanstack/react-query";
+import { queryOptions } from "@tanstack/react-query";
+import { getRouteApi } from "@tanstack/react-router";
 import { request, setCsrfToken } from "./client";
 import { Problem } from "./problem";
 
@@ -77,11 +78,11 @@ export async function changePassword(body: { current: string; password: string }
 
 export const sessionQuery = queryOptions({ queryKey: ["session"], queryFn: readSession, staleTime: 60_000, retry: false });
 
+const signedIn = getRouteApi("/in");
+
 /** The session of a page that only those who are signed in see. */
 export function useSession(): Session {
-  const { data: session } = useQuery(sessionQuery);
-  if (!session) throw new Error("this page is behind the sign-in");
-  return session;
+  return signedIn.useRouteContext().session;
 }
 
 export function allows(session: Session, scope: Scope): boolean {

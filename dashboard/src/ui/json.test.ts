@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { prettyJson } from "./json";
+import { prettyJson, rawField } from "./json";
 
 it("lays JSON out without touching what it says", () => {
   const raw = '{ "z" : 1.0, "a":1E400,"a":"\\u00e9 {,}:","big":12345678901234567890,"e":[],"o":{},"l":[1,[true,null]] }';
@@ -10,4 +10,12 @@ it("lays JSON out without touching what it says", () => {
 
 it("says where something is no JSON", () => {
   expect(prettyJson("{")).toBeUndefined();
+});
+
+it("finds a field's own bytes", () => {
+  const text = '{"a":{"payload":1},"x":"payload","payload": {"n":1.0,"s":"a,}\\"","l":[1,2]} ,"z":[{"payload":2}],"last":12345678901234567890}';
+  expect(rawField(text, "payload")).toBe('{"n":1.0,"s":"a,}\\"","l":[1,2]}');
+  expect(rawField(text, "last")).toBe("12345678901234567890");
+  expect(rawField(text, "a")).toBe('{"payload":1}');
+  expect(rawField(text, "n")).toBeUndefined();
 });

@@ -47,3 +47,41 @@ export function colouredJson(pretty: string): ReactNode[] {
   parts.push(pretty.slice(from));
   return parts;
 }
+
+/** The text of one field of an object, as it came. Looks at the outermost object alone. */
+export function rawField(text: string, name: string): string | undefined {
+  let depth = 0;
+  let isName = false;
+  let from: number | undefined;
+  for (const match of text.matchAll(TOKEN)) {
+    const token = match[0];
+    if (depth === 1 && (token === "," || token === "}")) {
+      if (from !== undefined) return text.slice(from, match.index).trim();
+      isName = true;
+    } else if (depth === 1 && token === ":") {
+      isName = false;
+    } else if (depth === 1 && isName && token.startsWith('"')) {
+      const found = JSON.parse(token) as string;
+      if (found === name) {
+        const colon = text.indexOf(":", match.index + token.length);
+        from = colon + 1;
+      }
+    }
+    if (token === "{" || token === "[") {
+      depth += 1;
+      if (depth === 1) isName = true;
+    } else if (token === "}" || token === "]") depth -= 1;
+  }
+  return undefined;
+}
+
+/** What is wrong with a text that should be JSON. */
+export function jsonFault(text: string): string | undefined {
+  if (text.trim() === "") return "Give any JSON, at least null";
+  try {
+    JSON.parse(text);
+    return undefined;
+  } catch (failure) {
+    return failure instanceof Error ? failure.message : "This is no JSON";
+  }
+}

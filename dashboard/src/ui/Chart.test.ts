@@ -1,0 +1,19 @@
+import { expect, it } from "vitest";
+import { spread, stacked } from "./Chart";
+
+const tag = (name: string, top: number) => ({ name, colour: "--x", top });
+
+it("labels never stand over each other, and stay inside", () => {
+  const placed = spread([tag("c", 100), tag("a", 98), tag("b", 99), tag("low", 170)], 10, 180);
+  expect(placed.map((one) => one.name)).toEqual(["a", "b", "c", "low"]);
+  placed.reduce((above, one) => {
+    expect(one.top - above).toBeGreaterThanOrEqual(15);
+    return one.top;
+  }, -100);
+  expect(placed.at(-1)?.top).toBeLessThanOrEqual(165);
+});
+
+it("a stack adds up, and nothing counts as none", () => {
+  const one = (values: (number | null)[]) => ({ name: "x", colour: "--x", values });
+  expect(stacked([one([1, null, 3]), one([10, 20, null])])).toEqual([[1, 0, 3], [11, 20, 3]]);
+});
