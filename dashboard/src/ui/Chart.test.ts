@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { spread, stacked } from "./Chart";
+import { alone, decades, spread, stacked } from "./Chart";
 
 const tag = (name: string, top: number) => ({ name, colour: "--x", top });
 
@@ -16,4 +16,9 @@ it("labels never stand over each other, and stay inside", () => {
 it("a stack adds up, and nothing counts as none", () => {
   const one = (values: (number | null)[]) => ({ name: "x", colour: "--x", values });
   expect(stacked([one([1, null, 3]), one([10, 20, null])])).toEqual([[1, 0, 3], [11, 20, 3]]);
+});
+
+it("what no line would show is a point, and decades span an axis", () => {
+  expect(alone([1, null, 2, 3, null, null, 4])).toEqual([0, 6]);
+  expect(decades(0.5, 1_000)).toEqual([0.1, 1, 10, 100, 1_000]);
 });

@@ -56,6 +56,18 @@ export function spread(tags: readonly Tag[], low: number, high: number): Tag[] {
   return placed;
 }
 
+/** Values without neighbours, which no line would show. */
+export function alone(values: readonly (number | null)[]): number[] {
+  return values.flatMap((value, index) => (value !== null && (values[index - 1] ?? null) === null && (values[index + 1] ?? null) === null ? [index] : []));
+}
+
+/** The powers of ten of a logarithmic axis, and those on both ends. */
+export function decades(low: number, high: number): number[] {
+  const splits: number[] = [];
+  for (let power = Math.floor(Math.log10(low)); 10 ** power <= high * 1.001; power += 1) splits.push(10 ** power);
+  return splits;
+}
+
 /** What is drawn of a stack: each series with all those before it. */
 export function stacked(series: readonly ChartSeries[]): number[][] {
   const sums: number[][] = [];
@@ -119,14 +131,15 @@ export default function Chart({ label, times, series, kind, format, height = 180
             const span = ((all.at(-1) ?? 0) - (all[0] ?? 0)) * 1_000;
             return splits.map((split) => axisTime(split * 1_000, span));
           } },
-          { ...axis, size: 52, space: 34, values: (_, splits) => splits.map((split) => (split === null ? "" : latest.current.format(split))) },
+          { ...axis, size: 52, space: 34, ...(logarithmic ? { splits: (_: uPlot, __: number, low: number, high: number) => decades(low, high) } : {}), values: (_, splits) => splits.map((split) => (split === null ? "" : latest.current.format(split))) },
         ],
         series: [{}, ...order.map((index): uPlot.Series => {
           const one = now.series[index];
           const paint = colour(one?.colour ?? "--muted");
           return {
             label: one?.name ?? "",
-            stroke: paint, width: kind === "stack" ? 0 : 1.5, points: { show: false },
+            stroke: paint, width: kind === "stack" ? 0 : 1.5,
+            points: kind === "stack" ? { show: false } : { show: true, size: 4, stroke: paint, fill: paint, filter: (_, at, show) => (show ? [] : alone(latest.current.drawn[at - 1] ?? [])) },
             ...(one?.dashed ? { dash: [4, 3] } : {}),
             ...(kind === "stack" && bars ? { fill: paint, paths: bars } : {}),
           };

@@ -8,11 +8,11 @@ import { Choice } from "./Tabs";
 /** Text as it is, to be copied. */
 export function CodeBlock({ text, label, className }: { text: string; label: string; className?: string }) {
   return (
-    <div className={cx("relative min-w-0 rounded border bg-sunken", className)}>
-      <div className="absolute right-1 top-1 rounded bg-sunken"><CopyButton text={text} what={label} className="size-6 justify-center text-muted" /></div>
+    <div className={cx("flex min-w-0 items-start rounded border bg-sunken", className)}>
       {/* It scrolls, so it has to be reachable by keyboard. */}
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
-      <pre tabIndex={0} aria-label={label} className="max-h-96 overflow-auto p-2.5 pr-9 font-mono text-sm">{text}</pre>
+      <pre tabIndex={0} aria-label={label} className="max-h-96 min-w-0 flex-1 overflow-auto p-2.5 font-mono text-sm -outline-offset-2">{text}</pre>
+      <CopyButton text={text} what={label} className="m-1 size-6 shrink-0 justify-center text-muted" />
     </div>
   );
 }

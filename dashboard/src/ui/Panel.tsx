@@ -50,7 +50,7 @@ export function PageHead({ title, lead, actions, children }: { title: ReactNode;
   return (
     <header className="mb-3">
       <div className="flex min-h-8 flex-wrap items-center gap-x-4 gap-y-2">
-        <h1 className="min-w-0 truncate text-xl font-semibold tracking-tight" tabIndex={-1} id="page-title">{title}</h1>
+        <h1 className="min-w-0 truncate text-xl font-semibold tracking-tight outline-none" tabIndex={-1} id="page-title">{title}</h1>
         {lead && <div className="min-w-0 text-muted">{lead}</div>}
         {actions && <div className="ml-auto flex flex-wrap items-center gap-2">{actions}</div>}
       </div>

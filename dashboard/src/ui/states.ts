@@ -16,6 +16,7 @@ const LOOKS = {
   // Deliveries.
   pending: { tone: "quiet", icon: "clock", word: "Pending" },
   retrying: { tone: "busy", icon: "retry", word: "Retrying" },
+  failing: { tone: "busy", icon: "warning", word: "Failing" },
   delivered: { tone: "good", icon: "check", word: "Delivered" },
   failed: { tone: "bad", icon: "cross", word: "Failed" },
   expired: { tone: "bad", icon: "clock", word: "Expired" },

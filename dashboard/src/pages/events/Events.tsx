@@ -174,14 +174,14 @@ function Text({ value, onChange, name, placeholder, className, type = "text" }: 
     if (next !== value) onChange(next);
   };
   return (
-    <Input
-      type={type} aria-label={name === "q" ? "Search events" : name} placeholder={placeholder} defaultValue={value} className={className} spellCheck={false} autoComplete="off"
+    <div className={className}><Input
+      type={type} aria-label={name === "q" ? "Search events" : name} placeholder={placeholder} defaultValue={value} spellCheck={false} autoComplete="off"
       onBlur={(event) => take(event.target.value)}
       onKeyDown={(event) => {
         if (event.key === "Enter") take(event.currentTarget.value);
         if (event.key === "Escape") event.currentTarget.blur();
       }}
-    />
+    /></div>
   );
 }
 

@@ -24,7 +24,7 @@ const WINDOWS = [{ value: "1h", label: "1 h" }, { value: "24h", label: "24 h" },
 
 /** Everything at a glance. */
 export function OverviewPage() {
-  const { window = "24h" } = route.useSearch();
+  const { window = "1h" } = route.useSearch();
   const navigate = route.useNavigate();
   const overview = useQuery({
     queryKey: ["overview"],
@@ -44,7 +44,7 @@ export function OverviewPage() {
   return (
     <>
       <PageHead title="Overview" actions={
-        <Choice label="Time that the charts show" value={window} onChange={(next) => void navigate({ search: next === "24h" ? {} : { window: next }, replace: true })} options={WINDOWS} />
+        <Choice label="Time that the charts show" value={window} onChange={(next) => void navigate({ search: next === "1h" ? {} : { window: next }, replace: true })} options={WINDOWS} />
       } />
       {overview.isError && !seen ? <Panel><ErrorState what="The overview" error={overview.error} onRetry={() => void overview.refetch()} /></Panel> : (
         <div className="flex flex-col gap-3">
@@ -139,7 +139,7 @@ function TroublePanel({ seen }: { seen: Overview | undefined }) {
             <li key={one.id} className="px-3 py-1.5">
               <div className="flex items-center justify-between gap-3">
                 <SubscriptionName id={one.id} name={one.name} />
-                <State state={one.state !== "active" ? one.state : one.breaker !== "closed" ? one.breaker : "retrying"} />
+                <State state={one.state !== "active" ? one.state : one.breaker !== "closed" ? one.breaker : "failing"} />
               </div>
               <p className="truncate text-sm text-muted">
                 {one.failureRate !== null && one.failureRate !== undefined && one.attempts > 0
