@@ -8,7 +8,7 @@ export default tseslint.config(
   { ignores: ["dist", "node_modules", "src/api/schema.gen.ts"] },
   js.configs.recommended,
   {
-    files: ["src/**/*.{ts,tsx}"],
+    files: ["src/**/*.{ts,tsx}", "vite.config.ts"],
     extends: [tseslint.configs.recommendedTypeChecked, reactHooks.configs.flat.recommended, jsxA11y.flatConfigs.strict],
     languageOptions: {
       globals: globals.browser,
@@ -21,5 +21,5 @@ export default tseslint.config(
       "no-restricted-globals": ["error", { name: "confirm", message: "Use ConfirmByName or Dialog." }],
     },
   },
-  { files: ["*.{js,ts}", "scripts/*.mjs", "public/*.js"], languageOptions: { globals: { ...globals.node, ...globals.browser } } },
+  { files: ["*.js", "scripts/*.mjs", "public/*.js"], languageOptions: { globals: { ...globals.node, ...globals.browser } } },
 );

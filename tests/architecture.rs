@@ -62,7 +62,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates that stay behind a door: only these modules may name them.
-const DOORS: [(&str, &[&str]); 18] = [
+const DOORS: [(&str, &[&str]); 19] = [
     ("sqlx", &["store", "engine"]),
     ("rusqlite", &["store"]),
     ("aes_gcm", &["store"]),
@@ -75,6 +75,7 @@ const DOORS: [(&str, &[&str]); 18] = [
     ("reqwest", &["cli", "traces"]),
     ("utoipa", &["http", "domain"]),
     ("utoipa_swagger_ui", &["http"]),
+    ("rust_embed", &["http"]),
     ("prometheus_client", &["metrics", "traces"]),
     ("opentelemetry", &["traces"]),
     ("opentelemetry_sdk", &["traces"]),

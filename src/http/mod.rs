@@ -30,6 +30,7 @@ mod connection;
 mod connection_timer;
 mod cross_origin;
 mod dashboard;
+mod dashboard_files;
 mod deliveries;
 mod error;
 mod event_answer;
@@ -239,6 +240,7 @@ fn assemble<S: Clone + Send + Sync + 'static>(
     let worth_it = SizeAbove::new(COMPRESSED_FROM)
         .and(NotForContentType::GRPC)
         .and(NotForContentType::IMAGES)
+        .and(NotForContentType::const_new("font/"))
         .and(NotForContentType::SSE);
     router
         .layer(from_fn_with_state(around.bounds, frame::frame))

@@ -31,7 +31,7 @@ use utoipa::{IntoParams, Modify, OpenApi};
 use super::error::ProblemView;
 use super::routes::{guarded_routes, open_routes};
 use super::{
-    audit, dashboard, deliveries, event_types, events, health, history, jobs, keys, metrics,
+    audit, dashboard, dashboard_files, deliveries, event_types, events, health, history, jobs, keys, metrics,
     ordering, reference, runtime, secrets, statistics, stream, subscriptions, tenants, test_send,
 };
 
@@ -73,6 +73,8 @@ use super::{
         deliveries::retry_of_event,
         health::overview, health::live, health::ready, metrics::show,
         show, reference::moved, reference::page, reference::file,
+        dashboard_files::from_root, dashboard_files::from_short, dashboard_files::page,
+        dashboard_files::file,
     ),
     components(schemas(ProblemView, bodies::SignatureBody)),
     modifiers(&Keys),

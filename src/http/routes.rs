@@ -9,7 +9,7 @@ use axum::http::Method;
 use axum::routing::{self, MethodRouter};
 
 use super::{
-    HttpState, audit, dashboard, deliveries, event_types, events, health, history, jobs, keys,
+    HttpState, audit, dashboard, dashboard_files, deliveries, event_types, events, health, history, jobs, keys,
     metrics, openapi, ordering, reference, runtime, secrets, statistics, stream, subscriptions,
     tenants, test_send,
 };
@@ -111,6 +111,10 @@ pub(super) fn open_routes() -> Vec<Route<HttpState>> {
         Route::open("/docs", reference::moved),
         Route::open("/docs/", reference::page),
         Route::open("/docs/{file}", reference::file),
+        Route::open("/", dashboard_files::from_root),
+        Route::open("/ui", dashboard_files::from_short),
+        Route::open("/ui/", dashboard_files::page),
+        Route::open("/ui/{*path}", dashboard_files::file),
     ]
 }
 
@@ -164,7 +168,8 @@ impl<S> Route<S> {
     pub(super) fn canonical(&self) -> String {
         let at_root = self.scope.is_none() || AT_ROOT.contains(&self.path);
         let base = if at_root { "" } else { BASE };
-        format!("{base}{}", self.path)
+        // A description has no word for a parameter that may hold slashes.
+        format!("{base}{}", self.path.replace("{*", "{"))
     }
 
     /// Every path that leads to this route.

@@ -85,22 +85,22 @@ function Inner({ onClose, onHelp }: { onClose: () => void; onHelp: () => void })
           className="h-11 min-w-0 flex-1 bg-transparent text-lg outline-none"
         />
       </div>
-      <ul id="palette" role="listbox" aria-label="Commands" className="max-h-80 overflow-y-auto p-1.5">
+      <div id="palette" role="listbox" aria-label="Commands" className="max-h-80 overflow-y-auto p-1.5">
         {shown.map((command, index) => (
           // The input keeps the focus and its keys choose; the pointer does here.
           // eslint-disable-next-line jsx-a11y/click-events-have-key-events
-          <li
-            key={command.name} id={`palette-${index}`} role="option" aria-selected={index === at}
+          <div
+            key={command.name} id={`palette-${index}`} role="option" aria-selected={index === at} tabIndex={-1}
             onPointerMove={() => setAt(index)} onPointerDown={(event) => event.preventDefault()} onClick={() => run(command)}
             className={cx("flex h-8 cursor-pointer items-center gap-2.5 rounded px-2", index === at && "bg-accent-soft")}
           >
             <Icon name={command.icon} size={15} className="text-muted" />
             <span className="min-w-0 flex-1 truncate">{command.name}</span>
             {command.keys && <Keys keys={command.keys} />}
-          </li>
+          </div>
         ))}
-        {shown.length === 0 && <li role="option" aria-selected="false" className="px-2 py-1.5 text-muted">Nothing has that name.</li>}
-      </ul>
+        {shown.length === 0 && <div role="option" aria-selected="false" tabIndex={-1} className="px-2 py-1.5 text-muted">Nothing has that name.</div>}
+      </div>
     </>
   );
 }

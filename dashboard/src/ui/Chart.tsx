@@ -25,6 +25,8 @@ interface Props {
   /** Lines beside each other, or bars on top of each other. */
   kind: "lines" | "stack";
   format: (value: number) => string;
+  /** Of the axis, where that is to be shorter. */
+  axisFormat?: (value: number) => string;
   height?: number;
   logarithmic?: boolean;
 }
@@ -78,7 +80,7 @@ export function stacked(series: readonly ChartSeries[]): number[][] {
   return sums;
 }
 
-export default function Chart({ label, times, series, kind, format, height = 180, logarithmic = false }: Props) {
+export default function Chart({ label, times, series, kind, format, axisFormat = format, height = 180, logarithmic = false }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(null);
   const [tags, setTags] = useState<Tag[]>([]);
@@ -88,9 +90,9 @@ export default function Chart({ label, times, series, kind, format, height = 180
   const drawn = useMemo(() => (kind === "stack" ? stacked(series) : series.map((one) => [...one.values])), [kind, series]);
   // The plot is made anew where its shape changes, and given new data where only that does.
   const shape = JSON.stringify([kind, logarithmic, height, theme, series.map((one) => [one.name, one.colour, one.dashed])]);
-  const latest = useRef({ times, series, drawn, format });
+  const latest = useRef({ times, series, drawn, axisFormat });
   useEffect(() => {
-    latest.current = { times, series, drawn, format };
+    latest.current = { times, series, drawn, axisFormat };
   });
 
   useEffect(() => {
@@ -131,7 +133,7 @@ export default function Chart({ label, times, series, kind, format, height = 180
             const span = ((all.at(-1) ?? 0) - (all[0] ?? 0)) * 1_000;
             return splits.map((split) => axisTime(split * 1_000, span));
           } },
-          { ...axis, size: 52, space: 34, ...(logarithmic ? { splits: (_: uPlot, __: number, low: number, high: number) => decades(low, high) } : {}), values: (_, splits) => splits.map((split) => (split === null ? "" : latest.current.format(split))) },
+          { ...axis, size: 52, space: 34, ...(logarithmic ? { splits: (_: uPlot, __: number, low: number, high: number) => decades(low, high) } : {}), values: (_, splits) => splits.map((split) => (split === null ? "" : latest.current.axisFormat(split))) },
         ],
         series: [{}, ...order.map((index): uPlot.Series => {
           const one = now.series[index];

@@ -82,12 +82,12 @@ export function Combobox({ value, onChange, options, placeholder, label, strict 
           align="start" sideOffset={3} onOpenAutoFocus={(event) => event.preventDefault()} onCloseAutoFocus={(event) => event.preventDefault()}
           className="z-50 max-h-72 min-w-(--radix-popover-trigger-width) max-w-96 overflow-y-auto rounded-md border bg-raised p-1 shadow-pop"
         >
-          <ul id={list} role="listbox" aria-label={label ?? "Suggestions"}>
+          <div id={list} role="listbox" aria-label={label ?? "Suggestions"}>
             {shown.map((option, index) => (
               // The input keeps the focus and its keys choose; the pointer does here.
               // eslint-disable-next-line jsx-a11y/click-events-have-key-events
-              <li
-                key={option.value} id={`${list}-${index}`} role="option" aria-selected={index === at}
+              <div
+                key={option.value} id={`${list}-${index}`} role="option" aria-selected={index === at} tabIndex={-1}
                 onPointerDown={(event) => event.preventDefault()}
                 onClick={() => choose(option.value)}
                 onPointerMove={() => setAt(index)}
@@ -95,9 +95,9 @@ export function Combobox({ value, onChange, options, placeholder, label, strict 
               >
                 <span className="truncate">{option.label ?? option.value}</span>
                 {option.note && <span className="shrink-0 font-sans text-sm text-muted">{option.note}</span>}
-              </li>
+              </div>
             ))}
-          </ul>
+          </div>
         </Popover.Content>
       </Popover.Portal>
     </Popover.Root>

@@ -20,7 +20,6 @@ function copyBySelection(text: string): boolean {
   document.body.append(area);
   area.select();
   // The only way on plain HTTP.
-  // eslint-disable-next-line @typescript-eslint/no-deprecated
   const done = document.execCommand("copy");
   area.remove();
   if (focused instanceof HTMLElement) focused.focus();

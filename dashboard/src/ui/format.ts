@@ -49,6 +49,11 @@ function two(large: number, largeUnit: string, small: number, smallUnit: string)
   return small === 0 ? `${large} ${largeUnit}` : `${large} ${largeUnit} ${small} ${smallUnit}`;
 }
 
+/** Of an axis, where values are round: 10 ms, 1 s, 100 s. */
+export function axisDuration(ms: number): string {
+  return ms < 1_000 ? `${Number(ms.toPrecision(3))} ms` : `${WHOLE.format(ms / 1_000)} s`;
+}
+
 /** One unit, for places that are narrow: 8s, 3m, 2h, 5d. */
 export function brief(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1_000));

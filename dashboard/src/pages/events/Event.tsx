@@ -165,17 +165,17 @@ function OneDelivery({ delivery, explanation, receivedAt, alone }: { delivery: D
   const id = `attempts-${delivery.id}`;
   return (
     <li>
-      <div className="flex flex-wrap items-center gap-x-3 gap-y-0.5 py-1 pl-1.5 pr-3">
-        <button type="button" aria-expanded={open} aria-controls={id} onClick={() => setOpen(!open)} className="flex min-h-7 min-w-0 flex-1 basis-56 items-center gap-2 rounded px-1 text-left">
+      <div className="grid grid-cols-[minmax(0,1fr)_auto_1.75rem] items-center gap-x-3 py-1 pl-1.5 pr-2 sm:grid-cols-[minmax(0,1fr)_6.5rem_5.5rem_3.5rem_6.5rem_1.75rem]">
+        <button type="button" aria-expanded={open} aria-controls={id} onClick={() => setOpen(!open)} className="flex min-h-7 min-w-0 items-center gap-2 rounded px-1 text-left">
           <Icon name={open ? "down" : "right"} size={13} className="text-muted" />
           <SubscriptionName id={delivery.subscriptionId} name={explanation?.name} />
         </button>
-        <span className="w-24"><State plain state={held.length > 0 ? "held" : deliveryState(delivery)} /></span>
-        <span className="w-28 truncate text-sm text-muted">
+        <span><State plain state={held.length > 0 ? "held" : deliveryState(delivery)} /></span>
+        <span className="hidden truncate text-sm text-muted sm:block">
           {delivery.attemptCount === 0 ? "no attempt yet" : delivery.attemptCount === 1 ? "1 attempt" : `${delivery.attemptCount} attempts`}
         </span>
-        <span className="w-16"><HttpStatus status={delivery.httpStatus} error={delivery.errorKind} /></span>
-        <span className="w-24 text-right text-sm text-muted">
+        <span className="hidden truncate sm:block"><HttpStatus status={delivery.httpStatus} error={delivery.errorKind} /></span>
+        <span className="hidden text-right text-sm text-muted sm:block">
           {took !== undefined ? `after ${duration(took)}` : delivery.nextRetryAt && held.length === 0 ? <>next <Countdown until={delivery.nextRetryAt} /></> : <Time at={delivery.finishedAt ?? delivery.lastAttemptAt ?? delivery.createdAt} />}
         </span>
         <Button kind="quiet" icon="retry" bare busy={retry.isPending} barred={barred} onClick={() => retry.mutate([delivery.id])}>
@@ -183,7 +183,7 @@ function OneDelivery({ delivery, explanation, receivedAt, alone }: { delivery: D
         </Button>
       </div>
       {held.map((one) => (
-        <p key={one.by} className="flex items-center gap-1.5 px-8 pb-1 text-sm text-held"><Icon name="held" size={13} />{HELD[one.by] ?? `Held: ${one.by.replaceAll("_", " ")}`}{one.reason && ` (${one.reason})`}{one.until && <>, until <Time at={one.until} /></>}{one.behind && <>, behind {shortId(one.behind)}</>}</p>
+        <p key={one.by} className="flex items-center gap-1.5 px-8 pb-1 text-sm text-held"><Icon name="held" size={13} />{HELD[one.by] ?? `Held: ${one.by.replaceAll("_", " ")}`}{one.reason && ` (${one.reason})`}{one.until && <>, for another <Countdown until={one.until} past="moment" /></>}{one.behind && <>, behind {shortId(one.behind)}</>}</p>
       ))}
       {open && <div id={id}><Timeline delivery={delivery} receivedAt={receivedAt} /></div>}
     </li>
@@ -252,7 +252,7 @@ function WhyNot({ explanations, more }: { explanations: readonly Explanation[]; 
         {without.map((one) => (
           <li key={one.subscriptionId} className="grid gap-x-4 px-3 py-1.5 sm:grid-cols-[minmax(8rem,14rem)_minmax(0,1fr)]">
             <SubscriptionName id={one.subscriptionId} name={one.name} />
-            <span className="text-muted">{one.detail}{one.patterns && <span className="font-mono text-sm"> · {one.patterns.join(", ")}</span>}</span>
+            <span className="text-muted">{one.detail}.{one.patterns && <span className="block truncate font-mono text-sm" title={one.patterns.join(", ")}>{one.patterns.join(", ")}</span>}</span>
           </li>
         ))}
       </ul>

@@ -158,7 +158,7 @@ function Filters({ search, onChange, withTenant }: { search: EventsSearch; onCha
       <div className="w-40 min-w-0 flex-1 sm:flex-none"><Combobox label="Type" placeholder="Any type" mono options={options} value={search.eventType ?? ""} onChange={(eventType) => onChange({ eventType: eventType || undefined })} /></div>
       <Text key={`s-${search.source ?? ""}`} value={search.source} onChange={(source) => onChange({ source })} name="Source" placeholder="Any source" className="w-28 flex-1 sm:flex-none" />
       {withTenant && <Text key={`t-${search.tenant ?? ""}`} value={search.tenant} onChange={(tenant) => onChange({ tenant })} name="Tenant" placeholder="Any tenant" className="hidden w-28 sm:block" />}
-      <Select aria-label="Received within" value={search.within ?? ""} onChange={(event) => onChange({ within: (event.target.value || undefined) as Within | undefined })} className="w-32 flex-1 sm:flex-none">
+      <Select aria-label="Received within" value={search.within ?? ""} onChange={(event) => onChange({ within: (event.target.value || undefined) })} className="w-32 flex-1 sm:flex-none">
         <option value="">Any time</option>
         {Object.keys(WITHIN).map((within) => <option key={within} value={within}>Last {within.replace("m", " min").replace("h", " h").replace("d", " d")}</option>)}
       </Select>
@@ -214,5 +214,5 @@ function Nothing({ isFiltered, isPartial, onClear }: { isFiltered: boolean; isPa
 }
 
 function clean(search: Partial<Record<keyof EventsSearch, string | undefined>>): EventsSearch {
-  return Object.fromEntries(Object.entries(search).filter(([, value]) => value !== undefined)) as EventsSearch;
+  return Object.fromEntries(Object.entries(search).filter(([, value]) => value !== undefined));
 }

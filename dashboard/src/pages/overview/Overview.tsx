@@ -8,7 +8,7 @@ import { SubscriptionName } from "../../entities/SubscriptionName";
 import { useInterval } from "../../live/Live";
 import { Curl } from "../../ui/Code";
 import { EmptyState, ErrorState, Notice, Skeleton } from "../../ui/Feedback";
-import { count, duration, exact, percent, rate } from "../../ui/format";
+import { axisDuration, count, duration, exact, percent, rate } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
 import { Chart } from "../../ui/LazyChart";
 import { Figure, PageHead, Panel } from "../../ui/Panel";
@@ -120,7 +120,7 @@ function Charts({ series, error, onRetry, stale }: { series: Series | undefined;
           {drawn ? <Chart label="Events and deliveries a second" kind="lines" times={drawn.times} series={drawn.flow} format={rate} height={160} /> : <Skeleton className="h-46 w-full" />}
         </Panel>
         <Panel title="Latency" aside={aside("event to answer, logarithmic")}>
-          {drawn ? <Chart label="Latency from event to answer" kind="lines" times={drawn.times} series={drawn.latency} format={duration} height={160} logarithmic /> : <Skeleton className="h-46 w-full" />}
+          {drawn ? <Chart label="Latency from event to answer" kind="lines" times={drawn.times} series={drawn.latency} format={duration} axisFormat={axisDuration} height={160} logarithmic /> : <Skeleton className="h-46 w-full" />}
         </Panel>
       </div>
     </div>
