@@ -18,12 +18,14 @@ export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   /** An icon alone; `children` becomes its label and its hint. */
   bare?: boolean;
   busy?: boolean;
+  /** Without the hint, where the picture says enough and the place is narrow. */
+  unhinted?: boolean;
   /** Why it cannot be used. It stays reachable by keyboard, so that the reason can be read. */
   barred?: string | false | undefined;
   ref?: Ref<HTMLButtonElement>;
 }
 
-export function Button({ kind = "plain", icon, bare = false, busy = false, barred, className, children, onClick, type = "button", ...rest }: ButtonProps) {
+export function Button({ kind = "plain", icon, bare = false, busy = false, unhinted = false, barred, className, children, onClick, type = "button", ...rest }: ButtonProps) {
   const off = Boolean(barred) || busy;
   const button = (
     <button
@@ -48,6 +50,6 @@ export function Button({ kind = "plain", icon, bare = false, busy = false, barre
       {!bare && children}
     </button>
   );
-  const hint = barred || (bare && typeof children === "string" ? children : "");
+  const hint = barred || (bare && !unhinted && typeof children === "string" ? children : "");
   return hint ? <Hint text={hint}>{button}</Hint> : button;
 }

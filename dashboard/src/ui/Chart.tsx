@@ -5,17 +5,10 @@
 import "uplot/dist/uPlot.min.css";
 import { useEffect, useId, useMemo, useRef, useState } from "react";
 import uPlot from "uplot";
+import { alone, decades, decadesAround, spread, stacked, TAG_HEIGHT, type ChartSeries, type Tag } from "./chart-shape";
 import { cx } from "./class-names";
 import { axisTime, exactTime } from "./format";
 import { useTheme } from "./theme";
-
-export interface ChartSeries {
-  name: string;
-  /** A colour of tokens.css, such as `--good-mark`. */
-  colour: string;
-  values: readonly (number | null)[];
-  dashed?: boolean;
-}
 
 interface Props {
   label: string;
@@ -29,55 +22,6 @@ interface Props {
   axisFormat?: (value: number) => string;
   height?: number;
   logarithmic?: boolean;
-}
-
-interface Tag {
-  name: string;
-  colour: string;
-  top: number;
-}
-
-const TAG_HEIGHT = 15;
-
-/** Tags in their order, none over another, all within the plot. */
-export function spread(tags: readonly Tag[], low: number, high: number): Tag[] {
-  const sorted = [...tags].sort((a, b) => a.top - b.top);
-  let floor = low;
-  const placed = sorted.map((tag) => {
-    const top = Math.max(tag.top, floor);
-    floor = top + TAG_HEIGHT;
-    return { ...tag, top };
-  });
-  let ceiling = high;
-  for (let index = placed.length - 1; index >= 0; index -= 1) {
-    const tag = placed[index];
-    if (!tag) continue;
-    tag.top = Math.min(tag.top, ceiling - TAG_HEIGHT);
-    ceiling = tag.top;
-  }
-  return placed;
-}
-
-/** Values without neighbours, which no line would show. */
-export function alone(values: readonly (number | null)[]): number[] {
-  return values.flatMap((value, index) => (value !== null && (values[index - 1] ?? null) === null && (values[index + 1] ?? null) === null ? [index] : []));
-}
-
-/** The powers of ten of a logarithmic axis, and those on both ends. */
-export function decades(low: number, high: number): number[] {
-  const splits: number[] = [];
-  for (let power = Math.floor(Math.log10(low)); 10 ** power <= high * 1.001; power += 1) splits.push(10 ** power);
-  return splits;
-}
-
-/** What is drawn of a stack: each series with all those before it. */
-export function stacked(series: readonly ChartSeries[]): number[][] {
-  const sums: number[][] = [];
-  series.forEach((one, at) => {
-    const below = sums[at - 1];
-    sums.push(one.values.map((value, index) => (value ?? 0) + (below?.[index] ?? 0)));
-  });
-  return sums;
 }
 
 export default function Chart({ label, times, series, kind, format, axisFormat = format, height = 180, logarithmic = false }: Props) {
@@ -125,7 +69,7 @@ export default function Chart({ label, times, series, kind, format, axisFormat =
         cursor: { y: false, points: { show: kind === "lines", size: 6 }, drag: { setScale: false, x: false, y: false } },
         scales: {
           x: { time: true, range: (_, low, high) => [low, high + (latest.current.times.length > 1 && kind === "stack" ? (latest.current.times[1] ?? 0) - (latest.current.times[0] ?? 0) : 0)] },
-          y: logarithmic ? { distr: 3 } : { range: (_, __, high) => [0, high > 0 ? high * 1.06 : 1] },
+          y: logarithmic ? { distr: 3, range: (_, low, high) => decadesAround(low, high) } : { range: (_, __, high) => [0, high > 0 ? high * 1.06 : 1] },
         },
         axes: [
           { ...axis, size: 26, space: 70, grid: { show: false }, values: (_, splits) => {

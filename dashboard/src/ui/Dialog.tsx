@@ -17,6 +17,14 @@ interface Props {
 
 const VEIL = "fixed inset-0 z-40 bg-black/40 dark:bg-black/60";
 
+/** Whoever opens a dialog wants to fill it in; where there is nothing to fill in, to read it. */
+function focusFirstField(event: Event) {
+  event.preventDefault();
+  if (!(event.currentTarget instanceof HTMLElement)) return;
+  const field = event.currentTarget.querySelector<HTMLElement>("input, textarea, select");
+  (field ?? event.currentTarget).focus();
+}
+
 /** In the middle of the page. */
 export function Dialog({ open, onClose, title, about, children, foot, wide = false }: Props) {
   return (
@@ -25,8 +33,9 @@ export function Dialog({ open, onClose, title, about, children, foot, wide = fal
         <Radix.Overlay className={VEIL} />
         <Radix.Content
           {...(about ? {} : { "aria-describedby": undefined })}
+          onOpenAutoFocus={focusFirstField}
           className={cx(
-            "appear fixed left-1/2 top-[8vh] z-40 flex max-h-[84vh] w-[calc(100vw-1.5rem)] -translate-x-1/2 flex-col rounded-lg border bg-raised shadow-pop",
+            "appear outline-none fixed left-1/2 top-[8vh] z-40 flex max-h-[84vh] w-[calc(100vw-1.5rem)] -translate-x-1/2 flex-col rounded-lg border bg-raised shadow-pop",
             wide ? "max-w-3xl" : "max-w-lg",
           )}
         >
@@ -47,7 +56,8 @@ export function Drawer({ open, onClose, title, about, children, foot }: Props) {
         <Radix.Overlay className={VEIL} />
         <Radix.Content
           {...(about ? {} : { "aria-describedby": undefined })}
-          className="appear fixed inset-y-0 right-0 z-40 flex w-full max-w-xl flex-col border-l bg-raised shadow-pop"
+          onOpenAutoFocus={focusFirstField}
+          className="appear outline-none fixed inset-y-0 right-0 z-40 flex w-full max-w-xl flex-col border-l bg-raised shadow-pop"
         >
           <Head title={title} about={about} />
           <div className="min-h-0 flex-1 overflow-y-auto px-4 pb-4">{children}</div>
@@ -65,7 +75,7 @@ function Head({ title, about }: { title: string; about?: ReactNode }) {
         <Radix.Title className="text-lg font-semibold">{title}</Radix.Title>
         {about && <Radix.Description asChild><div className="text-muted">{about}</div></Radix.Description>}
       </div>
-      <Radix.Close asChild><Button kind="quiet" icon="cross" bare>Close</Button></Radix.Close>
+      <Radix.Close asChild><Button kind="quiet" icon="cross" bare unhinted>Close</Button></Radix.Close>
     </div>
   );
 }

@@ -28,7 +28,7 @@ export function Toaster() {
             </Toast.Action>
           )}
           <Toast.Close asChild>
-            <Button kind="quiet" icon="cross" bare className="-my-0.5 size-6">Dismiss</Button>
+            <Button kind="quiet" icon="cross" bare unhinted className="-my-0.5 size-6">Dismiss</Button>
           </Toast.Close>
         </Toast.Root>
       ))}

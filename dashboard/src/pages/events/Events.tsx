@@ -15,7 +15,7 @@ import { PageHead } from "../../ui/Panel";
 import { Table, type Column } from "../../ui/Table";
 import { Time } from "../../ui/Time";
 import { eventsQuery, eventTypesQuery, MOST_ROWS, type EventRow } from "./queries";
-import { matches, WITHIN, type EventsSearch, type Within } from "./search";
+import { matches, WITHIN, type EventsSearch } from "./search";
 import { arrived, emptyTail, merged, resumed } from "./tail";
 
 const route = getRouteApi("/in/events");

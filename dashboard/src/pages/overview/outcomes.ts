@@ -1,6 +1,6 @@
 /** Attempts by what became of them, in the groups that a chart can tell apart. */
 import type { SeriesPoint } from "../../api/types";
-import type { ChartSeries } from "../../ui/Chart";
+import type { ChartSeries } from "../../ui/chart-shape";
 
 const GROUPS = [
   { name: "2xx", colour: "--good-mark", classes: ["2xx"] },

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { alone, decades, spread, stacked } from "./Chart";
+import { alone, decades, decadesAround, spread, stacked } from "./chart-shape";
 
 const tag = (name: string, top: number) => ({ name, colour: "--x", top });
 
@@ -20,5 +20,6 @@ it("a stack adds up, and nothing counts as none", () => {
 
 it("what no line would show is a point, and decades span an axis", () => {
   expect(alone([1, null, 2, 3, null, null, 4])).toEqual([0, 6]);
+  expect([decadesAround(3, 250), decadesAround(10, 10), decadesAround(null, null)]).toEqual([[1, 1_000], [10, 100], [1, 1_000]]);
   expect(decades(0.5, 1_000)).toEqual([0.1, 1, 10, 100, 1_000]);
 });
