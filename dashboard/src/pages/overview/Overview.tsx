@@ -113,7 +113,7 @@ function Charts({ series, asOf, error, onRetry, stale }: { series: Series | unde
     };
   }, [series, asOf]);
   if (error !== undefined) return <Panel><ErrorState what="The charts" error={error} onRetry={onRetry} /></Panel>;
-  const aside = (text: string) => <span className="text-sm text-muted">{text}</span>;
+  const aside = (text: string) => <span className="text-sm tabular-nums text-muted">{text}</span>;
   const step = series ? duration(series.stepSeconds * 1_000) : "";
   return (
     <div className={stale ? "flex flex-col gap-3 opacity-60" : "flex flex-col gap-3"}>
@@ -146,7 +146,7 @@ function TroublePanel({ seen }: { seen: Overview | undefined }) {
                 <SubscriptionName id={one.id} name={one.name} />
                 <State state={one.state !== "active" ? one.state : one.breaker !== "closed" ? one.breaker : "failing"} />
               </div>
-              <p className="truncate text-sm text-muted">
+              <p className="truncate text-sm tabular-nums text-muted">
                 {one.failureRate !== null && one.failureRate !== undefined && one.attempts > 0
                   ? `${percent(one.failureRate)} of ${count(one.attempts)} attempts failed` : one.stateReason ?? "no attempts lately"}
                 {one.breaker === "open" && one.openUntil && <> · probe in <Countdown until={one.openUntil} past="a moment" /></>}
@@ -178,7 +178,7 @@ function StatesPanel({ seen }: { seen: Overview | undefined }) {
             {shares.filter((part) => part.value > 0 || part.key === "pending" || part.key === "active").map((part) => (
               <li key={part.key} className="flex items-center justify-between gap-2">
                 <State plain state={part.key} />
-                <span title={exact(part.value)}>{count(part.value)}</span>
+                <span className="tabular-nums" title={exact(part.value)}>{count(part.value)}</span>
               </li>
             ))}
           </ul>
