@@ -213,11 +213,17 @@ function Timeline({ delivery, receivedAt, held }: { delivery: Delivery; received
   );
 }
 
+/** How long after the acceptance: 0, 4.0 ms, 12m 15s. */
+function offset(ms: number): string {
+  if (ms === 0) return "0";
+  return ms < 59_950 ? duration(ms) : duration(ms).replaceAll(/ (min|[dhs])/g, (unit) => unit.slice(1, 2));
+}
+
 function Moment({ tone, at, children }: { tone: keyof typeof TONES; at?: number; children: React.ReactNode }) {
   return (
     <li className="relative flex min-h-7 flex-wrap items-center gap-x-3 pr-3">
       <span aria-hidden="true" className={cx("absolute -left-[1.28rem] size-2 rounded-full ring-3 ring-panel", TONES[tone].mark)} />
-      <span className="w-20 shrink-0 font-mono text-sm text-muted">{at === undefined ? "" : `+${duration(Math.max(0, at)).replace(/^0\.0 ms$/, "0")}`}</span>
+      <span className="w-20 shrink-0 whitespace-nowrap font-mono text-sm text-muted">{at === undefined ? "" : `+${offset(Math.max(0, at))}`}</span>
       {children}
     </li>
   );
