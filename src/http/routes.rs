@@ -164,12 +164,16 @@ impl<S> Route<S> {
         Self { or: scopes, ..self }
     }
 
+    /// The path as a handler describes it: there is no word there for a parameter that may hold slashes.
+    pub(super) fn described(&self) -> String {
+        self.path.replace("{*", "{")
+    }
+
     /// The path that the API's description names.
     pub(super) fn canonical(&self) -> String {
         let at_root = self.scope.is_none() || AT_ROOT.contains(&self.path);
         let base = if at_root { "" } else { BASE };
-        // A description has no word for a parameter that may hold slashes.
-        format!("{base}{}", self.path.replace("{*", "{"))
+        format!("{base}{}", self.described())
     }
 
     /// Every path that leads to this route.
