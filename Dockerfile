@@ -1,5 +1,12 @@
 # syntax=docker/dockerfile:1
 
+FROM node:22-bookworm-slim AS dashboard
+WORKDIR /src/dashboard
+COPY dashboard/package.json dashboard/package-lock.json ./
+RUN --mount=type=cache,target=/root/.npm npm ci --no-audit --no-fund
+COPY dashboard ./
+RUN npm run build
+
 FROM rust:1.95-slim-bookworm AS build
 # SQLite, ring and jemalloc contain C code; the last is built by make.
 RUN apt-get update \
@@ -7,6 +14,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
+COPY --from=dashboard /src/dashboard/dist dashboard/dist
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --release --locked --bin posthaste \

@@ -2,16 +2,19 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo test fuzz chaos soak bench postman lint fmt clean
+.PHONY: help run demo dev test fuzz chaos soak bench postman lint fmt clean
 
 help: ## Print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */\1\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
 
-run: ## Build and run the relay for development: SQLite in ./data, local receivers allowed
+run: ## Build and run the relay with its dashboard for development: SQLite in ./data, local receivers allowed
 	@scripts/run.sh
 
 demo: ## Watch a relay at work: live traffic and five receivers of its own, good and bad
 	@scripts/run.sh demo
+
+dev: ## Run the relay, and the dashboard with hot reload in front of it (http://localhost:5173/ui/)
+	@scripts/dev.sh
 
 test: ## Run all tests on throw-away Postgres and Redis servers (ARGS="..." goes to cargo test)
 	@scripts/test.sh $(ARGS)
@@ -28,10 +31,10 @@ soak: ## Watch the relay's memory under a steady load (MINUTES=10)
 bench: ## Measure the release beside its floor (SCENARIO=list names what there is; docs/performance.md)
 	@scripts/bench.sh
 
-postman: ## Make docs/posthaste.postman_collection.json anew from the API's description
+postman: ## Make the Postman collection and dashboard/openapi.json anew from the API's description
 	@scripts/postman.sh
 
-lint: ## Check formatting, clippy, licences and the scripts' syntax
+lint: ## Check formatting, clippy, the dashboard, licences and the scripts' syntax
 	@scripts/lint.sh
 
 fmt: ## Format the Rust code
@@ -39,3 +42,4 @@ fmt: ## Format the Rust code
 
 clean: ## Remove what was built (the data in ./data stays)
 	@cargo clean
+	@rm -rf dashboard/dist dashboard/node_modules

@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/toolchain.sh
+. scripts/dashboard.sh
 
 need_toolchain
 echo "== scripts"
@@ -15,6 +16,10 @@ echo "== clippy"
 cargo clippy --locked --all-targets -- -D warnings
 cargo clippy --locked --all-targets --features faults -- -D warnings
 cargo clippy --locked -p posthaste-bench -- -D warnings
+echo "== dashboard"
+need_node
+install_dashboard
+(cd dashboard && npm run --silent check && npm run --silent lint)
 echo "== licences"
 if command -v cargo-deny >/dev/null 2>&1; then
     cargo deny --locked check licenses bans sources

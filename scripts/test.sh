@@ -7,11 +7,13 @@
 # Tests find: TEST_DATABASE_URL (a superuser), TEST_REDIS_URL, POSTHASTE_TEST_PG_BIN (directory
 # of initdb, postgres and pg_ctl) and POSTHASTE_TEST_REDIS_SERVER (for servers of their own), and
 # POSTHASTE_TEST_TOOLS (Python and JavaScript libraries, scripts/tools.sh).
+# POSTHASTE_TEST_DASHBOARD says that the binary must hold the dashboard.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/toolchain.sh
 . scripts/backends.sh
 . scripts/tools.sh
+. scripts/dashboard.sh
 
 finish() {
     local code=$?
@@ -31,6 +33,11 @@ need_toolchain
 need_backends
 need_programs
 need_tools
+need_node
+build_dashboard
+echo "== dashboard"
+(cd dashboard && npm run --silent lint && npm test --silent)
+export POSTHASTE_TEST_DASHBOARD=1
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM

@@ -79,6 +79,7 @@ const DOORS: [(&str, &[&str]); 19] = [
     ("reqwest", &["cli", "traces"]),
     ("utoipa", &["http", "domain"]),
     ("utoipa_swagger_ui", &["http"]),
+    ("rust_embed", &["http"]),
     ("prometheus_client", &["metrics", "traces"]),
     ("opentelemetry", &["traces"]),
     ("opentelemetry_sdk", &["traces"]),

@@ -33,6 +33,7 @@ mod connection_timer;
 mod cookie;
 mod cross_origin;
 mod dashboard;
+mod dashboard_files;
 mod deliveries;
 mod error;
 mod event_answer;
@@ -266,6 +267,7 @@ fn assemble<S: Clone + Send + Sync + 'static>(
     let worth_it = SizeAbove::new(COMPRESSED_FROM)
         .and(NotForContentType::GRPC)
         .and(NotForContentType::IMAGES)
+        .and(NotForContentType::const_new("font/"))
         .and(NotForContentType::SSE)
         .and(
             |_: StatusCode, _: Version, _: &HeaderMap, marks: &Extensions| {

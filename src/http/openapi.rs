@@ -38,9 +38,9 @@ use super::cookie::{NAME, SECURE_NAME};
 use super::error::ProblemView;
 use super::routes::{guarded_routes, open_routes};
 use super::{
-    audit, dashboard, deliveries, event_types, events, health, history, jobs, keys, metrics,
-    ordering, reference, runtime, secrets, sessions, sign_in, statistics, stream, subscriptions,
-    system, tenants, test_send, users,
+    audit, dashboard, dashboard_files, deliveries, event_types, events, health, history, jobs,
+    keys, metrics, ordering, reference, runtime, secrets, sessions, sign_in, statistics, stream,
+    subscriptions, system, tenants, test_send, users,
 };
 use crate::domain::search::StatusClass;
 
@@ -89,6 +89,8 @@ use crate::domain::search::StatusClass;
         health::overview, health::live, health::ready, metrics::show,
         system::show, system::settings,
         show, reference::moved, reference::page, reference::file,
+        dashboard_files::from_root, dashboard_files::from_short, dashboard_files::page,
+        dashboard_files::file,
     ),
     components(schemas(ProblemView, bodies::SignatureBody, bodies::LoneSignatureBody, StatusClass, StreamTypes)),
     modifiers(&Keys),

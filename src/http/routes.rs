@@ -10,9 +10,9 @@ use axum::http::Method;
 use axum::routing::{self, MethodRouter};
 
 use super::{
-    HttpState, audit, dashboard, deliveries, event_types, events, health, history, jobs, keys,
-    metrics, openapi, ordering, reference, runtime, secrets, sessions, sign_in, statistics, stream,
-    subscriptions, system, tenants, test_send, users,
+    HttpState, audit, dashboard, dashboard_files, deliveries, event_types, events, health, history,
+    jobs, keys, metrics, openapi, ordering, reference, runtime, secrets, sessions, sign_in,
+    statistics, stream, subscriptions, system, tenants, test_send, users,
 };
 use crate::domain::access::Scope;
 
@@ -130,6 +130,10 @@ pub(super) fn open_routes() -> Vec<Route<HttpState>> {
         Route::open("/docs", reference::moved),
         Route::open("/docs/", reference::page),
         Route::open("/docs/{file}", reference::file),
+        Route::open("/", dashboard_files::from_root),
+        Route::open("/ui", dashboard_files::from_short),
+        Route::open("/ui/", dashboard_files::page),
+        Route::open("/ui/{*path}", dashboard_files::file),
     ]
 }
 
@@ -190,11 +194,16 @@ impl<S> Route<S> {
         Self { or: scopes, ..self }
     }
 
+    /// The path as a handler describes it: there is no word there for a parameter that may hold slashes.
+    pub(super) fn described(&self) -> String {
+        self.path.replace("{*", "{")
+    }
+
     /// The path that the API's description names.
     pub(super) fn canonical(&self) -> String {
         let at_root = self.scope.is_none() || AT_ROOT.contains(&self.path);
         let base = if at_root { "" } else { BASE };
-        format!("{base}{}", self.path)
+        format!("{base}{}", self.described())
     }
 
     /// Every path that leads to this route.

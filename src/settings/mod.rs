@@ -97,6 +97,8 @@ pub struct Settings {
     pub engine: EngineSettings,
     /// `[stream]`
     pub stream: StreamSettings,
+    /// `[dashboard]`: whether it is served.
+    pub dashboard: bool,
     /// `[metrics]`
     pub metrics: MetricsSettings,
     /// `[tracing]`

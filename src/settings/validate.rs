@@ -103,6 +103,7 @@ pub(super) fn read_all(reader: &mut Reader<'_>) -> Settings {
             heartbeat: reader.millis("stream.heartbeat_ms", 50, 10 * MINUTE_MS),
             linger: reader.millis("stream.linger_ms", 0, HOUR_MS),
         },
+        dashboard: reader.flag("dashboard.enabled"),
         metrics: metrics(reader),
         tracing: tracing(reader),
         log: log(reader),

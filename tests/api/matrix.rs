@@ -77,6 +77,7 @@ fn filled(path: &str, id: &str) -> String {
         .replace("{event}", NOTHING)
         .replace("{name}", "a.b")
         .replace("{file}", "nothing.js")
+        .replace("{path}", "events/1")
 }
 
 async fn each_kind_of_key_reaches_what_its_scopes_allow(profile: Profile) {

@@ -10,6 +10,7 @@ crate::stories!(
     the_page_loads_nothing_from_elsewhere,
     pages_of_allowed_origins_may_post_events,
     problems_are_answered_as_rfc_9457_has_them,
+    the_dashboard_is_served_and_can_be_switched_off,
 );
 
 /// Addresses that a page's text loads.
@@ -98,6 +99,67 @@ async fn the_page_loads_nothing_from_elsewhere(profile: Profile) {
     let none = reqwest::get(format!("{base}/docs/%FF")).await.unwrap();
     assert_eq!(none.status(), 404);
     assert_eq!(none.headers()["content-type"], "application/problem+json");
+}
+
+/// What a binary holds depends on what was built before it; `make test` builds the dashboard, and says
+/// so in the environment.
+async fn the_dashboard_is_served_and_can_be_switched_off(profile: Profile) {
+    let relay = Relay::start(profile).await;
+    let base = &relay.api.base;
+    let client = reqwest::Client::builder()
+        .redirect(redirect::Policy::none())
+        .build()
+        .unwrap();
+    for path in ["/", "/ui"] {
+        let moved = client.get(format!("{base}{path}")).send().await.unwrap();
+        assert_eq!(moved.status(), 308, "{path}");
+        assert_eq!(moved.headers()["location"], "/ui/");
+    }
+    let mut pages = Vec::new();
+    for path in ["/ui/", "/ui/events", "/ui/event-types/job.created"] {
+        let page = client.get(format!("{base}{path}")).send().await.unwrap();
+        assert_eq!(page.status(), 200, "{path}");
+        let policy = page.headers()["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("script-src 'self';") && !policy.contains("unsafe"));
+        assert_eq!(page.headers()["x-frame-options"], "DENY");
+        pages.push(page.text().await.unwrap());
+    }
+    assert!(pages.iter().all(|page| page == &pages[0]));
+    let missing = client.get(format!("{base}/ui/assets/none.js")).send().await;
+    assert_eq!(missing.unwrap().status(), 404);
+    match std::env::var("POSTHASTE_TEST_DASHBOARD").is_ok() {
+        false => assert!(pages[0].contains("make run") || pages[0].contains("id=\"root\"")),
+        true => {
+            assert!(
+                pages[0].contains("id=\"root\""),
+                "it is not built: {}",
+                pages[0]
+            );
+            let files = loaded(&pages[0]);
+            assert!(files.len() >= 4, "{files:?}");
+            for file in files {
+                assert!(file.starts_with("/ui/"), "{file} is elsewhere");
+                let answer = client.get(format!("{base}{file}")).send().await.unwrap();
+                assert_eq!(answer.status(), 200, "{file}");
+                let kept = answer.headers()["cache-control"].to_str().unwrap();
+                assert_eq!(
+                    kept.contains("immutable"),
+                    file.contains("/assets/"),
+                    "{file}"
+                );
+            }
+        }
+    }
+
+    let off = Relay::start_with(profile, &[("POSTHASTE_DASHBOARD__ENABLED", "false")]).await;
+    for path in ["/", "/ui", "/ui/", "/ui/events", "/ui/theme.js"] {
+        let answer = client
+            .get(format!("{}{path}", off.api.base))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 404, "{path}");
+    }
 }
 
 async fn pages_of_allowed_origins_may_post_events(profile: Profile) {

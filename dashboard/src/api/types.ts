@@ -1,0 +1,16 @@
+/** The names of what the API shows, as pages use them. All come from the OpenAPI document. */
+import type { components } from "./schema.gen";
+
+type Schemas = components["schemas"];
+
+export type Event = Schemas["Event"];
+export type Delivery = Schemas["Delivery"];
+export type Attempt = Schemas["Attempt"];
+export type Explanation = Schemas["Page_Explanation"]["data"][number];
+export type Overview = Schemas["Overview"];
+export type Series = Schemas["Series"];
+export type SeriesPoint = Schemas["SeriesPoint"];
+export type Window = Schemas["Window"];
+export type Trouble = Schemas["Trouble"];
+export type Subscription = Schemas["Subscription"];
+export type Health = Schemas["Health"];

@@ -1,0 +1,39 @@
+import { QueryClient } from "@tanstack/react-query";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import type { Fact } from "./facts";
+import { PACE, Refresher } from "./refresh";
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
+
+const settled = (n: number): Fact => ({ event: "delivery.settled", data: { deliveryId: `d${n}`, eventId: `e${n}`, subscriptionId: "s", status: "delivered" } });
+
+function watched() {
+  const client = new QueryClient();
+  for (const key of [["overview"], ["event", "e1"], ["event", "e2"], ["session"], ["delivery", "d1"]]) client.setQueryData(key, 1);
+  const stale = () => client.getQueryCache().getAll().filter((query) => query.state.isInvalidated).map((query) => query.queryKey.join("/")).sort();
+  return { client, stale, refresher: new Refresher(client) };
+}
+
+it("marks what a fact touches, and nothing else", () => {
+  const { stale, refresher } = watched();
+  refresher.note(settled(1));
+  expect(stale()).toEqual([]);
+  vi.advanceTimersByTime(PACE);
+  expect(stale()).toEqual(["delivery/d1", "event/e1", "overview"]);
+});
+
+it("acts once for many facts", () => {
+  const { client, refresher } = watched();
+  const act = vi.spyOn(client, "invalidateQueries");
+  for (let n = 0; n < 5_000; n += 1) refresher.note(settled(n));
+  vi.advanceTimersByTime(PACE * 3);
+  expect(act).toHaveBeenCalledTimes(1);
+});
+
+it("asks everything anew after a reset, but not who is signed in", () => {
+  const { stale, refresher } = watched();
+  refresher.note({ event: "reset", data: { reason: "gap" } });
+  vi.advanceTimersByTime(PACE);
+  expect(stale()).toEqual(["delivery/d1", "event/e1", "event/e2", "overview"]);
+});

@@ -1,0 +1,43 @@
+import "./app.css";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { RouterProvider } from "@tanstack/react-router";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { onSignedOut } from "./api/client";
+import { Problem } from "./api/problem";
+import { makeRouter } from "./router";
+import { HintProvider } from "./ui/Tooltip";
+import { Toaster } from "./ui/Toaster";
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      // Facts of the stream say what is stale (live/refresh.ts).
+      staleTime: 5_000,
+      gcTime: 120_000,
+      refetchOnWindowFocus: true,
+      // A refusal will be the same again; no answer, or one of 5xx, may not.
+      retry: (failures, error) => failures < 2 && !(error instanceof Problem && error.status < 500),
+      retryDelay: (attempt) => Math.min(1_000 * 2 ** attempt, 5_000),
+    },
+  },
+});
+const router = makeRouter(client);
+
+onSignedOut(() => {
+  const back = router.state.location.href;
+  void router.navigate({ to: "/sign-in", search: { back } }).then(() => client.clear());
+});
+
+const root = document.getElementById("root");
+if (!root) throw new Error("index.html has no #root");
+createRoot(root).render(
+  <StrictMode>
+    <QueryClientProvider client={client}>
+      <HintProvider>
+        <RouterProvider router={router} />
+        <Toaster />
+      </HintProvider>
+    </QueryClientProvider>
+  </StrictMode>,
+);

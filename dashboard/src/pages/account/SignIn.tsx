@@ -1,0 +1,65 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { getRouteApi, useRouter } from "@tanstack/react-router";
+import { useState, type FormEvent } from "react";
+import { adviceFor, Problem } from "../../api/problem";
+import { readSetup, sessionQuery, signIn, type Credentials } from "../../api/session";
+import { Button } from "../../ui/Button";
+import { Field, Input } from "../../ui/Field";
+import { Notice } from "../../ui/Feedback";
+import { Choice } from "../../ui/Tabs";
+import { AccountCard } from "./Card";
+
+const route = getRouteApi("/sign-in");
+
+/** By e-mail and password, or by an API key. */
+export function SignIn() {
+  const { back } = route.useSearch();
+  const router = useRouter();
+  const client = useQueryClient();
+  const [by, setBy] = useState<"password" | "key">("password");
+  const setup = useQuery({ queryKey: ["setup"], queryFn: readSetup, retry: false });
+  const enter = useMutation({
+    mutationFn: (credentials: Credentials) => signIn(credentials),
+    onSuccess: async (session) => {
+      client.clear();
+      client.setQueryData(sessionQuery.queryKey, session);
+      if (back) await router.navigate({ href: back });
+      else await router.navigate({ to: "/" });
+    },
+  });
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const fields = new FormData(event.currentTarget);
+    const text = (name: string) => {
+      const value = fields.get(name);
+      return typeof value === "string" ? value : "";
+    };
+    enter.mutate(by === "key" ? { key: text("key").trim() } : { email: text("email").trim(), password: text("password") });
+  };
+  return (
+    <AccountCard title="Sign in">
+      {setup.data?.needed && (
+        <div className="mb-4">
+          <Notice tone="busy" icon="key">Nobody has an account yet. Open the link that the relay printed on its terminal at the start, or run <span className="font-mono text-sm">posthaste users create</span>.</Notice>
+        </div>
+      )}
+      <Choice label="How to sign in" value={by} onChange={(next) => { enter.reset(); setBy(next); }} options={[{ value: "password", label: "E-mail" }, { value: "key", label: "API key" }]} />
+      <form onSubmit={submit} className="mt-3 flex flex-col gap-3">
+        {by === "password" ? (
+          <>
+            <Field label="E-mail"><Input name="email" type="email" autoComplete="username" required /></Field>
+            <Field label="Password"><Input name="password" type="password" autoComplete="current-password" required /></Field>
+          </>
+        ) : (
+          <Field label="API key" hint="An administrator's key shows everything, a client's key its own subscriptions.">
+            <Input name="key" type="password" autoComplete="off" spellCheck={false} mono required />
+          </Field>
+        )}
+        {enter.isError && (
+          <p role="alert" className="text-bad">{enter.error instanceof Problem && enter.error.status === 401 ? (by === "key" ? "This key is not valid here." : "E-mail and password do not match.") : adviceFor(enter.error).title}</p>
+        )}
+        <Button kind="primary" type="submit" busy={enter.isPending} className="h-8">Sign in</Button>
+      </form>
+    </AccountCard>
+  );
+}

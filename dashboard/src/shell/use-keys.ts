@@ -1,0 +1,47 @@
+/** Shortcuts of the whole page: single keys, and `g` followed by another. Never while one types. */
+import { useNavigate } from "@tanstack/react-router";
+import { useEffect } from "react";
+import { PLACES } from "./places";
+
+const SECOND_KEY_WITHIN = 1_200;
+
+function isTyping(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+}
+
+export function useKeys({ onPalette, onHelp }: { onPalette: () => void; onHelp: () => void }) {
+  const navigate = useNavigate();
+  useEffect(() => {
+    let wentAt = 0;
+    const onKey = (event: KeyboardEvent) => {
+      if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === "k") {
+        event.preventDefault();
+        onPalette();
+        return;
+      }
+      if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target)) return;
+      // Behind an open dialog nothing is done.
+      if (document.querySelector('[role="dialog"]')) return;
+      const isSecond = event.timeStamp - wentAt < SECOND_KEY_WITHIN;
+      wentAt = 0;
+      if (isSecond) {
+        const place = PLACES.find((one) => one.key === event.key);
+        if (place) {
+          event.preventDefault();
+          void navigate({ to: place.to });
+        }
+        return;
+      }
+      if (event.key === "g") wentAt = event.timeStamp;
+      else if (event.key === "?") onHelp();
+      else if (event.key === "/") {
+        const search = document.querySelector<HTMLInputElement>('input[type="search"]');
+        event.preventDefault();
+        if (search) search.focus();
+        else onPalette();
+      }
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, [navigate, onHelp, onPalette]);
+}

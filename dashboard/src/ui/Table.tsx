@@ -1,0 +1,136 @@
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useCallback, useEffect, useRef, useState, type KeyboardEvent, type ReactNode } from "react";
+import { cx } from "./class-names";
+
+export interface Column<T> {
+  key: string;
+  head: ReactNode;
+  cell: (row: T) => ReactNode;
+  /** A track of the grid: `7rem`, `minmax(10rem,1fr)`. */
+  width: string;
+  align?: "right";
+  /** Left out below this width; what matters is in the first columns. */
+  from?: "sm" | "md" | "lg";
+}
+
+export const ROW_HEIGHT = 32;
+
+interface Props<T> {
+  label: string;
+  columns: readonly Column<T>[];
+  rows: readonly T[];
+  rowKey: (row: T) => string;
+  /** Enter or a click on a row. */
+  onOpen?: (row: T) => void;
+  /** Rows that have just come. */
+  isNew?: (row: T) => boolean;
+  /** Stands under the last row, such as "loading more". */
+  foot?: ReactNode;
+  /** Called when the end comes near. */
+  onEnd?: () => void;
+  /** How high it is: all rows, or so much of the window with a scroll of its own. */
+  height?: "auto" | "fill";
+}
+
+const NARROWEST: Record<"sm" | "md" | "lg", number> = { sm: 560, md: 760, lg: 1_000 };
+
+/**
+ * A dense list. With `fill` only the rows that are seen are in the page, however many there are.
+ * Arrow keys move between rows, Enter opens one. It measures itself, not the window: columns go
+ * when it becomes narrow.
+ */
+export function Table<T>({ label, columns, rows, rowKey, onOpen, isNew, foot, onEnd, height = "auto" }: Props<T>) {
+  const box = useRef<HTMLDivElement>(null);
+  const [wide, setWide] = useState(10_000);
+  const [at, setAt] = useState(0);
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const observer = new ResizeObserver(([entry]) => entry && setWide(entry.contentRect.width));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+  const fills = height === "fill";
+  // The virtualizer's functions are read while rendering, as it is made for.
+  // eslint-disable-next-line react-hooks/incompatible-library
+  const virtual = useVirtualizer({
+    count: fills ? rows.length : 0,
+    getScrollElement: () => box.current,
+    estimateSize: () => ROW_HEIGHT,
+    overscan: 12,
+    getItemKey: (index) => {
+      const row = rows[index];
+      return row === undefined ? index : rowKey(row);
+    },
+  });
+  const items = virtual.getVirtualItems();
+  const last = items.at(-1)?.index ?? 0;
+  useEffect(() => {
+    if (fills && onEnd && rows.length > 0 && last >= rows.length - 15) onEnd();
+  }, [fills, last, onEnd, rows.length]);
+
+  const shown = columns.filter((column) => column.from === undefined || wide >= NARROWEST[column.from]);
+  const grid = { gridTemplateColumns: shown.map((column) => column.width).join(" ") };
+  const focusRow = useCallback((index: number) => {
+    setAt(index);
+    if (fills) virtual.scrollToIndex(index);
+    requestAnimationFrame(() => box.current?.querySelector<HTMLElement>(`[data-index="${index}"]`)?.focus());
+  }, [fills, virtual]);
+  const onKeyDown = (event: KeyboardEvent<HTMLElement>, index: number, row: T) => {
+    if (event.target !== event.currentTarget) return;
+    const page = Math.max(1, Math.floor((box.current?.clientHeight ?? 0) / ROW_HEIGHT) - 2);
+    const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -rows.length, End: rows.length };
+    const step = steps[event.key];
+    if (step !== undefined) {
+      event.preventDefault();
+      focusRow(Math.min(rows.length - 1, Math.max(0, index + step)));
+    } else if (event.key === "Enter" && onOpen) {
+      event.preventDefault();
+      onOpen(row);
+    }
+  };
+  const drawn = (row: T, index: number, top?: number) => (
+    <div
+      key={rowKey(row)} role="row" data-index={index} aria-rowindex={index + 2} tabIndex={index === Math.min(at, rows.length - 1) ? 0 : -1}
+      onFocus={() => setAt(index)}
+      onKeyDown={(event) => onKeyDown(event, index, row)}
+      onClick={(event) => {
+        // A link, a button or selected text in the row means itself.
+        if (event.target instanceof Element && event.target.closest("a,button,input,label")) return;
+        if (window.getSelection()?.toString()) return;
+        onOpen?.(row);
+      }}
+      style={top === undefined ? grid : { ...grid, transform: `translateY(${top}px)` }}
+      className={cx(
+        "grid h-8 items-center gap-x-4 border-b px-3 -outline-offset-2 last:border-b-0 hover:bg-sunken/60",
+        onOpen && "cursor-pointer", top !== undefined && "absolute inset-x-0 top-0", isNew?.(row) && "arrive",
+      )}
+    >
+      {shown.map((column) => (
+        <div key={column.key} role="cell" className={cx("min-w-0 truncate", column.align === "right" && "text-right")}>{column.cell(row)}</div>
+      ))}
+    </div>
+  );
+  return (
+    <div ref={box} className={cx("relative overflow-x-hidden", fills ? "h-full overflow-y-auto [overflow-anchor:none]" : "overflow-y-visible")}>
+      <div role="table" aria-label={label} aria-rowcount={rows.length + 1}>
+      <div role="rowgroup" className="sticky top-0 z-10 bg-panel">
+        <div role="row" aria-rowindex={1} style={grid} className="grid h-8 items-center gap-x-4 border-b px-3">
+          {shown.map((column) => (
+            <div key={column.key} role="columnheader" className={cx("label truncate", column.align === "right" && "text-right")}>{column.head}</div>
+          ))}
+        </div>
+      </div>
+      <div role="rowgroup" className="relative" style={fills ? { height: virtual.getTotalSize() } : undefined}>
+        {fills
+          ? items.map((item) => {
+              const row = rows[item.index];
+              return row === undefined ? null : drawn(row, item.index, item.start);
+            })
+          : rows.map((row, index) => drawn(row, index))}
+      </div>
+      </div>
+      {foot}
+    </div>
+  );
+}
