@@ -59,7 +59,7 @@ function TimingBar({ attempt }: { attempt: Attempt }) {
       <ul aria-hidden="true" className="mt-1.5 flex flex-wrap gap-x-4 gap-y-0.5 text-sm">
         {parts.map((part) => (
           <li key={part.name} className="flex items-center gap-1.5">
-            <span className={cx("size-2 rounded-[2px]", part.mark)} /><span className="text-muted">{part.name}</span>{duration(part.ms)}
+            <span className={cx("size-2 rounded-[2px]", part.mark)} /><span className="text-muted">{part.name}</span>{duration(part.ms).replace(/^0\.0 /, "0 ")}
           </li>
         ))}
         {attempt.timing.connectMs == null && attempt.timing.firstByteMs != null && <li className="text-muted">on a connection that stood</li>}

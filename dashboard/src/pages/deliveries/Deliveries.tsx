@@ -32,11 +32,13 @@ export function DeliveriesPage() {
   const [atTop, setAtTop] = useState(true);
   const [topKey, setTopKey] = useState(0);
   const [selection, setSelection] = useState<Selection>(NOTHING);
+  // Keys are on a row, which must neither move nor go.
+  const [isOnRow, setOnRow] = useState(false);
   const isSelecting = selection.rows.size > 0;
   const isLive = useStanding() === "live";
   const tails = canTail(search);
   // Nothing moves under a finger: new rows come in while the first one is seen and none is selected.
-  const { list, rows, fresh, change } = useDeliveryList(search, !paused && atTop && !isSelecting);
+  const { list, rows, fresh, change } = useDeliveryList(search, !paused && atTop && !isSelecting && !isOnRow);
   const subscriptions = useSubscriptions();
   const [dialog, setDialog] = useState<"retry" | "cancel">();
   const barred = useBarred("deliveries:write");
@@ -82,16 +84,19 @@ export function DeliveriesPage() {
     <div className="flex h-[calc(100dvh-8.6rem)] flex-col md:h-[calc(100dvh-2.5rem)]">
       <PageHead
         title="Deliveries"
-        lead={tails && isLive && !paused && (isSelecting ? "New rows wait while you select" : !atTop && "New rows wait while you look back")}
+        lead={tails && isLive && !paused && (isSelecting ? "New rows wait while you select" : isOnRow || !atTop ? "New rows wait while you look" : false)}
         actions={<>
-          {tails && isLive && (paused || (!atTop && !isSelecting)
+          {tails && isLive && (paused || ((!atTop || isOnRow) && !isSelecting)
             ? <Button icon="play" onClick={toTop}>{paused ? "Resume" : "Newest"}</Button>
             : <Button icon="pause" onClick={() => setPaused(true)}>Pause</Button>)}
           {!tails && <Button icon="retry" busy={list.isRefetching && !isFetchingNextPage} onClick={() => void list.refetch()}>Look again</Button>}
         </>}
       />
       <Filters search={search} onChange={filter} />
-      <div className="relative min-h-0 flex-1 overflow-hidden rounded-md border bg-panel">
+      <div
+        className="relative min-h-0 flex-1 overflow-hidden rounded-md border bg-panel"
+        onFocus={(event) => setOnRow(event.target.matches("[data-index]:focus-visible"))} onBlur={() => setOnRow(false)}
+      >
         {list.isError && rows.length === 0 ? <ErrorState what="Deliveries" error={list.error} onRetry={() => void list.refetch()} />
           : list.isPending ? <SkeletonRows rows={14} />
             : rows.length === 0 ? <Nothing isFiltered={isFiltered} list={list} onClear={() => filter(NO_FILTERS)} />
