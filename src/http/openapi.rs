@@ -31,8 +31,9 @@ use utoipa::{IntoParams, Modify, OpenApi};
 use super::error::ProblemView;
 use super::routes::{guarded_routes, open_routes};
 use super::{
-    audit, dashboard, dashboard_files, deliveries, event_types, events, health, history, jobs, keys, metrics,
-    ordering, reference, runtime, secrets, statistics, stream, subscriptions, tenants, test_send,
+    audit, dashboard, dashboard_files, deliveries, event_types, events, health, history, jobs,
+    keys, metrics, ordering, reference, runtime, secrets, statistics, stream, subscriptions,
+    tenants, test_send,
 };
 
 #[derive(OpenApi)]

@@ -9,9 +9,9 @@ use axum::http::Method;
 use axum::routing::{self, MethodRouter};
 
 use super::{
-    HttpState, audit, dashboard, dashboard_files, deliveries, event_types, events, health, history, jobs, keys,
-    metrics, openapi, ordering, reference, runtime, secrets, statistics, stream, subscriptions,
-    tenants, test_send,
+    HttpState, audit, dashboard, dashboard_files, deliveries, event_types, events, health, history,
+    jobs, keys, metrics, openapi, ordering, reference, runtime, secrets, statistics, stream,
+    subscriptions, tenants, test_send,
 };
 use crate::domain::access::Scope;
 

@@ -126,7 +126,11 @@ async fn the_dashboard_is_served_and_can_be_switched_off(profile: Profile) {
     match std::env::var("POSTHASTE_TEST_DASHBOARD").is_ok() {
         false => assert!(pages[0].contains("make run") || pages[0].contains("id=\"root\"")),
         true => {
-            assert!(pages[0].contains("id=\"root\""), "it is not built: {}", pages[0]);
+            assert!(
+                pages[0].contains("id=\"root\""),
+                "it is not built: {}",
+                pages[0]
+            );
             let files = loaded(&pages[0]);
             assert!(files.len() >= 4, "{files:?}");
             for file in files {
@@ -134,14 +138,22 @@ async fn the_dashboard_is_served_and_can_be_switched_off(profile: Profile) {
                 let answer = client.get(format!("{base}{file}")).send().await.unwrap();
                 assert_eq!(answer.status(), 200, "{file}");
                 let kept = answer.headers()["cache-control"].to_str().unwrap();
-                assert_eq!(kept.contains("immutable"), file.contains("/assets/"), "{file}");
+                assert_eq!(
+                    kept.contains("immutable"),
+                    file.contains("/assets/"),
+                    "{file}"
+                );
             }
         }
     }
 
     let off = Relay::start_with(profile, &[("POSTHASTE_DASHBOARD__ENABLED", "false")]).await;
     for path in ["/", "/ui", "/ui/", "/ui/events", "/ui/theme.js"] {
-        let answer = client.get(format!("{}{path}", off.api.base)).send().await.unwrap();
+        let answer = client
+            .get(format!("{}{path}", off.api.base))
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.status(), 404, "{path}");
     }
 }

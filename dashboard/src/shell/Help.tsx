@@ -1,10 +1,10 @@
 import { Dialog } from "../ui/Dialog";
-import { Keys } from "./Palette";
+import { Keys, PALETTE_KEYS } from "./Palette";
 import { PLACES } from "./places";
 
 const COMMON: readonly [string, string][] = [
   ["/", "Search this page"],
-  ["⌘K", "Go to, or do (Ctrl K)"],
+  [PALETTE_KEYS, "Go to, or do"],
   ["↑ ↓", "Move between rows"],
   ["↵", "Open the row"],
   ["Space", "Select the row, where there are boxes"],

@@ -11,7 +11,7 @@ import { toast } from "../ui/toasts";
 import { adviceFor } from "../api/problem";
 import { ConnectionMark } from "./ConnectionMark";
 import { Help } from "./Help";
-import { Keys, Palette } from "./Palette";
+import { Keys, Palette, PALETTE_KEYS } from "./Palette";
 import { PLACES } from "./places";
 import { useKeys } from "./use-keys";
 import { WorkPanel } from "../work/WorkPanel";
@@ -67,7 +67,7 @@ function Side({ onPalette, onHelp }: { onPalette: () => void; onHelp: () => void
       <button type="button" onClick={onPalette} className="ml-auto flex h-7 items-center gap-2 rounded border border-edge/60 bg-panel px-2 text-muted hover:text-text md:mb-3 md:ml-0">
         <Icon name="search" size={14} />
         <span className="sr-only md:not-sr-only md:flex-1 md:text-left">Go to…</span>
-        <span className="hidden md:block"><Keys keys="⌘K" /></span>
+        <span className="hidden md:block"><Keys keys={PALETTE_KEYS} /></span>
       </button>
       <nav aria-label="Pages" className="hidden flex-1 flex-col gap-px md:flex">
         {places.map((place) => (
@@ -130,7 +130,8 @@ function Account({ onHelp }: { onHelp: () => void }) {
     <Menu
       align="start"
       trigger={
-        <Button kind="quiet" className="min-w-0 !justify-start px-2 md:h-auto md:w-full md:py-1" aria-label={`Account: ${session.name}`}>
+        <Button kind="quiet" className="min-w-0 !justify-start px-2 md:h-auto md:w-full md:py-1">
+          <span className="sr-only md:hidden">Account: {session.name}</span>
           <Icon name="users" size={15} />
           <span className="hidden min-w-0 text-left leading-tight md:block">
             <span className="block truncate text-text">{session.name}</span>

@@ -33,7 +33,7 @@ export function Field({ label, hint, fault, children, optional = false }: {
   );
 }
 
-const BOX = "w-full min-w-0 rounded border border-edge/70 bg-panel text-base text-text hover:border-edge focus:border-accent aria-invalid:border-bad disabled:opacity-60";
+const BOX = "w-full min-w-0 rounded border border-edge/70 bg-panel text-base text-text hover:border-edge aria-invalid:border-bad disabled:opacity-60";
 
 /** As wide as what it stands in. */
 export function Input({ className, mono = false, ...rest }: InputHTMLAttributes<HTMLInputElement> & { mono?: boolean; ref?: Ref<HTMLInputElement> }) {

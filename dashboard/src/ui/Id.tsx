@@ -21,7 +21,6 @@ export function CopyButton({ text, what, children, className }: { text: string; 
     <button
       type="button"
       title={children === undefined ? `Copy ${what.toLowerCase()}` : text}
-      aria-label={`Copy ${what.toLowerCase()}${children === undefined ? "" : ` ${text}`}`}
       onClick={(event) => {
         event.stopPropagation();
         event.preventDefault();
@@ -39,6 +38,7 @@ export function CopyButton({ text, what, children, className }: { text: string; 
         size={12}
         className={cx(copied ? "text-good" : children === undefined ? "" : "opacity-0 group-hover/copy:opacity-100 group-focus-visible/copy:opacity-100")}
       />
+      <span className="sr-only">Copy {what.toLowerCase()}</span>
       <span className="sr-only" role="status">{copied ? `${what} copied` : ""}</span>
     </button>
   );

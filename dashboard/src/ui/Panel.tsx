@@ -22,11 +22,11 @@ export function Figure({ name, value, unit, note, tone }: { name: string; value:
   return (
     <div className="min-w-0">
       <dt className="label truncate">{name}</dt>
-      <dd className={cx("truncate text-xl font-medium tracking-tight", tone)}>
+      <dd className={cx("truncate text-xl font-medium tabular-nums tracking-tight", tone)}>
         {value}
         {unit && <span className="ml-0.5 text-sm font-normal text-muted">{unit}</span>}
       </dd>
-      {note !== undefined && <dd className="truncate text-sm text-muted">{note}</dd>}
+      {note !== undefined && <dd className="truncate text-sm tabular-nums text-muted">{note}</dd>}
     </div>
   );
 }

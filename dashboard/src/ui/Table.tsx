@@ -136,21 +136,21 @@ export function Table<T>({ label, columns, rows, rowKey, onOpen, isNew, foot, on
   return (
     <div ref={box} className={cx("relative overflow-x-hidden", fills ? "h-full overflow-y-auto [overflow-anchor:none]" : "overflow-y-visible")}>
       <div role="table" aria-label={label} aria-rowcount={rows.length + 1}>
-        <div role="rowgroup" className="sticky top-0 z-10 bg-panel">
-          <div role="row" aria-rowindex={1} style={grid} className="grid h-8 items-center gap-x-4 border-b px-3">
-            {shown.map((column) => (
-              <div key={column.key} role="columnheader" className={cx("label truncate", column.align === "right" && "text-right")}>{column.head}</div>
-            ))}
-          </div>
+      <div role="rowgroup" className="sticky top-0 z-10 bg-panel">
+        <div role="row" aria-rowindex={1} style={grid} className="grid h-8 items-center gap-x-4 border-b px-3">
+          {shown.map((column) => (
+            <div key={column.key} role="columnheader" className={cx("label truncate", column.align === "right" && "text-right")}>{column.head}</div>
+          ))}
         </div>
-        <div role="rowgroup" className="relative" style={fills ? { height: virtual.getTotalSize() } : undefined}>
-          {fills
-            ? items.map((item) => {
-                const row = rows[item.index];
-                return row === undefined ? null : drawn(row, item.index, item.start);
-              })
-            : rows.map((row, index) => drawn(row, index))}
-        </div>
+      </div>
+      <div role="rowgroup" className="relative" style={fills ? { height: virtual.getTotalSize() } : undefined}>
+        {fills
+          ? items.map((item) => {
+              const row = rows[item.index];
+              return row === undefined ? null : drawn(row, item.index, item.start);
+            })
+          : rows.map((row, index) => drawn(row, index))}
+      </div>
       </div>
       {foot}
     </div>

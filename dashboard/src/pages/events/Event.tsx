@@ -185,12 +185,12 @@ function OneDelivery({ delivery, explanation, receivedAt, alone }: { delivery: D
       {held.map((one) => (
         <p key={one.by} className="flex items-center gap-1.5 px-8 pb-1 text-sm text-held"><Icon name="held" size={13} />{HELD[one.by] ?? `Held: ${one.by.replaceAll("_", " ")}`}{one.reason && ` (${one.reason})`}{one.until && <>, for another <Countdown until={one.until} past="moment" /></>}{one.behind && <>, behind {shortId(one.behind)}</>}</p>
       ))}
-      {open && <div id={id}><Timeline delivery={delivery} receivedAt={receivedAt} /></div>}
+      {open && <div id={id}><Timeline delivery={delivery} receivedAt={receivedAt} held={held} /></div>}
     </li>
   );
 }
 
-function Timeline({ delivery, receivedAt }: { delivery: Delivery; receivedAt: string }) {
+function Timeline({ delivery, receivedAt, held }: { delivery: Delivery; receivedAt: string; held: Explanation["heldBy"] }) {
   const query = useQuery({
     queryKey: ["delivery", delivery.id],
     queryFn: ({ signal }) => data(api.GET("/api/v1/deliveries/{id}", { params: { path: { id: delivery.id } }, signal })),
@@ -199,23 +199,31 @@ function Timeline({ delivery, receivedAt }: { delivery: Delivery; receivedAt: st
   if (query.isError) return <ErrorState what="The attempts" error={query.error} onRetry={() => void query.refetch()} />;
   const attempts = query.data.attempts ?? [];
   const begin = Date.parse(receivedAt);
-  const next = query.data.nextRetryAt;
+  // Whatever holds it longest decides; where that has no end in sight, nothing is promised.
+  const next = query.data.nextRetryAt && [query.data.nextRetryAt, ...held.flatMap((one) => one.until ?? [])].sort().at(-1);
+  const isHeld = held.some((one) => !one.until);
   return (
     <ol className="relative ml-[1.15rem] border-l pb-1 pl-4">
-      <Moment tone="quiet" at={0}>Accepted <span className="text-muted"><Time at={receivedAt} /></span></Moment>
+      <Moment tone="quiet" at={0}><span>Accepted <span className="text-muted"><Time at={receivedAt} /></span></span></Moment>
       {attempts.map((attempt) => <OneAttempt key={attempt.id} attempt={attempt} begin={begin} />)}
       {next
-        ? <Moment tone="busy">{attempts.length === 0 ? "First attempt" : "Next attempt"} in <Countdown until={next} past="a moment" /></Moment>
+        ? <Moment tone={held.length > 0 ? "held" : "busy"}><span>{attempts.length === 0 ? "First attempt" : "Next attempt"} {isHeld ? "once nothing holds it" : <>in <Countdown until={next} past="a moment" /></>}</span></Moment>
         : query.data.finishedAt && <Moment tone={lookOf(query.data.status).tone} at={Date.parse(query.data.finishedAt) - begin}><State plain state={query.data.status} /></Moment>}
     </ol>
   );
+}
+
+/** How long after the acceptance: 0, 4.0 ms, 12m 15s. */
+function offset(ms: number): string {
+  if (ms === 0) return "0";
+  return ms < 59_950 ? duration(ms) : duration(ms).replaceAll(/ (min|[dhs])/g, (unit) => unit.slice(1, 2));
 }
 
 function Moment({ tone, at, children }: { tone: keyof typeof TONES; at?: number; children: React.ReactNode }) {
   return (
     <li className="relative flex min-h-7 flex-wrap items-center gap-x-3 pr-3">
       <span aria-hidden="true" className={cx("absolute -left-[1.28rem] size-2 rounded-full ring-3 ring-panel", TONES[tone].mark)} />
-      <span className="w-20 shrink-0 font-mono text-sm text-muted">{at === undefined ? "" : `+${duration(Math.max(0, at)).replace(/^0\.0 ms$/, "0")}`}</span>
+      <span className="w-20 shrink-0 whitespace-nowrap font-mono text-sm text-muted">{at === undefined ? "" : `+${offset(Math.max(0, at))}`}</span>
       {children}
     </li>
   );

@@ -3,7 +3,7 @@ import { getRouteApi } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { api, data } from "../../api/client";
 import { useSession } from "../../api/session";
-import type { Overview, Series } from "../../api/types";
+import type { Overview, Series, SeriesPoint } from "../../api/types";
 import { SubscriptionName } from "../../entities/SubscriptionName";
 import { useInterval } from "../../live/Live";
 import { Curl } from "../../ui/Code";
@@ -54,7 +54,7 @@ export function OverviewPage() {
           {seen?.events.ever === 0 && <FirstSteps />}
           <div className="grid gap-3 lg:grid-cols-[minmax(0,1fr)_21rem] xl:grid-cols-[minmax(0,1fr)_24rem]">
             <div className="order-2 flex min-w-0 flex-col gap-3 lg:order-1">
-              <Charts series={series.data} error={series.isError && !series.data ? series.error : undefined} onRetry={() => void series.refetch()} stale={series.isPlaceholderData} />
+              <Charts series={series.data} asOf={series.dataUpdatedAt} error={series.isError && !series.data ? series.error : undefined} onRetry={() => void series.refetch()} stale={series.isPlaceholderData} />
             </div>
             <div className="order-1 flex min-w-0 flex-col gap-3 lg:order-2">
               <TroublePanel seen={seen} />
@@ -89,16 +89,21 @@ function Figures({ seen }: { seen: Overview | undefined }) {
   );
 }
 
-function Charts({ series, error, onRetry, stale }: { series: Series | undefined; error: unknown; onRetry: () => void; stale: boolean }) {
+function Charts({ series, asOf, error, onRetry, stale }: { series: Series | undefined; asOf: number; error: unknown; onRetry: () => void; stale: boolean }) {
   const drawn = useMemo(() => {
     if (!series) return undefined;
     const { points } = series;
+    // The step that has begun is not over: a rate over all of it would always be too low.
+    const perSecond = (value: (point: SeriesPoint) => number) => points.map((point) => {
+      const seconds = Math.min(series.stepSeconds, (asOf - Date.parse(point.start)) / 1_000);
+      return seconds < 10 ? null : value(point) / seconds;
+    });
     return {
       times: points.map((point) => Date.parse(point.start) / 1_000),
       outcomes: byOutcome(points),
       flow: [
-        { name: "Events", colour: "--accent", values: points.map((point) => point.accepted / series.stepSeconds) },
-        { name: "Delivered", colour: "--good-mark", values: points.map((point) => point.delivered / series.stepSeconds) },
+        { name: "Events", colour: "--accent", values: perSecond((point) => point.accepted) },
+        { name: "Delivered", colour: "--good-mark", values: perSecond((point) => point.delivered) },
       ],
       latency: [
         { name: "p99", colour: "--bad-mark", values: points.map((point) => point.latencyMs.p99 ?? null) },
@@ -106,9 +111,9 @@ function Charts({ series, error, onRetry, stale }: { series: Series | undefined;
         { name: "p50", colour: "--accent", values: points.map((point) => point.latencyMs.p50 ?? null) },
       ],
     };
-  }, [series]);
+  }, [series, asOf]);
   if (error !== undefined) return <Panel><ErrorState what="The charts" error={error} onRetry={onRetry} /></Panel>;
-  const aside = (text: string) => <span className="text-sm text-muted">{text}</span>;
+  const aside = (text: string) => <span className="text-sm tabular-nums text-muted">{text}</span>;
   const step = series ? duration(series.stepSeconds * 1_000) : "";
   return (
     <div className={stale ? "flex flex-col gap-3 opacity-60" : "flex flex-col gap-3"}>
@@ -141,7 +146,7 @@ function TroublePanel({ seen }: { seen: Overview | undefined }) {
                 <SubscriptionName id={one.id} name={one.name} />
                 <State state={one.state !== "active" ? one.state : one.breaker !== "closed" ? one.breaker : "failing"} />
               </div>
-              <p className="truncate text-sm text-muted">
+              <p className="truncate text-sm tabular-nums text-muted">
                 {one.failureRate !== null && one.failureRate !== undefined && one.attempts > 0
                   ? `${percent(one.failureRate)} of ${count(one.attempts)} attempts failed` : one.stateReason ?? "no attempts lately"}
                 {one.breaker === "open" && one.openUntil && <> · probe in <Countdown until={one.openUntil} past="a moment" /></>}
@@ -173,7 +178,7 @@ function StatesPanel({ seen }: { seen: Overview | undefined }) {
             {shares.filter((part) => part.value > 0 || part.key === "pending" || part.key === "active").map((part) => (
               <li key={part.key} className="flex items-center justify-between gap-2">
                 <State plain state={part.key} />
-                <span title={exact(part.value)}>{count(part.value)}</span>
+                <span className="tabular-nums" title={exact(part.value)}>{count(part.value)}</span>
               </li>
             ))}
           </ul>
