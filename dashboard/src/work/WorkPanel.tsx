@@ -1,4 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient, type QueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { useInterval } from "../live/Live";
@@ -8,11 +8,12 @@ import { Icon } from "../ui/Icon";
 import { Progress } from "../ui/Progress";
 import { State } from "../ui/State";
 import { hasEnded, jobQuery, kindWords, progressOf, useCancelJob } from "./jobs";
-import { forget, forgetAll, useWorks, type Run, type WatchedJob } from "./store";
+import { forget, forgetAll, useWorks, type Run, type WatchedJob, type Work } from "./store";
 
 /** What was set going, in a corner of every page until it is put away. */
 export function WorkPanel() {
   const works = useWorks();
+  const client = useQueryClient();
   const [folded, setFolded] = useState(false);
   // The next one to sign in is perhaps somebody else.
   useEffect(() => forgetAll, []);
@@ -22,6 +23,7 @@ export function WorkPanel() {
       <header className="flex h-9 items-center gap-2 pl-3 pr-1">
         <Icon name="jobs" size={14} className="text-muted" />
         <h2 className="flex-1 font-semibold">Work{works.length > 1 && ` · ${works.length}`}</h2>
+        <Button kind="quiet" onClick={() => works.forEach((work) => isOver(client, work) && forget(work.id))} className="h-6">Put ended away</Button>
         <Button kind="quiet" icon={folded ? "right" : "down"} bare unhinted aria-expanded={!folded} onClick={() => setFolded(!folded)}>{folded ? "Unfold" : "Fold"}</Button>
       </header>
       {!folded && (
@@ -31,6 +33,12 @@ export function WorkPanel() {
       )}
     </section>
   );
+}
+
+function isOver(client: QueryClient, work: Work): boolean {
+  if (work.kind === "run") return work.state !== "running";
+  const job = client.getQueryData(jobQuery(work.jobId).queryKey);
+  return job !== undefined && hasEnded(job);
 }
 
 function OneRun({ run }: { run: Run }) {
@@ -45,7 +53,7 @@ function OneRun({ run }: { run: Run }) {
           : <Button kind="quiet" icon="cross" bare unhinted onClick={() => forget(run.id)} className="size-6">Put away</Button>}
       </div>
       <Progress label={run.title} value={(done + refused) / Math.max(1, total)} tone={refused > 0 ? "busy" : isRunning ? "probing" : "good"} />
-      <p role={isRunning ? undefined : "status"} className="mt-1 text-sm text-muted">
+      <p role={isRunning ? undefined : "status"} className="mt-1 text-sm tabular-nums text-muted">
         {exact(done)} of {exact(total)} {run.verb}{refused > 0 && <>, <span className="font-medium text-busy">{exact(refused)} refused</span></>}
         {run.state === "stopped" && `, ${exact(total - done - refused)} not begun: stopped`}
       </p>
@@ -74,7 +82,7 @@ function OneJob({ watched }: { watched: WatchedJob }) {
       {query.isError && !job && <p className="text-sm text-bad">Its progress cannot be read; it goes on by itself.</p>}
       {job && <>
         <Progress label={`${kindWords(job.kind)} for ${watched.name}`} value={progressOf(job)} tone={job.state === "failed" ? "bad" : ended ? "good" : "probing"} />
-        <p role={ended ? "status" : undefined} className="mt-1 text-sm text-muted">
+        <p role={ended ? "status" : undefined} className="mt-1 text-sm tabular-nums text-muted">
           {exact(job.done)} of {job.atLeast ? "at least " : ""}{exact(job.total)} sent on{job.skipped > 0 && <>, {exact(job.skipped)} left alone: pending already</>}
           {job.error && <span className="block text-bad">{job.error}</span>}
         </p>

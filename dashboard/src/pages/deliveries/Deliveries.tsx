@@ -1,6 +1,7 @@
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useCallback, useMemo, useState, type KeyboardEvent } from "react";
 import { useBarred } from "../../api/session";
+import type { Delivery } from "../../api/types";
 import { SubscriptionName } from "../../entities/SubscriptionName";
 import { useSubscriptions } from "../../entities/subscriptions";
 import { useStanding } from "../../live/Live";
@@ -17,7 +18,7 @@ import { Table, type Column } from "../../ui/Table";
 import { Countdown, Time } from "../../ui/Time";
 import { CancelDialog, RetryDialog } from "./Bulk";
 import { Filters, type Change } from "./Filters";
-import { MOST_ROWS, rowOf, type DeliveryRow } from "./rows";
+import { changed, MOST_ROWS, rowOf, type DeliveryRow } from "./rows";
 import { canTail, cleaned, type DeliveriesSearch } from "./search";
 import { all, current, NOTHING, ranged, toggled, type Selection } from "./selection";
 import { useDeliveryList } from "./use-list";
@@ -74,6 +75,7 @@ export function DeliveriesPage() {
   };
   const selected = useMemo(() => current(selection, rows), [selection, rows]);
   const columns = useMemo(() => columnsOf(subscriptions, selection, select, rows, setSelection), [subscriptions, selection, select, rows]);
+  const moved = useCallback((delivery: Delivery) => change((now) => changed(now, new Set([delivery.id]), () => rowOf(delivery))), [change]);
   const toTop = () => {
     setPaused(false);
     setAtTop(true);
@@ -121,12 +123,10 @@ export function DeliveriesPage() {
         )}
       </div>
       {dialog === "retry" && <RetryDialog
-        rows={selected} subscriptions={subscriptions} onClose={() => setDialog(undefined)} onStarted={() => setSelection(NOTHING)}
-        onMoved={(delivery) => change((now) => ({ ...now, pages: now.pages.map((page) => (page.rows.some((row) => row.id === delivery.id) ? { ...page, rows: page.rows.map((row) => (row.id === delivery.id ? rowOf(delivery) : row)) } : page)) }))}
+        rows={selected} subscriptions={subscriptions} onMoved={moved} onClose={() => setDialog(undefined)} onStarted={() => setSelection(NOTHING)}
       />}
       {dialog === "cancel" && <CancelDialog
-        rows={selected} onClose={() => setDialog(undefined)} onStarted={() => setSelection(NOTHING)}
-        onMoved={(delivery) => change((now) => ({ ...now, pages: now.pages.map((page) => (page.rows.some((row) => row.id === delivery.id) ? { ...page, rows: page.rows.map((row) => (row.id === delivery.id ? rowOf(delivery) : row)) } : page)) }))}
+        rows={selected} onMoved={moved} onClose={() => setDialog(undefined)} onStarted={() => setSelection(NOTHING)}
       />}
     </div>
   );
@@ -156,12 +156,12 @@ function columnsOf(
     },
     { key: "subscription", head: "Subscription", width: "minmax(8rem,1fr)", from: "sm", cell: (row) => <SubscriptionName id={row.subscriptionId} name={subscriptions.get(row.subscriptionId)?.name} /> },
     { key: "answer", head: "Answer", width: "6.5rem", from: "sm", cell: (row) => <span title={row.error ?? undefined}><HttpStatus status={row.httpStatus} error={row.errorKind} /></span> },
-    { key: "attempts", head: "Attempts", width: "4rem", from: "md", align: "right", cell: (row) => (row.attemptCount === 0 ? <span className="text-muted">–</span> : row.attemptCount) },
+    { key: "attempts", head: "Attempts", width: "4rem", from: "md", align: "right", cell: (row) => (row.attemptCount === 0 ? <span className="text-muted">–</span> : <span className="tabular-nums">{row.attemptCount}</span>) },
     {
       key: "next", head: "Ended, or next", width: "7.5rem", from: "md",
-      cell: (row) => <span className="text-muted">{row.status !== "pending" ? <Time at={row.finishedAt} /> : row.nextRetryAt ? <>next in <Countdown until={row.nextRetryAt} past="a moment" /></> : "to be sent"}</span>,
+      cell: (row) => <span className="tabular-nums text-muted">{row.status !== "pending" ? <Time at={row.finishedAt} /> : row.nextRetryAt ? <>next in <Countdown until={row.nextRetryAt} past="a moment" /></> : "to be sent"}</span>,
     },
-    { key: "made", head: "Made", width: "4.5rem", cell: (row) => <span className="text-muted"><Time at={row.createdAt} /></span> },
+    { key: "made", head: "Made", width: "4.5rem", cell: (row) => <span className="tabular-nums text-muted"><Time at={row.createdAt} /></span> },
     { key: "id", head: "Id", width: "8.5rem", from: "lg", cell: (row) => <Id id={row.id} /> },
   ];
 }

@@ -70,6 +70,8 @@ function Filters({ search, onChange }: { search: JobsSearch; onChange: (changed:
 
 function askedWords(job: JobRow): string {
   if (job.eventCount !== null) return job.eventCount === 1 ? "one event, named" : `${exact(job.eventCount)} events, named`;
+  // Lists leave the ids out.
+  if (job.kind === "replay" && !job.since) return job.total === 1 ? "one event, named" : `${exact(job.total)} events, named`;
   const types = job.eventTypes?.join(", ");
   const states = job.states?.map((state) => lookOf(state).word.toLowerCase()).join(", ");
   const time = job.since ? `since ${exactTime(Date.parse(job.since)).replace(/\.\d{3}/, "")}` : "";
@@ -83,7 +85,7 @@ function columnsOf(subscriptions: ReturnType<typeof useSubscriptions>): Column<J
     { key: "subscription", head: "Subscription", width: "minmax(7rem,1fr)", cell: (job) => <SubscriptionName id={job.subscriptionId} name={subscriptions.get(job.subscriptionId)?.name} /> },
     { key: "which", head: "Which", width: "minmax(8rem,1.2fr)", from: "md", cell: (job) => <span className="text-muted" title={askedWords(job)}>{askedWords(job)}</span> },
     { key: "progress", head: "Progress", width: "7rem", from: "sm", cell: (job) => <Progress label={`${kindWords(job.kind)} ${job.id}`} value={progressOf(job)} tone={toneOf(job)} /> },
-    { key: "done", head: "Sent on", width: "7rem", from: "sm", align: "right", cell: (job) => <>{exact(job.done)}<span className="text-muted"> of {job.atLeast && "≥ "}{exact(job.total)}</span></> },
+    { key: "done", head: "Sent on", width: "7rem", from: "sm", align: "right", cell: (job) => <span className="tabular-nums">{exact(job.done)}<span className="text-muted"> of {job.atLeast && "≥ "}{exact(job.total)}</span></span> },
     { key: "made", head: "Made", width: "5rem", align: "right", cell: (job) => <span className="text-muted"><Time at={job.createdAt} /></span> },
   ];
 }
@@ -107,7 +109,7 @@ function JobDrawer({ id, onClose }: { id: string; onClose: () => void }) {
       {query.isError && !job ? <ErrorState what="This job" error={query.error} onRetry={() => void query.refetch()} /> : !job ? <Skeleton className="h-40 w-full" /> : (
         <div className="flex flex-col gap-3">
           <div>
-            <div className="flex items-center justify-between"><State state={job.state} /><span className="text-sm text-muted">{exact(job.done + job.skipped)} of {job.atLeast && "at least "}{exact(job.total)} looked at</span></div>
+            <div className="flex items-center justify-between"><State state={job.state} /><span className="text-sm tabular-nums text-muted">{exact(job.done + job.skipped)} of {job.atLeast && "at least "}{exact(job.total)} looked at</span></div>
             <Progress label="How far it is" value={progressOf(job)} tone={toneOf(job)} />
           </div>
           {job.error && <Notice tone="bad" icon="warning">{job.error}</Notice>}
@@ -120,7 +122,7 @@ function JobDrawer({ id, onClose }: { id: string; onClose: () => void }) {
             ["Pace", `at most ${exact(job.rate)} a second`],
             ["Made", <Time key="m" at={job.createdAt} />],
             job.startedAt ? ["Begun", <Time key="b" at={job.startedAt} />] : null,
-            job.finishedAt ? ["Ended", <span key="f"><Time at={job.finishedAt} />{took !== undefined && <span className="text-muted"> · took {duration(took)}</span>}</span>] : null,
+            job.finishedAt ? ["Ended", <span key="f"><Time at={job.finishedAt} />{took !== undefined && took >= 1 && <span className="text-muted"> · took {duration(took)}</span>}</span>] : null,
           ]} />
           {job.eventCount === null
             ? <p><Link to="/deliveries" search={{ subscriptionId: job.subscriptionId, ...(job.since ? { since: job.since } : {}), ...(job.until ? { until: job.until } : {}) }} className="font-medium text-accent hover:underline">Deliveries of that time</Link></p>
