@@ -1,14 +1,16 @@
 import { useState } from "react";
 import type { Attempt } from "../../api/types";
+import { Button } from "../../ui/Button";
 import { cx } from "../../ui/class-names";
 import { CodeBlock, JsonViewer } from "../../ui/Code";
+import { copyText } from "../../ui/copy";
 import { bytes, duration } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
-import { CopyButton } from "../../ui/Id";
 import { prettyJson } from "../../ui/json";
 import { Badge, HttpStatus } from "../../ui/State";
 import { Tabs } from "../../ui/Tabs";
 import { Time } from "../../ui/Time";
+import { toast } from "../../ui/toasts";
 import { curlOf } from "./curl";
 import { timingParts } from "./timing";
 import { isGood, saidOf, triggerWords } from "./words";
@@ -36,7 +38,7 @@ export function AttemptEntry({ attempt, url, body, opened }: { attempt: Attempt;
           {attempt.stale && <p className="max-w-prose text-sm text-muted">Stale: it was made by a process that no longer owned the delivery, or while something else moved it. It is kept to be seen, and decided nothing.</p>}
           {said && (
             <div className="max-w-prose">
-              <p><span className="font-medium">{said.what}</span>{attempt.error && attempt.errorKind !== "status" && <span className="text-muted"> {attempt.error}.</span>}</p>
+              <p className="font-medium">{attempt.error && attempt.errorKind !== "status" ? `${said.what.replace(/\.$/, "")}: ${attempt.error}.` : said.what}</p>
               <p className="text-muted">{said.advice}</p>
             </div>
           )}
@@ -68,6 +70,18 @@ function TimingBar({ attempt }: { attempt: Attempt }) {
   );
 }
 
+/** Made when it is asked for: bodies may be long. */
+function CopyCommand({ text }: { text: () => string }) {
+  return (
+    <Button
+      kind="quiet" icon="copy" className="h-6 shrink-0"
+      onClick={() => void copyText(text()).then((done) => toast(done ? { text: "The command is copied", detail: "Secrets are variables in it." } : { tone: "bad", text: "The browser does not allow copying on this page" }))}
+    >
+      Copy as curl
+    </Button>
+  );
+}
+
 type Shown = "answer" | "answer-headers" | "request-headers";
 
 function Exchange({ attempt, url, body }: { attempt: Attempt; url: string | undefined; body: string | undefined }) {
@@ -91,9 +105,10 @@ function Exchange({ attempt, url, body }: { attempt: Attempt; url: string | unde
   ];
   return (
     <div className="min-w-0 rounded border">
-      <div className="relative">
-        <Tabs label={`Attempt ${attempt.number}`} value={shown} onChange={setShown} tabs={tabs} />
-        <CopyButton text={curlOf(url, attempt.requestHeaders, body)} what="As curl" className="!absolute right-2 top-1.5 hidden text-sm text-muted sm:inline-flex">Copy as curl</CopyButton>
+      <Tabs label={`Attempt ${attempt.number}`} value={shown} onChange={setShown} tabs={tabs} />
+      <div className="flex items-center justify-between gap-3 border-t px-3 py-1 text-sm text-muted">
+        <span>{url === undefined ? "" : <span className="break-all font-mono">POST {url.replace(/^(\w+:\/\/[^/?#]*).*$/, "$1")}</span>}</span>
+        <CopyCommand text={() => curlOf(url, attempt.requestHeaders, body)} />
       </div>
     </div>
   );

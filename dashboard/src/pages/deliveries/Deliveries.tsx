@@ -151,7 +151,7 @@ function columnsOf(
     },
     { key: "state", head: "State", width: "6rem", cell: (row) => <State plain state={deliveryState(row)} /> },
     {
-      key: "type", head: "Event type", width: "minmax(9rem,1.2fr)",
+      key: "type", head: "Event type", width: "minmax(6rem,1.2fr)",
       cell: (row) => <Link to="/deliveries/$id" params={{ id: row.id }} tabIndex={-1} className="font-mono text-sm font-medium hover:underline">{row.eventType}</Link>,
     },
     { key: "subscription", head: "Subscription", width: "minmax(8rem,1fr)", from: "sm", cell: (row) => <SubscriptionName id={row.subscriptionId} name={subscriptions.get(row.subscriptionId)?.name} /> },

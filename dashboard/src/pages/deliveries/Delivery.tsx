@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { getRouteApi, Link } from "@tanstack/react-router";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, data } from "../../api/client";
 import { adviceFor, Problem } from "../../api/problem";
@@ -44,11 +44,15 @@ export function DeliveryPage() {
   const mayBlock = isOrdered && (seen?.status === "failed" || seen?.status === "expired");
   const blocking = useQuery({ ...blockingQuery(id, subscriptionId), enabled: mayBlock });
   const body = useQuery({ ...bodyQuery(id), enabled: seen !== undefined && !event.data?.payloadErasedAt, retry: false });
-  if (query.isError && !seen) return <Panel><ErrorState what="This delivery" error={query.error} onRetry={() => void query.refetch()} /></Panel>;
+  const back = <nav aria-label="Where this is" className="mb-1"><Link to="/deliveries" className="inline-flex min-h-6 items-center gap-1 text-muted hover:text-text"><Icon name="left" size={13} />Deliveries</Link></nav>;
+  if (query.isError && !seen) return <>{back}<Panel><ErrorState what="This delivery" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
+  // What waits for its own retry is told by the schedule.
+  const holding = seen?.status === "pending" ? (event.data?.explanation?.heldBy ?? []).filter((one) => one.by !== "retry_at") : [];
+  const isHeld = holding.some((one) => one.by !== "in_flight");
   const isBlocking = mayBlock && Boolean(blocking.data);
   return (
     <>
-      <nav aria-label="Where this is" className="mb-1"><Link to="/deliveries" className="inline-flex min-h-6 items-center gap-1 text-muted hover:text-text"><Icon name="left" size={13} />Deliveries</Link></nav>
+      {back}
       <PageHead
         title={seen ? <span className="font-mono text-lg">{seen.eventType}</span> : <Skeleton className="h-6 w-56" />}
         lead={<span className="flex flex-wrap items-center gap-x-3">{seen && <span className="flex min-w-0 items-center gap-1.5 text-text"><Icon name="right" size={13} className="text-muted" /><SubscriptionName id={seen.subscriptionId} name={subscription.data?.name ?? event.data?.explanation?.name} /></span>}<Id id={id} /></span>}
@@ -58,15 +62,15 @@ export function DeliveryPage() {
         <div className="grid gap-3 lg:grid-cols-[minmax(0,1fr)_minmax(0,27rem)]">
           <div className="flex min-w-0 flex-col gap-3">
             {query.isError && <Notice tone="busy" icon="warning">This is as it was <Time at={new Date(query.dataUpdatedAt).toISOString()} />: the relay does not answer now.</Notice>}
-            <Standing delivery={seen} held={event.data?.explanation?.heldBy ?? []} isBlocking={isBlocking} orderingKey={event.data?.orderingKey ?? null} />
-            <ScheduleDrawn delivery={seen} policy={subscription.data?.effective.retryPolicy} />
+            <Standing delivery={seen} holding={holding} isHeld={isHeld} isBlocking={isBlocking} orderingKey={event.data?.orderingKey ?? null} />
+            <ScheduleDrawn delivery={seen} isHeld={isHeld} policy={subscription.data?.effective.retryPolicy} />
             <Attempts delivery={seen} url={subscription.data?.url} body={body.data} />
           </div>
           <div className="flex min-w-0 flex-col gap-3">
             <Panel title="About">
               <Facts rows={[
                 ["Event", <Link key="e" to="/events/$id" params={{ id: seen.eventId }} className="inline-flex min-h-6 items-center gap-1.5 font-medium hover:underline">{event.data?.eventName ?? <span className="font-mono text-sm">{shortId(seen.eventId)}</span>}<Icon name="right" size={12} className="text-muted" /></Link>],
-                ["Subscription", <SubscriptionName key="s" id={seen.subscriptionId} name={subscription.data?.name ?? event.data?.explanation?.name} />],
+                ["Subscription", <div key="s" className="truncate"><SubscriptionName id={seen.subscriptionId} name={subscription.data?.name ?? event.data?.explanation?.name} /></div>],
                 subscription.data ? ["URL", <span key="u" className="break-all font-mono text-sm">{subscription.data.url}</span>] : null,
                 event.data?.source ? ["Source", event.data.source] : null,
                 event.data?.orderingKey ? ["Ordering key", <span key="k" className="font-mono text-sm">{event.data.orderingKey}</span>] : null,
@@ -97,10 +101,7 @@ interface Held {
 }
 
 /** Where it stands, why, and what holds it. */
-function Standing({ delivery, held, isBlocking, orderingKey }: { delivery: Delivery; held: readonly Held[]; isBlocking: boolean; orderingKey: string | null }) {
-  // What waits for its own retry is told by the schedule.
-  const holding = delivery.status === "pending" ? held.filter((one) => one.by !== "retry_at") : [];
-  const isHeld = holding.some((one) => one.by !== "in_flight");
+function Standing({ delivery, holding, isHeld, isBlocking, orderingKey }: { delivery: Delivery; holding: readonly Held[]; isHeld: boolean; isBlocking: boolean; orderingKey: string | null }) {
   return (
     <Panel>
       <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
@@ -164,6 +165,8 @@ function Actions({ delivery, isBlocking, isErased }: { delivery: Delivery; isBlo
     onError: (error, what) => toast({ tone: "bad", text: what === "retry" ? "It was not sent" : what === "cancel" ? "It was not cancelled" : "It was not skipped", detail: adviceFor(error).title }),
     onSettled: () => client.invalidateQueries({ queryKey: ["delivery", delivery.id] }),
   });
+  const navigate = useNavigate();
+  const copyId = () => void copyText(delivery.id).then((done) => toast(done ? { text: "The id is copied" } : { tone: "bad", text: "The browser does not allow copying on this page" }));
   const link = () => void copyText(window.location.href).then((done) => toast(done ? { text: "The link is copied" } : { tone: "bad", text: "The browser does not allow copying on this page" }));
   return (
     <>
@@ -172,9 +175,10 @@ function Actions({ delivery, isBlocking, isErased }: { delivery: Delivery; isBlo
       <Button kind="primary" icon="retry" busy={act.isPending && act.variables === "retry"} barred={barred || (isErased && "Its payload is erased")} onClick={() => act.mutate("retry")}>{isPending ? "Send now" : "Send again"}</Button>
       <Menu trigger={<Button icon="dots" bare>More</Button>}>
         <MenuItem icon="link" onSelect={link}>Copy link</MenuItem>
-        <MenuItem icon="copy" onSelect={() => void copyText(delivery.id)}>Copy id</MenuItem>
+        <MenuItem icon="copy" onSelect={copyId}>Copy id</MenuItem>
         <MenuLine />
-        <MenuItem icon="deliveries" onSelect={() => void 0}><Link to="/deliveries" search={{ eventId: delivery.eventId }}>Other deliveries of its event</Link></MenuItem>
+        <MenuItem icon="deliveries" onSelect={() => void navigate({ to: "/deliveries", search: { eventId: delivery.eventId } })}>All deliveries of its event</MenuItem>
+        <MenuItem icon="filter" onSelect={() => void navigate({ to: "/deliveries", search: { subscriptionId: delivery.subscriptionId } })}>All deliveries of its subscription</MenuItem>
       </Menu>
       <Dialog
         open={asking === "cancel"} onClose={() => setAsking(undefined)} title="Cancel this delivery"

@@ -26,10 +26,15 @@ export function Filters({ search, onChange }: { search: DeliveriesSearch; onChan
   const typeOptions = (types.data ?? []).map((type) => ({ value: type.name, ...(type.count > 0 ? { note: count(type.count) } : {}) }));
   const subscriptionOptions = (heads.data ?? []).map((one) => ({ value: one.id, label: one.name, ...(one.state === "active" ? {} : { note: lookOf(one.state).word }) }));
   const [isRange, setRange] = useState(search.since !== undefined || search.until !== undefined);
-  const narrow = "min-w-0 flex-1 sm:flex-none";
+  // A phone shows the text alone until the others are asked for.
+  const [isOpen, setOpen] = useState(false);
+  const others = Object.keys(search).length - (search.q === undefined ? 0 : 1);
+  const narrow = "min-w-[calc(50%-0.25rem)] flex-1 sm:min-w-0 sm:flex-none";
   return (
     <search className="mb-2 flex flex-wrap gap-2" aria-label="Deliveries">
-      <TextFilter label="Search deliveries" type="search" placeholder="Search: words, an id, payload.orderId=7" value={search.q} onChange={(q) => onChange({ q })} className="min-w-full flex-1 sm:min-w-60" />
+      <TextFilter label="Search deliveries" type="search" placeholder="Search: words, an id, payload.orderId=7" value={search.q} onChange={(q) => onChange({ q })} className="min-w-0 flex-1 sm:min-w-60" />
+      <Button icon="filter" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)} className="sm:hidden">Filters{others > 0 && ` · ${others}`}</Button>
+      <div className={isOpen ? "flex w-full flex-wrap gap-2 sm:contents" : "hidden sm:contents"}>
       <Select aria-label="State" value={search.status ?? ""} onChange={(event) => onChange({ status: event.target.value })} className={`w-28 ${narrow}`}>
         <option value="">Any state</option>
         {STATES.map((state) => <option key={state} value={state}>{lookOf(state).word}</option>)}
@@ -71,6 +76,7 @@ export function Filters({ search, onChange }: { search: DeliveriesSearch; onChan
       </>}
       {!isRange && search.until && <Chip label={`Before ${exactTime(Date.parse(search.until)).replace(/\.\d{3}/, "")}`} onDrop={() => onChange({ until: undefined })} />}
       {search.eventId && isId(search.eventId) && <Chip label={`Of the event ${shortId(search.eventId)}`} onDrop={() => onChange({ eventId: undefined })} />}
+      </div>
     </search>
   );
 }

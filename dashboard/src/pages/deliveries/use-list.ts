@@ -17,7 +17,8 @@ const NEW_FOR = 2_000;
 /** `follow`: new rows may come in now. */
 export function useDeliveryList(search: DeliveriesSearch, follow: boolean) {
   const client = useQueryClient();
-  const options = deliveriesQuery(search);
+  // The router keeps it the same object while it says the same.
+  const options = useMemo(() => deliveriesQuery(search), [search]);
   const list = useInfiniteQuery(options);
   const key = options.queryKey;
   const [fresh, setFresh] = useState<ReadonlySet<string>>(new Set());
@@ -26,9 +27,7 @@ export function useDeliveryList(search: DeliveriesSearch, follow: boolean) {
   const attempts = useRef(new Map<string, RecordedAttempt>());
   const change = useCallback((make: (rows: Rows) => Rows) => {
     client.setQueryData<Rows>(key, (rows) => (rows ? make(rows) : rows));
-    // The key is made anew with each rendering, and says the same.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [client, JSON.stringify(key)]);
+  }, [client, key]);
 
   useFacts((fact) => {
     if (fact.event === "attempt.recorded") {
@@ -76,8 +75,7 @@ export function useDeliveryList(search: DeliveriesSearch, follow: boolean) {
       over = true;
       clearTimeout(timer);
     };
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [tails, isRead, polling, JSON.stringify(key), change]);
+  }, [tails, isRead, polling, search, client, key, change]);
 
   const rows = useMemo<readonly DeliveryRow[]>(() => list.data?.pages.flatMap((page) => page.rows) ?? [], [list.data]);
   return { list, rows, fresh, change };

@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useCallback, useMemo } from "react";
+import { useCallback, useMemo, useState } from "react";
 import { allows, useBarred, useSession } from "../../api/session";
 import { SubscriptionName } from "../../entities/SubscriptionName";
 import { subscriptionHeadsQuery, useSubscriptions } from "../../entities/subscriptions";
@@ -140,12 +140,15 @@ function JobDrawer({ id, onClose }: { id: string; onClose: () => void }) {
   );
 }
 
+const anHourAgo = () => `${new Date(Date.now() - 3_600_000).toISOString().slice(0, 19)}Z`;
+
 function Nothing({ isFiltered, onClear }: { isFiltered: boolean; onClear: () => void }) {
+  const [since] = useState(anHourAgo);
   if (isFiltered) return <EmptyState icon="search" title="No job matches"><Button onClick={onClear}>Show all jobs</Button></EmptyState>;
   return (
     <EmptyState icon="jobs" title="No job yet">
       <p className="max-w-prose">A job sends many deliveries again, at a pace that receivers can take: select some in <Link to="/deliveries" search={{ status: "failed" }} className="text-accent underline">Deliveries</Link>, or ask by the API. Those that have ended are forgotten after a while.</p>
-      <Curl note="All that failed in an hour" method="POST" path="/api/v1/subscriptions/$SUBSCRIPTION/retry-failed" body={{ since: new Date(Date.now() - 3_600_000).toISOString().slice(0, 19) + "Z", dryRun: true }} />
+      <Curl note="All that failed in an hour" method="POST" path="/api/v1/subscriptions/$SUBSCRIPTION/retry-failed" body={{ since, dryRun: true }} />
     </EmptyState>
   );
 }
