@@ -36,6 +36,8 @@ interface Props<T> {
   isSelected?: (row: T) => boolean;
   /** Whether the first row is seen. */
   onTop?: (atTop: boolean) => void;
+  /** Whether the keys are on a row. */
+  onRowFocus?: (on: boolean) => void;
   /** Back to the first row whenever it changes. */
   topKey?: unknown;
 }
@@ -47,7 +49,7 @@ const NARROWEST: Record<"sm" | "md" | "lg", number> = { sm: 560, md: 760, lg: 1_
  * Arrow keys move between rows, Enter opens one. It measures itself, not the window: columns go
  * when it becomes narrow.
  */
-export function Table<T>({ label, columns, rows, rowKey, onOpen, isNew, foot, onEnd, height = "auto", onRowKey, isSelected, onTop, topKey }: Props<T>) {
+export function Table<T>({ label, columns, rows, rowKey, onOpen, isNew, foot, onEnd, height = "auto", onRowKey, isSelected, onTop, onRowFocus, topKey }: Props<T>) {
   const box = useRef<HTMLDivElement>(null);
   const [wide, setWide] = useState(10_000);
   const [at, setAt] = useState(0);
@@ -113,7 +115,11 @@ export function Table<T>({ label, columns, rows, rowKey, onOpen, isNew, foot, on
   const drawn = (row: T, index: number, top?: number) => (
     <div
       key={rowKey(row)} role="row" data-index={index} aria-rowindex={index + 2} tabIndex={index === Math.min(at, rows.length - 1) ? 0 : -1}
-      onFocus={() => setAt(index)}
+      onFocus={(event) => {
+        setAt(index);
+        onRowFocus?.(event.target === event.currentTarget && event.currentTarget.matches(":focus-visible"));
+      }}
+      onBlur={() => onRowFocus?.(false)}
       onKeyDown={(event) => onKeyDown(event, index, row)}
       onClick={(event) => {
         // A link, a button or selected text in the row means itself.

@@ -39,7 +39,8 @@ export function DeliveriesPage() {
   const isLive = useStanding() === "live";
   const tails = canTail(search);
   // Nothing moves under a finger: new rows come in while the first one is seen and none is selected.
-  const { list, rows, fresh, change } = useDeliveryList(search, !paused && atTop && !isSelecting && !isOnRow);
+  const { list, fresh, change } = useDeliveryList(search, !paused && atTop && !isSelecting && !isOnRow);
+  const rows = useMemo<readonly DeliveryRow[]>(() => list.data?.pages.flatMap((page) => page.rows) ?? [], [list.data]);
   const subscriptions = useSubscriptions();
   const [dialog, setDialog] = useState<"retry" | "cancel">();
   const barred = useBarred("deliveries:write");
@@ -95,17 +96,14 @@ export function DeliveriesPage() {
         </>}
       />
       <Filters search={search} onChange={filter} />
-      <div
-        className="relative min-h-0 flex-1 overflow-hidden rounded-md border bg-panel"
-        onFocus={(event) => setOnRow(event.target.matches("[data-index]:focus-visible"))} onBlur={() => setOnRow(false)}
-      >
+      <div className="relative min-h-0 flex-1 overflow-hidden rounded-md border bg-panel">
         {list.isError && rows.length === 0 ? <ErrorState what="Deliveries" error={list.error} onRetry={() => void list.refetch()} />
           : list.isPending ? <SkeletonRows rows={14} />
             : rows.length === 0 ? <Nothing isFiltered={isFiltered} list={list} onClear={() => filter(NO_FILTERS)} />
               : (
                 <Table
                   label="Deliveries" height="fill" columns={columns} rows={rows} rowKey={(row) => row.id} onEnd={onEnd}
-                  isNew={(row) => fresh.has(row.id)} isSelected={(row) => selection.rows.has(row.id)} onRowKey={onRowKey} onTop={setAtTop} topKey={topKey}
+                  isNew={(row) => fresh.has(row.id)} isSelected={(row) => selection.rows.has(row.id)} onRowKey={onRowKey} onTop={setAtTop} onRowFocus={setOnRow} topKey={topKey}
                   onOpen={(row) => void navigate({ to: "/deliveries/$id", params: { id: row.id } })}
                   foot={<Foot list={list} rows={rows} onGoOn={() => filter({ until: rows.at(-1)?.createdAt })} isRaised={isSelecting} />}
                 />
@@ -149,7 +147,7 @@ function columnsOf(
       // Rows are selected by Space; boxes are for the pointer.
       cell: (row) => <Checkbox checked={selection.rows.has(row.id)} onChange={(_, event) => select(row, event.shiftKey)} label={`Select ${row.eventType} of ${row.id}`} tabIndex={-1} />,
     },
-    { key: "state", head: "State", width: "6rem", cell: (row) => <State plain state={deliveryState(row)} /> },
+    { key: "state", head: "State", width: "5.5rem", cell: (row) => <State plain state={deliveryState(row)} /> },
     {
       key: "type", head: "Event type", width: "minmax(6rem,1.2fr)",
       cell: (row) => <Link to="/deliveries/$id" params={{ id: row.id }} tabIndex={-1} className="font-mono text-sm font-medium hover:underline">{row.eventType}</Link>,
@@ -161,7 +159,7 @@ function columnsOf(
       key: "next", head: "Ended, or next", width: "7.5rem", from: "md",
       cell: (row) => <span className="tabular-nums text-muted">{row.status !== "pending" ? <Time at={row.finishedAt} /> : row.nextRetryAt ? <>next in <Countdown until={row.nextRetryAt} past="a moment" /></> : "to be sent"}</span>,
     },
-    { key: "made", head: "Made", width: "4.5rem", cell: (row) => <span className="tabular-nums text-muted"><Time at={row.createdAt} /></span> },
+    { key: "made", head: "Made", width: "4rem", cell: (row) => <span className="tabular-nums text-muted"><Time at={row.createdAt} /></span> },
     { key: "id", head: "Id", width: "8.5rem", from: "lg", cell: (row) => <Id id={row.id} /> },
   ];
 }

@@ -4,7 +4,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { RecordedAttempt } from "../../live/facts";
 import { useFacts, useInterval } from "../../live/Live";
 import { deliveriesQuery, readHead } from "./queries";
-import { after, changed, renewed, type DeliveryRow, type Rows } from "./rows";
+import { after, changed, renewed, type Rows } from "./rows";
 import { canTail, type DeliveriesSearch } from "./search";
 
 /** Facts are drawn together this often. */
@@ -77,6 +77,5 @@ export function useDeliveryList(search: DeliveriesSearch, follow: boolean) {
     };
   }, [tails, isRead, polling, search, client, key, change]);
 
-  const rows = useMemo<readonly DeliveryRow[]>(() => list.data?.pages.flatMap((page) => page.rows) ?? [], [list.data]);
-  return { list, rows, fresh, change };
+  return { list, fresh, change };
 }
