@@ -5,7 +5,9 @@
 import type { QueryClient } from "@tanstack/react-query";
 import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from "@tanstack/react-router";
 import { sessionQuery } from "./api/session";
+import { deliveriesSearch } from "./pages/deliveries/search";
 import { eventsSearch } from "./pages/events/search";
+import { jobsSearch } from "./pages/jobs/search";
 import { overviewSearch } from "./pages/overview/search";
 import { Broken, Missing } from "./shell/Fallbacks";
 import { Shell } from "./shell/Shell";
@@ -65,7 +67,18 @@ const sendEvent = createRoute({ getParentRoute: () => signedIn, path: "/events/s
 
 const event = createRoute({ getParentRoute: () => signedIn, path: "/events/$id", component: lazyRouteComponent(() => import("./pages/events/Event"), "EventPage") });
 
-const tree = root.addChildren([signIn, setup, invitation, signedIn.addChildren([overview, events, sendEvent, event])]);
+const deliveries = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/deliveries",
+  validateSearch: deliveriesSearch,
+  component: lazyRouteComponent(() => import("./pages/deliveries/Deliveries"), "DeliveriesPage"),
+});
+
+const delivery = createRoute({ getParentRoute: () => signedIn, path: "/deliveries/$id", component: lazyRouteComponent(() => import("./pages/deliveries/Delivery"), "DeliveryPage") });
+
+const jobs = createRoute({ getParentRoute: () => signedIn, path: "/jobs", validateSearch: jobsSearch, component: lazyRouteComponent(() => import("./pages/jobs/Jobs"), "JobsPage") });
+
+const tree = root.addChildren([signIn, setup, invitation, signedIn.addChildren([overview, events, sendEvent, event, deliveries, delivery, jobs])]);
 
 export function makeRouter(client: QueryClient) {
   return createRouter({

@@ -14,3 +14,4 @@ export type Window = Schemas["Window"];
 export type Trouble = Schemas["Trouble"];
 export type Subscription = Schemas["Subscription"];
 export type Health = Schemas["Health"];
+export type Job = Schemas["Job"];

@@ -31,9 +31,11 @@ export function touched(fact: Fact): QueryKey[] {
     case "job.moved":
       return [["jobs"]];
     case "subscription.changed":
+      return [["overview"], ["subscriptions"], ["subscription-heads"], ["subscription", fact.data.subscriptionId], ["delivery"]];
     case "subscription.held":
     case "breaker.changed":
-      return [["overview"], ["subscriptions"], ["subscription", fact.data.subscriptionId]];
+      // They hold deliveries back, or let them go; which ones, no fact says.
+      return [["overview"], ["subscriptions"], ["subscription", fact.data.subscriptionId], ["delivery"]];
     case "reset":
       return [[]];
   }

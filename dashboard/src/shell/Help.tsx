@@ -7,6 +7,8 @@ const COMMON: readonly [string, string][] = [
   [PALETTE_KEYS, "Go to, or do"],
   ["↑ ↓", "Move between rows"],
   ["↵", "Open the row"],
+  ["Space", "Select the row, where there are boxes"],
+  ["⇧ ↓", "Select on from there"],
   ["?", "Show this"],
 ];
 

@@ -19,7 +19,7 @@ const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 /** As this keyboard has them. */
 export const PALETTE_KEYS = /Mac|iP(hone|ad)/.test(navigator.userAgent) ? "⌘ K" : "Ctrl K";
 
-/** Every place and action by its name; an id that is pasted leads to the event. */
+/** Every place and action by its name; an id that is pasted leads to the event or the delivery. */
 export function Palette({ open, onClose, onHelp }: { open: boolean; onClose: () => void; onHelp: () => void }) {
   return (
     <Radix.Root open={open} onOpenChange={(next) => !next && onClose()}>
@@ -54,8 +54,10 @@ function Inner({ onClose, onHelp }: { onClose: () => void; onHelp: () => void })
   const matching = commands.filter((command) => command.name.toLowerCase().includes(needle));
   const shown: Command[] = !needle ? commands : [
     ...(ID.test(needle) && allows(session, "events:read") ? [{ name: "Open the event with this id", icon: "events" as const, run: go({ to: "/events/$id", params: { id: needle } }) }] : []),
+    ...(ID.test(needle) && allows(session, "deliveries:read") ? [{ name: "Open the delivery with this id", icon: "deliveries" as const, run: go({ to: "/deliveries/$id", params: { id: needle } }) }] : []),
     ...matching,
     ...(allows(session, "events:read") ? [{ name: `Search events for “${text.trim()}”`, icon: "search" as const, run: go({ to: "/events", search: { q: text.trim() } }) }] : []),
+    ...(allows(session, "deliveries:read") ? [{ name: `Search deliveries for “${text.trim()}”`, icon: "search" as const, run: go({ to: "/deliveries", search: { q: text.trim() } }) }] : []),
   ];
   const run = (command: Command | undefined) => {
     if (!command) return;

@@ -14,6 +14,7 @@ import { Help } from "./Help";
 import { Keys, Palette, PALETTE_KEYS } from "./Palette";
 import { PLACES } from "./places";
 import { useKeys } from "./use-keys";
+import { WorkPanel } from "../work/WorkPanel";
 
 /** Around every page of those who are signed in. */
 export function Shell() {
@@ -31,6 +32,7 @@ export function Shell() {
         <main id="main" className="mx-auto w-full min-w-0 max-w-[110rem] flex-1 px-3 pb-20 pt-3 md:px-5 md:pb-6 md:pt-4"><Outlet /></main>
         <BottomBar />
       </div>
+      <WorkPanel />
       <Palette open={palette} onClose={() => setPalette(false)} onHelp={openHelp} />
       <Help open={help} onClose={() => setHelp(false)} />
     </LiveProvider>

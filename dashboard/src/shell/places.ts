@@ -18,6 +18,8 @@ export interface Place {
 export const PLACES: readonly Place[] = [
   { to: "/", name: "Overview", icon: "overview", scope: "deliveries:read", key: "o" },
   { to: "/events", name: "Events", icon: "events", scope: "events:read", key: "e" },
+  { to: "/deliveries", name: "Deliveries", icon: "deliveries", scope: "deliveries:read", key: "d" },
+  { to: "/jobs", name: "Jobs", icon: "jobs", scope: "deliveries:read", key: "j" },
 ];
 
 /** What can be done from anywhere, by the palette. */

@@ -30,6 +30,16 @@ interface Props<T> {
   onEnd?: () => void;
   /** How high it is: all rows, or so much of the window with a scroll of its own. */
   height?: "auto" | "fill";
+  /** Told of keys on a row before the table is; `go` moves the focus. What it prevents, the table leaves alone. */
+  onRowKey?: (event: KeyboardEvent<HTMLElement>, row: T, index: number, go: (index: number) => void) => void;
+  /** Rows on another ground; a checkbox in a cell says the same. */
+  isSelected?: (row: T) => boolean;
+  /** Whether the first row is seen. */
+  onTop?: (atTop: boolean) => void;
+  /** Whether the keys are on a row. */
+  onRowFocus?: (on: boolean) => void;
+  /** Back to the first row whenever it changes. */
+  topKey?: unknown;
 }
 
 const NARROWEST: Record<"sm" | "md" | "lg", number> = { sm: 560, md: 760, lg: 1_000 };
@@ -39,7 +49,7 @@ const NARROWEST: Record<"sm" | "md" | "lg", number> = { sm: 560, md: 760, lg: 1_
  * Arrow keys move between rows, Enter opens one. It measures itself, not the window: columns go
  * when it becomes narrow.
  */
-export function Table<T>({ label, columns, rows, rowKey, onOpen, isNew, foot, onEnd, height = "auto" }: Props<T>) {
+export function Table<T>({ label, columns, rows, rowKey, onOpen, isNew, foot, onEnd, height = "auto", onRowKey, isSelected, onTop, onRowFocus, topKey }: Props<T>) {
   const box = useRef<HTMLDivElement>(null);
   const [wide, setWide] = useState(10_000);
   const [at, setAt] = useState(0);
@@ -69,6 +79,17 @@ export function Table<T>({ label, columns, rows, rowKey, onOpen, isNew, foot, on
     if (fills && onEnd && rows.length > 0 && last >= rows.length - 15) onEnd();
   }, [fills, last, onEnd, rows.length]);
 
+  useEffect(() => {
+    box.current?.scrollTo({ top: 0 });
+  }, [topKey]);
+  useEffect(() => {
+    const element = box.current;
+    if (!element || !onTop) return;
+    const look = () => onTop(element.scrollTop < ROW_HEIGHT / 2);
+    element.addEventListener("scroll", look, { passive: true });
+    return () => element.removeEventListener("scroll", look);
+  }, [onTop]);
+
   const shown = columns.filter((column) => column.from === undefined || wide >= NARROWEST[column.from]);
   const grid = { gridTemplateColumns: shown.map((column) => column.width).join(" ") };
   const focusRow = useCallback((index: number) => {
@@ -78,6 +99,8 @@ export function Table<T>({ label, columns, rows, rowKey, onOpen, isNew, foot, on
   }, [fills, virtual]);
   const onKeyDown = (event: KeyboardEvent<HTMLElement>, index: number, row: T) => {
     if (event.target !== event.currentTarget) return;
+    onRowKey?.(event, row, index, (to) => focusRow(Math.min(rows.length - 1, Math.max(0, to))));
+    if (event.defaultPrevented) return;
     const page = Math.max(1, Math.floor((box.current?.clientHeight ?? 0) / ROW_HEIGHT) - 2);
     const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -rows.length, End: rows.length };
     const step = steps[event.key];
@@ -92,7 +115,11 @@ export function Table<T>({ label, columns, rows, rowKey, onOpen, isNew, foot, on
   const drawn = (row: T, index: number, top?: number) => (
     <div
       key={rowKey(row)} role="row" data-index={index} aria-rowindex={index + 2} tabIndex={index === Math.min(at, rows.length - 1) ? 0 : -1}
-      onFocus={() => setAt(index)}
+      onFocus={(event) => {
+        setAt(index);
+        onRowFocus?.(event.target === event.currentTarget && event.currentTarget.matches(":focus-visible"));
+      }}
+      onBlur={() => onRowFocus?.(false)}
       onKeyDown={(event) => onKeyDown(event, index, row)}
       onClick={(event) => {
         // A link, a button or selected text in the row means itself.
@@ -102,7 +129,8 @@ export function Table<T>({ label, columns, rows, rowKey, onOpen, isNew, foot, on
       }}
       style={top === undefined ? grid : { ...grid, transform: `translateY(${top}px)` }}
       className={cx(
-        "grid h-8 items-center gap-x-4 border-b px-3 -outline-offset-2 last:border-b-0 hover:bg-sunken/60",
+        "grid h-8 items-center gap-x-4 border-b px-3 -outline-offset-2 last:border-b-0",
+        isSelected?.(row) ? "bg-accent-soft" : "hover:bg-sunken/60",
         onOpen && "cursor-pointer", top !== undefined && "absolute inset-x-0 top-0", isNew?.(row) && "arrive",
       )}
     >

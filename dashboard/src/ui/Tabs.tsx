@@ -15,7 +15,7 @@ export function Tabs<T extends string>({ tabs, value, onChange, label }: { tabs:
         {tabs.map((tab) => (
           <Radix.Trigger
             key={tab.value} value={tab.value}
-            className="-mb-px h-9 whitespace-nowrap border-b-2 border-transparent font-medium text-muted hover:text-text data-[state=active]:border-accent data-[state=active]:text-text"
+            className="-mb-px h-9 whitespace-nowrap -outline-offset-2 border-b-2 border-transparent font-medium text-muted hover:text-text data-[state=active]:border-accent data-[state=active]:text-text"
           >
             {tab.label}
           </Radix.Trigger>

@@ -37,6 +37,10 @@ const LOOKS = {
   ok: { tone: "good", icon: "check", word: "Well" },
   degraded: { tone: "busy", icon: "warning", word: "Degraded" },
   unavailable: { tone: "bad", icon: "cross", word: "Unavailable" },
+  // Jobs; cancelled and failed are as of deliveries.
+  queued: { tone: "quiet", icon: "clock", word: "Queued" },
+  running: { tone: "probing", icon: "play", word: "Running" },
+  completed: { tone: "good", icon: "check", word: "Completed" },
   // Explanations.
   unmatched: { tone: "quiet", icon: "filter", word: "Not matched" },
 } as const satisfies Record<string, Look>;

@@ -5,6 +5,7 @@ import { api, data } from "../../api/client";
 import { adviceFor } from "../../api/problem";
 import { useBarred } from "../../api/session";
 import type { Attempt, Delivery, Event, Explanation } from "../../api/types";
+import { heldWords } from "../../entities/held";
 import { SubscriptionName } from "../../entities/SubscriptionName";
 import { useInterval } from "../../live/Live";
 import { Button } from "../../ui/Button";
@@ -141,20 +142,6 @@ function Deliveries({ event }: { event: Event }) {
   );
 }
 
-const HELD: Record<string, string> = {
-  paused: "The subscription is paused",
-  deactivated: "The subscription is deactivated",
-  suspended: "The subscription is suspended",
-  retry_after: "The receiver asked to be left alone",
-  rate_limit: "The subscription's rate is used up",
-  max_in_flight: "As many attempts as may be are in flight",
-  node_at_bound: "The node is at its bounds",
-  breaker_open: "The breaker is open",
-  breaker_probing: "The breaker is probing",
-  blocked_line: "A failed delivery of the same key has to be dealt with first",
-  behind_in_line: "Others of the same key come first",
-};
-
 function OneDelivery({ delivery, explanation, receivedAt, alone }: { delivery: Delivery; explanation: Explanation | undefined; receivedAt: string; alone: boolean }) {
   const [open, setOpen] = useState(alone);
   const barred = useBarred("deliveries:write");
@@ -170,7 +157,7 @@ function OneDelivery({ delivery, explanation, receivedAt, alone }: { delivery: D
           <Icon name={open ? "down" : "right"} size={13} className="text-muted" />
           <SubscriptionName id={delivery.subscriptionId} name={explanation?.name} />
         </button>
-        <span><State plain state={held.length > 0 ? "held" : deliveryState(delivery)} /></span>
+        <span><Link to="/deliveries/$id" params={{ id: delivery.id }} className="hover:underline"><State plain state={held.length > 0 ? "held" : deliveryState(delivery)} /></Link></span>
         <span className="hidden truncate text-sm text-muted sm:block">
           {delivery.attemptCount === 0 ? "no attempt yet" : delivery.attemptCount === 1 ? "1 attempt" : `${delivery.attemptCount} attempts`}
         </span>
@@ -183,7 +170,7 @@ function OneDelivery({ delivery, explanation, receivedAt, alone }: { delivery: D
         </Button>
       </div>
       {held.map((one) => (
-        <p key={one.by} className="flex items-center gap-1.5 px-8 pb-1 text-sm text-held"><Icon name="held" size={13} />{HELD[one.by] ?? `Held: ${one.by.replaceAll("_", " ")}`}{one.reason && ` (${one.reason})`}{one.until && <>, for another <Countdown until={one.until} past="moment" /></>}{one.behind && <>, behind {shortId(one.behind)}</>}</p>
+        <p key={one.by} className="flex items-center gap-1.5 px-8 pb-1 text-sm text-held"><Icon name="held" size={13} />{heldWords(one.by)}{one.reason && ` (${one.reason})`}{one.until && <>, for another <Countdown until={one.until} past="moment" /></>}{one.behind && <>, behind {shortId(one.behind)}</>}</p>
       ))}
       {open && <div id={id}><Timeline delivery={delivery} receivedAt={receivedAt} held={held} /></div>}
     </li>

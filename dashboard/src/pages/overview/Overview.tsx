@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { getRouteApi } from "@tanstack/react-router";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { api, data } from "../../api/client";
 import { useSession } from "../../api/session";
@@ -17,6 +17,7 @@ import { State } from "../../ui/State";
 import { lookOf, TONES } from "../../ui/states";
 import { Choice } from "../../ui/Tabs";
 import { Countdown, Time } from "../../ui/Time";
+import { deliveriesSearch } from "../deliveries/search";
 import { byOutcome } from "./outcomes";
 
 const route = getRouteApi("/in/");
@@ -83,8 +84,8 @@ function Figures({ seen }: { seen: Overview | undefined }) {
       <Figure name="Success" value={percent(day.successRate)} tone={worst < 0.95 ? "text-bad" : worst < 0.99 ? "text-busy" : undefined} note="of 24 h" />
       <Figure name="Latency p50" value={duration(day.latencyMs.p50)} note="event to answer" />
       <Figure name="Latency p95" value={duration(day.latencyMs.p95)} note={`p99 ${duration(day.latencyMs.p99)}`} />
-      <Figure name="Backlog" value={count(backlog.pending)} note={backlog.oldestAt ? <>oldest <Time at={backlog.oldestAt} /></> : "nothing waits"} />
-      <Figure name="Undelivered" value={count(day.failed + day.expired)} tone={day.failed + day.expired > 0 ? "text-bad" : undefined} note={`${rate(rates.failuresPerSecond)} /s now`} />
+      <Figure name="Backlog" value={<Link to="/deliveries" search={{ status: "pending" }} className="hover:underline">{count(backlog.pending)}</Link>} note={backlog.oldestAt ? <>oldest <Time at={backlog.oldestAt} /></> : "nothing waits"} />
+      <Figure name="Undelivered" value={<Link to="/deliveries" search={{ status: day.failed > 0 || day.expired === 0 ? "failed" : "expired", within: "24h" }} className="hover:underline">{count(day.failed + day.expired)}</Link>} tone={day.failed + day.expired > 0 ? "text-bad" : undefined} note={`${rate(rates.failuresPerSecond)} /s now`} />
     </dl>
   );
 }
@@ -148,7 +149,7 @@ function TroublePanel({ seen }: { seen: Overview | undefined }) {
               </div>
               <p className="truncate text-sm tabular-nums text-muted">
                 {one.failureRate !== null && one.failureRate !== undefined && one.attempts > 0
-                  ? `${percent(one.failureRate)} of ${count(one.attempts)} attempts failed` : one.stateReason ?? "no attempts lately"}
+                  ? <Link to="/deliveries" search={{ subscriptionId: one.id }} className="hover:underline">{percent(one.failureRate)} of {count(one.attempts)} attempts failed</Link> : one.stateReason ?? "no attempts lately"}
                 {one.breaker === "open" && one.openUntil && <> · probe in <Countdown until={one.openUntil} past="a moment" /></>}
               </p>
             </li>
@@ -178,7 +179,9 @@ function StatesPanel({ seen }: { seen: Overview | undefined }) {
             {shares.filter((part) => part.value > 0 || part.key === "pending" || part.key === "active").map((part) => (
               <li key={part.key} className="flex items-center justify-between gap-2">
                 <State plain state={part.key} />
-                <span className="tabular-nums" title={exact(part.value)}>{count(part.value)}</span>
+                {name === "Deliveries"
+                  ? <Link to="/deliveries" search={deliveriesSearch({ status: part.key })} aria-label={`${part.name}: ${exact(part.value)}`} className="tabular-nums hover:underline" title={exact(part.value)}>{count(part.value)}</Link>
+                  : <span className="tabular-nums" title={exact(part.value)}>{count(part.value)}</span>}
               </li>
             ))}
           </ul>
