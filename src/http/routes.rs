@@ -11,7 +11,7 @@ use axum::routing::{self, MethodRouter};
 use super::{
     HttpState, audit, dashboard, dashboard_files, deliveries, event_types, events, health, history,
     jobs, keys, metrics, openapi, ordering, reference, runtime, secrets, statistics, stream,
-    subscriptions, tenants, test_send,
+    subscriptions, system, tenants, test_send,
 };
 use crate::domain::access::Scope;
 
@@ -73,6 +73,7 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::get("/deliveries", DeliveriesRead, deliveries::list),
         Route::get("/deliveries/stats/summary", DeliveriesRead, statistics::deliveries_summary),
         Route::get("/deliveries/{id}", DeliveriesRead, deliveries::show),
+        Route::get("/deliveries/{id}/body", DeliveriesRead, deliveries::body),
         Route::post("/deliveries/{id}/retry", DeliveriesWrite, deliveries::retry),
         Route::post("/deliveries/{id}/cancel", DeliveriesWrite, deliveries::cancel),
         Route::post("/deliveries/{id}/skip", DeliveriesWrite, ordering::skip),
@@ -96,6 +97,8 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::get("/keys/{id}", Admin, keys::show),
         Route::delete("/keys/{id}", Admin, keys::revoke),
         Route::get("/audit", Admin, audit::list),
+        Route::get("/system", Admin, system::show),
+        Route::get("/system/settings", Admin, system::settings),
         Route::get(metrics::PATH, Admin, metrics::show),
     ]
 }
