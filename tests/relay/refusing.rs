@@ -39,7 +39,7 @@ async fn everything_but_health_needs_a_key(profile: Profile) {
         (Method::GET, "/api/deliveries".to_owned()),
         (Method::POST, format!("{}/retry", one("deliveries"))),
         (Method::GET, "/api/v1/no/such/route".to_owned()),
-        (Method::GET, "/".to_owned()),
+        (Method::GET, "/nothing".to_owned()),
         (Method::PATCH, "/api/v1/events".to_owned()),
     ];
     for (method, path) in paths {
@@ -87,7 +87,7 @@ async fn what_is_not_there_is_answered_in_one_shape(profile: Profile) {
         (Method::GET, format!("{}/deliveries", one("webhooks"))),
         (Method::GET, "/api/v1/events/not-an-id".to_owned()),
         (Method::GET, "/api/v1/nothing".to_owned()),
-        (Method::GET, "/".to_owned()),
+        (Method::GET, "/nothing".to_owned()),
     ];
     for (method, path) in missing {
         let answer = relay.api.expect(404, method, &path, None).await;
