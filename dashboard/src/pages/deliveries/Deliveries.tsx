@@ -204,8 +204,10 @@ function Nothing({ isFiltered, list, onClear }: { isFiltered: boolean; list: Lis
   return (
     <EmptyState icon="deliveries" title="Nothing was to be delivered yet">
       <p className="max-w-prose">Each event makes one delivery for each subscription that wants its type. Register a subscription, then send an event:</p>
-      <Curl note="1. Who wants it" method="POST" path="/api/v1/subscriptions" body={{ name: "First", url: "http://127.0.0.1:9000/", eventTypes: ["job.*"] }} />
-      <Curl note="2. What happened" method="POST" path="/api/v1/events" body={{ eventType: "job.created", payload: { jobId: "123" } }} />
+      <div className="flex min-w-0 max-w-full flex-col gap-3">
+        <Curl note="1. Who wants it" method="POST" path="/api/v1/subscriptions" body={{ name: "First", url: "http://127.0.0.1:9000/", eventTypes: ["job.*"] }} />
+        <Curl note="2. What happened" method="POST" path="/api/v1/events" body={{ eventType: "job.created", payload: { jobId: "123" } }} />
+      </div>
     </EmptyState>
   );
 }

@@ -159,7 +159,7 @@ function Actions({ delivery, isBlocking, isErased }: { delivery: Delivery; isBlo
       // An answer to a change has no attempts.
       client.setQueryData<Delivery>(deliveryQuery(delivery.id).queryKey, (before) => ({ ...moved, attempts: before?.attempts ?? null }));
       toast(what === "retry" ? { text: "It is being sent now" }
-        : what === "cancel" ? { text: "The delivery is cancelled", ...(isErased ? {} : { undo: () => act.mutate("retry") }) }
+        : what === "cancel" ? { text: "The delivery is cancelled" }
           : { text: "Its line goes on without it" });
     },
     onError: (error, what) => toast({ tone: "bad", text: what === "retry" ? "It was not sent" : what === "cancel" ? "It was not cancelled" : "It was not skipped", detail: adviceFor(error).title }),

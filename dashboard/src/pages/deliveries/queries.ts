@@ -1,7 +1,13 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { api, data } from "../../api/client";
+import { Problem } from "../../api/problem";
 import { MOST_ROWS, rowOf, type RowsPage } from "./rows";
 import { WITHIN, type DeliveriesSearch } from "./search";
+
+/** What failed for the relay's sake, and shows nothing yet, is asked for again: so the advice beside it says. */
+function whileBroken({ state: { data: seen, error } }: { state: { data: unknown; error: unknown } }): number | false {
+  return seen === undefined && error !== null && !(error instanceof Problem && error.status < 500) ? 5_000 : false;
+}
 
 const PAGE = 100;
 /** The newest page is asked for again and again: a short one. */
@@ -27,6 +33,7 @@ export function deliveriesQuery(search: DeliveriesSearch) {
     queryFn: ({ pageParam, signal }) => readRows(search, pageParam, PAGE, signal),
     getNextPageParam: (last, pages) => (pages.reduce((sum, page) => sum + page.rows.length, 0) >= MOST_ROWS ? undefined : last.next),
     refetchOnWindowFocus: false,
+    refetchInterval: whileBroken,
   });
 }
 

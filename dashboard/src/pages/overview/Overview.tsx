@@ -180,7 +180,7 @@ function StatesPanel({ seen }: { seen: Overview | undefined }) {
               <li key={part.key} className="flex items-center justify-between gap-2">
                 <State plain state={part.key} />
                 {name === "Deliveries"
-                  ? <Link to="/deliveries" search={deliveriesSearch({ status: part.key })} aria-label={`${part.name}: ${exact(part.value)}`} className="tabular-nums hover:underline" title={exact(part.value)}>{count(part.value)}</Link>
+                  ? <Link to="/deliveries" search={deliveriesSearch({ status: part.key })} aria-label={`${part.name}: ${count(part.value)}`} className="tabular-nums hover:underline" title={exact(part.value)}>{count(part.value)}</Link>
                   : <span className="tabular-nums" title={exact(part.value)}>{count(part.value)}</span>}
               </li>
             ))}
