@@ -18,9 +18,15 @@ export interface Place {
 export const PLACES: readonly Place[] = [
   { to: "/", name: "Overview", icon: "overview", scope: "deliveries:read", key: "o" },
   { to: "/events", name: "Events", icon: "events", scope: "events:read", key: "e" },
+  { to: "/event-types", name: "Event types", icon: "book", scope: "events:read", key: "t" },
+  { to: "/system", name: "System", icon: "system", scope: "admin", key: "y", operatorsOnly: true },
+  { to: "/keys", name: "Keys", icon: "key", scope: "admin", key: "k" },
+  { to: "/tenants", name: "Tenants", icon: "users", scope: "admin", key: "n", operatorsOnly: true },
+  { to: "/audit", name: "Audit log", icon: "audit", scope: "admin", key: "a" },
 ];
 
 /** What can be done from anywhere, by the palette. */
 export const ACTIONS: readonly (Omit<Place, "key"> & { hash?: string })[] = [
   { to: "/events/send", name: "Send a test event", icon: "send", scope: "events:write" },
+  { to: "/new/event-type", name: "Describe a type of event", icon: "plus", scope: "admin" },
 ];
