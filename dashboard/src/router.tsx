@@ -86,7 +86,11 @@ const audit = createRoute({ getParentRoute: () => signedIn, path: "/audit", vali
 
 const system = createRoute({ getParentRoute: () => signedIn, path: "/system", validateSearch: systemSearch, component: lazyRouteComponent(() => import("./pages/system/System"), "SystemPage") });
 
-const administration = [eventTypes, eventType, newEventType, keys, tenants, tenant, audit, system] as const;
+const users = createRoute({ getParentRoute: () => signedIn, path: "/users", component: lazyRouteComponent(() => import("./pages/users/Users"), "UsersPage") });
+
+const account = createRoute({ getParentRoute: () => signedIn, path: "/account", component: lazyRouteComponent(() => import("./pages/account/Account"), "AccountPage") });
+
+const administration = [eventTypes, eventType, newEventType, keys, tenants, tenant, users, audit, system, account] as const;
 
 const tree = root.addChildren([signIn, setup, invitation, signedIn.addChildren([overview, events, sendEvent, event, ...administration])]);
 

@@ -13,6 +13,7 @@ export type Scope =
   | "deliveries:read" | "deliveries:write" | "admin";
 
 export interface Session {
+  id: string;
   user: { id: string; email: string; name: string; role: Role } | null;
   key: { id: string; name: string } | null;
   name: string;
@@ -27,9 +28,10 @@ export interface Session {
 
 export type Credentials = { email: string; password: string } | { key: string };
 
-async function call(method: string, path: string, body?: unknown): Promise<unknown> {
+export async function call(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<unknown> {
   const response = await request(new Request(new URL(`/api/v1${path}`, window.location.origin), {
     method,
+    ...(signal ? { signal } : {}),
     ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
   }));
   return response.status === 204 ? null : response.json();
@@ -64,12 +66,14 @@ export async function readSetup(): Promise<{ needed: boolean }> {
   return (await call("GET", "/setup")) as { needed: boolean };
 }
 
-export async function setUp(body: { token: string; email: string; name: string; password: string }): Promise<void> {
-  await call("POST", "/setup", body);
+/** Makes the first user, who is signed in by it. */
+export async function setUp(body: { token: string; email: string; name: string; password: string }): Promise<Session> {
+  return kept((await call("POST", "/setup", body)) as Session);
 }
 
-export async function acceptInvitation(body: { token: string; name: string; password: string }): Promise<void> {
-  await call("POST", "/invitation", body);
+/** Lets an invited user in, who is signed in by it. */
+export async function acceptInvitation(body: { token: string; name: string; password: string }): Promise<Session> {
+  return kept((await call("POST", "/invitation", body)) as Session);
 }
 
 export async function changePassword(body: { current: string; password: string }): Promise<void> {

@@ -142,6 +142,7 @@ function Account({ onHelp }: { onHelp: () => void }) {
       <MenuLine />
       {THEMES.map(([theme, name, icon]) => <MenuItem key={theme} icon={icon} checked={chosen === theme} onSelect={() => chooseTheme(theme)}>{name}</MenuItem>)}
       <MenuLine />
+      <MenuItem icon="users" onSelect={() => void router.navigate({ to: "/account" })}>Your account</MenuItem>
       <MenuItem icon="book" onSelect={onHelp}>Keyboard shortcuts</MenuItem>
       <MenuItem icon="open" onSelect={() => window.open("/docs/", "_blank", "noopener")}>API reference</MenuItem>
       <MenuLine />

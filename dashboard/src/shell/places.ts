@@ -21,7 +21,8 @@ export const PLACES: readonly Place[] = [
   { to: "/event-types", name: "Event types", icon: "book", scope: "events:read", key: "t" },
   { to: "/system", name: "System", icon: "system", scope: "admin", key: "y", operatorsOnly: true },
   { to: "/keys", name: "Keys", icon: "key", scope: "admin", key: "k" },
-  { to: "/tenants", name: "Tenants", icon: "users", scope: "admin", key: "n", operatorsOnly: true },
+  { to: "/tenants", name: "Tenants", icon: "tenants", scope: "admin", key: "n", operatorsOnly: true },
+  { to: "/users", name: "Users", icon: "users", scope: "admin", key: "u", operatorsOnly: true },
   { to: "/audit", name: "Audit log", icon: "audit", scope: "admin", key: "a" },
 ];
 

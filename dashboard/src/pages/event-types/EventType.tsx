@@ -55,7 +55,7 @@ export function EventTypePage() {
           aside={
             <Panel title="About">
               <Facts rows={[
-                ["Events", count === undefined ? "–" : <Link key="n" to="/events" search={{ eventType: name }} className="text-accent hover:underline">{exact(count)}</Link>],
+                ["Events", count === undefined ? "–" : count === 0 ? "none that is kept" : <Link key="n" to="/events" search={{ eventType: name }} className="text-accent hover:underline">{exact(count)}</Link>],
                 ["Described", <Time key="c" at={seen.type.createdAt} />],
                 ["Changed", <Time key="u" at={seen.type.updatedAt} />],
               ]} />
@@ -132,7 +132,7 @@ function Editor({ initial, isNew, aside }: { initial: Draft; isNew: boolean; asi
         <form onSubmit={submit} noValidate className="flex flex-col gap-3">
           <div className="grid items-start gap-3 sm:grid-cols-[minmax(0,18rem)_minmax(0,1fr)]">
             {isNew && <Field label="Type" hint="It never changes." fault={(tried ? own.name : undefined) ?? problem?.fault("name") ?? (problem?.code === "conflict" ? problem.message : undefined)}><Input mono value={draft.name} onChange={(event) => set("name")(event.target.value)} maxLength={255} autoComplete="off" spellCheck={false} placeholder="job.created" /></Field>}
-            <div className={isNew ? "" : "sm:col-span-2"}><Field label="Description" optional fault={problem?.fault("description")}><TextArea rows={2} maxLength={4_096} value={draft.description} onChange={(event) => set("description")(event.target.value)} readOnly={Boolean(barred)} placeholder="A job was opened." /></Field></div>
+            <div className={isNew ? "" : "sm:col-span-2"}><Field label="Description" optional fault={problem?.fault("description")}><TextArea rows={2} maxLength={4_096} value={draft.description} onChange={(event) => set("description")(event.target.value)} readOnly={Boolean(barred)} {...(isNew ? { placeholder: "A job was opened." } : {})} /></Field></div>
           </div>
           <div className="grid items-start gap-3 xl:grid-cols-2">
             <JsonArea
@@ -140,7 +140,7 @@ function Editor({ initial, isNew, aside }: { initial: Draft; isNew: boolean; asi
               placeholder={'{\n  "type": "object",\n  "required": ["jobId"],\n  "properties": { "jobId": { "type": "string" } }\n}'}
             />
             <JsonArea
-              label="Example" hint="A payload as it may look. Nothing holds it to the schema." value={draft.example} fault={problem?.fault("example")} rows={18} readOnly={Boolean(barred)}
+              label="Example" hint="A payload as it may look, for whoever subscribes." value={draft.example} fault={problem?.fault("example")} rows={18} readOnly={Boolean(barred)}
               onChange={(example) => { check.reset(); set("example")(example); }}
               placeholder={'{\n  "jobId": "123"\n}'}
               actions={!isNew && <Button kind="quiet" busy={check.isPending} barred={canCheck} onClick={() => check.mutate(draft)}>Check it against the schema</Button>}

@@ -26,14 +26,14 @@ export function SystemPage() {
   return (
     <>
       <PageHead title="System" actions={<><Outside href="/metrics">Metrics</Outside><Outside href="/health">Health</Outside></>} />
-      <div className="-mx-3 mb-3 -mt-2"><Tabs
-        label="What is shown" value={tab}
+      <Tabs
+        bare label="What is shown" value={tab}
         onChange={(next) => void navigate({ search: next === "settings" ? { tab: "settings" } : {}, replace: true })}
         tabs={[
-          { value: "running", label: "Running", content: <div className="px-3 pt-3"><Running /></div> },
-          { value: "settings", label: "Settings in force", content: <div className="px-3 pt-3"><SettingsPanel /></div> },
+          { value: "running", label: "Running", content: <div className="pt-3"><Running /></div> },
+          { value: "settings", label: "Settings in force", content: <div className="pt-3"><SettingsPanel /></div> },
         ]}
-      /></div>
+      />
     </>
   );
 }
@@ -55,7 +55,7 @@ function Running() {
       {query.isError && <Notice tone="bad" icon="warning">The relay does not answer now. What you see is from <Time at={new Date(query.dataUpdatedAt).toISOString()} />.</Notice>}
       <Strip system={seen?.system} />
       <Gauges seen={seen} />
-      <div className="grid gap-3 xl:grid-cols-[minmax(0,1fr)_26rem]">
+      <div className="grid gap-3 xl:grid-cols-[minmax(0,1fr)_22rem]">
         <Tree system={seen?.system} />
         <div className="grid min-w-0 content-start gap-3 md:grid-cols-2 xl:grid-cols-1">
           <Components system={seen?.system} />

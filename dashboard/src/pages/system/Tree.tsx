@@ -10,7 +10,7 @@ import { Panel } from "../../ui/Panel";
 import { State } from "../../ui/State";
 import { Time } from "../../ui/Time";
 
-const ROW = "grid min-h-8 grid-cols-[minmax(0,1fr)_5.5rem_4.5rem] items-center gap-x-4 py-1 sm:grid-cols-[minmax(0,1fr)_8.5rem_4.5rem_5rem]";
+const ROW = "grid min-h-8 grid-cols-[minmax(0,1fr)_5.5rem_3.5rem] items-center gap-x-3 py-1 sm:grid-cols-[minmax(0,1fr)_8rem_3.5rem_4.5rem]";
 /** A branch: down from the parent, and across to the child. */
 const BRANCH = "relative pl-6 before:absolute before:left-2 before:top-0 before:h-full before:w-px before:bg-edge/60 last:before:h-4 after:absolute after:left-2 after:top-4 after:h-px after:w-3 after:bg-edge/60";
 /** A death is news for so long. */
@@ -27,7 +27,7 @@ export function Tree({ system }: { system: System | undefined }) {
           </div>
           <ul>
             <li>
-              <Row name="root" purpose="starts the others again; where that does not help, the process ends" since={system.node.startedAt} restarts={0} />
+              <Row name="root" purpose="starts the others again, or ends the process" since={system.node.startedAt} restarts={0} />
               <ul>{system.actors.map((actor) => (
                 <li key={actor.name} className={BRANCH}>
                   <One actor={actor} />
@@ -65,7 +65,7 @@ function Subscriptions({ of }: { of: System["subscriptions"] }) {
       <li className={BRANCH}>
         <Row
           name={<>subscription <span className="font-sans font-normal text-muted">×</span> {exact(of.live)}</>}
-          purpose="one each, living while there is something to deliver" restarts={of.restarts}
+          purpose="one each, while there is work" restarts={of.restarts}
         />
         {of.restarted.length > 0 && (
           <ul aria-label="Restarted most often">
@@ -88,10 +88,9 @@ function Subscriptions({ of }: { of: System["subscriptions"] }) {
 function Row({ name, purpose, since, restarts, waiting, isRestarting = false }: { name: ReactNode; purpose: string; since?: string | null | undefined; restarts: number; waiting?: ReactNode; isRestarting?: boolean }) {
   return (
     <div className={ROW}>
-      <span className="flex min-w-0 flex-wrap items-baseline gap-x-3">
-        <span className="flex items-center gap-2 font-mono text-sm font-medium">{name}</span>
-        {isRestarting && <State state="restarting" />}
-        <span className="min-w-0 text-sm text-muted">{purpose}</span>
+      <span className="grid min-w-0 items-center gap-x-3 md:grid-cols-[9.5rem_minmax(0,1fr)]">
+        <span className="flex flex-wrap items-center gap-x-2 font-mono text-sm font-medium">{name}</span>
+        <span className="flex min-w-0 flex-wrap items-center gap-x-2 text-sm text-muted">{isRestarting && <State state="restarting" />}{purpose}</span>
       </span>
       <span className="text-right text-sm">{waiting}</span>
       <Restarts count={restarts} />

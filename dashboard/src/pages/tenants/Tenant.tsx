@@ -70,7 +70,7 @@ function Unregistered({ id }: { id: string }) {
     <>
       <PageHead title={id} />
       <Panel>
-        <EmptyState icon="users" title="This tenant is not registered">
+        <EmptyState icon="tenants" title="This tenant is not registered">
           <p className="max-w-prose">It is active and has no limits. Registered under the same id, it gets a name, a status and limits.</p>
           <Curl method="POST" path="/api/v1/tenants" body={{ id, name: id }} />
           <Link to="/events" search={{ tenant: id }} className="font-medium text-accent underline underline-offset-2">Its events</Link>
@@ -144,8 +144,8 @@ function Limits({ tenant }: { tenant: Tenant | undefined }) {
     <Panel title="About">
       <Facts rows={[
         ["Its keys may post", rateInWords(limits.ingestRate) ?? none],
-        ["Subscriptions", number(limits.maxSubscriptions)],
-        ["Backlog of each", number(limits.maxBacklog)],
+        ["Most subscriptions", number(limits.maxSubscriptions)],
+        ["Most in a backlog", number(limits.maxBacklog)],
         ["Events", <Link key="e" to="/events" search={{ tenant: tenant.id }} className="text-accent hover:underline">what it received</Link>],
         ["Registered", <Time key="c" at={tenant.createdAt} />],
         ["Changed", <Time key="u" at={tenant.updatedAt} />],

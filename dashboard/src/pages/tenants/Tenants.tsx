@@ -46,7 +46,7 @@ export function TenantsPage() {
         list={list} what="Tenants" label="Tenants" rowKey={(tenant) => tenant.id} columns={COLUMNS}
         onOpen={(tenant) => void navigate({ to: "/tenants/$id", params: { id: tenant.id } })}
         empty={
-          <EmptyState icon="users" title="No tenant is registered">
+          <EmptyState icon="tenants" title="No tenant is registered">
             <p className="max-w-prose">A tenant is whose events and subscriptions they are. Any text names one; registered, it has limits, can be set inactive, and can share one secret.</p>
             <Curl method="POST" path="/api/v1/tenants" body={{ id: "acme", name: "Acme Ltd", limits: { ingestRate: { perMinute: 600 }, maxSubscriptions: 20 } }} />
             {make}
