@@ -13,17 +13,19 @@ export interface Place {
   key?: string;
   /** Not for clients, whatever their scopes. */
   operatorsOnly?: boolean;
+  /** Stands apart from what one looks at all day. */
+  administers?: boolean;
 }
 
 export const PLACES: readonly Place[] = [
   { to: "/", name: "Overview", icon: "overview", scope: "deliveries:read", key: "o" },
   { to: "/events", name: "Events", icon: "events", scope: "events:read", key: "e" },
   { to: "/event-types", name: "Event types", icon: "book", scope: "events:read", key: "t" },
-  { to: "/system", name: "System", icon: "system", scope: "admin", key: "y", operatorsOnly: true },
-  { to: "/keys", name: "Keys", icon: "key", scope: "admin", key: "k" },
-  { to: "/tenants", name: "Tenants", icon: "tenants", scope: "admin", key: "n", operatorsOnly: true },
-  { to: "/users", name: "Users", icon: "users", scope: "admin", key: "u", operatorsOnly: true },
-  { to: "/audit", name: "Audit log", icon: "audit", scope: "admin", key: "a" },
+  { to: "/system", name: "System", icon: "system", scope: "admin", key: "y", operatorsOnly: true, administers: true },
+  { to: "/keys", name: "Keys", icon: "key", scope: "admin", key: "k", administers: true },
+  { to: "/tenants", name: "Tenants", icon: "tenants", scope: "admin", key: "n", operatorsOnly: true, administers: true },
+  { to: "/users", name: "Users", icon: "users", scope: "admin", key: "u", operatorsOnly: true, administers: true },
+  { to: "/audit", name: "Audit log", icon: "audit", scope: "admin", key: "a", administers: true },
 ];
 
 /** What can be done from anywhere, by the palette. */

@@ -28,7 +28,7 @@ export function EmptyState({ icon = "events", title, children }: { icon?: IconNa
   return (
     <div className="flex flex-col items-center gap-2.5 px-4 py-10 text-center">
       <Icon name={icon} size={22} className="text-muted" />
-      <h3 className="font-semibold">{title}</h3>
+      <h2 className="font-semibold">{title}</h2>
       {children && <div className="flex min-w-0 max-w-full flex-col items-center gap-3 text-muted">{children}</div>}
     </div>
   );

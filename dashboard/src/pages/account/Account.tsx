@@ -40,7 +40,7 @@ export function AccountPage() {
             <Choice label="Theme" value={chosen} onChange={chooseTheme} options={[{ value: "system", label: "As the system has it" }, { value: "light", label: "Light" }, { value: "dark", label: "Dark" }]} />
           </Panel>
           {user ? <Password email={user.email} /> : (
-            <Panel title="Password"><p className="text-muted">Keys have no password.{session.tenant === null && session.scopes.includes("admin") && <> Make an account of your own under <Link to="/users" className="text-accent hover:underline">Users</Link>: what you do stands in the audit log under your name then.</>}</p></Panel>
+            <Panel title="Password"><p className="text-muted">Keys have no password.{session.tenant === null && session.scopes.includes("admin") && <> Make an account of your own under <Link to="/users" className="text-accent underline underline-offset-2">Users</Link>: what you do stands in the audit log under your name then.</>}</p></Panel>
           )}
         </div>
         <Panel title="Your sessions" flush className="self-start">

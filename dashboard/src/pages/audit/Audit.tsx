@@ -40,9 +40,9 @@ function auditQuery({ within, ...filters }: AuditSearch) {
 }
 
 const COLUMNS: readonly Column<AuditEntry>[] = [
-  { key: "at", head: "When", width: "5.5rem", cell: (entry) => <span className="text-muted"><Time at={entry.at} /></span> },
-  { key: "caller", head: "Who", width: "minmax(7rem,1fr)", cell: (entry) => <span title={entry.caller} className="font-medium">{entry.caller}</span> },
-  { key: "action", head: "Did", width: "minmax(9rem,1.2fr)", cell: (entry) => <Action action={entry.action} /> },
+  { key: "at", head: "When", width: "4.5rem", cell: (entry) => <span className="text-muted"><Time at={entry.at} /></span> },
+  { key: "caller", head: "Who", width: "minmax(5rem,1fr)", cell: (entry) => <span title={entry.caller} className="font-medium">{entry.caller}</span> },
+  { key: "action", head: "Did", width: "minmax(8rem,1.2fr)", cell: (entry) => <Action action={entry.action} /> },
   { key: "thing", head: "To", width: "minmax(7rem,1.1fr)", from: "sm", cell: (entry) => <span title={entry.thingId ?? undefined} className="font-mono text-sm text-muted">{entry.thingId ? shortened(entry.thingId) : "–"}</span> },
   { key: "fields", head: "With", width: "minmax(7rem,1.4fr)", from: "md", cell: (entry) => <span className="text-sm text-muted">{fields(entry.changes) || "–"}</span> },
   { key: "tenant", head: "Tenant", width: "minmax(4rem,.6fr)", from: "lg", cell: (entry) => (entry.tenant ? <TenantName id={entry.tenant} /> : <span className="text-muted">–</span>) },
@@ -102,7 +102,7 @@ export function AuditPage() {
 
 function Entry({ entry, onOnly }: { entry: AuditEntry; onOnly: (search: AuditSearch) => void }) {
   const only = (search: AuditSearch, name: string, shown: ReactNode) => (
-    <button type="button" title={name} aria-label={name} onClick={() => onOnly(search)} className="max-w-full truncate text-left text-accent hover:underline">{shown}</button>
+    <button type="button" title={name} onClick={() => onOnly(search)} className="max-w-full truncate text-left text-accent hover:underline">{shown}</button>
   );
   const to = thingLink(entry);
   return (

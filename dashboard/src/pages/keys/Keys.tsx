@@ -76,7 +76,7 @@ export function keyColumns({ withTenant, barred, onRevoke }: { withTenant: boole
     { key: "used", head: "Last used", width: "5.5rem", from: "sm", cell: (key) => (key.lastUsedAt ? <span className="text-muted"><Time at={key.lastUsedAt} /></span> : <span className="text-muted">never</span>) },
     { key: "expires", head: "Ends", width: "5.5rem", from: "md", cell: (key) => (key.revokedAt ? <span className="text-muted"><Time at={key.revokedAt} /></span> : key.expiresAt ? <Time at={key.expiresAt} /> : <span className="text-muted">never</span>) },
     { key: "made", head: "Made", width: "5.5rem", from: "lg", cell: (key) => <span className="text-muted"><Time at={key.createdAt} /></span> },
-    { key: "do", head: "", width: "4.5rem", align: "right", cell: (key) => (key.state === "active" ? <Button kind="quiet" className="h-6 px-2" barred={barred} onClick={() => onRevoke(key)} aria-label={`Revoke ${key.name}`}>Revoke</Button> : null) },
+    { key: "do", head: <span className="sr-only">Actions</span>, width: "4.5rem", align: "right", cell: (key) => (key.state === "active" ? <Button kind="quiet" className="h-6 px-2" barred={barred} onClick={() => onRevoke(key)} aria-label={`Revoke ${key.name}`}>Revoke</Button> : null) },
   ];
 }
 

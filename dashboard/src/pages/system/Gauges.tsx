@@ -1,9 +1,9 @@
 import { cx } from "../../ui/class-names";
 import { Skeleton } from "../../ui/Feedback";
-import { bytes, count, duration, exact, percent } from "../../ui/format";
+import { bytes, count, duration, exact } from "../../ui/format";
 import { MOST_POINTS, type Point, type Watched } from "./trail";
 
-const GRID = "grid grid-cols-1 gap-px overflow-hidden rounded-md border bg-line sm:grid-cols-2 lg:grid-cols-5 [&>*]:bg-panel";
+const GRID = "grid grid-cols-2 gap-px overflow-hidden rounded-md border bg-line sm:grid-cols-3 lg:grid-cols-5 [&>*]:bg-panel [&>*:last-child]:col-span-2 lg:[&>*:last-child]:col-span-1";
 
 /** How loaded the process is, and how that went while one looked. */
 export function Gauges({ seen }: { seen: Watched | undefined }) {
@@ -14,8 +14,8 @@ export function Gauges({ seen }: { seen: Watched | undefined }) {
   const of = (read: (point: Point) => number | null) => trail.map(read);
   return (
     <dl className={GRID} aria-label="Load">
-      <Gauge name="Slots in flight" value={count(load.inFlight.count)} note={`of ${exact(load.inFlight.most)} · ${percent(load.inFlight.count / load.inFlight.most)}`} share={load.inFlight.count / load.inFlight.most} values={of((point) => point.inFlight)} />
-      <Gauge name="Window" value={bytes(load.windowBytes.count)} note={`of ${bytes(load.windowBytes.most)} · ${percent(load.windowBytes.count / load.windowBytes.most)}`} share={load.windowBytes.count / load.windowBytes.most} values={of((point) => point.windowBytes)} />
+      <Gauge name="Slots in flight" value={count(load.inFlight.count)} note={`of ${exact(load.inFlight.most)}`} share={load.inFlight.count / load.inFlight.most} values={of((point) => point.inFlight)} />
+      <Gauge name="Window" value={bytes(load.windowBytes.count)} note={`of ${bytes(load.windowBytes.most)}`} share={load.windowBytes.count / load.windowBytes.most} values={of((point) => point.windowBytes)} />
       <Gauge name="Record lag" value={lag(load.recordLagMs)} note="oldest outcome not committed" isWell={isWell("recorder")} values={of((point) => point.recordLagMs)} />
       <Gauge name="Overdue" value={lag(load.overdueMs)} note="could be sent, is not" isWell={isWell("deliveries")} values={of((point) => point.overdueMs)} />
       <Gauge name="Pending" value={load.pending === null || load.pending === undefined ? "–" : count(load.pending)} note={load.pending === null || load.pending === undefined ? "the store did not say" : "deliveries to be sent"} values={of((point) => point.pending)} />

@@ -55,7 +55,7 @@ function Running() {
       {query.isError && <Notice tone="bad" icon="warning">The relay does not answer now. What you see is from <Time at={new Date(query.dataUpdatedAt).toISOString()} />.</Notice>}
       <Strip system={seen?.system} />
       <Gauges seen={seen} />
-      <div className="grid gap-3 xl:grid-cols-[minmax(0,1fr)_22rem]">
+      <div className="grid gap-3 xl:grid-cols-[minmax(0,1fr)_20rem]">
         <Tree system={seen?.system} />
         <div className="grid min-w-0 content-start gap-3 md:grid-cols-2 xl:grid-cols-1">
           <Components system={seen?.system} />

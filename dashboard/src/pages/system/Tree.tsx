@@ -10,7 +10,7 @@ import { Panel } from "../../ui/Panel";
 import { State } from "../../ui/State";
 import { Time } from "../../ui/Time";
 
-const ROW = "grid min-h-8 grid-cols-[minmax(0,1fr)_5.5rem_3.5rem] items-center gap-x-3 py-1 sm:grid-cols-[minmax(0,1fr)_8rem_3.5rem_4.5rem]";
+const ROW = "grid min-h-8 grid-cols-[minmax(0,1fr)_5.5rem_3.5rem] items-center gap-x-3 py-1 sm:grid-cols-[minmax(0,1fr)_7rem_3.5rem_4.25rem]";
 /** A branch: down from the parent, and across to the child. */
 const BRANCH = "relative pl-6 before:absolute before:left-2 before:top-0 before:h-full before:w-px before:bg-edge/60 last:before:h-4 after:absolute after:left-2 after:top-4 after:h-px after:w-3 after:bg-edge/60";
 /** A death is news for so long. */
@@ -89,7 +89,7 @@ function Row({ name, purpose, since, restarts, waiting, isRestarting = false }: 
   return (
     <div className={ROW}>
       <span className="grid min-w-0 items-center gap-x-3 md:grid-cols-[9.5rem_minmax(0,1fr)]">
-        <span className="flex flex-wrap items-center gap-x-2 font-mono text-sm font-medium">{name}</span>
+        <span className="flex items-center gap-x-2 whitespace-nowrap font-mono text-sm font-medium">{name}</span>
         <span className="flex min-w-0 flex-wrap items-center gap-x-2 text-sm text-muted">{isRestarting && <State state="restarting" />}{purpose}</span>
       </span>
       <span className="text-right text-sm">{waiting}</span>
@@ -114,7 +114,7 @@ function Queue({ queue }: { queue: NonNullable<Actor["waiting"]> }) {
   return (
     <span title={most ? `${exact(waiting)} of at most ${exact(most)} ${of}` : `${exact(waiting)} ${of}`} className="inline-flex items-center justify-end gap-2">
       {most !== null && most !== undefined && (
-        <span aria-hidden="true" className="hidden h-1 w-10 overflow-hidden rounded-sm bg-sunken sm:block">
+        <span aria-hidden="true" className="hidden h-1 w-6 overflow-hidden rounded-sm bg-sunken sm:block">
           <span className={cx("block h-full", waiting / most >= 0.75 ? "bg-busy-mark" : "bg-good-mark")} style={{ width: `${Math.min(100, (waiting / most) * 100)}%` }} />
         </span>
       )}

@@ -30,7 +30,7 @@ const COLUMNS: readonly Column<Tenant>[] = [
   { key: "rate", head: "Its keys may post", width: "minmax(8rem,.9fr)", from: "md", cell: (tenant) => rateInWords(tenant.limits.ingestRate) ?? none },
   { key: "subscriptions", head: "Subscriptions", width: "6.5rem", from: "md", align: "right", cell: (tenant) => (tenant.limits.maxSubscriptions === null || tenant.limits.maxSubscriptions === undefined ? none : exact(tenant.limits.maxSubscriptions)) },
   { key: "backlog", head: "Backlog of each", width: "7rem", from: "lg", align: "right", cell: (tenant) => (tenant.limits.maxBacklog === null || tenant.limits.maxBacklog === undefined ? none : exact(tenant.limits.maxBacklog)) },
-  { key: "changed", head: "Changed", width: "5.5rem", align: "right", cell: (tenant) => <span className="text-muted"><Time at={tenant.updatedAt} /></span> },
+  { key: "changed", head: "Changed", width: "5.5rem", from: "sm", align: "right", cell: (tenant) => <span className="text-muted"><Time at={tenant.updatedAt} /></span> },
 ];
 
 /** Whose subscriptions and events they are, with a name, a status and limits. */

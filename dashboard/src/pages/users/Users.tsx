@@ -43,7 +43,7 @@ export function UsersPage() {
     <ListPage head={<PageHead title="Users" actions={invite} />}>
       <EndlessTable
         list={list} what="Users" label="Users" rowKey={(user) => user.id} onOpen={(user) => setAsked({ what: "look", user })}
-        columns={[...COLUMNS, { key: "do", head: "", width: "2rem", align: "right", cell: (user) => <Actions user={user} onAsk={setAsked} onRefused={refused} /> }]}
+        columns={[...COLUMNS, { key: "do", head: <span className="sr-only">Actions</span>, width: "1.5rem", align: "right", cell: (user) => <Actions user={user} onAsk={setAsked} onRefused={refused} /> }]}
         empty={
           <EmptyState icon="users" title="Nobody has an account yet">
             <p className="max-w-prose">People with an account sign in by e-mail, with a role, and what they do stands in the audit log under their name.</p>
@@ -78,10 +78,10 @@ export function UsersPage() {
 }
 
 const COLUMNS: readonly Column<User>[] = [
-  { key: "name", head: "Name", width: "minmax(8rem,1fr)", cell: (user) => <span title={user.name} className="font-medium">{user.name}</span> },
+  { key: "name", head: "Name", width: "minmax(5rem,1fr)", cell: (user) => <span title={user.name} className="font-medium">{user.name}</span> },
   { key: "email", head: "E-mail", width: "minmax(9rem,1.3fr)", from: "sm", cell: (user) => <span title={user.email} className="text-muted">{user.email}</span> },
-  { key: "role", head: "Role", width: "5.5rem", cell: (user) => <Badge tone={user.role === "admin" ? "busy" : "quiet"}>{user.role}</Badge> },
-  { key: "state", head: "State", width: "6rem", cell: (user) => <State plain state={user.state} /> },
+  { key: "role", head: "Role", width: "4.5rem", cell: (user) => <Badge tone={user.role === "admin" ? "busy" : "quiet"}>{user.role}</Badge> },
+  { key: "state", head: "State", width: "5.5rem", cell: (user) => <State plain state={user.state} /> },
   { key: "last", head: "Signed in", width: "5.5rem", from: "md", cell: (user) => (user.lastSignInAt ? <span className="text-muted"><Time at={user.lastSignInAt} /></span> : <span className="text-muted">never</span>) },
   { key: "made", head: "Made", width: "5.5rem", from: "lg", cell: (user) => <span className="text-muted"><Time at={user.createdAt} /></span> },
 ];
@@ -93,7 +93,11 @@ function withUser(list: Listed | undefined, changed: User): Listed | undefined {
   return list && { ...list, pages: list.pages.map((page) => ({ ...page, rows: page.rows.map((row) => (row.id === changed.id ? changed : row)) })) };
 }
 
-type Change = { role: Role } | { disabled: boolean };
+interface Change {
+  to: { role: Role } | { disabled: boolean };
+  /** What takes it back. What is shown is changed at once, and does not say. */
+  back: Change["to"];
+}
 
 function Actions({ user, onAsk, onRefused }: { user: User; onAsk: (asked: Asked) => void; onRefused: (title: string, error: unknown) => void }) {
   const client = useQueryClient();
@@ -101,26 +105,26 @@ function Actions({ user, onAsk, onRefused }: { user: User; onAsk: (asked: Asked)
   const barred = useBarred("admin");
   const isSelf = session.user?.id === user.id;
   const change = useMutation({
-    mutationFn: (to: Change) => changeUser(user.id, to),
-    onMutate: async (to) => {
+    mutationFn: ({ to }: Change) => changeUser(user.id, to),
+    onMutate: async ({ to }) => {
       await client.cancelQueries({ queryKey: usersQuery.queryKey });
       const before = client.getQueryData<Listed>(usersQuery.queryKey);
-      const state = "disabled" in to ? (to.disabled ? "disabled" : user.lastSignInAt ? "active" : user.state === "disabled" ? "active" : user.state) : user.state;
+      // Whether one who is enabled again has a password, the relay says.
+      const state = "disabled" in to && to.disabled ? "disabled" : user.state;
       client.setQueryData<Listed>(usersQuery.queryKey, withUser(before, { ...user, ...to, state }));
       return before;
     },
-    onSuccess: (changed, to) => {
+    onSuccess: (changed, { to, back }) => {
       client.setQueryData<Listed>(usersQuery.queryKey, (list) => withUser(list, changed));
-      const back: Change = "role" in to ? { role: user.role } : { disabled: !to.disabled };
       toast({
-        text: "role" in to ? `${user.name} is ${to.role} now` : to.disabled ? `${user.name} is disabled` : `${user.name} may sign in again`,
+        text: "role" in to ? `${changed.name} is ${to.role} now` : to.disabled ? `${changed.name} is disabled` : `${changed.name} may sign in again`,
         detail: "disabled" in to && to.disabled ? "Their sessions are ended." : undefined,
-        undo: () => change.mutate(back),
+        undo: () => change.mutate({ to: back, back: to }),
       });
     },
-    onError: (error, to, before) => {
+    onError: (error, { to, back }, before) => {
       client.setQueryData(usersQuery.queryKey, before);
-      onRefused("role" in to ? `${user.name} stays ${user.role}` : `${user.name} was not ${to.disabled ? "disabled" : "enabled"}`, error);
+      onRefused("role" in back ? `${user.name} stays ${back.role}` : `${user.name} was not ${"disabled" in to && to.disabled ? "disabled" : "enabled"}`, error);
     },
     onSettled: () => client.invalidateQueries({ queryKey: usersQuery.queryKey }),
   });
@@ -136,13 +140,13 @@ function Actions({ user, onAsk, onRefused }: { user: User; onAsk: (asked: Asked)
       <MenuItem icon="users" onSelect={() => onAsk({ what: "look", user })}>Sessions</MenuItem>
       <MenuLine />
       {ROLE_NAMES.map((role) => (
-        <MenuItem key={role} checked={user.role === role} barred={barred} onSelect={() => user.role !== role && change.mutate({ role })}>
+        <MenuItem key={role} checked={user.role === role} barred={barred} onSelect={() => user.role !== role && change.mutate({ to: { role }, back: { role: user.role } })}>
           {ROLES[role].name}<span className="block text-sm text-muted">{ROLES[role].about}</span>
         </MenuItem>
       ))}
       <MenuLine />
       <MenuItem icon="key" barred={barred || (user.disabled && "Disabled: enable them first")} onSelect={() => link.mutate()}>{user.state === "invited" ? "Make another invitation" : "Make a link to a new password"}</MenuItem>
-      <MenuItem icon={user.disabled ? "play" : "stop"} barred={barred || (isSelf && "You would lock yourself out")} onSelect={() => change.mutate({ disabled: !user.disabled })}>{user.disabled ? "Enable" : "Disable"}</MenuItem>
+      <MenuItem icon={user.disabled ? "play" : "stop"} barred={barred || (isSelf && "You would lock yourself out")} onSelect={() => change.mutate({ to: { disabled: !user.disabled }, back: { disabled: user.disabled } })}>{user.disabled ? "Enable" : "Disable"}</MenuItem>
       <MenuItem icon="trash" danger barred={barred || (isSelf && "Somebody else has to do that")} onSelect={() => onAsk({ what: "delete", user })}>Delete…</MenuItem>
     </Menu>
   );
