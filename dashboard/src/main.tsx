@@ -5,9 +5,13 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { onSignedOut } from "./api/client";
 import { Problem } from "./api/problem";
+import { takeKey } from "./pages/account/fragment";
 import { makeRouter } from "./router";
 import { HintProvider } from "./ui/Tooltip";
 import { Toaster } from "./ui/Toaster";
+
+// Before anything else can see the address.
+takeKey();
 
 const client = new QueryClient({
   defaultOptions: {

@@ -5,10 +5,14 @@
 import type { QueryClient } from "@tanstack/react-query";
 import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from "@tanstack/react-router";
 import { sessionQuery } from "./api/session";
+import { auditSearch } from "./pages/audit/search";
 import { deliveriesSearch } from "./pages/deliveries/search";
+import { eventTypesSearch } from "./pages/event-types/search";
 import { eventsSearch } from "./pages/events/search";
 import { jobsSearch } from "./pages/jobs/search";
+import { keysSearch } from "./pages/keys/queries";
 import { overviewSearch } from "./pages/overview/search";
+import { systemSearch } from "./pages/system/search";
 import { Broken, Missing } from "./shell/Fallbacks";
 import { Shell } from "./shell/Shell";
 
@@ -78,7 +82,30 @@ const delivery = createRoute({ getParentRoute: () => signedIn, path: "/deliverie
 
 const jobs = createRoute({ getParentRoute: () => signedIn, path: "/jobs", validateSearch: jobsSearch, component: lazyRouteComponent(() => import("./pages/jobs/Jobs"), "JobsPage") });
 
-const tree = root.addChildren([signIn, setup, invitation, signedIn.addChildren([overview, events, sendEvent, event, deliveries, delivery, jobs])]);
+const eventTypes = createRoute({ getParentRoute: () => signedIn, path: "/event-types", validateSearch: eventTypesSearch, component: lazyRouteComponent(() => import("./pages/event-types/EventTypes"), "EventTypesPage") });
+
+const eventType = createRoute({ getParentRoute: () => signedIn, path: "/event-types/$name", component: lazyRouteComponent(() => import("./pages/event-types/EventType"), "EventTypePage") });
+
+// Not below /event-types: any name of one segment may be a type's.
+const newEventType = createRoute({ getParentRoute: () => signedIn, path: "/new/event-type", component: lazyRouteComponent(() => import("./pages/event-types/EventType"), "NewEventTypePage") });
+
+const keys = createRoute({ getParentRoute: () => signedIn, path: "/keys", validateSearch: keysSearch, component: lazyRouteComponent(() => import("./pages/keys/Keys"), "KeysPage") });
+
+const tenants = createRoute({ getParentRoute: () => signedIn, path: "/tenants", component: lazyRouteComponent(() => import("./pages/tenants/Tenants"), "TenantsPage") });
+
+const tenant = createRoute({ getParentRoute: () => signedIn, path: "/tenants/$id", component: lazyRouteComponent(() => import("./pages/tenants/Tenant"), "TenantPage") });
+
+const audit = createRoute({ getParentRoute: () => signedIn, path: "/audit", validateSearch: auditSearch, component: lazyRouteComponent(() => import("./pages/audit/Audit"), "AuditPage") });
+
+const system = createRoute({ getParentRoute: () => signedIn, path: "/system", validateSearch: systemSearch, component: lazyRouteComponent(() => import("./pages/system/System"), "SystemPage") });
+
+const users = createRoute({ getParentRoute: () => signedIn, path: "/users", component: lazyRouteComponent(() => import("./pages/users/Users"), "UsersPage") });
+
+const account = createRoute({ getParentRoute: () => signedIn, path: "/account", component: lazyRouteComponent(() => import("./pages/account/Account"), "AccountPage") });
+
+const administration = [eventTypes, eventType, newEventType, keys, tenants, tenant, users, audit, system, account] as const;
+
+const tree = root.addChildren([signIn, setup, invitation, signedIn.addChildren([overview, events, sendEvent, event, deliveries, delivery, jobs, ...administration])]);
 
 export function makeRouter(client: QueryClient) {
   return createRouter({

@@ -1,49 +1,30 @@
-/**
- * Who is signed in. The routes of sessions are not in the OpenAPI document yet, so their types
- * stand here by hand, and nowhere else.
- */
+/** Who is signed in, and what they may. */
 import { queryOptions } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { request, setCsrfToken } from "./client";
+import { api, data, setCsrfToken } from "./client";
 import { Problem } from "./problem";
+import type { components } from "./schema.gen";
 
-export type Role = "admin" | "operator" | "viewer";
-export type Scope =
-  | "events:read" | "events:write" | "subscriptions:read" | "subscriptions:write"
-  | "deliveries:read" | "deliveries:write" | "admin";
+type Schemas = components["schemas"];
 
-export interface Session {
-  user: { id: string; email: string; name: string; role: Role } | null;
-  key: { id: string; name: string } | null;
-  name: string;
-  /** Null where it was a key that signed in. */
-  role: Role | null;
-  scopes: Scope[];
-  /** Whose portal it is; null for those who run the relay. */
-  tenant: string | null;
-  csrfToken: string;
-  expiresAt: string;
-}
+export type Role = Schemas["Role"];
+export type Scope = Schemas["Scope"];
+
+/** What may be null is told all the same; the description only says that it need not be. */
+type Told<T> = { [K in keyof T]-?: Exclude<T[K], undefined> };
+export type Session = Told<Schemas["CurrentSession"]>;
 
 export type Credentials = { email: string; password: string } | { key: string };
 
-async function call(method: string, path: string, body?: unknown): Promise<unknown> {
-  const response = await request(new Request(new URL(`/api/v1${path}`, window.location.origin), {
-    method,
-    ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
-  }));
-  return response.status === 204 ? null : response.json();
-}
-
-function kept(session: Session): Session {
+function kept(session: Schemas["CurrentSession"]): Session {
   setCsrfToken(session.csrfToken);
-  return session;
+  return { ...session, user: session.user ?? null, key: session.key ?? null, role: session.role ?? null, tenant: session.tenant ?? null };
 }
 
 /** Null where nobody is signed in. */
 export async function readSession(): Promise<Session | null> {
   try {
-    return kept((await call("GET", "/session")) as Session);
+    return kept(await data(api.GET("/api/v1/session")));
   } catch (problem) {
     if (problem instanceof Problem && problem.status === 401) return null;
     throw problem;
@@ -51,29 +32,31 @@ export async function readSession(): Promise<Session | null> {
 }
 
 export async function signIn(credentials: Credentials): Promise<Session> {
-  return kept((await call("POST", "/session", credentials)) as Session);
+  return kept(await data(api.POST("/api/v1/session", { body: credentials })));
 }
 
 export async function signOut(): Promise<void> {
-  await call("DELETE", "/session");
+  await data(api.DELETE("/api/v1/session"));
   setCsrfToken(undefined);
 }
 
 /** Whether the first user is still to be made. */
 export async function readSetup(): Promise<{ needed: boolean }> {
-  return (await call("GET", "/setup")) as { needed: boolean };
+  return data(api.GET("/api/v1/setup"));
 }
 
-export async function setUp(body: { token: string; email: string; name: string; password: string }): Promise<void> {
-  await call("POST", "/setup", body);
+/** Makes the first user, who is signed in by it. */
+export async function setUp(body: { token: string; email: string; name: string; password: string }): Promise<Session> {
+  return kept(await data(api.POST("/api/v1/setup", { body })));
 }
 
-export async function acceptInvitation(body: { token: string; name: string; password: string }): Promise<void> {
-  await call("POST", "/invitation", body);
+/** Lets an invited user in, who is signed in by it. */
+export async function acceptInvitation(body: { token: string; name: string; password: string }): Promise<Session> {
+  return kept(await data(api.POST("/api/v1/invitation", { body })));
 }
 
 export async function changePassword(body: { current: string; password: string }): Promise<void> {
-  await call("POST", "/session/password", body);
+  await data(api.POST("/api/v1/session/password", { body }));
 }
 
 export const sessionQuery = queryOptions({ queryKey: ["session"], queryFn: readSession, staleTime: 60_000, retry: false });

@@ -70,10 +70,11 @@ function Side({ onPalette, onHelp }: { onPalette: () => void; onHelp: () => void
         <span className="hidden md:block"><Keys keys={PALETTE_KEYS} /></span>
       </button>
       <nav aria-label="Pages" className="hidden flex-1 flex-col gap-px md:flex">
-        {places.map((place) => (
+        {places.map((place, index) => (
           <Link
             key={place.to} to={place.to} activeOptions={{ exact: place.to === "/", includeSearch: false }}
-            className="flex h-7.5 items-center gap-2.5 rounded px-2 font-medium text-muted hover:bg-sunken hover:text-text aria-[current=page]:bg-accent-soft aria-[current=page]:text-text"
+            data-apart={(place.administers && !places[index - 1]?.administers) || undefined}
+            className="flex h-7.5 data-apart:mt-4 items-center gap-2.5 rounded px-2 font-medium text-muted hover:bg-sunken hover:text-text aria-[current=page]:bg-accent-soft aria-[current=page]:text-text"
           >
             <Icon name={place.icon} size={15} />
             {place.name}
@@ -144,6 +145,7 @@ function Account({ onHelp }: { onHelp: () => void }) {
       <MenuLine />
       {THEMES.map(([theme, name, icon]) => <MenuItem key={theme} icon={icon} checked={chosen === theme} onSelect={() => chooseTheme(theme)}>{name}</MenuItem>)}
       <MenuLine />
+      <MenuItem icon="users" onSelect={() => void router.navigate({ to: "/account" })}>Your account</MenuItem>
       <MenuItem icon="book" onSelect={onHelp}>Keyboard shortcuts</MenuItem>
       <MenuItem icon="open" onSelect={() => window.open("/docs/", "_blank", "noopener")}>API reference</MenuItem>
       <MenuLine />

@@ -13,6 +13,8 @@ export interface Place {
   key?: string;
   /** Not for clients, whatever their scopes. */
   operatorsOnly?: boolean;
+  /** Stands apart from what one looks at all day. */
+  administers?: boolean;
 }
 
 export const PLACES: readonly Place[] = [
@@ -20,9 +22,16 @@ export const PLACES: readonly Place[] = [
   { to: "/events", name: "Events", icon: "events", scope: "events:read", key: "e" },
   { to: "/deliveries", name: "Deliveries", icon: "deliveries", scope: "deliveries:read", key: "d" },
   { to: "/jobs", name: "Jobs", icon: "jobs", scope: "deliveries:read", key: "j" },
+  { to: "/event-types", name: "Event types", icon: "book", scope: "events:read", key: "t" },
+  { to: "/system", name: "System", icon: "system", scope: "admin", key: "y", operatorsOnly: true, administers: true },
+  { to: "/keys", name: "Keys", icon: "key", scope: "admin", key: "k", administers: true },
+  { to: "/tenants", name: "Tenants", icon: "tenants", scope: "admin", key: "n", operatorsOnly: true, administers: true },
+  { to: "/users", name: "Users", icon: "users", scope: "admin", key: "u", operatorsOnly: true, administers: true },
+  { to: "/audit", name: "Audit log", icon: "audit", scope: "admin", key: "a", administers: true },
 ];
 
 /** What can be done from anywhere, by the palette. */
 export const ACTIONS: readonly (Omit<Place, "key"> & { hash?: string })[] = [
   { to: "/events/send", name: "Send a test event", icon: "send", scope: "events:write" },
+  { to: "/new/event-type", name: "Describe a type of event", icon: "plus", scope: "admin" },
 ];

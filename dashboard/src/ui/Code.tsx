@@ -22,7 +22,7 @@ export function Curl({ path, method = "GET", body, note }: { path: string; metho
   const lines = [`curl -s${method === "GET" ? "" : ` -X ${method}`} ${window.location.origin}${path}`, `-H "X-API-Key: $POSTHASTE_KEY"`];
   if (body !== undefined) lines.push(`-H "Content-Type: application/json"`, `-d '${JSON.stringify(body).replaceAll("'", "'\\''")}'`);
   return (
-    <div className="min-w-0 max-w-2xl text-left">
+    <div className="min-w-0 max-w-[min(42rem,100%)] text-left">
       {note && <p className="mb-1 text-sm text-muted">{note}</p>}
       <CodeBlock label="command" text={lines.join(" \\\n  ")} />
     </div>

@@ -122,8 +122,8 @@ export function Table<T>({ label, columns, rows, rowKey, onOpen, isNew, foot, on
       onBlur={() => onRowFocus?.(false)}
       onKeyDown={(event) => onKeyDown(event, index, row)}
       onClick={(event) => {
-        // A link, a button or selected text in the row means itself.
-        if (event.target instanceof Element && event.target.closest("a,button,input,label")) return;
+        // A link, a button or selected text in the row means itself; so does a menu of it, which is drawn elsewhere.
+        if (!(event.target instanceof Element) || !event.currentTarget.contains(event.target) || event.target.closest("a,button,input,label")) return;
         if (window.getSelection()?.toString()) return;
         onOpen?.(row);
       }}

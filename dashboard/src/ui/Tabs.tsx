@@ -1,5 +1,6 @@
 import { Tabs as Radix } from "radix-ui";
 import type { ReactNode } from "react";
+import { cx } from "./class-names";
 
 export interface Tab<T extends string> {
   value: T;
@@ -7,11 +8,11 @@ export interface Tab<T extends string> {
   content: ReactNode;
 }
 
-/** Panels of which one is shown. Which one is the page's to keep, mostly in the URL. */
-export function Tabs<T extends string>({ tabs, value, onChange, label }: { tabs: readonly Tab<T>[]; value: T; onChange: (value: T) => void; label: string }) {
+/** Panels of which one is shown. Which one is the page's to keep, mostly in the URL. `bare` where they stand in no panel. */
+export function Tabs<T extends string>({ tabs, value, onChange, label, bare = false }: { tabs: readonly Tab<T>[]; value: T; onChange: (value: T) => void; label: string; bare?: boolean }) {
   return (
     <Radix.Root value={value} onValueChange={(next) => onChange(next as T)}>
-      <Radix.List aria-label={label} className="flex gap-4 overflow-x-auto border-b px-3">
+      <Radix.List aria-label={label} className={cx("flex gap-4 overflow-x-auto border-b", !bare && "px-3")}>
         {tabs.map((tab) => (
           <Radix.Trigger
             key={tab.value} value={tab.value}

@@ -29,6 +29,13 @@ const LOOKS = {
   deactivated: { tone: "bad", icon: "stop", word: "Deactivated" },
   suspended: { tone: "bad", icon: "warning", word: "Suspended" },
   deleted: { tone: "quiet", icon: "trash", word: "Deleted" },
+  // Keys, tenants, types of events, users, actors.
+  revoked: { tone: "quiet", icon: "stop", word: "Revoked" },
+  inactive: { tone: "held", icon: "pause", word: "Inactive" },
+  archived: { tone: "quiet", icon: "stop", word: "Archived" },
+  invited: { tone: "probing", icon: "clock", word: "Invited" },
+  disabled: { tone: "held", icon: "stop", word: "Disabled" },
+  restarting: { tone: "busy", icon: "retry", word: "Restarting" },
   // Breakers.
   closed: { tone: "good", icon: "check", word: "Flowing" },
   open: { tone: "bad", icon: "cut", word: "Cut" },

@@ -1,8 +1,8 @@
-import { useMutation } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, useRouter } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
 import { adviceFor, Problem } from "../../api/problem";
-import { acceptInvitation, setUp } from "../../api/session";
+import { acceptInvitation, sessionQuery, setUp, type Session } from "../../api/session";
 import { Button } from "../../ui/Button";
 import { Field, Input } from "../../ui/Field";
 import { toast } from "../../ui/toasts";
@@ -24,15 +24,18 @@ interface Fields {
   password: string;
 }
 
-function Account({ title, lead, withEmail = false, verb, save }: { title: string; lead: string; withEmail?: boolean; verb: string; save: (token: string, fields: Fields) => Promise<void> }) {
+function Account({ title, lead, withEmail = false, verb, save }: { title: string; lead: string; withEmail?: boolean; verb: string; save: (token: string, fields: Fields) => Promise<Session> }) {
   const router = useRouter();
+  const client = useQueryClient();
   // Behind the #, so that no server and no log ever sees it.
   const [token] = useState(() => new URLSearchParams(window.location.hash.slice(1)).get("token"));
   const make = useMutation({
     mutationFn: (fields: Fields) => save(token ?? "", fields),
-    onSuccess: async () => {
-      toast({ text: "The account is made", detail: "Sign in with it now." });
-      await router.navigate({ to: "/sign-in" });
+    onSuccess: async (session) => {
+      client.clear();
+      client.setQueryData(sessionQuery.queryKey, session);
+      toast({ text: "The account is made", detail: `You are signed in as ${session.user?.email ?? session.name}.` });
+      await router.navigate({ to: "/", replace: true });
     },
   });
   if (!token) {

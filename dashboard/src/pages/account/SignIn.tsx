@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, useRouter } from "@tanstack/react-router";
-import { useState, type FormEvent } from "react";
+import { useEffect, useState, type FormEvent } from "react";
 import { adviceFor, Problem } from "../../api/problem";
 import { readSetup, sessionQuery, signIn, type Credentials } from "../../api/session";
 import { Button } from "../../ui/Button";
@@ -8,6 +8,7 @@ import { Field, Input } from "../../ui/Field";
 import { Notice } from "../../ui/Feedback";
 import { Choice } from "../../ui/Tabs";
 import { AccountCard } from "./Card";
+import { forgetKey, takeKey, takenKey } from "./fragment";
 
 const route = getRouteApi("/sign-in");
 
@@ -16,11 +17,24 @@ export function SignIn() {
   const { back } = route.useSearch();
   const router = useRouter();
   const client = useQueryClient();
-  const [by, setBy] = useState<"password" | "key">("password");
+  const [given, setGiven] = useState(takenKey);
+  const [by, setBy] = useState<"password" | "key">(given ? "key" : "password");
+  // Another link, opened where this page is shown already.
+  useEffect(() => {
+    const look = () => {
+      takeKey();
+      if (takenKey() === undefined) return;
+      setGiven(takenKey());
+      setBy("key");
+    };
+    window.addEventListener("hashchange", look);
+    return () => window.removeEventListener("hashchange", look);
+  }, []);
   const setup = useQuery({ queryKey: ["setup"], queryFn: readSetup, retry: false });
   const enter = useMutation({
     mutationFn: (credentials: Credentials) => signIn(credentials),
     onSuccess: async (session) => {
+      forgetKey();
       client.clear();
       client.setQueryData(sessionQuery.queryKey, session);
       if (back) await router.navigate({ href: back });
@@ -51,12 +65,12 @@ export function SignIn() {
             <Field label="Password"><Input name="password" type="password" autoComplete="current-password" required /></Field>
           </>
         ) : (
-          <Field label="API key" hint="An administrator's key shows everything, a client's key its own subscriptions.">
-            <Input name="key" type="password" autoComplete="off" spellCheck={false} mono required />
+          <Field label="API key" hint={given ? "It came with the link that you opened." : "An administrator's key shows everything, a client's key its own subscriptions."}>
+            <Input key={given} defaultValue={given} name="key" type="password" autoComplete="off" spellCheck={false} mono required />
           </Field>
         )}
         {enter.isError && (
-          <p role="alert" className="text-bad">{enter.error instanceof Problem && enter.error.status === 401 ? (by === "key" ? "This key is not valid here." : "E-mail and password do not match.") : adviceFor(enter.error).title}</p>
+          <p role="alert" className="text-bad">{enter.error instanceof Problem && enter.error.status === 401 && enter.error.code !== "key-ended" ? (by === "key" ? "This key is not valid here." : "E-mail and password do not match.") : adviceFor(enter.error).title}</p>
         )}
         <Button kind="primary" type="submit" busy={enter.isPending} className="h-8">Sign in</Button>
       </form>
