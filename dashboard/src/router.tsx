@@ -7,6 +7,7 @@ import { createRootRouteWithContext, createRoute, createRouter, lazyRouteCompone
 import { sessionQuery } from "./api/session";
 import { eventsSearch } from "./pages/events/search";
 import { overviewSearch } from "./pages/overview/search";
+import { subscriptionSearch, subscriptionsSearch } from "./pages/subscriptions/search";
 import { Broken, Missing } from "./shell/Fallbacks";
 import { Shell } from "./shell/Shell";
 
@@ -65,7 +66,25 @@ const sendEvent = createRoute({ getParentRoute: () => signedIn, path: "/events/s
 
 const event = createRoute({ getParentRoute: () => signedIn, path: "/events/$id", component: lazyRouteComponent(() => import("./pages/events/Event"), "EventPage") });
 
-const tree = root.addChildren([signIn, setup, invitation, signedIn.addChildren([overview, events, sendEvent, event])]);
+const subscriptions = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/subscriptions",
+  validateSearch: subscriptionsSearch,
+  component: lazyRouteComponent(() => import("./pages/subscriptions/Subscriptions"), "SubscriptionsPage"),
+});
+
+const register = createRoute({ getParentRoute: () => signedIn, path: "/subscriptions/new", component: lazyRouteComponent(() => import("./pages/subscriptions/Register"), "RegisterPage") });
+
+const subscription = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/subscriptions/$id",
+  validateSearch: subscriptionSearch,
+  component: lazyRouteComponent(() => import("./pages/subscriptions/Subscription"), "SubscriptionPage"),
+});
+
+const editSubscription = createRoute({ getParentRoute: () => signedIn, path: "/subscriptions/$id/edit", component: lazyRouteComponent(() => import("./pages/subscriptions/Edit"), "EditPage") });
+
+const tree = root.addChildren([signIn, setup, invitation, signedIn.addChildren([overview, events, sendEvent, event, subscriptions, register, subscription, editSubscription])]);
 
 export function makeRouter(client: QueryClient) {
   return createRouter({

@@ -18,9 +18,11 @@ export interface Place {
 export const PLACES: readonly Place[] = [
   { to: "/", name: "Overview", icon: "overview", scope: "deliveries:read", key: "o" },
   { to: "/events", name: "Events", icon: "events", scope: "events:read", key: "e" },
+  { to: "/subscriptions", name: "Subscriptions", icon: "subscriptions", scope: "subscriptions:read", key: "s" },
 ];
 
 /** What can be done from anywhere, by the palette. */
 export const ACTIONS: readonly (Omit<Place, "key"> & { hash?: string })[] = [
   { to: "/events/send", name: "Send a test event", icon: "send", scope: "events:write" },
+  { to: "/subscriptions/new", name: "Register a subscription", icon: "subscriptions", scope: "subscriptions:write" },
 ];
