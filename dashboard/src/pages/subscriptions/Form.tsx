@@ -41,7 +41,7 @@ export function SubscriptionForm({ initial, stored, save, onLeave }: Props) {
   const faults = useMemo(() => faultsOf(draft), [draft]);
   const submitting = useMutation({ mutationFn: () => save(draft), onError: (error) => refuse(error) });
   const testing = useMutation({
-    mutationFn: () => data(api.POST("/api/v1/subscriptions/test", { body: bodyOf(withoutMasks(draft)) })),
+    mutationFn: (asked: Draft) => data(api.POST("/api/v1/subscriptions/test", { body: bodyOf(withoutMasks(asked)) })),
     onError: (error) => refuse(error),
   });
   const refuse = (error: unknown) => {
@@ -53,7 +53,10 @@ export function SubscriptionForm({ initial, stored, save, onLeave }: Props) {
     setRefused((now) => now.filter((fault) => !isWithin(fault.path, path)));
   }, []);
   const leave = useCallback((path: string) => setLeft((now) => (now.has(path) ? now : new Set([...now, path]))), []);
-  const faultAt = (path: string) => refused.find((fault) => fault.path === path)?.message ?? (tried || left.has(path) ? faults.get(path) : undefined);
+  const faultAt = (path: string) => {
+    const fault = refused.find((one) => one.path === path)?.message ?? (tried || left.has(path) ? faults.get(path) : undefined);
+    return fault && fault.charAt(0).toUpperCase() + fault.slice(1);
+  };
   const isShown = (path: string) => SHOWN.some((shown) => isWithin(path, shown));
   const elsewhere = refused.filter((fault) => !isShown(fault.path));
   const attempt = (go: () => void) => {
@@ -88,9 +91,9 @@ export function SubscriptionForm({ initial, stored, save, onLeave }: Props) {
             {failure && refused.length === 0 && <p role="alert" className="mt-2 flex gap-1.5 text-bad"><Icon name="warning" size={14} className="mt-0.5 shrink-0" />{adviceFor(failure).title}</p>}
             {elsewhere.map((fault) => <p key={fault.path} role="alert" className="mt-2 flex gap-1.5 text-bad"><Icon name="warning" size={14} className="mt-0.5 shrink-0" />{fault.path} {fault.message}</p>)}
           </Panel>
-          <Panel title="Try it first" aside={<Button icon="send" busy={testing.isPending} barred={barred} onClick={() => attempt(() => testing.mutate())}>Send a test</Button>}>
+          <Panel title="Try it first" aside={<Button icon="send" busy={testing.isPending} barred={barred} onClick={() => attempt(() => testing.mutate(draft))}>Send a test</Button>}>
             {testing.isPending ? <p role="status" className="text-muted">The receiver is being called …</p>
-              : testing.data ? <TestOutcome outcome={testing.data} />
+              : testing.data ? <>{testing.variables !== draft && <p className="mb-2 text-sm text-muted">Before the last change of the form:</p>}<TestOutcome outcome={testing.data} /></>
                 : <p className="text-muted">One signed call with the header <span className="font-mono text-sm">webhook-test: true</span> to the URL as it stands here. Nothing is stored.{draft.headers.some((one) => one.value === MASK) && " Headers whose value is kept are left out of it."}</p>}
           </Panel>
           {!stored && <Panel title="The same by the API"><Curl method="POST" path="/api/v1/subscriptions" body={shortBody(draft)} /></Panel>}
@@ -197,7 +200,11 @@ function Headers({ draft, change, leave, faultAt }: SectionProps) {
   );
 }
 
-const FORMATS = [["relay", "Posthaste's own: eventId, eventType, eventName, data, timestamp"], ["standard", "Standard Webhooks: type, timestamp, data"], ["raw", "The payload alone"], ["cloudevents", "CloudEvents 1.0, structured"]] as const;
+const FORMATS = [["relay", "Posthaste's own"], ["standard", "Standard Webhooks"], ["raw", "The payload alone"], ["cloudevents", "CloudEvents 1.0"]] as const;
+const HOLDS = {
+  relay: "JSON with eventId, eventType, eventName, data and timestamp.", standard: "JSON with type, timestamp and data.",
+  raw: "What was posted, byte for byte.", cloudevents: "Structured JSON: specversion, id, source, type, time and data.",
+};
 
 function Signing(props: SectionProps & { isClient: boolean }) {
   const { draft, change, faultAt, stored } = props;
@@ -211,14 +218,14 @@ function Signing(props: SectionProps & { isClient: boolean }) {
     <Panel title="Body and signature">
       <div className="flex flex-col gap-3">
         <div className={GRID}>
-          <Field label="Body" fault={faultAt("payloadFormat")}><Picked value={draft.format} onChange={(format) => change({ format }, "payloadFormat")} options={FORMATS} /></Field>
+          <Field label="Body" hint={HOLDS[draft.format]} fault={faultAt("payloadFormat")}><Picked value={draft.format} onChange={(format) => change({ format }, "payloadFormat")} options={FORMATS} /></Field>
           <Field label="Secret" hint={stored ? "It is replaced by rotation, on its page." : undefined} fault={faultAt("secretFrom") ?? faultAt("signing")}>
             <Picked value={draft.secretKind} onChange={(secretKind) => change({ secretKind }, "secretFrom")} options={kinds.filter(([kind]) => !(stored && stored.signing === "ed25519" && kind === "made"))} />
           </Field>
         </div>
         {draft.secretKind === "brought" && <Text {...props} name="secret" path="secret" label="The secret" mono hint="whsec_ and base64 of 24 to 64 bytes, or any text of 8 to 512 bytes." />}
         {draft.secretKind !== "pair" && <Signatures {...props} />}
-        {faultAt("signature") && <p role="alert" className="text-sm text-bad">signature {faultAt("signature")}</p>}
+        {faultAt("signature") && <p role="alert" className="text-sm text-bad">{faultAt("signature")}</p>}
       </div>
     </Panel>
   );
@@ -232,7 +239,7 @@ function Signatures({ draft, change, leave, faultAt }: SectionProps) {
   return (
     <fieldset>
       <legend className="mb-1 flex items-baseline gap-2 text-sm font-medium">Signature headers of its own <span className="font-normal text-muted">optional</span></legend>
-      <p className="mb-1.5 text-sm text-muted">For receivers that verify another header already. <span className="font-mono">webhook-signature</span> is always understood by libraries of Standard Webhooks.</p>
+      <p className="mb-1.5 text-sm text-muted">For receivers that verify another header already. Libraries of Standard Webhooks need none: they read <span className="font-mono">webhook-signature</span>.</p>
       <ul className="flex flex-col gap-2">
         {signatures.map((one, index) => {
           const path = `signature.headers[${index}]`;
@@ -266,7 +273,7 @@ function Pace(props: SectionProps) {
     <Panel title="Pace">
       <div className="flex flex-col gap-3">
         <div className={GRID}>
-          <Text {...props} name="timeout" path="timeoutMs" label="Deadline of an attempt" optional placeholder={stored && stored.timeoutMs === null ? timeText(stored.effective.timeoutMs) : "15 s"} hint="Name, connect, TLS, headers and body together. 100 ms to 1 min." />
+          <Text {...props} name="timeout" path="timeoutMs" label="Deadline of an attempt" optional placeholder={stored && stored.timeoutMs === null ? timeText(stored.effective.timeoutMs) : "the relay's default"} hint="Name, connect, TLS, headers and body together. 100 ms to 1 min." />
           <Text {...props} name="maxInFlight" path="maxInFlight" label="In flight at most" optional inputMode="numeric" placeholder={most === undefined ? "the relay's default" : String(most)} hint="Attempts at the same time, 1 to 1000." />
         </div>
         <div><Switch on={draft.limited} onChange={(limited) => change({ limited }, "rateLimit")} label="Limit its rate" /></div>
@@ -285,7 +292,7 @@ function Pace(props: SectionProps) {
 function Retries(props: SectionProps) {
   const { draft, change, stored } = props;
   const session = useSession();
-  const asked = useQuery({ ...defaultsQuery(allows(session, "admin")), enabled: allows(session, "subscriptions:read") });
+  const asked = useQuery({ ...defaultsQuery(allows(session, "admin") && session.tenant === null), enabled: allows(session, "subscriptions:read") });
   const standard: RetryPolicy | undefined = asked.data ?? (stored && !stored.retryPolicy ? stored.effective.retryPolicy : undefined);
   const inForce = retryInForce(retryOf(draft), standard);
   const hint = (ms: number | null | undefined) => (ms ? timeText(ms) : undefined);
@@ -294,10 +301,10 @@ function Retries(props: SectionProps) {
       <div className="flex flex-col gap-3">
         {draft.retry === "growing" && (
           <div className="grid gap-x-4 gap-y-3 grid-cols-2 xl:grid-cols-4">
-            <Text {...props} name="base" path="retryPolicy.baseMs" label="First delay" placeholder={hint(standard?.baseMs) ?? "5 s"} />
-            <Text {...props} name="factor" path="retryPolicy.factor" label="Grows by" inputMode="decimal" placeholder={standard?.factor ? String(standard.factor) : "2"} />
-            <Text {...props} name="cap" path="retryPolicy.capMs" label="Longest delay" placeholder={hint(standard?.capMs) ?? "1 h"} />
-            <Text {...props} name="attempts" path="retryPolicy.attempts" label="Attempts in all" inputMode="numeric" placeholder={standard?.attempts ? String(standard.attempts) : undefined} />
+            <Text {...props} name="base" path="retryPolicy.baseMs" label="First delay" placeholder={hint(standard?.baseMs) ?? "default"} />
+            <Text {...props} name="factor" path="retryPolicy.factor" label="Grows by" inputMode="decimal" placeholder={standard?.factor ? String(standard.factor) : "default"} />
+            <Text {...props} name="cap" path="retryPolicy.capMs" label="Longest delay" placeholder={hint(standard?.capMs) ?? "default"} />
+            <Text {...props} name="attempts" path="retryPolicy.attempts" label="Attempts in all" inputMode="numeric" placeholder={standard?.attempts ? String(standard.attempts) : "default"} />
           </div>
         )}
         {draft.retry === "list" && <Text {...props} name="delays" path="retryPolicy.delaysMs" label="Delays" mono placeholder="5 s, 1 min, 10 min, 1 h, 6 h" hint="One before each further attempt, parted by commas. Empty: no retry." />}
@@ -329,11 +336,11 @@ function Failing(props: SectionProps) {
             <>
               <div className={GRID3}>
                 <Text {...props} name="inARow" path="breaker.consecutiveFailures" label="Opens after failures in a row" inputMode="numeric" placeholder={numberText(rules?.consecutiveFailures)} />
-                <Text {...props} name="ratio" path="breaker.failureRatio" label="or at a share of, in %" inputMode="decimal" placeholder={rules?.failureRatio ? String(rules.failureRatio * 100) : undefined} />
+                <Text {...props} name="ratio" path="breaker.failureRatio" label="or at a share of, in %" inputMode="decimal" placeholder={rules?.failureRatio ? String(rules.failureRatio * 100) : "default"} />
                 <Text {...props} name="minimum" path="breaker.minimumAttempts" label="of at least attempts" inputMode="numeric" placeholder={numberText(rules?.minimumAttempts)} />
-                <Text {...props} name="window" path="breaker.windowMs" label="within" placeholder={rules?.windowMs ? timeText(rules.windowMs) : "1 min"} />
-                <Text {...props} name="coolDown" path="breaker.coolDownMs" label="Stays open at first" placeholder={rules?.coolDownMs ? timeText(rules.coolDownMs) : "30 s"} />
-                <Text {...props} name="coolDownMax" path="breaker.coolDownMaxMs" label="and at most" placeholder={rules?.coolDownMaxMs ? timeText(rules.coolDownMaxMs) : "30 min"} />
+                <Text {...props} name="window" path="breaker.windowMs" label="within" placeholder={rules?.windowMs ? timeText(rules.windowMs) : "default"} />
+                <Text {...props} name="coolDown" path="breaker.coolDownMs" label="Stays open at first" placeholder={rules?.coolDownMs ? timeText(rules.coolDownMs) : "default"} />
+                <Text {...props} name="coolDownMax" path="breaker.coolDownMaxMs" label="and at most" placeholder={rules?.coolDownMaxMs ? timeText(rules.coolDownMaxMs) : "default"} />
                 <Text {...props} name="probes" path="breaker.probes" label="Probes that have to succeed" inputMode="numeric" placeholder={numberText(rules?.probes)} />
               </div>
               {first !== null && first !== undefined && longest !== null && longest !== undefined && first > 0 && longest >= first && <p className="mt-2 text-sm text-muted">While probes fail it stays open for {coolDowns(first, longest).map((one) => duration(one).replace(".0 ", " ")).join(", then ")}.</p>}
@@ -347,8 +354,8 @@ function Failing(props: SectionProps) {
           {draft.deactivation === "own" && (
             <div className={GRID3}>
               <Text {...props} name="exhausted" path="deactivation.exhaustedDeliveries" label="After used up in a row" inputMode="numeric" placeholder={numberText(ends?.exhaustedDeliveries)} hint="Deliveries; 0 switches it off." />
-              <Text {...props} name="failingFor" path="deactivation.failingForMs" label="or without a success for" placeholder={ends?.failingForMs ? timeText(ends.failingForMs) : "5 d"} hint="0 switches it off." />
-              <Text {...props} name="trials" path="deactivation.trialIntervalMs" label="Tried every" placeholder={ends?.trialIntervalMs ? timeText(ends.trialIntervalMs) : "1 h"} hint="0: never by itself." />
+              <Text {...props} name="failingFor" path="deactivation.failingForMs" label="or without a success for" placeholder={ends?.failingForMs ? timeText(ends.failingForMs) : "default"} hint="0 switches it off." />
+              <Text {...props} name="trials" path="deactivation.trialIntervalMs" label="Tried every" placeholder={ends?.trialIntervalMs ? timeText(ends.trialIntervalMs) : "default"} hint="0: never by itself." />
             </div>
           )}
         </fieldset>
@@ -370,7 +377,8 @@ function Order({ draft, change, faultAt }: SectionProps) {
   );
 }
 
-const numberText = (value: number | null | undefined) => (value === null || value === undefined ? undefined : String(value));
+/** As a placeholder: what holds where nothing is given. */
+const numberText = (value: number | null | undefined) => (value === null || value === undefined ? "default" : String(value));
 
 function Picked<T extends string>({ value, onChange, options, ...described }: {
   value: T; onChange: (value: T) => void; options: readonly (readonly [T, string])[]; id?: string; "aria-describedby"?: string | undefined; "aria-invalid"?: boolean | undefined;

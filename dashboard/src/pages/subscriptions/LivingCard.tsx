@@ -10,13 +10,14 @@ import { useInterval } from "../../live/Live";
 import { cx } from "../../ui/class-names";
 import { useNow } from "../../ui/clock";
 import { ErrorState, Skeleton } from "../../ui/Feedback";
-import { count, duration, exact, rate } from "../../ui/format";
+import { count, exact, rate } from "../../ui/format";
 import { lookOf, TONES, type Tone } from "../../ui/states";
 import { HttpStatus } from "../../ui/State";
 import { Countdown, Time } from "../../ui/Time";
 import { backlogLevel, backlogWords, coolDownLeft, slotsOf, tokensOf, verdictOf, type Tokens, type Verdict } from "./instrument";
 import { nextRetryQuery, runtimeQuery } from "./queries";
 import { RetrySchedule } from "./RetrySchedule";
+import { timeText } from "./time-text";
 
 /** How often it is asked for while it is looked at; facts ask sooner. */
 const PULSE = 2_000;
@@ -45,7 +46,8 @@ function Instrument({ subscription, runtime, isStale }: { subscription: Subscrip
   const isStopped = verdict.gate === "stopped";
   // The line runs up to what stops it; behind that it is dead.
   const behind = { window: isStopped, pace: isStopped, breaker: isStopped || isHeld, slots: isStopped || isHeld || isCut };
-  const runs = verdict.gate === "flowing" || verdict.gate === "probing";
+  // A line that is paced, or blocked in part, still runs.
+  const runs = verdict.gate === "flowing" || verdict.gate === "probing" || (verdict.gate === "waiting" && (runtime.drain.perSecond ?? 0) > 0);
   const pace = runs ? Math.min(4, Math.max(0.25, (runtime.drain.perSecond ?? 1) / 4)) : 0;
   const wire = (dead: boolean): Wire => ({ dead, tone: verdict.tone, pace: dead ? 0 : pace });
   return (
@@ -67,7 +69,7 @@ function Instrument({ subscription, runtime, isStale }: { subscription: Subscrip
       </header>
       <ul className="grid grid-cols-2 sm:grid-cols-3 xl:grid-cols-6">
         <BacklogCell runtime={runtime} verdict={verdict} wire={wire(isStopped)} />
-        <WindowCell runtime={runtime} wire={wire(behind.window)} />
+        <WindowCell runtime={runtime} isIdle={isStopped || isCut} wire={wire(behind.window)} />
         <PaceCell runtime={runtime} tokens={tokens} isHeld={isHeld} wire={{ before: wire(behind.pace), after: wire(behind.breaker) }} />
         <BreakerCell runtime={runtime} subscription={subscription} now={now} wire={{ before: wire(behind.breaker), after: wire(behind.slots) }} />
         <SlotsCell subscription={subscription} runtime={runtime} wire={wire(behind.slots)} />
@@ -147,24 +149,26 @@ function BacklogCell({ runtime, verdict, wire }: { runtime: Runtime; verdict: Ve
 }
 
 /** What the actor holds of it in memory, in segments. */
-function WindowCell({ runtime, wire }: { runtime: Runtime; wire: Wire }) {
+function WindowCell({ runtime, isIdle, wire }: { runtime: Runtime; isIdle: boolean; wire: Wire }) {
   const { window } = runtime;
   if (!window) return <Cell name="Window" label="Not known by this process" wire={wire} value="–" note="held by the process that delivers"><rect x={-30} y={-11} width={60} height={22} rx={3} strokeWidth={1.5} style={{ fill: "var(--panel)", stroke: paint("edge") }} /></Cell>;
   const width = 60;
   const wide = (part: number) => (window.most === 0 ? 0 : Math.min(width, part > 0 ? Math.max(2, (part / window.most) * width) : 0));
   const flying = Math.max(0, window.held - window.waiting);
-  const standing = window.caughtUp ? "caught up" : "behind: the rest is in the database";
+  // What is stopped holds nothing in memory, as it should.
+  const isBehind = !window.caughtUp && !isIdle;
+  const standing = isIdle ? "holds nothing while nothing is sent" : isBehind ? "behind: the rest is in the database" : "caught up";
   return (
     <Cell
       name="Window" wire={wire} value={count(window.held)} unit={`of ${count(window.most)}`}
       label={`${exact(window.held)} of at most ${exact(window.most)} deliveries in memory, ${exact(window.waiting)} of them wait, ${standing}`}
-      note={<>{window.waiting > 0 ? `${count(window.waiting)} wait their turn · ` : ""}<span className={window.caughtUp ? "" : "text-busy"}>{standing}</span></>}
+      note={<>{window.waiting > 0 ? `${count(window.waiting)} wait their turn · ` : ""}<span className={isBehind ? "text-busy" : ""}>{standing}</span></>}
     >
       <rect x={-width / 2} y={-11} width={width} height={22} rx={3} style={{ fill: "var(--panel)" }} />
       <rect x={width / 2 - wide(flying)} y={-11} width={wide(flying)} height={22} className="transition-all duration-700" style={{ fill: paint("good") }} />
       <rect x={width / 2 - wide(flying) - wide(window.waiting)} y={-11} width={wide(window.waiting)} height={22} className="transition-all duration-700" style={{ fill: paint("busy"), opacity: 0.75 }} />
       {[1, 2, 3, 4, 5].map((part) => <line key={part} x1={-width / 2 + part * 10} x2={-width / 2 + part * 10} y1={-11} y2={11} strokeWidth={1} style={{ stroke: paint("line") }} />)}
-      <rect x={-width / 2} y={-11} width={width} height={22} rx={3} fill="none" strokeWidth={1.5} strokeDasharray={window.caughtUp ? undefined : "3 2"} style={{ stroke: window.caughtUp ? paint("edge") : paint("busy") }} />
+      <rect x={-width / 2} y={-11} width={width} height={22} rx={3} fill="none" strokeWidth={1.5} strokeDasharray={isBehind ? "3 2" : undefined} style={{ stroke: paint(isBehind ? "busy" : "edge") }} />
     </Cell>
   );
 }
@@ -218,7 +222,9 @@ function BreakerCell({ runtime, subscription, now, wire }: { runtime: Runtime; s
   const until = breaker.state === "open" ? breaker.nextProbeAt : undefined;
   const left = until ? coolDownLeft(until, breaker.openedInARow, rules.coolDownMs ?? 30_000, rules.coolDownMaxMs ?? 1_800_000, now) : 0;
   const angle = breaker.state === "open" ? -34 : breaker.state === "half_open" ? -15 : 0;
-  const colour = isOff ? paint("edge") : paint(look.tone);
+  // In a line that is dead before it, it is closed, and nothing flows.
+  const isDead = breaker.state === "closed" && wire.before.dead;
+  const colour = isOff || isDead ? paint("edge") : paint(look.tone);
   const again = breaker.openedInARow > 0 ? `opened ${exact(breaker.openedInARow)}× in a row` : "";
   const rule = `opens after ${exact(rules.consecutiveFailures ?? 0)} failures in a row`;
   const ring = 2 * Math.PI * 29;
@@ -226,7 +232,7 @@ function BreakerCell({ runtime, subscription, now, wire }: { runtime: Runtime; s
     <Cell
       name="Breaker" wire={wire}
       label={isOff ? "There is no breaker" : `The breaker is ${{ closed: "closed: deliveries flow", open: "open: nothing is sent", half_open: "half open: single attempts probe the receiver" }[breaker.state]}${again && `, ${again}`}`}
-      value={isOff ? "Off" : <span className={TONES[look.tone].text}>{look.word}</span>}
+      value={isOff ? "Off" : <span className={isDead ? "" : TONES[look.tone].text}>{breaker.state === "closed" ? "Closed" : look.word}</span>}
       unit={until ? <>probe in <Countdown until={until} past="a moment" /></> : undefined}
       note={isOff ? "it sends whatever happens" : again ? <>{again}{breaker.state === "half_open" && ` · ${exact(rules.probes ?? 0)} must succeed`}{breaker.state === "closed" && " · not recovered yet"}</> : rule}
     >
@@ -260,7 +266,7 @@ function SlotsCell({ subscription, runtime, wire }: { subscription: Subscription
     <Cell
       name="In flight" wire={wire} label={`${isKnown ? exact(inFlight.count ?? 0) : "An unknown number"} of ${exact(inFlight.most)} attempts in flight${ramp === null ? "" : `, ${exact(ramp)} allowed until more have succeeded`}`}
       value={isKnown ? count(inFlight.count ?? 0) : "–"} unit={`of ${count(inFlight.most)}`}
-      note={ramp !== null ? <span className="text-probing">ramping up: {exact(ramp)} allowed for now</span> : isKnown && inFlight.count === inFlight.most ? "every slot is taken" : slots.each > 1 ? `a mark for every ${slots.each} slots` : `up to ${duration(subscription.effective.timeoutMs)} each`}
+      note={ramp !== null ? <span className="text-probing">ramping up: {exact(ramp)} allowed for now</span> : isKnown && inFlight.count === inFlight.most ? "every slot is taken" : slots.each > 1 ? `a mark for every ${slots.each} slots` : `up to ${timeText(subscription.effective.timeoutMs)} each`}
     >
       <rect x={(-across * step) / 2 - 3} y={(-rows * step) / 2 - 3} width={across * step + 6} height={rows * step + 6} rx={3} strokeWidth={1.5} style={{ fill: "var(--panel)", stroke: paint("edge") }} />
       {Array.from({ length: slots.marks }, (_, index) => {
@@ -274,7 +280,7 @@ function SlotsCell({ subscription, runtime, wire }: { subscription: Subscription
 
 function ReceiverCell({ subscription, runtime, verdict, wire }: { subscription: Subscription; runtime: Runtime; verdict: Verdict; wire: Wire }) {
   const error = runtime.lastError;
-  const host = URL.parse(subscription.url)?.host ?? subscription.url;
+  const host = URL.canParse(subscription.url) ? new URL(subscription.url).host : subscription.url;
   return (
     <Cell
       name="Receiver" ends="right" wire={wire} label={`The receiver ${host}${error ? `, last error ${error.status ?? error.kind ?? "unknown"}` : ", no error on record"}`}

@@ -2,6 +2,7 @@ import type { RetryPolicy } from "../../api/types";
 import { duration } from "../../ui/format";
 import { place, planned, ticks } from "./schedule";
 
+const span = (ms: number) => duration(ms).replace(".0 s", " s");
 const HEIGHT = 44;
 const LINE = 18;
 
@@ -11,14 +12,14 @@ export function RetrySchedule({ policy, next }: { policy: RetryPolicy; /** The a
   const last = plan.at(-1);
   if (!last) return <p className="text-sm text-muted">It is drawn once the policy is complete.</p>;
   const jitter = policy.jitter ? `, each up to ${Math.round(policy.jitter * 100)} % sooner or later` : "";
-  const words = plan.length === 1 ? "One attempt, and no retry" : `${plan.length} attempts over ${duration(last.at)}${jitter}`;
-  const expires = policy.maxAgeMs ? `; a delivery expires ${duration(policy.maxAgeMs)} after its first attempt` : "";
+  const words = plan.length === 1 ? "One attempt, and no retry" : `${plan.length} attempts over ${span(last.at)}${jitter}`;
+  const expires = policy.maxAgeMs ? `; a delivery expires ${span(policy.maxAgeMs)} after its first attempt` : "";
   const long = Math.max(last.at, 1);
   // Both ends stay clear of the edges.
   const x = (at: number) => `${1.5 + place(at, long) * 97}%`;
   return (
     <figure>
-      <svg role="img" aria-label={`${words}: ${plan.slice(1).map((one) => `attempt ${one.attempt} after ${duration(one.delay)}`).join(", ")}`} width="100%" height={HEIGHT} className="block overflow-visible">
+      <svg role="img" aria-label={`${words}: ${plan.slice(1).map((one) => `attempt ${one.attempt} after ${span(one.delay)}`).join(", ")}`} width="100%" height={HEIGHT} className="block overflow-visible">
         <line x1="1.5%" x2="98.5%" y1={LINE} y2={LINE} strokeWidth={1} style={{ stroke: "var(--edge)" }} />
         {ticks(long * 0.94).map((tick) => (
           <g key={tick.at}>

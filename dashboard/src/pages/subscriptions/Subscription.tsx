@@ -95,7 +95,7 @@ function HeldNotice({ subscription }: { subscription: Subscription }) {
   return (
     <Notice tone="bad" icon="stop">
       {state === "deactivated" ? "Deactivated" : "Suspended"} <Time at={subscription.stateChangedAt} />: {reasonWords(subscription.stateReason)}. What comes for it is held
-      {tries ? `, and the receiver is tried every ${duration(trials)}` : ""}. Mend the receiver, test it, then reactivate.
+      {tries ? `, and the receiver is tried every ${timeText(trials)}` : ""}. Mend the receiver, test it, then reactivate.
     </Notice>
   );
 }
@@ -135,12 +135,12 @@ function Drawn({ seen, isStale }: { seen: SubscriptionStats; isStale: boolean })
         <Figure name="Success" value={percent(totals.successRate)} tone={share < 0.95 ? "text-bad" : share < 0.99 ? "text-busy" : undefined} note="of its deliveries" />
         <Figure name="Delivered" value={count(totals.delivered)} note={`${count(totals.created)} made`} />
         <Figure name="Undelivered" value={count(lost)} tone={lost > 0 ? "text-bad" : undefined} note={totals.skipped + totals.cancelled > 0 ? `${count(totals.skipped)} skipped, ${count(totals.cancelled)} cancelled` : "failed or expired"} />
-        <Figure name="Attempts" value={count(totals.attempts.total)} note={`${count(totals.attempts.retries)} retries`} />
+        <Figure name="Attempts" value={count(totals.attempts.total)} note={totals.attempts.retries === 1 ? "1 retry" : `${count(totals.attempts.retries)} retries`} />
         <Figure name="Answer p50" value={duration(totals.attempts.durationMs.p50)} note={`p99 ${duration(totals.attempts.durationMs.p99)}`} />
       </dl>
       <div className="px-3 pt-2">
         <h3 className="label">By outcome</h3>
-        <Chart label="Attempts by outcome" kind="stack" times={drawn.times} series={drawn.outcomes} format={count} height={150} />
+        <Chart label="Attempts by outcome" kind="stack" times={drawn.times} series={drawn.outcomes} format={count} axisFormat={wholes} height={150} />
       </div>
       <div className="border-t px-3 pt-2">
         <h3 className="label">Time to its answer, logarithmic</h3>
@@ -161,10 +161,10 @@ function Recent({ id }: { id: string }) {
             : (
               <ul className="divide-y">
                 {rows.map((row) => (
-                  <li key={row.id} className="grid h-8 grid-cols-[6.5rem_minmax(0,1fr)_3.5rem_5rem] items-center gap-x-3 px-3 sm:grid-cols-[6.5rem_minmax(0,1fr)_4rem_5.500rem_7rem]">
+                  <li key={row.id} className="grid h-8 grid-cols-[6rem_minmax(0,1fr)_4.5rem] items-center gap-x-3 px-3 sm:grid-cols-[6.5rem_minmax(0,1fr)_5rem_5.5rem_7rem]">
                     <State plain state={deliveryState(row)} />
                     <DeliveryLink id={row.id} className="truncate font-mono text-sm font-medium hover:underline">{row.eventType}</DeliveryLink>
-                    <HttpStatus status={row.httpStatus} error={row.errorKind} />
+                    <span className="hidden truncate sm:block"><HttpStatus status={row.httpStatus} error={row.errorKind} /></span>
                     <span className="hidden truncate text-sm text-muted sm:block">{row.attemptCount === 0 ? "no attempt" : row.attemptCount === 1 ? "1 attempt" : `${row.attemptCount} attempts`}</span>
                     <span className="truncate text-right text-sm text-muted">{row.nextRetryAt && row.attemptCount > 0 ? <>next <Countdown until={row.nextRetryAt} past="soon" /></> : <Time at={row.finishedAt ?? row.createdAt} />}</span>
                   </li>
@@ -184,6 +184,9 @@ function Signing({ subscription }: { subscription: Subscription }) {
     </>
   );
 }
+
+/** There are no halves of attempts on an axis. */
+const wholes = (value: number) => (Number.isInteger(value) ? count(value) : "");
 
 const ORDER: Record<string, string> = { none: "none: all at once", key: "by key: one after the other within a key", all: "all one after the other" };
 

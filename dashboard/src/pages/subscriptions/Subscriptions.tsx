@@ -148,7 +148,7 @@ function BreakerNote({ row, numbers }: { row: SubscriptionRow; numbers: Numbers 
   const known = numbers.breakers.get(row.id);
   // Where the overview named as many as it may, each that is in sight is asked for itself.
   const asked = useQuery({ ...subscriptionQuery(row.id), enabled: !known && !numbers.all && row.state === "active" && !numbers.isPending, staleTime: 15_000 });
-  if (row.state !== "active") return <span className="text-sm text-muted">since <Time at={row.stateChangedAt} /></span>;
+  if (row.state !== "active") return <span className="text-sm text-muted"><Time at={row.stateChangedAt} /></span>;
   const state = known?.state ?? asked.data?.breakerState?.state ?? "closed";
   const until = known?.openUntil ?? asked.data?.breakerState?.openUntil;
   return state === "closed" ? <span className="text-muted">{lookOf("closed").word}</span> : <span className="inline-flex items-center gap-1.5"><State plain state={state} />{state === "open" && until && <span className="text-sm text-muted"><Countdown until={until} past="soon" /></span>}</span>;

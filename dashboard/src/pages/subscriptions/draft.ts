@@ -226,8 +226,8 @@ export function urlFault(url: string): string | undefined {
   if (url.length > 2_048) return `must be 1 to 2048 characters long, not ${url.length}`;
   if (/\s/.test(url) || CONTROL.test(url)) return "must not hold spaces or control characters";
   if (!/^https?:\/\//i.test(url)) return "must begin with https://";
-  const parsed = URL.parse(url);
-  if (!parsed) return "is not a URL";
+  if (!URL.canParse(url)) return "is not a URL";
+  const parsed = new URL(url);
   return parsed.username || parsed.password ? "must not hold a user name or password: use the header authorization" : undefined;
 }
 

@@ -34,13 +34,13 @@ export function verdictOf(runtime: Runtime, now: number): Verdict {
   const { state, breaker, backlog, inFlight } = runtime;
   const waits = backlog.count === 0 ? "nothing waits" : `${backlog.atLeast ? "more than " : ""}${count(backlog.count)} ${backlog.count === 1 ? "waits" : "wait"}`;
   if (state === "paused") return { gate: "stopped", tone: "held", word: "Paused", detail: `${waits}; all of it is kept` };
-  if (state === "deactivated" || state === "suspended") return { gate: "stopped", tone: "bad", word: state === "deactivated" ? "Deactivated" : "Suspended", detail: `${reasonWords(runtime.stateReason)}; ${waits}` };
+  if (state === "deactivated" || state === "suspended") return { gate: "stopped", tone: "bad", word: state === "deactivated" ? "Deactivated" : "Suspended", detail: backlog.count === 0 ? "what comes for it is held" : `${waits}, held until it is reactivated` };
   if (breaker.state === "open") {
     return { gate: "cut", tone: "bad", word: "Cut", detail: isAhead(breaker.nextProbeAt, now) ? `the breaker is open; ${waits}` : `the breaker is about to probe; ${waits}` };
   }
   if (breaker.state === "half_open") return { gate: "probing", tone: "probing", word: "Probing", detail: `one attempt at a time tries the receiver; ${waits}` };
   if (isAhead(runtime.holdUntil, now)) return { gate: "held", tone: "held", word: "Held", detail: `the receiver asked to be left alone; ${waits}` };
-  if (backlog.blocked) return { gate: "waiting", tone: "busy", word: "Blocked in part", detail: `a line waits behind a failed delivery; ${waits}` };
+  if (backlog.blocked) return { gate: "waiting", tone: "busy", word: "Line blocked", detail: `a line waits behind a failed delivery; ${waits}` };
   if (runtime.tokensLeft === 0 && backlog.count > 0) return { gate: "waiting", tone: "busy", word: "Paced", detail: `its rate is used up for the moment; ${waits}` };
   const perSecond = runtime.drain.perSecond ?? 0;
   if (perSecond > 0 || (inFlight.count ?? 0) > 0) return { gate: "flowing", tone: "good", word: "Flowing", detail: `${rate(perSecond)} a second of late; ${waits}` };
