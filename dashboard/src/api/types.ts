@@ -15,6 +15,7 @@ export type Trouble = Schemas["Trouble"];
 export type Subscription = Schemas["Subscription"];
 export type Health = Schemas["Health"];
 export type NewSubscription = Schemas["NewSubscription"];
+export type SubscriptionChange = Schemas["SubscriptionChange"];
 export type Runtime = Schemas["Runtime"];
 export type RetryPolicy = Schemas["RetryPolicy"];
 export type SubscriptionStats = Schemas["SubscriptionStats"];

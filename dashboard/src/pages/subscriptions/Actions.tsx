@@ -29,7 +29,9 @@ export function useFlow(subscription: Subscription) {
   const key = subscriptionQuery(id).queryKey;
   const runtime = runtimeQuery(id).queryKey;
   const move = useMutation({
-    mutationFn: (how: "pause" | "resume") => data(api.POST(how === "pause" ? "/api/v1/subscriptions/{id}/pause" : "/api/v1/subscriptions/{id}/resume", { params: { path: { id } } })),
+    mutationFn: (how: "pause" | "resume") => data(how === "pause"
+      ? api.POST("/api/v1/subscriptions/{id}/pause", { params: { path: { id } } })
+      : api.POST("/api/v1/subscriptions/{id}/resume", { params: { path: { id } } })),
     onMutate: async (how) => {
       await client.cancelQueries({ queryKey: ["subscription", id] });
       const before = { one: client.getQueryData(key), runtime: client.getQueryData(runtime) };

@@ -28,6 +28,7 @@ export type BulkKind = "retry_failed" | "replay";
 
 const STATES = ["failed", "expired", "skipped", "cancelled"] as const;
 const HOUR = 3_600_000;
+const SPANS = [["1 h", HOUR], ["24 h", 24 * HOUR], ["7 d", 168 * HOUR]] as const;
 
 export function BulkDialog({ subscription, kind, onClose }: { subscription: Subscription; kind: BulkKind | undefined; onClose: () => void }) {
   return kind ? <Bulk key={kind} subscription={subscription} kind={kind} onClose={onClose} /> : null;
@@ -91,7 +92,7 @@ function Bulk({ subscription, kind, onClose }: { subscription: Subscription; kin
           <Field label="Until" optional hint="Empty: now." fault={problem?.fault("until")}><Input type="datetime-local" step={1} value={until} onChange={(event) => setUntil(event.target.value)} /></Field>
         </div>
         <div className="-mt-1 flex flex-wrap gap-1">
-          {[["1 h", HOUR], ["24 h", 24 * HOUR], ["7 d", 168 * HOUR]].map(([name, ms]) => <Button key={name} kind="quiet" onClick={() => { setSince(localText(Date.now() - Number(ms))); setUntil(""); }}>Last {name}</Button>)}
+          {SPANS.map(([name, ms]) => <Button key={name} kind="quiet" onClick={() => { setSince(localText(Date.now() - ms)); setUntil(""); }}>Last {name}</Button>)}
         </div>
         {isReplay ? (
           <Field label="Event types" optional hint={`Types or patterns, parted by spaces. Empty: its own (${subscription.eventTypes.slice(0, 4).join(", ")}${subscription.eventTypes.length > 4 ? " …" : ""}).`} fault={(wrong && `A type ${wrong}`) ?? problem?.fault("eventTypes")}>

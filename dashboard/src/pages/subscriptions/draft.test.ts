@@ -59,6 +59,11 @@ describe("what is sent", () => {
     expect(bodyOf({ ...GOOD, retry: "growing", base: "5 s" }).retryPolicy).toEqual({ baseMs: 5_000 });
   });
 
+  it("makes a secret of its own also where the tenant holds one", () => {
+    expect(bodyOf({ ...GOOD, tenant: "acme" })).toMatchObject({ clientId: "acme", secretFrom: "subscription" });
+    expect(bodyOf({ ...GOOD, tenant: "acme", secretKind: "tenant" })).toMatchObject({ secretFrom: "tenant" });
+  });
+
   it("never shows a secret in the command", () => {
     expect(JSON.stringify(shortBody({ ...GOOD, secretKind: "brought", secret: "top-secret" }))).not.toContain("top-secret");
   });

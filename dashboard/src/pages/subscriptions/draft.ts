@@ -3,7 +3,7 @@
  * takes, and what is wrong with them in the words and at the places that the API has for it. What
  * only the relay can judge (a name that resolves to a private address) is left to it.
  */
-import type { NewSubscription, RetryPolicy, Subscription } from "../../api/types";
+import type { NewSubscription, RetryPolicy, Subscription, SubscriptionChange } from "../../api/types";
 import { parseTime, timeText } from "./time-text";
 
 export const MASK = "********";
@@ -112,8 +112,8 @@ const number = (value: string) => (/^\d+(\.\d+)?$/.test(value.trim()) ? Number(v
 const isBlank = (value: string) => value.trim() === "";
 
 /** Fields that are filled in, and no others. */
-function filled(fields: Record<string, number | undefined>): Record<string, number> {
-  return Object.fromEntries(Object.entries(fields).filter((field): field is [string, number] => field[1] !== undefined));
+function filled<K extends string>(fields: Record<K, number | undefined>): Partial<Record<K, number>> {
+  return Object.fromEntries(Object.entries(fields).filter((field) => field[1] !== undefined)) as Partial<Record<K, number>>;
 }
 
 function part(value: string): number | undefined {
@@ -145,11 +145,11 @@ export function retryInForce(own: RetryPolicy | null, otherwise: RetryPolicy | u
 }
 
 /** Where the default is a list, what is left open of own fields is what domain/retry.rs takes then. */
-function grown(given: Pick<RetryPolicy, "attempts" | "baseMs" | "factor" | "capMs">): RetryPolicy {
+function grown(given: { [K in "attempts" | "baseMs" | "factor" | "capMs"]: number | null | undefined }): RetryPolicy {
   return { attempts: given.attempts ?? 1, baseMs: given.baseMs ?? 5_000, factor: given.factor ?? 2, capMs: given.capMs ?? 3_600_000 };
 }
 
-function breakerOf(draft: Draft): NewSubscription["breaker"] {
+function breakerOf(draft: Draft): NonNullable<NewSubscription["breaker"]> | null {
   if (draft.breaker === "default") return null;
   if (draft.breaker === "off") return { enabled: false };
   return {
@@ -182,7 +182,9 @@ export function bodyOf(draft: Draft): Body {
         ...(isBlank(one.timestampHeader) ? {} : { timestampHeader: one.timestampHeader.trim() }),
       })),
     },
-    ...(draft.secretKind === "brought" ? { secret: draft.secret } : draft.secretKind === "pair" ? { signing: "ed25519" as const } : draft.secretKind === "tenant" ? { secretFrom: "tenant" as const } : {}),
+    ...(draft.secretKind === "brought" ? { secret: draft.secret } : draft.secretKind === "pair" ? { signing: "ed25519" as const } : draft.secretKind === "tenant" ? { secretFrom: "tenant" as const }
+      // Where nothing is said, a tenant's secret would be taken.
+      : isBlank(draft.tenant) ? {} : { secretFrom: "subscription" as const }),
   };
 }
 
@@ -194,15 +196,17 @@ export function shortBody(draft: Draft): Record<string, unknown> {
 }
 
 /** Only what was changed: what somebody else changes meanwhile stays. */
-export function changesOf(draft: Draft, stored: Subscription): Partial<Body> {
+export function changesOf(draft: Draft, stored: Subscription): SubscriptionChange {
   const before = editable(draftOf(stored));
   return Object.fromEntries(Object.entries(editable(draft)).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name])));
 }
 
 function editable(draft: Draft): Record<string, unknown> {
   // Secrets are replaced by rotation; whose they are can be changed. No tenant is null here, not left out.
-  const { secret: _, signing: __, ...body } = bodyOf(draft);
-  return { ...body, clientId: isBlank(draft.tenant) ? null : draft.tenant.trim(), secretFrom: draft.secretKind === "tenant" ? "tenant" : "subscription" };
+  const body: Record<string, unknown> = { ...bodyOf(draft), clientId: isBlank(draft.tenant) ? null : draft.tenant.trim(), secretFrom: draft.secretKind === "tenant" ? "tenant" : "subscription" };
+  delete body["secret"];
+  delete body["signing"];
+  return body;
 }
 
 const SEGMENT = /^([A-Za-z0-9_-]+|\*)$/;

@@ -46,7 +46,7 @@ export function verdictOf(runtime: Runtime, now: number): Verdict {
   if (perSecond > 0 || (inFlight.count ?? 0) > 0) return { gate: "flowing", tone: "good", word: "Flowing", detail: `${rate(perSecond)} a second of late; ${waits}` };
   return backlog.count > 0
     ? { gate: "waiting", tone: "busy", word: "Waiting", detail: `${waits} for ${backlog.count === 1 ? "its" : "their"} next attempt` }
-    : { gate: "idle", tone: "good", word: "Idle", detail: "nothing waits" };
+    : { gate: "idle", tone: "good", word: "Idle", detail: "ready for the next event" };
 }
 
 /** 0 to 1: how full the picture of a backlog is. Each tenfold is a step; what is counted ends at 10,000. */

@@ -15,7 +15,7 @@ export function parseTime(text: string): number | undefined {
   while (at < given.length) {
     PART.lastIndex = at;
     const found = PART.exec(given);
-    const unit = found && UNITS[found[2] ?? ""];
+    const unit = UNITS[found?.[2] ?? ""];
     if (!found || unit === undefined) return undefined;
     sum += Number(found[1]) * unit;
     at = PART.lastIndex + (/^\s*/.exec(given.slice(PART.lastIndex))?.[0].length ?? 0);
