@@ -57,7 +57,7 @@ function Bulk({ subscription, kind, onClose }: { subscription: Subscription; kin
       ? api.POST("/api/v1/subscriptions/{id}/replay", { params: { path: { id } }, body: { ...common, ...(patterns.length > 0 ? { eventTypes: patterns } : {}) } })
       : api.POST("/api/v1/subscriptions/{id}/retry-failed", { params: { path: { id } }, body: { ...common, states: [...states] } }));
   };
-  const preview = useMutation({ mutationFn: async (_: string) => (await send(true)) as JobPreview });
+  const preview = useMutation({ mutationFn: async (of: string) => ({ of, found: (await send(true)) as JobPreview }) });
   const start = useMutation({
     mutationFn: async () => (await send(false)) as Job,
     onSuccess: (job) => {
@@ -67,7 +67,7 @@ function Bulk({ subscription, kind, onClose }: { subscription: Subscription; kin
     onSettled: () => client.invalidateQueries({ queryKey: ["jobs"] }),
   });
   // A preview is of what stands in the fields, or it is none.
-  const seen = preview.variables === key && preview.isSuccess ? preview.data : undefined;
+  const seen = preview.data?.of === key ? preview.data.found : undefined;
   const failed = start.error ?? (preview.variables === key ? preview.error : null);
   const problem = failed instanceof Problem ? failed : undefined;
   const paceFault = pace.trim() !== "" && !/^[1-9]\d*$/.test(pace.trim()) ? "Deliveries a second: a whole number" : undefined;
