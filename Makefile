@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run dev test chaos soak bench postman lint fmt clean
+.PHONY: help run demo dev test chaos soak bench postman lint fmt clean
 
 help: ## Print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */\1\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
@@ -12,6 +12,9 @@ run: ## Build and run the relay with its dashboard for development: SQLite in ./
 
 dev: ## Run the relay, and the dashboard with hot reload in front of it (http://localhost:5173/ui/)
 	@scripts/dev.sh
+
+demo: ## Watch a relay at work: live traffic and five receivers of its own, good and bad
+	@scripts/run.sh demo
 
 test: ## Run all tests on throw-away Postgres and Redis servers (ARGS="..." goes to cargo test)
 	@scripts/test.sh $(ARGS)

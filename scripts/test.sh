@@ -31,6 +31,7 @@ stop_tests() {
 
 need_toolchain
 need_backends
+need_programs
 need_tools
 need_node
 build_dashboard

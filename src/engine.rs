@@ -411,6 +411,7 @@ async fn ask_for_lease(
         }
         LeaseState::HeldBy { holder } => {
             tracing::info!(holder, "standing by: another process delivers");
+            ownership.lose_to(holder);
         }
     }
     Ok(())

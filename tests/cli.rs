@@ -1,8 +1,9 @@
 //! The real binary, as people and supervisors meet it.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 fn posthaste(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_posthaste"))
@@ -90,6 +91,18 @@ fn health_tells_by_its_exit_code() {
 }
 
 #[test]
+fn keys_asked_for_in_the_wrong_place_say_which_is_the_right_one() {
+    let root = tempfile::tempdir().unwrap();
+    let environment = [("POSTHASTE_DATA_DIR", root.path().to_str().unwrap())];
+    let output = posthaste(&["keys", "list"], &environment);
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    for part in ["admin.key", "POSTHASTE_DATA_DIR", "POSTHASTE_ADMIN_KEY"] {
+        assert!(message.contains(part), "{part:?} is not in:\n{message}");
+    }
+}
+
+#[test]
 fn a_role_given_by_flag_wins_and_needs_postgres() {
     let environment = [
         ("DATABASE_URL", "postgres://db/relay"),
@@ -108,4 +121,66 @@ fn a_role_given_by_flag_wins_and_needs_postgres() {
     assert!(message.contains("DATABASE_URL"), "{message}");
     let output = posthaste(&["serve", "--role", "both"], &[]);
     assert!(text(&output.stderr).contains("all, ingest, deliver"));
+}
+
+/// The process that is ended with this.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn the_demo_shows_retries_and_a_breaker_that_opens_and_closes() {
+    let scratch = tempfile::tempdir().unwrap();
+    let demo = Command::new(env!("CARGO_BIN_EXE_posthaste"))
+        .args("demo --listen 127.0.0.1:0 --rate 50 --speed 20".split(' '))
+        .env_clear()
+        // What is really used is left alone.
+        .env("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
+        .env("POSTHASTE_DATA_DIR", "/nowhere")
+        .env("TMPDIR", scratch.path())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut demo = Running(demo.unwrap());
+    let lines = BufReader::new(demo.0.stdout.take().unwrap()).lines();
+    let told: Vec<String> = lines
+        .map(Result::unwrap)
+        .take_while(|line| !line.starts_with("Ctrl-C"))
+        .collect();
+    let watch = told.iter().find(|line| line.starts_with("Watch it"));
+    let (_, link) = watch.unwrap().split_once("http://").unwrap();
+    let (address, key) = link.split_once("/ui/sign-in#key=").unwrap();
+
+    let url = format!("http://{address}/api/v1/stream?types=attempt.recorded,breaker.changed");
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut stream = client.get(url).bearer_auth(key).send().await.unwrap();
+    let mut awaited = BTreeSet::from([
+        // One that limits, one that fails now and then, one that is gone.
+        "\"status\":429",
+        "\"status\":500",
+        "\"errorKind\":\"connect",
+        "\"number\":2",
+        "\"trigger\":\"probe\"",
+        "\"to\":\"open\"",
+        "\"to\":\"closed\"",
+    ]);
+    let mut seen = String::new();
+    while !awaited.is_empty() {
+        let piece = stream.chunk().await.unwrap().expect("the demo goes on");
+        seen.push_str(str::from_utf8(&piece).unwrap());
+        while let Some((line, rest)) = seen.split_once('\n') {
+            awaited.retain(|part| !line.contains(part));
+            seen = rest.to_owned();
+        }
+    }
+
+    let stop = Command::new("kill").arg(demo.0.id().to_string()).status();
+    assert!(stop.unwrap().success());
+    assert!(demo.0.wait().unwrap().success());
+    let left = std::fs::read_dir(scratch.path()).unwrap().count();
+    assert_eq!(left, 0, "the demo's data is gone with it");
 }

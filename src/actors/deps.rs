@@ -22,6 +22,7 @@ use super::recorder::Recorder;
 use super::slots::Slots;
 use super::sweeper::SweeperMessage;
 use super::test_send::TestSends;
+use super::tree::Lives;
 use crate::clock;
 use crate::delivery::deliver::Courier;
 use crate::delivery::payload::ByteBudget;
@@ -87,6 +88,7 @@ pub struct Deps {
     pub(super) outbox: Arc<Outbox>,
     pub(super) jobs: Arc<Jobs>,
     pub(super) last_count: LastCount,
+    pub(super) lives: Lives,
     pub(super) started_at: Timestamp,
     pub(super) pages: Arc<Semaphore>,
     pub(super) test_sends: TestSends,
@@ -126,6 +128,7 @@ impl Deps {
             outbox: Arc::new(Outbox::new(Doorbell::new())),
             jobs: Arc::new(Jobs::new(Doorbell::new())),
             last_count: LastCount::default(),
+            lives: Lives::default(),
             started_at: clock::now(),
             pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
             test_sends: TestSends::new(delivery.max_test_sends),

@@ -46,6 +46,16 @@ pub enum DispatcherMessage {
     Disown,
 }
 
+impl DispatcherMessage {
+    /// Whether it came by way of the address; the rest it told itself.
+    fn is_sent(&self) -> bool {
+        match self {
+            Self::Wake(_) | Self::Due(_) | Self::Retired { .. } | Self::Disown => true,
+            Self::Respawn(_) | Self::Tick => false,
+        }
+    }
+}
+
 struct Child {
     lane: Arc<Lane>,
     /// It was wanted again while it was leaving.
@@ -88,7 +98,7 @@ impl Actor for Dispatcher {
             .iter()
             .map(|lane| lane.subscription())
             .collect();
-        let _ = myself.cast(DispatcherMessage::Wake(orphans));
+        deps.dispatcher.cast(DispatcherMessage::Wake(orphans));
         // What was told between two lives, and who slept, the store knows.
         deps.sweeper.cast(SweeperMessage::Sweep);
         Ok(State {
@@ -110,6 +120,9 @@ impl Actor for Dispatcher {
         message: DispatcherMessage,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
+        if message.is_sent() {
+            state.deps.dispatcher.taken();
+        }
         state.deps.faults.panic_at(Point::Dispatcher);
         match message {
             DispatcherMessage::Wake(ids) => {

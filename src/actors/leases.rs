@@ -102,7 +102,7 @@ async fn renew(deps: &Deps) {
             }
         }
         Ok(LeaseState::HeldBy { holder }) => {
-            if deps.ownership.lose() {
+            if deps.ownership.lose_to(holder.clone()) {
                 warn!(holder, "ownership.lost");
                 deps.events.tell(|| EngineEvent::OwnershipLost);
                 deps.dispatcher.cast(DispatcherMessage::Disown);

@@ -54,6 +54,7 @@ mod subscription;
 mod sweeper;
 mod test_send;
 mod timer;
+mod tree;
 mod trial;
 
 pub use cancel::{CancelAnswer, CancelledPending};
@@ -66,3 +67,4 @@ pub use retry::RetryAnswer;
 pub use root::Root;
 pub use skip::SkippedHeld;
 pub use test_send::TestAnswer;
+pub use tree::{ActorPicture, Queue, Tree};

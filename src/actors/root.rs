@@ -57,7 +57,7 @@ pub enum Singleton {
 
 impl Singleton {
     /// In the order of their start.
-    const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Dispatcher,
         Self::Recorder,
         Self::Ingest,
@@ -71,7 +71,7 @@ impl Singleton {
     ];
 
     /// Whether a process of that role needs it.
-    fn serves(self, role: Role) -> bool {
+    pub(super) fn serves(self, role: Role) -> bool {
         match self {
             // Whoever delivers has operational events to accept.
             Self::Ingest | Self::Keys | Self::Listener => true,
@@ -85,7 +85,8 @@ impl Singleton {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// The word in logs and answers.
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Ingest => "ingest",
             Self::Recorder => "recorder",
@@ -97,6 +98,22 @@ impl Singleton {
             Self::Keys => "keys",
             Self::Listener => "listener",
             Self::Leases => "leases",
+        }
+    }
+
+    /// What it is for, to people.
+    pub(super) fn purpose(self) -> &'static str {
+        match self {
+            Self::Ingest => "commits events in groups",
+            Self::Recorder => "commits outcomes in groups",
+            Self::Outbox => "accepts operational events",
+            Self::Dispatcher => "finds or starts the subscriptions' actors",
+            Self::Sweeper => "looks over all subscriptions for what is due",
+            Self::Janitor => "tidies up: retention, statistics, what is left over",
+            Self::Jobs => "does bulk work, batch by batch",
+            Self::Keys => "looks after keys and limits",
+            Self::Listener => "hears other nodes",
+            Self::Leases => "owns the deliveries, or stands by",
         }
     }
 }
@@ -203,10 +220,12 @@ impl State {
             Singleton::Leases => spawn(Leases, deps, root).await?,
         };
         self.children.insert(id, singleton);
+        self.deps.lives.begin(singleton);
         Ok(())
     }
 
     fn died(&mut self, myself: &ActorRef<RootMessage>, singleton: Singleton, reason: &str) {
+        self.deps.lives.end(singleton, reason);
         let engine = &self.deps.settings.engine;
         let budget = self
             .budgets

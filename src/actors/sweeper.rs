@@ -57,8 +57,8 @@ impl Actor for Sweeper {
         myself: ActorRef<SweeperMessage>,
         deps: Arc<Deps>,
     ) -> std::result::Result<State, ActorProcessingErr> {
-        deps.sweeper.set(myself.clone());
-        let _ = myself.cast(SweeperMessage::Sweep);
+        deps.sweeper.set(myself);
+        deps.sweeper.cast(SweeperMessage::Sweep);
         Ok(State {
             deps,
             sweeping: false,
@@ -75,6 +75,9 @@ impl Actor for Sweeper {
         message: SweeperMessage,
         state: &mut State,
     ) -> std::result::Result<(), ActorProcessingErr> {
+        if matches!(message, SweeperMessage::Sweep) {
+            state.deps.sweeper.taken();
+        }
         match message {
             SweeperMessage::Sweep if state.sweeping => state.again = true,
             SweeperMessage::Sweep => state.start(&myself),

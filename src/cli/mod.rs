@@ -4,6 +4,7 @@
 mod admin_key;
 mod config;
 mod data_dir;
+mod demo;
 mod health;
 mod keys;
 mod migrate;
@@ -52,6 +53,8 @@ enum Command {
     /// Print the description of the API (OpenAPI 3.1).
     #[command(hide = true)]
     Openapi(openapi::OpenapiArgs),
+    /// Show it all at once: a relay with live traffic and five receivers of its own.
+    Demo(demo::DemoArgs),
     /// Run a local receiver that prints every webhook it gets, to try things out.
     Receive(receive::ReceiveArgs),
 }
@@ -111,6 +114,7 @@ pub fn run() -> ExitCode {
         Command::Keys(args) => keys::run(&args),
         Command::Secrets(command) => secrets::run(&command),
         Command::Openapi(args) => openapi::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Receive(args) => receive::run(&args),
     };
     outcome.unwrap_or_else(|error| {

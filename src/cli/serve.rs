@@ -30,13 +30,25 @@ pub(super) fn run(args: &SettingsArgs) -> anyhow::Result<ExitCode> {
     }
     let key = admin_key::obtain(&settings)?;
     let runtime = runtime()?;
-    let outcome = runtime.block_on(serve(settings, key));
+    let outcome = runtime.block_on(until_stopped(
+        Arc::clone(&settings),
+        key,
+        async |engine, key| {
+            welcome(&settings, key, engine);
+            Ok(())
+        },
+    ));
     // A blocked thread must not hold up an exit that was asked for twice.
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(settings: Arc<Settings>, key: AdminKey) -> anyhow::Result<ExitCode> {
+/// Runs the relay until a signal comes; does `begun` once it listens.
+pub(super) async fn until_stopped(
+    settings: Arc<Settings>,
+    key: AdminKey,
+    begun: impl AsyncFnOnce(&Engine, &AdminKey) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
     // Before the engine, so that a signal during its start is heard.
     let mut signals = Signals::new()?;
     let engine = tokio::select! {
@@ -48,7 +60,7 @@ async fn serve(settings: Arc<Settings>, key: AdminKey) -> anyhow::Result<ExitCod
     };
     #[cfg(feature = "faults")]
     leave_to_chance(&engine)?;
-    welcome(&settings, &key, &engine);
+    begun(&engine, &key).await?;
     tokio::select! {
         reason = engine.failed() => {
             // No graceful stop: the tree is past it, and the store has all that counts.

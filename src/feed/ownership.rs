@@ -8,15 +8,21 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
 
 use crate::clock;
 
 /// What this process knows of its own ownership.
 #[derive(Debug)]
-pub struct Ownership(watch::Sender<Option<Hold>>);
+pub struct Ownership {
+    hold: watch::Sender<Option<Hold>>,
+    /// Who had it instead of this process, as the store told last.
+    other: ArcSwapOption<String>,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Hold {
@@ -28,41 +34,51 @@ struct Hold {
 impl Ownership {
     /// Owned by nobody here.
     pub fn none() -> Self {
-        Self(watch::Sender::new(None))
+        Self {
+            hold: watch::Sender::new(None),
+            other: ArcSwapOption::empty(),
+        }
     }
 
     /// Owned here. True where that is news: it was not before, or with another epoch, or had
     /// lapsed.
     pub fn hold(&self, epoch: i64, until: Option<Instant>) -> bool {
         let could = self.may_deliver();
-        let before = self.0.send_replace(Some(Hold { epoch, until }));
+        let before = self.hold.send_replace(Some(Hold { epoch, until }));
+        self.other.store(None);
         !could || before.map(|hold| hold.epoch) != Some(epoch)
     }
 
-    /// Not owned here any more. True where it was.
-    pub fn lose(&self) -> bool {
-        self.0.send_replace(None).is_some()
+    /// Owned by another process, not here. True where it was owned here.
+    pub fn lose_to(&self, holder: String) -> bool {
+        self.other.store(Some(Arc::new(holder)));
+        self.hold.send_replace(None).is_some()
+    }
+
+    /// Which other process owns the deliveries, as it calls itself, if one is known to.
+    pub fn other(&self) -> Option<Arc<String>> {
+        self.other.load_full()
     }
 
     /// The epoch that outcomes are recorded with, also where the lease may have ended: then the
     /// store tells.
     pub fn epoch(&self) -> Option<i64> {
-        self.0.borrow().map(|hold| hold.epoch)
+        self.hold.borrow().map(|hold| hold.epoch)
     }
 
     /// Whether nobody can take the deliveries from this process while it lives.
     pub fn is_for_good(&self) -> bool {
-        self.0.borrow().is_some_and(|hold| hold.until.is_none())
+        self.hold.borrow().is_some_and(|hold| hold.until.is_none())
     }
 
     /// Whether an attempt may be started now: the lease has not ended on our own clock.
     pub fn may_deliver(&self) -> bool {
-        self.0.borrow().is_some_and(Hold::lasts)
+        self.hold.borrow().is_some_and(Hold::lasts)
     }
 
     /// Whether an attempt may be started now of what was read in that epoch.
     pub fn may_deliver_in(&self, epoch: Option<i64>) -> bool {
-        self.0
+        self.hold
             .borrow()
             .is_some_and(|hold| Some(hold.epoch) == epoch && hold.lasts())
     }

@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::HttpState;
@@ -218,6 +219,42 @@ pub async fn show(
     let row = belonging::delivery(&app, &caller, id).await?;
     let attempts = app.store.attempts(id, MAX_ATTEMPTS_SHOWN).await?;
     Ok(Json(DeliveryView::new(&row).with_attempts(&attempts)).into_response())
+}
+
+/// `GET /deliveries/{id}/body`: what the receiver is sent.
+#[utoipa::path(
+    get,
+    path = "/deliveries/{id}/body",
+    tag = "deliveries",
+    operation_id = "body",
+    summary = "Show the body of a delivery",
+    description = "Byte for byte as the next attempt sends it, in the subscription's `payloadFormat`. Attempts before it sent the same, unless the format was changed in between.",
+    responses(
+        (status = 200, description = "The body.", content(
+            (serde_json::Value = "application/json"),
+            (serde_json::Value = "application/cloudevents+json"),
+        )),
+        (status = 409, description = "The payload was erased."),
+    )
+)]
+pub async fn body(
+    State(app): State<HttpState>,
+    Asking(caller): Asking,
+    PathId(id): PathId,
+) -> Result<Response> {
+    let row = belonging::delivery(&app, &caller, DeliveryId(id)).await?;
+    let event = app.store.event(row.event_id).await?;
+    let subscription = app.store.subscription(row.subscription_id).await?;
+    let (Some(event), Some(subscription)) = (event, subscription) else {
+        return Err(ApiError::not_found("delivery"));
+    };
+    if event.payload_erased_at.is_some() {
+        return Err(ApiError::conflict(ERASED));
+    }
+    let format = subscription.format;
+    let media_type = HeaderValue::from_static(format.content_type());
+    let body = format.body(&event.event);
+    Ok(([(CONTENT_TYPE, media_type)], body).into_response())
 }
 
 /// `POST /deliveries/{id}/retry`: attempted now, in a new round.

@@ -33,7 +33,7 @@ use super::routes::{guarded_routes, open_routes};
 use super::{
     audit, dashboard, dashboard_files, deliveries, event_types, events, health, history, jobs,
     keys, metrics, ordering, reference, runtime, secrets, statistics, stream, subscriptions,
-    tenants, test_send,
+    system, tenants, test_send,
 };
 
 #[derive(OpenApi)]
@@ -63,7 +63,7 @@ use super::{
         secrets::show, secrets::rotate, statistics::sparklines, statistics::of_subscription,
         runtime::show, history::list, jobs::retry_failed, jobs::replay,
         deliveries::list_of_subscription, ordering::blocked_keys,
-        deliveries::list, deliveries::show, deliveries::retry, deliveries::cancel, ordering::skip,
+        deliveries::list, deliveries::show, deliveries::body, deliveries::retry, deliveries::cancel, ordering::skip,
         statistics::deliveries_summary,
         jobs::list, jobs::show, jobs::cancel,
         dashboard::overview, dashboard::recent, statistics::metrics, health::of_dashboard,
@@ -73,6 +73,7 @@ use super::{
         audit::list, stream::show, test_send::stored, test_send::unsaved,
         deliveries::retry_of_event,
         health::overview, health::live, health::ready, metrics::show,
+        system::show, system::settings,
         show, reference::moved, reference::page, reference::file,
         dashboard_files::from_root, dashboard_files::from_short, dashboard_files::page,
         dashboard_files::file,

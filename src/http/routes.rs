@@ -11,7 +11,7 @@ use axum::routing::{self, MethodRouter};
 use super::{
     HttpState, audit, dashboard, dashboard_files, deliveries, event_types, events, health, history,
     jobs, keys, metrics, openapi, ordering, reference, runtime, secrets, statistics, stream,
-    subscriptions, tenants, test_send,
+    subscriptions, system, tenants, test_send,
 };
 use crate::domain::access::Scope;
 
@@ -73,6 +73,7 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::get("/deliveries", DeliveriesRead, deliveries::list),
         Route::get("/deliveries/stats/summary", DeliveriesRead, statistics::deliveries_summary),
         Route::get("/deliveries/{id}", DeliveriesRead, deliveries::show),
+        Route::get("/deliveries/{id}/body", DeliveriesRead, deliveries::body),
         Route::post("/deliveries/{id}/retry", DeliveriesWrite, deliveries::retry),
         Route::post("/deliveries/{id}/cancel", DeliveriesWrite, deliveries::cancel),
         Route::post("/deliveries/{id}/skip", DeliveriesWrite, ordering::skip),
@@ -96,6 +97,8 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::get("/keys/{id}", Admin, keys::show),
         Route::delete("/keys/{id}", Admin, keys::revoke),
         Route::get("/audit", Admin, audit::list),
+        Route::get("/system", Admin, system::show),
+        Route::get("/system/settings", Admin, system::settings),
         Route::get(metrics::PATH, Admin, metrics::show),
     ]
 }
@@ -164,12 +167,16 @@ impl<S> Route<S> {
         Self { or: scopes, ..self }
     }
 
+    /// The path as a handler describes it: there is no word there for a parameter that may hold slashes.
+    pub(super) fn described(&self) -> String {
+        self.path.replace("{*", "{")
+    }
+
     /// The path that the API's description names.
     pub(super) fn canonical(&self) -> String {
         let at_root = self.scope.is_none() || AT_ROOT.contains(&self.path);
         let base = if at_root { "" } else { BASE };
-        // A description has no word for a parameter that may hold slashes.
-        format!("{base}{}", self.path.replace("{*", "{"))
+        format!("{base}{}", self.described())
     }
 
     /// Every path that leads to this route.

@@ -30,6 +30,7 @@ use crate::domain::quota::Quota;
 pub use fault::{Fault, Faults, Given, Source};
 pub use layers::Layers;
 pub use master_key::MasterKey;
+pub use print::Shown;
 pub use role::Role;
 pub use secret::Secret;
 pub use validate::check_admin_key;
@@ -140,6 +141,11 @@ impl Settings {
     /// Whether the store is Postgres, which several processes may share.
     pub fn is_distributed(&self) -> bool {
         self.store.database_url.is_some()
+    }
+
+    /// The settings in force one by one, secrets masked.
+    pub fn shown(&self) -> Vec<Shown> {
+        print::shown(&self.origin)
     }
 
     /// The settings in force as TOML, secrets masked, with the source of what is not default.

@@ -2,29 +2,61 @@
 
 use super::layers::{DEFAULTS, Layers};
 
-/// In the order of `config/default.toml`; what is printed can be read again, secrets aside.
-pub(super) fn masked_toml(layers: &Layers) -> String {
-    let mut lines = Vec::new();
+/// One setting, secrets masked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// As in `[section]` of `config/default.toml`.
+    pub section: &'static str,
+    /// Its name there.
+    pub key: &'static str,
+    /// As TOML has it.
+    pub value: String,
+    /// Where it came from; none where it is the default.
+    pub source: Option<String>,
+}
+
+/// All of them, in the order of `config/default.toml`.
+pub(super) fn shown(layers: &Layers) -> Vec<Shown> {
+    let mut all = Vec::new();
     let mut section = "";
     for line in DEFAULTS.lines() {
         if let Some(name) = line
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'))
         {
+            section = name;
+        } else if let Some((key, _)) = key_of(line) {
+            let path = format!("{section}.{key}");
+            all.push(Shown {
+                section,
+                key,
+                value: layers.shown(&path),
+                source: (!layers.is_default(&path)).then(|| layers.source(&path).to_string()),
+            });
+        }
+    }
+    all
+}
+
+/// What is printed can be read again, secrets aside.
+pub(super) fn masked_toml(layers: &Layers) -> String {
+    let mut lines = Vec::new();
+    let mut section = "";
+    for one in shown(layers) {
+        if one.section != section {
             if !section.is_empty() {
                 lines.push(String::new());
             }
-            section = name;
-            lines.push(line.to_owned());
-        } else if let Some((key, _)) = key_of(line) {
-            let path = format!("{section}.{key}");
-            let value = layers.shown(&path);
-            lines.push(if layers.is_default(&path) {
-                format!("{key} = {value}")
-            } else {
-                format!("{key} = {value} # {}", layers.source(&path))
-            });
+            section = one.section;
+            lines.push(format!("[{section}]"));
         }
+        let source = one.source.map(|source| format!(" # {source}"));
+        lines.push(format!(
+            "{} = {}{}",
+            one.key,
+            one.value,
+            source.unwrap_or_default()
+        ));
     }
     lines.push(String::new());
     lines.join("\n")

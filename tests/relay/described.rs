@@ -201,6 +201,14 @@ async fn every_answer_fits_its_schema(profile: Profile) {
     )
     .await;
     walk.go(
+        200,
+        "GET /api/v1/deliveries/{id}/body",
+        &delivery,
+        "",
+        nothing.clone(),
+    )
+    .await;
+    walk.go(
         202,
         "POST /api/v1/deliveries/{id}/retry",
         &delivery,
@@ -402,6 +410,8 @@ async fn counted(walk: &mut Walk<'_>, subscription: &str) {
         ("GET /api/v1/subscriptions/stats", ids.as_str()),
         ("GET /api/v1/deliveries", "?statusClass=5xx&q=a"),
         ("GET /api/v1/dashboard/overview", ""),
+        ("GET /api/v1/system", ""),
+        ("GET /api/v1/system/settings", ""),
         ("GET /api/v1/dashboard/metrics", "?window=1h"),
         ("GET /api/v1/dashboard/recent-deliveries", "?limit=3"),
     ] {

@@ -54,6 +54,9 @@ async fn an_erased_payload_is_gone_and_stays_gone(profile: Profile) {
 
     let refused = relay.api.retry(409, &delivery).await;
     assert!(text(&refused, "error").contains("was erased"), "{refused}");
+    let body = format!("/api/v1/deliveries/{}/body", text(&delivery, "id"));
+    let refused = relay.api.expect(409, Method::GET, &body, None).await;
+    assert!(text(&refused, "error").contains("was erased"), "{refused}");
     let replay = format!("{}/replay", to.path());
     let named = json!({"eventIds": [event]});
     let refused = relay.api.post(409, &replay, &named).await;

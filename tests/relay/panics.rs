@@ -1,7 +1,7 @@
 //! Injected panics at every point: what was acknowledged arrives, once.
 
 use std::cell::Cell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use posthaste::domain::delivery::Settlement;
 use posthaste::events::EngineEvent;
@@ -86,6 +86,7 @@ async fn survives(profile: Profile, point: Point, times: u32, dies: Option<&str>
         Some(name) => assert_eq!(restarts, vec![name; times as usize]),
         None => assert_eq!(restarts, Vec::<&str>::new()),
     }
+    shown_in_the_tree(&relay, dies, times).await;
     arrived_once(&late_receiver, &later);
     sent.extend(later);
     arrived_once(&receiver, &sent);
@@ -102,6 +103,28 @@ async fn survives(profile: Profile, point: Point, times: u32, dies: Option<&str>
         assert_eq!(failed_inside, 0, "one attempt each");
     }
     failed_inside
+}
+
+/// The tree that people are shown tells the same.
+async fn shown_in_the_tree(relay: &Relay, died: Option<&str>, times: u32) {
+    let system = relay.api.get("/api/v1/system").await;
+    let mut restarts: HashMap<&str, u64> = HashMap::new();
+    for actor in system["actors"].as_array().unwrap() {
+        let name = actor["name"].as_str().unwrap();
+        restarts.insert(name, actor["restarts"].as_u64().unwrap());
+        assert!(actor["since"].is_string(), "{name} lives again: {actor}");
+        assert_eq!(
+            actor["lastDeath"].is_object(),
+            died == Some(name),
+            "{actor}"
+        );
+    }
+    let of_subscriptions = system["subscriptions"]["restarts"].as_u64().unwrap();
+    restarts.insert("subscription", of_subscriptions);
+    for (name, count) in restarts {
+        let expected = u64::from(if died == Some(name) { times } else { 0 });
+        assert_eq!(count, expected, "{name}: {system}");
+    }
 }
 
 /// Waits until this many deliveries are recorded as delivered; returns who was restarted.

@@ -87,6 +87,13 @@ async fn a_standby_accepts(backend: Arc<Backend>, more: &[(&str, &str)]) {
     let ownership = &health["components"]["ownership"];
     assert_eq!(ownership["ok"], true);
     assert!(ownership["detail"].as_str().unwrap().contains("stands by"));
+
+    let of_owner = owner.api.get("/api/v1/system").await;
+    assert_eq!(of_owner["ownership"]["delivers"], true);
+    let of_standby = standby.api.get("/api/v1/system").await;
+    let ownership = &of_standby["ownership"];
+    assert_eq!(ownership["delivers"], false);
+    assert_eq!(ownership["owner"], of_owner["node"]["name"]);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use posthaste::domain::id::{DeliveryId, EventId, SubscriptionId};
 use posthaste::engine::Engine;
 use posthaste::settings::Secret;
 use reqwest::Method;
@@ -447,6 +448,14 @@ async fn each_format_arrives_as_it_is_described(profile: Profile) {
             "application/cloudevents+json"
         };
         assert_eq!(received.header("content-type"), kind);
+        let delivery = DeliveryId::of(
+            EventId(text(&answer, "eventId").parse().unwrap()),
+            SubscriptionId(subscribed.id.parse().unwrap()),
+        );
+        let shown = format!("/api/v1/deliveries/{delivery}/body");
+        let shown = relay.api.request(Method::GET, &shown).send().await.unwrap();
+        assert_eq!(shown.headers()["content-type"], kind);
+        assert_eq!(shown.text().await.unwrap(), sent, "shown as it is sent");
         let read = received.json();
         match *format {
             "relay" => assert_eq!(read["eventId"], answer["eventId"]),

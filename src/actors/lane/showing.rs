@@ -74,6 +74,11 @@ impl Lane {
         self.restarts.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Times that its actor died.
+    pub fn restarts(&self) -> u32 {
+        self.restarts.load(Ordering::Acquire)
+    }
+
     /// All of it.
     pub fn snapshot(&self, instant: Instant) -> Snapshot {
         let (breaker, gate) = {
@@ -98,7 +103,7 @@ impl Lane {
             waiting,
             caught_up,
             per_second: showing.pace.per_second(instant),
-            restarts: self.restarts.load(Ordering::Acquire),
+            restarts: self.restarts(),
         }
     }
 

@@ -40,14 +40,15 @@ pub fn complete<S>(document: &mut OpenApi, guarded: &[Route<S>], open: &[Route<S
     let mut drawn = std::mem::take(&mut document.paths);
     let mut paths = Paths::new();
     for route in guarded.iter().chain(open) {
-        if let Some(item) = drawn.paths.get_mut(route.path)
+        if let Some(item) = drawn.paths.get_mut(&route.described())
             && let Some(operation) = operation(item, &route.method)
         {
             of_route(operation, route);
         }
     }
     for (path, item) in drawn.paths {
-        let known = guarded.iter().chain(open).find(|route| route.path == path);
+        let mut routes = guarded.iter().chain(open);
+        let known = routes.find(|route| route.described() == path);
         let canonical = known.map_or(path, Route::canonical);
         paths.paths.insert(canonical, item);
     }
@@ -64,7 +65,7 @@ fn of_route<S>(operation: &mut Operation, route: &Route<S>) {
     };
     let tag = tag.map_or(String::new(), |tag| format!("{tag}_"));
     operation.operation_id = Some(format!("{tag}{name}{method}"));
-    let ids = path_parameters(operation, route.path);
+    let ids = path_parameters(operation, &route.described());
     match route.scope {
         Some(scope) => guard(operation, scope, route.or),
         None => operation.security = Some(Vec::new()),
