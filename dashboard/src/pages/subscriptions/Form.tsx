@@ -169,7 +169,7 @@ function Receiver(props: SectionProps & { isClient: boolean }) {
   );
 }
 
-function Headers({ draft, change, leave, faultAt }: SectionProps) {
+function Headers({ draft, change, leave, faultAt, stored }: SectionProps) {
   const id = useId();
   const set = (index: number, changed: Partial<{ name: string; value: string }>) => {
     const before = draft.headers[index];
@@ -188,7 +188,8 @@ function Headers({ draft, change, leave, faultAt }: SectionProps) {
                 <Input mono aria-label="Name of the header" placeholder="authorization" value={one.name} aria-invalid={fault ? true : undefined} aria-describedby={fault ? `${id}-${index}` : undefined} spellCheck={false} autoComplete="off" onChange={(event) => set(index, { name: event.target.value })} onBlur={() => leave(path)} />
                 <Input
                   mono aria-label={`Value of ${one.name || "the header"}`} value={one.value === MASK ? "" : one.value} placeholder={one.value === MASK ? "kept as it is; type to replace it" : "Bearer …"} spellCheck={false} autoComplete="off"
-                  onChange={(event) => set(index, { value: event.target.value })} onBlur={() => leave(path)}
+                  // Emptied again, it is kept.
+                  onChange={(event) => set(index, { value: event.target.value === "" && stored?.headers[one.name.trim().toLowerCase()] !== undefined ? MASK : event.target.value })} onBlur={() => leave(path)}
                 />
                 <Button kind="quiet" icon="cross" bare onClick={() => change({ headers: draft.headers.filter((_, at) => at !== index) }, path)}>Take it away</Button>
               </div>

@@ -5,6 +5,7 @@
  */
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState, type ReactNode } from "react";
+import { allows, useSession } from "../../api/session";
 import type { Runtime, Subscription } from "../../api/types";
 import { useInterval } from "../../live/Live";
 import { cx } from "../../ui/class-names";
@@ -21,6 +22,8 @@ import { timeText } from "./time-text";
 
 /** How often it is asked for while it is looked at; facts ask sooner. */
 const PULSE = 2_000;
+/** And its next retry. */
+const NEXT = 5_000;
 
 export function LivingCard({ subscription }: { subscription: Subscription }) {
   const box = useRef<HTMLElement>(null);
@@ -297,7 +300,8 @@ function ReceiverCell({ subscription, runtime, verdict, wire }: { subscription: 
 
 /** The schedule that its deliveries follow, and what comes next. */
 function Retries({ subscription, runtime }: { subscription: Subscription; runtime: Runtime }) {
-  const { data: next } = useQuery({ ...nextRetryQuery(subscription.id), enabled: runtime.backlog.count > 0 });
+  const mayRead = allows(useSession(), "deliveries:read");
+  const { data: next } = useQuery({ ...nextRetryQuery(subscription.id), enabled: runtime.backlog.count > 0 && mayRead, refetchInterval: useInterval(NEXT) });
   const waiting = runtime.backlog.count > 0 ? next : undefined;
   return (
     <>

@@ -38,7 +38,10 @@ export function Patterns({ value, onChange, fault, faultOf }: { value: readonly 
           })}
         </ul>
       )}
-      <Combobox key={value.length} label="Add an event type or a pattern" mono placeholder={value.length === 0 ? "order.created, order.* or * for all" : "Add another"} value="" onChange={(typed) => typed && add(typed)} options={options} aria-describedby={note} aria-invalid={says ? true : undefined} />
+      {/* Enter adds what was typed; it does not send the form. */}
+      <div role="presentation" onKeyDown={(event) => event.key === "Enter" && event.preventDefault()}>
+      <Combobox label="Add an event type or a pattern" mono placeholder={value.length === 0 ? "order.created, order.* or * for all" : "Add another"} value="" onChange={(typed) => typed && add(typed)} options={options} aria-describedby={note} aria-invalid={says ? true : undefined} />
+      </div>
       <p id={note} role={says ? "alert" : undefined} className={cx("mt-1 flex gap-1 text-sm", says ? "text-bad" : "text-muted")}>
         {says ? <><Icon name="warning" size={13} className="mt-0.5" />{says}</> : "A * stands for one segment, as the last one for one or more; alone for everything."}
       </p>

@@ -179,7 +179,8 @@ function Signing({ subscription }: { subscription: Subscription }) {
   const [isRotating, setIsRotating] = useState(false);
   return (
     <>
-      <SigningPanel subscription={subscription} onRotate={() => setIsRotating(true)} />
+      {/* What it showed is not shown of another secret. */}
+      <SigningPanel key={subscription.updatedAt} subscription={subscription} onRotate={() => setIsRotating(true)} />
       <RotateDialog subscription={subscription} open={isRotating} onClose={() => setIsRotating(false)} />
     </>
   );

@@ -89,7 +89,7 @@ function useNumbers(rows: readonly SubscriptionRow[]): Numbers {
     combine: (asked) => ({ isPending: asked.some((one) => one.isPending), found: new Map(asked.flatMap((one) => [...(one.data ?? [])])) }),
   });
   const trouble = useQuery({ ...troubleQuery, enabled: may, refetchInterval: interval });
-  return { sparks: sparks.found, isPending: may && sparks.isPending, breakers: trouble.data?.breakers ?? new Map(), all: trouble.data?.all ?? false };
+  return { sparks: sparks.found, isPending: may && sparks.isPending, breakers: trouble.data?.breakers ?? new Map(), all: trouble.data?.all ?? true };
 }
 
 function columns(numbers: Numbers, withTenant: boolean, withNumbers: boolean): Column<SubscriptionRow>[] {

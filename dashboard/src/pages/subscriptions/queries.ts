@@ -75,12 +75,12 @@ export function runtimeQuery(id: string) {
 }
 
 /** Pending ones that are looked at for the next retry. */
-export const MOST_PENDING = 100;
+const MOST_PENDING = 50;
 
-/** When the next of them is tried again, of the newest that wait. */
+/** When the next of them is tried again, of the newest that wait. Apart from "runtime": it reads more, so facts do not ask for it. */
 export function nextRetryQuery(id: string) {
   return queryOptions({
-    queryKey: ["subscription", id, "runtime", "next"],
+    queryKey: ["subscription", id, "next"],
     queryFn: async ({ signal }) => {
       const page = await data(api.GET("/api/v1/subscriptions/{id}/deliveries", { params: { path: { id }, query: { status: "pending", limit: MOST_PENDING } }, signal }));
       const waiting = page.data.flatMap((one) => (one.nextRetryAt && one.attemptCount > 0 ? [{ at: one.nextRetryAt, delivery: one.id, attempt: one.attemptCount + 1 }] : []));
