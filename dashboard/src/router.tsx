@@ -12,6 +12,7 @@ import { eventsSearch } from "./pages/events/search";
 import { jobsSearch } from "./pages/jobs/search";
 import { keysSearch } from "./pages/keys/queries";
 import { overviewSearch } from "./pages/overview/search";
+import { subscriptionSearch, subscriptionsSearch } from "./pages/subscriptions/search";
 import { systemSearch } from "./pages/system/search";
 import { Broken, Missing } from "./shell/Fallbacks";
 import { Shell } from "./shell/Shell";
@@ -71,6 +72,24 @@ const sendEvent = createRoute({ getParentRoute: () => signedIn, path: "/events/s
 
 const event = createRoute({ getParentRoute: () => signedIn, path: "/events/$id", component: lazyRouteComponent(() => import("./pages/events/Event"), "EventPage") });
 
+const subscriptions = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/subscriptions",
+  validateSearch: subscriptionsSearch,
+  component: lazyRouteComponent(() => import("./pages/subscriptions/Subscriptions"), "SubscriptionsPage"),
+});
+
+const register = createRoute({ getParentRoute: () => signedIn, path: "/subscriptions/new", component: lazyRouteComponent(() => import("./pages/subscriptions/Register"), "RegisterPage") });
+
+const subscription = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/subscriptions/$id",
+  validateSearch: subscriptionSearch,
+  component: lazyRouteComponent(() => import("./pages/subscriptions/Subscription"), "SubscriptionPage"),
+});
+
+const editSubscription = createRoute({ getParentRoute: () => signedIn, path: "/subscriptions/$id/edit", component: lazyRouteComponent(() => import("./pages/subscriptions/Edit"), "EditPage") });
+
 const deliveries = createRoute({
   getParentRoute: () => signedIn,
   path: "/deliveries",
@@ -105,7 +124,9 @@ const account = createRoute({ getParentRoute: () => signedIn, path: "/account", 
 
 const administration = [eventTypes, eventType, newEventType, keys, tenants, tenant, users, audit, system, account] as const;
 
-const tree = root.addChildren([signIn, setup, invitation, signedIn.addChildren([overview, events, sendEvent, event, deliveries, delivery, jobs, ...administration])]);
+const watched = [overview, events, sendEvent, event, subscriptions, register, subscription, editSubscription, deliveries, delivery, jobs] as const;
+
+const tree = root.addChildren([signIn, setup, invitation, signedIn.addChildren([...watched, ...administration])]);
 
 export function makeRouter(client: QueryClient) {
   return createRouter({

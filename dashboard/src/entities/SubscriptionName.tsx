@@ -1,6 +1,7 @@
+import { Link } from "@tanstack/react-router";
 import { cx } from "../ui/class-names";
 
-/** How a subscription is named wherever something is about it. Its page hangs here once it exists. */
+/** How a subscription is named wherever something is about it; it leads to its page. */
 export function SubscriptionName({ id, name, className }: { id: string; name: string | null | undefined; className?: string }) {
-  return <span title={id} className={cx("truncate font-medium", className)}>{name ?? `${id.slice(0, 8)}…`}</span>;
+  return <Link to="/subscriptions/$id" params={{ id }} title={name ? undefined : id} className={cx("truncate font-medium hover:underline", className)}>{name ?? `${id.slice(0, 8)}…`}</Link>;
 }

@@ -20,6 +20,7 @@ export interface Place {
 export const PLACES: readonly Place[] = [
   { to: "/", name: "Overview", icon: "overview", scope: "deliveries:read", key: "o" },
   { to: "/events", name: "Events", icon: "events", scope: "events:read", key: "e" },
+  { to: "/subscriptions", name: "Subscriptions", icon: "subscriptions", scope: "subscriptions:read", key: "s" },
   { to: "/deliveries", name: "Deliveries", icon: "deliveries", scope: "deliveries:read", key: "d" },
   { to: "/jobs", name: "Jobs", icon: "jobs", scope: "deliveries:read", key: "j" },
   { to: "/event-types", name: "Event types", icon: "book", scope: "events:read", key: "t" },
@@ -33,5 +34,6 @@ export const PLACES: readonly Place[] = [
 /** What can be done from anywhere, by the palette. */
 export const ACTIONS: readonly (Omit<Place, "key"> & { hash?: string })[] = [
   { to: "/events/send", name: "Send a test event", icon: "send", scope: "events:write" },
+  { to: "/subscriptions/new", name: "Register a subscription", icon: "subscriptions", scope: "subscriptions:write" },
   { to: "/new/event-type", name: "Describe a type of event", icon: "plus", scope: "admin" },
 ];

@@ -24,11 +24,12 @@ export function SkeletonRows({ rows = 8 }: { rows?: number }) {
 }
 
 /** Nothing is there yet: says what comes here, and teaches the next step. */
-export function EmptyState({ icon = "events", title, children }: { icon?: IconName; title: string; children?: ReactNode }) {
+export function EmptyState({ icon = "events", title, children, level = 2 }: { icon?: IconName; title: string; children?: ReactNode; /** Of its heading: 3 where a panel's heading is above it. */ level?: 2 | 3 }) {
+  const Heading = `h${level}` as const;
   return (
     <div className="flex flex-col items-center gap-2.5 px-4 py-10 text-center">
       <Icon name={icon} size={22} className="text-muted" />
-      <h2 className="font-semibold">{title}</h2>
+      <Heading className="font-semibold">{title}</Heading>
       {children && <div className="flex min-w-0 max-w-full flex-col items-center gap-3 text-muted">{children}</div>}
     </div>
   );

@@ -157,7 +157,7 @@ function Actions({ delivery, isBlocking, isErased }: { delivery: Delivery; isBlo
     onSuccess: (moved, what) => {
       setAsking(undefined);
       // An answer to a change has no attempts.
-      client.setQueryData<Delivery>(deliveryQuery(delivery.id).queryKey, (before) => ({ ...moved, attempts: before?.attempts ?? null }));
+      client.setQueryData<Delivery>(deliveryQuery(delivery.id).queryKey, (before) => ({ ...moved, ...(before?.attempts ? { attempts: before.attempts } : {}) }));
       toast(what === "retry" ? { text: "It is being sent now" }
         : what === "cancel" ? { text: "The delivery is cancelled" }
           : { text: "Its line goes on without it" });

@@ -28,7 +28,7 @@ describe("the trail of the load", () => {
 describe("settings", () => {
   const settings: Setting[] = [
     { section: "server", key: "listen", value: '"127.0.0.1:1"', source: "environment POSTHASTE_LISTEN" },
-    { section: "server", key: "max_connections", value: "4096" },
+    { section: "server", key: "max_connections", value: "4096", source: null },
     { section: "log", key: "filter", value: '"info"', source: null },
   ];
 

@@ -1,0 +1,49 @@
+/** What is looked for, as it stands in the URL. */
+import type { Window } from "../../api/types";
+
+export const STATES = ["active", "paused", "deactivated", "suspended"] as const;
+export type StateFilter = (typeof STATES)[number];
+
+export interface SubscriptionsSearch {
+  q?: string;
+  state?: StateFilter;
+  tenant?: string;
+}
+
+export function subscriptionsSearch(search: Record<string, unknown>): SubscriptionsSearch {
+  const found: SubscriptionsSearch = {};
+  for (const name of ["q", "tenant"] as const) {
+    const value = search[name];
+    const text = typeof value === "number" ? String(value) : value;
+    if (typeof text === "string" && text.trim() !== "") found[name] = text.trim().slice(0, 255);
+  }
+  const { state } = search;
+  if (STATES.some((one) => one === state)) found.state = state as StateFilter;
+  return found;
+}
+
+export interface SubscriptionSearch {
+  /** The last 24 hours where it is not there. */
+  window?: Exclude<Window, "24h">;
+}
+
+export function subscriptionSearch(search: Record<string, unknown>): SubscriptionSearch {
+  const { window } = search;
+  return window === "1h" || window === "7d" || window === "30d" ? { window } : {};
+}
+
+/** The parts of a row that the filters judge. */
+export interface Judged {
+  id: string;
+  name: string;
+  url: string;
+  eventTypes: readonly string[];
+  state: string;
+}
+
+/** Every word has to be part of the name, the URL, a pattern or the id. */
+export function matches(search: SubscriptionsSearch, row: Judged): boolean {
+  if (search.state !== undefined && row.state !== search.state) return false;
+  const text = `${row.name}\n${row.url}\n${row.eventTypes.join("\n")}\n${row.id}`.toLowerCase();
+  return (search.q ?? "").toLowerCase().split(/\s+/).every((word) => text.includes(word));
+}
