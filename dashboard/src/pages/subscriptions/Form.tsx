@@ -88,7 +88,7 @@ export function SubscriptionForm({ initial, stored, save, onLeave }: Props) {
               <Button onClick={onLeave}>Leave it</Button>
             </div>
             {tried && faults.size > 0 && <p role="status" className="mt-2 text-bad">{faults.size === 1 ? "One field needs a look." : `${faults.size} fields need a look.`}</p>}
-            {failure && refused.length === 0 && <p role="alert" className="mt-2 flex gap-1.5 text-bad"><Icon name="warning" size={14} className="mt-0.5 shrink-0" />{adviceFor(failure).title}</p>}
+            {Boolean(failure) && refused.length === 0 && <p role="alert" className="mt-2 flex gap-1.5 text-bad"><Icon name="warning" size={14} className="mt-0.5 shrink-0" />{adviceFor(failure).title}</p>}
             {elsewhere.map((fault) => <p key={fault.path} role="alert" className="mt-2 flex gap-1.5 text-bad"><Icon name="warning" size={14} className="mt-0.5 shrink-0" />{fault.path} {fault.message}</p>)}
           </Panel>
           <Panel title="Try it first" aside={<Button icon="send" busy={testing.isPending} barred={barred} onClick={() => attempt(() => testing.mutate(draft))}>Send a test</Button>}>
@@ -143,7 +143,7 @@ function Text({ draft, change, leave, faultAt, name, path, label, hint, optional
       <Input
         mono={mono} value={draft[name]} placeholder={placeholder} inputMode={inputMode} spellCheck={false} autoComplete="off"
         ref={first}
-        onChange={(event) => change({ [name]: event.target.value } as Pick<Draft, TextKey>, path)} onBlur={() => leave(path)}
+        onChange={(event) => change({ [name]: event.target.value }, path)} onBlur={() => leave(path)}
       />
     </Field>
   );
