@@ -143,7 +143,7 @@ function Text({ draft, change, leave, faultAt, name, path, label, hint, optional
       <Input
         mono={mono} value={draft[name]} placeholder={placeholder} inputMode={inputMode} spellCheck={false} autoComplete="off"
         ref={first}
-        onChange={(event) => change({ [name]: event.target.value } as Pick<Draft, TextKey>, path)} onBlur={() => leave(path)}
+        onChange={(event) => change({ [name]: event.target.value }, path)} onBlur={() => leave(path)}
       />
     </Field>
   );

@@ -198,7 +198,7 @@ export function shortBody(draft: Draft): Record<string, unknown> {
 /** Only what was changed: what somebody else changes meanwhile stays. */
 export function changesOf(draft: Draft, stored: Subscription): SubscriptionChange {
   const before = editable(draftOf(stored));
-  return Object.fromEntries(Object.entries(editable(draft)).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name]))) as SubscriptionChange;
+  return Object.fromEntries(Object.entries(editable(draft)).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name])));
 }
 
 function editable(draft: Draft): Record<string, unknown> {
