@@ -29,6 +29,7 @@ stop_tests() {
 
 need_toolchain
 need_backends
+need_programs
 need_tools
 trap finish EXIT
 trap 'exit 130' INT

@@ -1,6 +1,13 @@
 # Sourced by test.sh: the libraries of others that tests hold the relay against, in Python and
-# JavaScript. They go into the build directory and stay there; what is there already is kept.
+# JavaScript. They go into the build directory and stay there; what is there already is kept. And
+# the programs that the examples in the docs are typed for, which a test runs.
 # shellcheck shell=bash
+
+need_programs() {
+    if ! command -v curl >/dev/null 2>&1 || ! command -v openssl >/dev/null 2>&1; then
+        install_packages "curl and openssl" "curl openssl" curl openssl
+    fi
+}
 
 need_tools() {
     local tools=${CARGO_TARGET_DIR:-target}/test-tools
@@ -11,7 +18,7 @@ need_tools() {
         exit 1
     fi
     if ! python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then
-        install_python
+        install_packages "Python 3 with venv" "python3" python3 python3-venv
     fi
     if ! cmp -s tests/tools/requirements.txt "$tools/requirements.txt"; then
         echo "installing the tests' Python libraries ..."
@@ -37,18 +44,20 @@ need_tools() {
     export POSTHASTE_TEST_TOOLS=$tools
 }
 
-install_python() {
-    local sudo=
+# What is missing, its name elsewhere, and its packages on Debian.
+install_packages() {
+    local what=$1 elsewhere=$2 sudo=
+    shift 2
     if [ "$(id -u)" -ne 0 ]; then sudo=sudo; fi
     if command -v apt-get >/dev/null 2>&1 && { [ -z "$sudo" ] || command -v sudo >/dev/null; }; then
-        echo "installing Python ..."
+        echo "installing $what ..."
         $sudo apt-get update -q || true
         if $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
-            python3 python3-venv </dev/null; then
+            "$@" </dev/null; then
             return
         fi
     fi
-    echo "Python 3 with venv is missing: apt-get install python3 python3-venv (Debian, Ubuntu)," >&2
-    echo "dnf install python3 (Fedora), brew install python (macOS), then run this again" >&2
+    echo "$what: missing. Install by apt-get install $* (Debian, Ubuntu)," >&2
+    echo "dnf install $elsewhere (Fedora) or brew install $elsewhere (macOS), then run this again" >&2
     exit 1
 }

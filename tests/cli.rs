@@ -91,6 +91,18 @@ fn health_tells_by_its_exit_code() {
 }
 
 #[test]
+fn keys_asked_for_in_the_wrong_place_say_which_is_the_right_one() {
+    let root = tempfile::tempdir().unwrap();
+    let environment = [("POSTHASTE_DATA_DIR", root.path().to_str().unwrap())];
+    let output = posthaste(&["keys", "list"], &environment);
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    for part in ["admin.key", "POSTHASTE_DATA_DIR", "POSTHASTE_ADMIN_KEY"] {
+        assert!(message.contains(part), "{part:?} is not in:\n{message}");
+    }
+}
+
+#[test]
 fn a_role_given_by_flag_wins_and_needs_postgres() {
     let environment = [
         ("DATABASE_URL", "postgres://db/relay"),

@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -47,7 +47,17 @@ pub(super) fn obtain(settings: &Settings) -> anyhow::Result<AdminKey> {
 pub(super) fn known(settings: &Settings) -> anyhow::Result<Secret> {
     match &settings.auth.admin_key {
         Some(secret) => Ok(secret.clone()),
-        None => read(&std::path::absolute(&settings.store.data_dir)?.join(FILE_NAME)),
+        None => {
+            let path = std::path::absolute(&settings.store.data_dir)?.join(FILE_NAME);
+            if !path.try_exists()? {
+                let shown = path.display();
+                bail!(
+                    "there is no admin key in {shown}: name the relay's data directory by \
+                     POSTHASTE_DATA_DIR, or give the key by POSTHASTE_ADMIN_KEY"
+                );
+            }
+            read(&path)
+        }
     }
 }
 

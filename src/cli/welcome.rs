@@ -65,6 +65,11 @@ pub(super) fn text(
     line(&format!(
         "  curl -sS {api}/deliveries -H \"Authorization: Bearer $KEY\""
     ));
+    line("");
+    line(&format!(
+        "All routes: http://{}/docs, and a guide through them: docs/api.md",
+        reachable(listen)
+    ));
     text
 }
 
@@ -145,6 +150,10 @@ mod tests {
         );
         assert!(
             terminal.contains("\"url\":\"http://127.0.0.1:9000/\""),
+            "{terminal}"
+        );
+        assert!(
+            terminal.contains("http://127.0.0.1:8080/docs"),
             "{terminal}"
         );
 

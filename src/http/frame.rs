@@ -109,7 +109,10 @@ impl Frame {
             }
             None if self.account.is_whole() => {
                 tracing::warn!("a request took too long");
-                ApiError::unavailable("The request took too long").into_response()
+                ApiError::unavailable(
+                    "The request took too long; nothing was acknowledged, try again",
+                )
+                .into_response()
             }
             None => ApiError::new(
                 Problem::SlowBody,

@@ -260,7 +260,9 @@ pub async fn cancel(
     let job = job.ok_or_else(|| ApiError::not_found("job"))?;
     if !ended {
         let state = job.state.as_str();
-        return Err(ApiError::conflict(format!("This job is {state} already")));
+        return Err(ApiError::conflict(format!(
+            "This job is {state} already; only one that has not ended can be cancelled"
+        )));
     }
     Ok(Json(JobView::new(&job)).into_response())
 }

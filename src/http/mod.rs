@@ -247,14 +247,17 @@ fn assemble<S: Clone + Send + Sync + 'static>(
 }
 
 async fn no_route() -> ApiError {
-    ApiError::new(Problem::NoSuchRoute, "There is no such route")
+    ApiError::new(
+        Problem::NoSuchRoute,
+        "There is no such route; /docs lists all",
+    )
 }
 
 /// Answered with `Allow`, which the router adds.
 async fn wrong_method() -> ApiError {
     ApiError::new(
         Problem::MethodNotAllowed,
-        "This route does not take that method",
+        "This route does not take that method; Allow names those that it takes",
     )
 }
 

@@ -64,7 +64,8 @@ fn faults(mismatch: Mismatch, place: impl Fn(&str) -> String) -> Vec<Fault> {
         Mismatch::Payload(found) => found
             .into_iter()
             .map(|(pointer, message)| {
-                Fault::new(format!("{}{pointer}:", place("payload")), message)
+                let message = format!("does not match its schema: {message}");
+                Fault::new(format!("{}{pointer}", place("payload")), message)
             })
             .collect(),
     }

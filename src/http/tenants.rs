@@ -183,7 +183,7 @@ async fn store_new(app: &HttpState, tenant: Tenant) -> Result<Tenant> {
     match made {
         true => Ok(tenant),
         false => Err(ApiError::conflict(format!(
-            "There is a tenant with the id {} already",
+            "There is a tenant with the id {} already; change it by PATCH",
             text::cut(&tenant.id)
         ))),
     }

@@ -329,7 +329,7 @@ async fn unknown_routes_and_methods_are_answered_in_our_shape() {
     let (status, headers, text) = call(&Method::GET, "/api/v1/nothing", KEY).await;
     assert_eq!(
         (status, error_of(&text).as_str()),
-        (404, "There is no such route")
+        (404, "There is no such route; /docs lists all")
     );
     assert_eq!(headers["x-content-type-options"], "nosniff");
     assert_eq!(headers[header::CACHE_CONTROL], "no-store");
