@@ -129,6 +129,7 @@ REFUSALS = [
     (r"eventTypes.*", r"(matches no event|names events) that Posthaste .*raises.*"),
     # What is stored.
     (r"eventIds", r"\S+ is not stored here, or not any more"),
+    (r"eventIds", r"\S+ is an event that this subscription must not get: .*"),
     # What is a JSON Schema itself is said by the schema of JSON Schema.
     (r"schema", r".*"),
     # What the catalogue says of a payload.
