@@ -72,7 +72,8 @@ const DOORS: [(&str, &[&str]); 20] = [
     ("argon2", &["http"]),
     ("redis", &["feed", "engine"]),
     ("ractor", &["actors", "engine"]),
-    ("axum", &["http", "engine"]),
+    // The demo has receivers of its own.
+    ("axum", &["http", "engine", "cli"]),
     ("tower", &["http", "engine"]),
     ("tower_http", &["http", "engine"]),
     ("clap", &["cli"]),

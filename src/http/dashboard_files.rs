@@ -106,7 +106,14 @@ pub async fn page(State(app): State<HttpState>, headers: HeaderMap) -> Result<Re
     summary = "A page or a file of the dashboard",
     params(("path" = String, Path, description = "May hold slashes. What is no file is a page of the dashboard.")),
     responses(
-        (status = 200, description = "The page or the file.", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, description = "The page or the file.", content(
+            (String = "text/html"),
+            (String = "text/javascript"),
+            (String = "text/css"),
+            (String = "image/svg+xml"),
+            (String = "font/woff2"),
+            (Vec<u8> = "application/octet-stream"),
+        )),
         (status = 404, description = "There is no such file, or no dashboard (`dashboard.enabled`)."),
     )
 )]

@@ -34,7 +34,7 @@ fn object(schema: &mut RefOr<Schema>) -> Option<&mut Object> {
 }
 
 /// Place, keyword and what stands under it.
-fn rules() -> [(&'static str, &'static str, Value); 9] {
+fn rules() -> [(&'static str, &'static str, Value); 10] {
     let named = |names: &[&str]| -> Vec<Value> {
         let each = names.iter().map(|name| json!({"required": [name]}));
         each.collect()
@@ -45,6 +45,14 @@ fn rules() -> [(&'static str, &'static str, Value); 9] {
     [
         ("NewEvent", "oneOf", named(&["payload", "data"]).into()),
         ("NewKey", "oneOf", named(&["scopes", "preset"]).into()),
+        (
+            "SignIn",
+            "oneOf",
+            json!([
+                {"required": ["email", "password"], "properties": {"key": false}},
+                {"required": ["key"], "properties": {"email": false, "password": false}},
+            ]),
+        ),
         (
             "NewSignatureHeader",
             "anyOf",

@@ -139,9 +139,8 @@ impl Accounts<'_> {
 
     pub(super) async fn note_sign_in(&self, user: &User) -> Result<()> {
         let mut transaction = self.0.begin().await?;
-        let done = note_sign_in(&mut transaction, user).await?;
-        transaction.commit().await?;
-        Ok(done)
+        note_sign_in(&mut transaction, user).await?;
+        Ok(transaction.commit().await?)
     }
 
     pub(super) async fn create_session(
