@@ -5,10 +5,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import openapiTS, { astToString } from "openapi-typescript";
 
 const root = new URL("..", import.meta.url);
-const withoutRules = (name, value) => {
+const withoutRules = (_, value) => {
   if (value === null || typeof value !== "object" || !("properties" in value || "type" in value)) return value;
-  const { anyOf: _any, oneOf: _one, ...fields } = value;
-  return fields;
+  return Object.fromEntries(Object.entries(value).filter(([keyword]) => keyword !== "anyOf" && keyword !== "oneOf"));
 };
 const document = JSON.parse(readFileSync(new URL("openapi.json", root), "utf8"), withoutRules);
 const types = await openapiTS(document, { rootTypes: false, silent: true });

@@ -4,7 +4,7 @@ import { delayAfter, drawnSchedule, ofRound } from "./schedule";
 
 const attempt = (number: number, trigger = "schedule", more: Partial<Attempt> = {}): Attempt => ({
   id: `a${number}`, number, trigger, stale: false, startedAt: new Date(number * 1_000).toISOString(), durationMs: 10, timing: { nameMs: null, connectMs: null, tlsMs: null, firstByteMs: null, bodyMs: null }, requestHeaders: {}, responseHeaders: {},
-  responseBody: "", responseBodyCut: false, status: 500, errorKind: "status", ...more,
+  responseBody: "", responseBodyCut: false, status: 500, error: null, errorKind: "status", ...more,
 });
 const numbers = (attempts: readonly Attempt[]) => attempts.map((one) => one.number);
 
