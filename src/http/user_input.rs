@@ -101,11 +101,7 @@ impl UserChange {
 
 /// A password, or none: then a link is made.
 pub fn password(body: &[u8]) -> Result<Option<Zeroizing<String>>, Vec<Fault>> {
-    let mut fields = match body.trim_ascii() {
-        b"" => Fields::of_body(b"{}"),
-        _ => Fields::of_body(body),
-    }
-    .map_err(|fault| vec![fault])?;
+    let mut fields = Fields::of_body_or_none(body).map_err(|fault| vec![fault])?;
     let password = fields.nullable("password", secret).flatten();
     match fields.finish() {
         faults if faults.is_empty() => Ok(password),
@@ -201,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_password_is_given_or_a_link_is_made() {
-        for nothing in ["", "{}", r#"{"password": null}"#] {
+        for nothing in ["", "null", "{}", r#"{"password": null}"#] {
             assert!(
                 matches!(password(nothing.as_bytes()), Ok(None)),
                 "{nothing}"

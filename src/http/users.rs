@@ -229,7 +229,7 @@ pub async fn delete(
     operation_id = "set_password",
     summary = "Give a user a new way in",
     description = "With a password, it is set and the user's sessions end. Without one, the answer has the token of a link by which the user sets it, once; until then nothing changes.",
-    request_body(content = UserPasswordBody, examples(
+    request_body(content = Option<UserPasswordBody>, examples(
         ("invitation" = (summary = "By a link", value = json!({}))),
         ("password" = (summary = "With a password", value = json!({"password": "correct horse battery"}))),
     )),
