@@ -89,19 +89,28 @@ function Side({ onPalette, onHelp }: { onPalette: () => void; onHelp: () => void
   );
 }
 
+/** Places that a phone's bar has room for; where there are more, the last one opens them. */
+const ROOM = 5;
+
 function BottomBar() {
   const places = usePlaces();
+  const router = useRouter();
+  const shown = places.length > ROOM ? places.slice(0, ROOM - 1) : places;
+  const rest = places.slice(shown.length);
+  const place = "flex h-13 flex-1 flex-col items-center justify-center gap-0.5 text-xs font-medium text-muted aria-[current=page]:text-accent";
   return (
-    <nav aria-label="Pages" className="fixed inset-x-0 bottom-0 z-20 flex overflow-x-auto border-t bg-ground pb-[env(safe-area-inset-bottom)] md:hidden">
-      {places.map((place) => (
-        <Link
-          key={place.to} to={place.to} activeOptions={{ exact: place.to === "/", includeSearch: false }}
-          className="flex h-13 min-w-17 flex-1 flex-col items-center justify-center gap-0.5 text-xs font-medium text-muted aria-[current=page]:text-accent"
-        >
-          <Icon name={place.icon} size={18} />
-          {place.name}
+    <nav aria-label="Pages" className="fixed inset-x-0 bottom-0 z-20 flex border-t bg-ground pb-[env(safe-area-inset-bottom)] md:hidden">
+      {shown.map(({ to, icon, name }) => (
+        <Link key={to} to={to} activeOptions={{ exact: to === "/", includeSearch: false }} className={place}>
+          <Icon name={icon} size={18} />
+          {name}
         </Link>
       ))}
+      {rest.length > 0 && (
+        <Menu align="end" trigger={<button type="button" className={place}><Icon name="dots" size={18} />More</button>}>
+          {rest.map(({ to, icon, name }) => <MenuItem key={to} icon={icon} onSelect={() => void router.navigate({ to })}>{name}</MenuItem>)}
+        </Menu>
+      )}
     </nav>
   );
 }

@@ -22,7 +22,7 @@ export function eventsSearch(search: Record<string, unknown>): EventsSearch {
     if (typeof text === "string" && text.trim() !== "") found[name] = text.trim().slice(0, 255);
   }
   const { within, until } = search;
-  if (typeof within === "string" && within in WITHIN) found.within = within as Within;
+  if (typeof within === "string" && Object.hasOwn(WITHIN, within)) found.within = within as Within;
   if (typeof until === "string" && Number.isFinite(Date.parse(until))) found.until = until;
   return found;
 }
