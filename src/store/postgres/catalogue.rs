@@ -1,14 +1,16 @@
 //! The catalogue of event types. Every change raises the directory's version in its transaction, so
 //! that the fence of acceptance brings the news to whoever has not heard it.
 
+use async_trait::async_trait;
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgPool};
 
+use super::connect::answered;
 use super::{audit, rows};
 use crate::domain::audit::AuditEntry;
 use crate::domain::catalogue::EventTypeEntry;
 use crate::store::rows::{At, bind_event_type};
-use crate::store::{CatalogueChange, Result, StoredCatalogue};
+use crate::store::{CatalogueChange, CatalogueStore, Result, StoredCatalogue};
 
 /// The catalogue's version, with its types where that is newer than the one known: one statement,
 /// so that the two belong together.
@@ -29,6 +31,43 @@ SET description = $2, example = $3, schema = $4, archived = $5, created_at = $6,
     version = $8
 WHERE name = $1 AND version = $9";
 
+#[async_trait]
+impl CatalogueStore for super::PostgresStore {
+    async fn catalogue_since(&self, version: i64) -> Result<StoredCatalogue> {
+        answered(since(&self.pools.work, version)).await
+    }
+
+    async fn event_type(&self, name: &str) -> Result<Option<EventTypeEntry>> {
+        answered(one(&self.pools.work, name)).await
+    }
+
+    async fn list_event_types(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<EventTypeEntry>> {
+        answered(list(&self.pools.reads, after, limit)).await
+    }
+
+    async fn keep_event_type(
+        &self,
+        entry: &EventTypeEntry,
+        most: u32,
+        audit: &AuditEntry,
+    ) -> Result<CatalogueChange> {
+        answered(keep(&self.pools.work, entry, most, audit)).await
+    }
+
+    async fn remove_event_type(
+        &self,
+        name: &str,
+        version: i64,
+        audit: &AuditEntry,
+    ) -> Result<CatalogueChange> {
+        answered(remove(&self.pools.work, name, version, audit)).await
+    }
+}
+
 /// The gate lets a change queue fairly behind groups being accepted (see `accept.rs`). Whoever
 /// changes the catalogue takes turns from here on.
 async fn raise_version(connection: &mut PgConnection) -> Result<i64> {
@@ -47,7 +86,7 @@ async fn raise_version(connection: &mut PgConnection) -> Result<i64> {
 }
 
 /// The version, and the types where it is newer than `version`.
-pub(super) async fn since(pool: &PgPool, version: i64) -> Result<StoredCatalogue> {
+async fn since(pool: &PgPool, version: i64) -> Result<StoredCatalogue> {
     let found = sqlx::query(SINCE).bind(version).fetch_all(pool).await?;
     let mut stored = StoredCatalogue::default();
     let mut types = Vec::new();
@@ -62,7 +101,7 @@ pub(super) async fn since(pool: &PgPool, version: i64) -> Result<StoredCatalogue
 }
 
 /// One type.
-pub(super) async fn one(pool: &PgPool, name: &str) -> Result<Option<EventTypeEntry>> {
+async fn one(pool: &PgPool, name: &str) -> Result<Option<EventTypeEntry>> {
     let row = sqlx::query("SELECT * FROM event_types WHERE name = $1")
         .bind(name)
         .fetch_optional(pool)
@@ -71,11 +110,7 @@ pub(super) async fn one(pool: &PgPool, name: &str) -> Result<Option<EventTypeEnt
 }
 
 /// A page of types.
-pub(super) async fn list(
-    pool: &PgPool,
-    after: Option<&str>,
-    limit: u32,
-) -> Result<Vec<EventTypeEntry>> {
+async fn list(pool: &PgPool, after: Option<&str>, limit: u32) -> Result<Vec<EventTypeEntry>> {
     let found = sqlx::query("SELECT * FROM event_types WHERE name > $1 ORDER BY name LIMIT $2")
         .bind(after.unwrap_or_default())
         .bind(i64::from(limit))
@@ -85,7 +120,7 @@ pub(super) async fn list(
 }
 
 /// Adds or replaces a type.
-pub(super) async fn keep(
+async fn keep(
     pool: &PgPool,
     entry: &EventTypeEntry,
     most: u32,
@@ -122,7 +157,7 @@ pub(super) async fn keep(
 }
 
 /// Removes a type.
-pub(super) async fn remove(
+async fn remove(
     pool: &PgPool,
     name: &str,
     version: i64,

@@ -1,6 +1,7 @@
 //! The catalogue of event types. Every change raises the directory's version in its transaction, so
 //! that the fence of acceptance brings the news to whoever has not heard it.
 
+use async_trait::async_trait;
 use sqlx::{Row, SqliteConnection};
 
 use super::connect::Pools;
@@ -8,7 +9,7 @@ use super::{audit, rows};
 use crate::domain::audit::AuditEntry;
 use crate::domain::catalogue::EventTypeEntry;
 use crate::store::rows::{At, bind_event_type};
-use crate::store::{CatalogueChange, Result, StoredCatalogue};
+use crate::store::{CatalogueChange, CatalogueStore, Result, StoredCatalogue};
 
 /// The catalogue's version, with its types where that is newer than the one known: one statement,
 /// so that the two belong together.
@@ -29,6 +30,43 @@ SET description = $2, example = $3, schema = $4, archived = $5, created_at = $6,
     version = $8
 WHERE name = $1 AND version = $9";
 
+#[async_trait]
+impl CatalogueStore for super::SqliteStore {
+    async fn catalogue_since(&self, version: i64) -> Result<StoredCatalogue> {
+        since(&self.pools, version).await
+    }
+
+    async fn event_type(&self, name: &str) -> Result<Option<EventTypeEntry>> {
+        one(&self.pools, name).await
+    }
+
+    async fn list_event_types(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<EventTypeEntry>> {
+        list(&self.pools, after, limit).await
+    }
+
+    async fn keep_event_type(
+        &self,
+        entry: &EventTypeEntry,
+        most: u32,
+        audit: &AuditEntry,
+    ) -> Result<CatalogueChange> {
+        keep(&self.pools, entry, most, audit).await
+    }
+
+    async fn remove_event_type(
+        &self,
+        name: &str,
+        version: i64,
+        audit: &AuditEntry,
+    ) -> Result<CatalogueChange> {
+        remove(&self.pools, name, version, audit).await
+    }
+}
+
 async fn raise_version(connection: &mut SqliteConnection) -> Result<i64> {
     let version =
         sqlx::query_scalar("UPDATE directory SET version = version + 1 RETURNING version")
@@ -42,7 +80,7 @@ async fn raise_version(connection: &mut SqliteConnection) -> Result<i64> {
 }
 
 /// The version, and the types where it is newer than `version`.
-pub(super) async fn since(pools: &Pools, version: i64) -> Result<StoredCatalogue> {
+async fn since(pools: &Pools, version: i64) -> Result<StoredCatalogue> {
     let found = sqlx::query(SINCE)
         .bind(version)
         .fetch_all(&pools.readers)
@@ -60,7 +98,7 @@ pub(super) async fn since(pools: &Pools, version: i64) -> Result<StoredCatalogue
 }
 
 /// One type.
-pub(super) async fn one(pools: &Pools, name: &str) -> Result<Option<EventTypeEntry>> {
+async fn one(pools: &Pools, name: &str) -> Result<Option<EventTypeEntry>> {
     let row = sqlx::query("SELECT * FROM event_types WHERE name = $1")
         .bind(name)
         .fetch_optional(&pools.readers)
@@ -69,11 +107,7 @@ pub(super) async fn one(pools: &Pools, name: &str) -> Result<Option<EventTypeEnt
 }
 
 /// A page of types.
-pub(super) async fn list(
-    pools: &Pools,
-    after: Option<&str>,
-    limit: u32,
-) -> Result<Vec<EventTypeEntry>> {
+async fn list(pools: &Pools, after: Option<&str>, limit: u32) -> Result<Vec<EventTypeEntry>> {
     let found = sqlx::query("SELECT * FROM event_types WHERE name > $1 ORDER BY name LIMIT $2")
         .bind(after.unwrap_or_default())
         .bind(i64::from(limit))
@@ -83,7 +117,7 @@ pub(super) async fn list(
 }
 
 /// Adds or replaces a type.
-pub(super) async fn keep(
+async fn keep(
     pools: &Pools,
     entry: &EventTypeEntry,
     most: u32,
@@ -120,7 +154,7 @@ pub(super) async fn keep(
 }
 
 /// Removes a type.
-pub(super) async fn remove(
+async fn remove(
     pools: &Pools,
     name: &str,
     version: i64,
