@@ -10,9 +10,9 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use super::error::{ApiError, Problem, Result};
+use super::error::{ApiError, Fault, Problem, Result};
 use crate::clock;
-use crate::domain::user::PasswordHash;
+use crate::domain::user::{self, PasswordHash};
 
 /// KiB and passes of one hash, on one lane: OWASP's recommendation for Argon2id. Some 20 to 40 ms.
 const MEMORY_KIB: u32 = 19 * 1_024;
@@ -49,8 +49,19 @@ impl Default for Passwords {
 }
 
 impl Passwords {
-    /// What is to be kept of a password.
-    pub async fn hash(&self, password: Zeroizing<String>) -> Result<PasswordHash> {
+    /// What is to be kept of a user's new password, where it may be one.
+    pub async fn hash_new(
+        &self,
+        password: Zeroizing<String>,
+        email: &str,
+        name: &str,
+    ) -> Result<PasswordHash> {
+        user::check_password(&password, email, name)
+            .map_err(|problem| ApiError::invalid_body(vec![Fault::new("password", problem)]))?;
+        self.hash(password).await
+    }
+
+    async fn hash(&self, password: Zeroizing<String>) -> Result<PasswordHash> {
         let hashed = self.run(move || hash(password.as_bytes())).await?;
         hashed.ok_or_else(|| {
             tracing::error!("a password cannot be hashed");

@@ -19,10 +19,10 @@ use super::error::{ApiError, Fault, Problem, Result};
 use super::limiting::refusal;
 use super::openapi::PageParameters;
 use super::openapi::bodies::NewPasswordBody;
+use super::opening::without_cookie;
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use super::session_view::{CurrentSessionView, SessionView};
-use super::sign_in::{hash_new, without_cookie};
 use super::sign_in_input::NewPassword;
 use crate::clock;
 use crate::domain::access::Caller;
@@ -130,7 +130,10 @@ pub async fn change_password(
         let fault = Fault::new("current", "is not the password");
         return Err(ApiError::invalid_body(vec![fault]));
     }
-    let password = hash_new(&app, input.password, &user.email, &user.name).await?;
+    let password = app
+        .passwords
+        .hash_new(input.password, &user.email, &user.name)
+        .await?;
     let set = app
         .store
         .set_password(id, &password, caller.session, clock::now());
