@@ -70,6 +70,7 @@ mod routes;
 mod runtime;
 mod schema_check;
 mod search;
+mod search_turns;
 mod secrets;
 pub mod server;
 mod session_view;

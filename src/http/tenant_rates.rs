@@ -88,9 +88,9 @@ fn too_fast(rate: IngestRate, reset: std::time::Duration) -> ApiError {
         None => "minute",
     };
     let message = format!(
-        "Too many events: this tenant may post {} per {unit}; try again in {} ms",
+        "Too many events: this tenant may post {} per {unit}; try again in {} s",
         rate.events(),
-        reset.as_millis().max(1)
+        reset.as_secs_f64().ceil().max(1.0)
     );
     ApiError::new(Problem::TooManyRequests, message).with_rate(RateHeaders {
         policy: "tenant",

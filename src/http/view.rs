@@ -162,6 +162,15 @@ impl DeliveryView {
         }
     }
 
+    /// As [`new`](Self::new), for long lists: an answer may be some KiB.
+    pub fn without_answer(row: &DeliveryRow) -> Self {
+        Self {
+            response_headers: None,
+            response_body: None,
+            ..Self::new(row)
+        }
+    }
+
     /// With its attempts.
     pub fn with_attempts(self, attempts: &[AttemptRow]) -> Self {
         Self {
@@ -265,6 +274,11 @@ impl Serialize for HeadersView {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
     }
+}
+
+/// Whole ones, as settings have them.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// With a fraction, to the microsecond.
