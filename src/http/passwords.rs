@@ -8,6 +8,7 @@ use std::thread::available_parallelism;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, phc};
 use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::Semaphore;
+use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
 use super::error::{ApiError, Fault, Problem, Result};
@@ -56,6 +57,7 @@ impl Passwords {
         email: &str,
         name: &str,
     ) -> Result<PasswordHash> {
+        let password = normalized(&password);
         user::check_password(&password, email, name)
             .map_err(|problem| ApiError::invalid_body(vec![Fault::new("password", problem)]))?;
         self.hash(password).await
@@ -78,7 +80,11 @@ impl Passwords {
     ) -> Result<bool> {
         self.run(move || {
             let kept = hash.as_ref().map_or(NOBODYS, PasswordHash::expose);
-            is_password(password.as_bytes(), kept) && hash.is_some()
+            let normal = normalized(&password);
+            // As it came it was hashed at first.
+            let is_it = is_password(normal.as_bytes(), kept)
+                || (*normal != *password && is_password(password.as_bytes(), kept));
+            is_it && hash.is_some()
         })
         .await
     }
@@ -101,6 +107,14 @@ impl Passwords {
             ApiError::internal()
         })
     }
+}
+
+/// The same text whichever keyboard it was typed on: NFKC, as NIST SP 800-63B has it.
+fn normalized(password: &str) -> Zeroizing<String> {
+    // No buffer is left behind with a part of it: the longest of the forms of a character has eighteen.
+    let mut normal = Zeroizing::new(String::with_capacity(password.len().saturating_mul(18)));
+    normal.extend(password.nfkc());
+    normal
 }
 
 fn hash(password: &[u8]) -> Option<PasswordHash> {
@@ -149,6 +163,40 @@ mod tests {
         assert!(!check("correct horse", None).await);
         let broken = PasswordHash::from_stored("$argon2id$broken".to_owned());
         assert!(!check("correct horse", Some(&broken)).await);
+    }
+
+    #[tokio::test]
+    async fn a_password_is_the_same_whichever_keyboard_it_is_typed_on() {
+        let passwords = Passwords::default();
+        let typed = [
+            "caf\u{e9} \u{fb01}sh 12",
+            "cafe\u{301} fish \u{ff11}2",
+            "caf\u{e9} fish 12",
+        ];
+        let check = async |password, hash: &PasswordHash| {
+            let checked = passwords.check(text(password), Some(hash.clone()));
+            checked.await.unwrap()
+        };
+        for one in typed {
+            let hash = passwords.hash_new(text(one), "a@b.c", "A").await.unwrap();
+            for other in typed {
+                assert!(check(other, &hash).await, "{one:?} {other:?}");
+            }
+            assert!(!check("cafe fish 12", &hash).await, "an accent counts");
+        }
+        // Made before passwords were brought to one form.
+        let old = hash(typed[1].as_bytes()).unwrap();
+        assert!(check(typed[1], &old).await && !check(typed[0], &old).await);
+        // It is the form that is long enough, and not the owner's name.
+        let name = "Ada \u{fb01}sher of";
+        let refused = passwords
+            .hash_new(text("ada fisher of"), "a@b.c", name)
+            .await;
+        assert!(refused.is_ok(), "a name is as it is");
+        let refused = passwords
+            .hash_new(text("e\u{301}".repeat(11).as_str()), "a@b.c", "A")
+            .await;
+        assert_eq!(refused.unwrap_err().problem(), Problem::InvalidBody);
     }
 
     #[test]

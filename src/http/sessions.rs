@@ -120,11 +120,13 @@ pub async fn change_password(
         return Err(ApiError::new(Problem::Forbidden, message));
     };
     note.thing(id);
-    let place = network(app.gate.origin(&headers, peer));
-    let verdict = app.gate.take_account(&caller.name, Some(place)).await;
-    refusal(&verdict).map_or(Ok(()), |error| Err(error.of_kind(Problem::TooManySignIns)))?;
     let user = app.store.user(id).await?;
     let user = user.ok_or_else(|| ApiError::not_found("user"))?;
+    // As who signs in: whoever took a cookie along has no quota of their own for guesses.
+    let place = network(app.gate.origin(&headers, peer));
+    let known = user.knows(place).then_some(place);
+    let verdict = app.gate.take_account(&user.email, known).await;
+    refusal(&verdict).map_or(Ok(()), |error| Err(error.of_kind(Problem::TooManySignIns)))?;
     let is_right = app.passwords.check(input.current, user.password.clone());
     if !is_right.await? {
         let fault = Fault::new("current", "is not the password");

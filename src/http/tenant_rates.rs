@@ -134,6 +134,7 @@ mod tests {
         assert_eq!(rates.take(&slow, 2), Ok(()));
         let refused = rates.take(&slow, 2).unwrap_err();
         assert_eq!(refused.problem(), Problem::TooManyRequests);
+        assert!(format!("{refused:?}").contains("1 per minute; try again in 60 s"));
         assert_eq!(
             rates.take(&slow, 1),
             Ok(()),

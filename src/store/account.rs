@@ -125,7 +125,7 @@ pub trait AccountStore: Send + Sync {
     ) -> Result<Moved>;
 
     /// Keeps a link by which a user sets name and password, in place of any before it. `Overtaken` where
-    /// there is no such user.
+    /// there is no such user, or they are disabled.
     async fn invite(&self, id: UserId, link: &Link) -> Result<Moved>;
 
     /// Whom a link invites that is good at `now`. Disabled users are not invited.

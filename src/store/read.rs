@@ -166,6 +166,8 @@ pub struct AttemptRow {
     pub id: AttemptId,
     /// From 1, over all rounds.
     pub number: u32,
+    /// The delivery's round that it was of; not known of old ones.
+    pub round: Option<u32>,
     /// `schedule`, `manual`, `probe` or `trial`.
     pub trigger: String,
     /// The delivery had moved on when this was recorded.

@@ -19,7 +19,7 @@ pub trait TenantStore: Send + Sync {
     async fn update_tenant(&self, tenant: &Tenant) -> Result<Changed>;
 
     /// Tombstones a tenant of which nothing is left, where its version still is `version`. Its
-    /// secrets go with it.
+    /// secrets and its statistics go with it.
     async fn delete_tenant(&self, id: &str, version: i64, now: Timestamp) -> Result<TenantDeleted>;
 
     /// One tenant that is not deleted.

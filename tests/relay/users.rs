@@ -15,6 +15,7 @@ crate::stories!(
     who_tries_too_often_waits_and_keeps_nobody_out,
     nobody_learns_who_has_an_account,
     a_new_password_ends_the_other_sessions,
+    a_stolen_cookie_guesses_no_more_from_everywhere_than_from_one_place,
     a_tenants_administrator_has_no_users,
 );
 
@@ -327,6 +328,34 @@ async fn a_new_password_ends_the_other_sessions(profile: Profile) {
         .post(200, &format!("{USERS}/{id}/password"), &set)
         .await;
     assert_eq!(one.status(SESSION).await, 401);
+}
+
+async fn a_stolen_cookie_guesses_no_more_from_everywhere_than_from_one_place(profile: Profile) {
+    let more = [
+        ("POSTHASTE_LIMITS__SIGN_IN_PER_ACCOUNT", "3/hour"),
+        ("POSTHASTE_SERVER__TRUSTED_PROXIES", "127.0.0.0/8"),
+    ];
+    let relay = Relay::start_with(profile, &more).await;
+    let ada = Browser::of_role(&relay, "operator").await;
+    let guess = json!({"current": "wrong horse battery", "password": "another horse battery"});
+    let mut statuses = Vec::new();
+    for number in 1..6 {
+        let address = format!("10.0.0.{number}");
+        let headers = [
+            ("cookie", &*ada.cookie),
+            ("x-csrf-token", &*ada.csrf),
+            ("x-forwarded-for", &*address),
+        ];
+        let path = "/api/v1/session/password";
+        let answered = ask(&ada.base, Method::POST, path, &headers, Some(&guess)).await;
+        statuses.push(answered.status);
+    }
+    // Signing in was the first of three from elsewhere.
+    assert_eq!(statuses, [400, 400, 429, 429, 429]);
+    // Where she signs in from she is not kept from it.
+    let right = json!({"current": PASSWORD, "password": "another horse battery"});
+    let changed = ada.call(Method::POST, "/api/v1/session/password", Some(&right));
+    assert_eq!(changed.await.status, 204);
 }
 
 async fn a_tenants_administrator_has_no_users(profile: Profile) {

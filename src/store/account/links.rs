@@ -111,7 +111,8 @@ macro_rules! link_statements {
         ) -> Result<Moved> {
             // So that of two at once one link is left.
             raise(connection).await?;
-            if user(connection, id).await?.is_none() {
+            let found = user(connection, id).await?;
+            if found.is_none_or(|user| user.disabled_at.is_some()) {
                 return Ok(Moved::Overtaken);
             }
             drop_links(connection, id).await?;

@@ -10,8 +10,10 @@ use super::directory::GATE;
 use super::rows;
 use crate::domain::Timestamp;
 use crate::domain::signing::SigningSecrets;
+use crate::domain::statistics::Scope;
 use crate::domain::tenant::Tenant;
 use crate::store::rows::At;
+use crate::store::statistics::scope_text;
 use crate::store::{
     Changed, Kept, Page, PageRequest, Position, Result, TenantDeleted, TenantLeftovers,
     TenantSecrets, TenantStore, codec,
@@ -148,8 +150,8 @@ async fn update(pool: &PgPool, tenant: &Tenant) -> Result<Changed> {
     })
 }
 
-/// Tombstones a tenant of which nothing is left but its secrets, which go with it: whoever gets its
-/// name next is not to sign as it did. Looked for behind the gate, by a statement whose snapshot
+/// Tombstones a tenant of which nothing is left but its secrets and its statistics, which go with it:
+/// whoever gets its name next is not to sign as it did, nor to see what it sent. Looked for behind the gate, by a statement whose snapshot
 /// has every subscription that passed it before.
 async fn delete(pool: &PgPool, id: &str, version: i64, now: Timestamp) -> Result<TenantDeleted> {
     let mut transaction = pool.begin().await?;
@@ -175,6 +177,11 @@ async fn delete(pool: &PgPool, id: &str, version: i64, now: Timestamp) -> Result
     }
     sqlx::query("DELETE FROM tenant_secrets WHERE tenant = $1")
         .bind(id)
+        .execute(&mut *transaction)
+        .await?;
+    // All of it is folded: its last event went with the retention.
+    sqlx::query("DELETE FROM statistics WHERE scope = $1")
+        .bind(scope_text(&Scope::Tenant(id.into())))
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await?;

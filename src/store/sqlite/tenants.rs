@@ -8,8 +8,10 @@ use super::directory::raise_version;
 use super::rows;
 use crate::domain::Timestamp;
 use crate::domain::signing::SigningSecrets;
+use crate::domain::statistics::Scope;
 use crate::domain::tenant::Tenant;
 use crate::store::rows::At;
+use crate::store::statistics::scope_text;
 use crate::store::{
     Changed, Kept, Page, PageRequest, Position, Result, TenantDeleted, TenantLeftovers,
     TenantSecrets, TenantStore, codec,
@@ -125,7 +127,7 @@ async fn update(pools: &Pools, tenant: &Tenant) -> Result<Changed> {
     Ok(Changed::At(version))
 }
 
-/// Tombstones a tenant of which nothing is left but its secrets, which go with it.
+/// Tombstones a tenant of which nothing is left but its secrets and its statistics, which go with it.
 async fn delete(pools: &Pools, id: &str, version: i64, now: Timestamp) -> Result<TenantDeleted> {
     let mut transaction = pools.write().await?;
     let row = sqlx::query(LEFT)
@@ -154,6 +156,11 @@ async fn delete(pools: &Pools, id: &str, version: i64, now: Timestamp) -> Result
     }
     sqlx::query("DELETE FROM tenant_secrets WHERE tenant = $1")
         .bind(id)
+        .execute(&mut *transaction)
+        .await?;
+    // All of it is folded: its last event went with the retention.
+    sqlx::query("DELETE FROM statistics WHERE scope = $1")
+        .bind(scope_text(&Scope::Tenant(id.into())))
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await?;
