@@ -1,8 +1,7 @@
 //! What is asked of the accounts, each in a transaction of its own: the same for both stores.
 
-/// Implements [`AccountStore`](crate::store::AccountStore) for a store, whose module says how a
-/// connection is come by (`reading`, `snapshot`, `writing`), how a transaction ends (`ended`), how long
-/// an answer is waited for (`answered`), and notes uses (`note_uses`).
+/// Implements [`AccountStore`](crate::store::AccountStore) for a store. Its module says how uses are noted
+/// (`note_uses`); how it comes by connections stands in the store's `turns.rs`.
 macro_rules! account_calls {
     ($store:ty) => {
         #[async_trait::async_trait]
@@ -76,7 +75,7 @@ macro_rules! account_calls {
 
             async fn list_users(&self, page: &PageRequest) -> Result<Page<User>> {
                 answered(async {
-                    let mut connection = reading(self).await?;
+                    let mut connection = listing(self).await?;
                     users::list_users(&mut connection, page).await
                 })
                 .await

@@ -1,11 +1,8 @@
 //! Users, the links that can be used once, and sessions.
 
-use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::PgConnection;
 
-use super::PostgresStore;
-use super::connect::answered;
-use super::read::SNAPSHOT;
+use super::turns::{answered, ended, listing, reading, snapshot, writing};
 use crate::domain::Timestamp;
 use crate::domain::api_key::KeyHash;
 use crate::domain::id::{SessionId, UserId};
@@ -32,26 +29,6 @@ mod sessions {
 }
 
 crate::store::account::calls::account_calls!(super::PostgresStore);
-
-async fn reading(store: &PostgresStore) -> Result<PoolConnection<Postgres>> {
-    Ok(store.pools.work.acquire().await?)
-}
-
-async fn snapshot(store: &PostgresStore) -> Result<Transaction<'static, Postgres>> {
-    Ok(store.pools.work.begin_with(SNAPSHOT).await?)
-}
-
-async fn writing(store: &PostgresStore) -> Result<Transaction<'static, Postgres>> {
-    Ok(store.pools.work.begin().await?)
-}
-
-async fn ended(transaction: Transaction<'static, Postgres>, is_done: bool) -> Result<()> {
-    match is_done {
-        true => transaction.commit().await?,
-        false => transaction.rollback().await?,
-    }
-    Ok(())
-}
 
 /// Rows are locked in one order behind the version, so that nodes do not wait in a circle.
 async fn note_uses(

@@ -28,6 +28,7 @@ mod search;
 mod secrets;
 mod statistics;
 mod tenants;
+mod turns;
 
 pub use self::line::HEADS as LINE_HEADS;
 pub use self::statistics::PLANS as STATISTIC_PLANS;

@@ -1,12 +1,9 @@
 //! Users, the links that can be used once, and sessions.
 
-use std::future::Future;
-
 use serde_json::{Value, json};
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::SqliteConnection;
 
-use super::SqliteStore;
-use super::connect::Writing;
+use super::turns::{answered, ended, listing, reading, snapshot, writing};
 use crate::domain::Timestamp;
 use crate::domain::api_key::KeyHash;
 use crate::domain::id::{SessionId, UserId};
@@ -32,31 +29,6 @@ mod sessions {
 }
 
 crate::store::account::calls::account_calls!(super::SqliteStore);
-
-/// A snapshot as any: each costs the same here.
-async fn reading(store: &SqliteStore) -> Result<Transaction<'static, Sqlite>> {
-    store.pools.read().await
-}
-
-async fn snapshot(store: &SqliteStore) -> Result<Transaction<'static, Sqlite>> {
-    store.pools.read().await
-}
-
-async fn writing(store: &SqliteStore) -> Result<Writing> {
-    store.pools.write().await
-}
-
-async fn ended(transaction: Writing, is_done: bool) -> Result<()> {
-    match is_done {
-        true => transaction.commit().await,
-        false => transaction.rollback().await,
-    }
-}
-
-/// A file always answers.
-async fn answered<T>(work: impl Future<Output = Result<T>> + Send) -> Result<T> {
-    work.await
-}
 
 /// Pairs of an id and microseconds, as one parameter.
 async fn note_uses(

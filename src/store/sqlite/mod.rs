@@ -31,6 +31,7 @@ mod search;
 mod secrets;
 mod statistics;
 mod tenants;
+mod turns;
 mod writer;
 
 pub use self::line::{AFTER as LINES_AFTER, HEADS as LINE_HEADS};
