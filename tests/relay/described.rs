@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::document::Document;
-use crate::support::browser::{Browser, PASSWORD};
+use crate::support::browser::{Browser, PASSWORD, ask};
 use crate::support::receiver::status;
 use crate::support::relay::{KEY, Subscribed, text};
 use crate::support::{Profile, Receiver, Relay};
@@ -21,6 +21,7 @@ crate::stories!(
     the_readers_know_what_the_document_names,
 );
 
+const SESSION: &str = "/api/v1/session";
 const NOTHING: &str = "0190b5a0-0000-7000-8000-000000000000";
 
 /// A walk through the API, each answer of which is held to the document.
@@ -583,6 +584,14 @@ async fn with_users(walk: &mut Walk<'_>) {
     }
     walk.go(404, "GET /api/v1/session", "", "", nothing.clone())
         .await;
+    let nobody = ask(&walk.relay.api.base, Method::GET, SESSION, &[], None).await;
+    assert_eq!((nobody.status, &nobody.body), (200, &Value::Null));
+    let operation = walk.document.operation(&Method::GET, SESSION);
+    let media = "application/json";
+    let differences = walk
+        .document
+        .differences(operation, 200, media, &Value::Null);
+    assert!(differences.is_empty(), "nobody: {differences:#?}");
     let sessions = walk
         .go(200, "GET /api/v1/sessions", "", "", nothing.clone())
         .await;
