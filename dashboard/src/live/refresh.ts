@@ -3,7 +3,9 @@
  * upon at most once in `PACE`, so that a thousand facts a second cost what one costs.
  *
  * Every query's key begins with the thing that it shows ("overview", "events", "event", "deliveries",
- * "delivery", "subscriptions", "subscription", "jobs"); with an id behind it, it shows one.
+ * "delivery", "subscriptions", "subscription", "jobs"); with an id behind it, it shows one. What is summed
+ * over time ("series", "stats", "sparklines", "breakers") is not touched by facts, which come all the time: it is
+ * asked for at its own pace.
  */
 import type { QueryClient, QueryKey } from "@tanstack/react-query";
 import type { Fact } from "./facts";
@@ -21,7 +23,7 @@ export function touched(fact: Fact): QueryKey[] {
     case "delivery.settled":
       return [
         ["overview"], ["deliveries"], ["delivery", fact.data.deliveryId], ["event", fact.data.eventId],
-        ["subscription", fact.data.subscriptionId, "runtime"], ["subscription", fact.data.subscriptionId, "stats"],
+        ["subscription", fact.data.subscriptionId, "runtime"],
       ];
     case "deliveries.cancelled":
     case "deliveries.skipped":
@@ -35,7 +37,7 @@ export function touched(fact: Fact): QueryKey[] {
     case "subscription.held":
     case "breaker.changed":
       // They hold deliveries back, or let them go; which ones, no fact says.
-      return [["overview"], ["subscriptions"], ["subscription", fact.data.subscriptionId], ["delivery"]];
+      return [["overview"], ["breakers"], ["subscription", fact.data.subscriptionId], ["delivery"]];
     case "reset":
       return [[]];
   }

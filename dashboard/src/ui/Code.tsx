@@ -17,10 +17,10 @@ export function CodeBlock({ text, label, className }: { text: string; label: str
   );
 }
 
-/** The next step as a command. The key is named, never shown. */
-export function Curl({ path, method = "GET", body, note }: { path: string; method?: string; body?: unknown; note?: ReactNode }) {
+/** The next step as a command. The key is named, never shown. `raw` is a body that stays as it was typed. */
+export function Curl({ path, method = "GET", body, raw = JSON.stringify(body) as string | undefined, note }: { path: string; method?: string; body?: unknown; raw?: string; note?: ReactNode }) {
   const lines = [`curl -s${method === "GET" ? "" : ` -X ${method}`} ${window.location.origin}${path}`, `-H "X-API-Key: $POSTHASTE_KEY"`];
-  if (body !== undefined) lines.push(`-H "Content-Type: application/json"`, `-d '${JSON.stringify(body).replaceAll("'", "'\\''")}'`);
+  if (raw !== undefined) lines.push(`-H "Content-Type: application/json"`, `-d '${raw.replaceAll("'", "'\\''")}'`);
   return (
     <div className="min-w-0 max-w-[min(42rem,100%)] text-left">
       {note && <p className="mb-1 text-sm text-muted">{note}</p>}

@@ -3,6 +3,7 @@ import { useId, useState, type ReactNode } from "react";
 import { Button } from "./Button";
 import { cx } from "./class-names";
 import { Field, Input } from "./Field";
+import { TOASTS } from "./Toaster";
 
 interface Props {
   open: boolean;
@@ -25,6 +26,12 @@ function focusFirstField(event: Event) {
   (field ?? event.currentTarget).focus();
 }
 
+/** What is done about a toast leaves the dialog below it open. */
+export function keepForToasts(event: { target: EventTarget | null; detail: { originalEvent: Event }; preventDefault: () => void }) {
+  const { target } = event.detail.originalEvent;
+  if (target instanceof Element && target.closest(`[${TOASTS}]`)) event.preventDefault();
+}
+
 /** In the middle of the page. */
 export function Dialog({ open, onClose, title, about, children, foot, wide = false }: Props) {
   return (
@@ -33,7 +40,7 @@ export function Dialog({ open, onClose, title, about, children, foot, wide = fal
         <Radix.Overlay className={VEIL} />
         <Radix.Content
           {...(about ? {} : { "aria-describedby": undefined })}
-          onOpenAutoFocus={focusFirstField}
+          onOpenAutoFocus={focusFirstField} onInteractOutside={keepForToasts}
           className={cx(
             "appear outline-none fixed left-1/2 top-[8vh] z-40 flex max-h-[84vh] w-[calc(100vw-1.5rem)] -translate-x-1/2 flex-col rounded-lg border bg-raised shadow-pop",
             wide ? "max-w-3xl" : "max-w-lg",
@@ -56,7 +63,7 @@ export function Drawer({ open, onClose, title, about, children, foot }: Props) {
         <Radix.Overlay className={VEIL} />
         <Radix.Content
           {...(about ? {} : { "aria-describedby": undefined })}
-          onOpenAutoFocus={focusFirstField}
+          onOpenAutoFocus={focusFirstField} onInteractOutside={keepForToasts}
           className="appear outline-none fixed inset-y-0 right-0 z-40 flex w-full max-w-xl flex-col border-l bg-raised shadow-pop"
         >
           <Head title={title} about={about} />

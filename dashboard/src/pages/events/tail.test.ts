@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { arrived, emptyTail, merged, MOST, resumed } from "./tail";
+import { arrived, caughtUp, emptyTail, merged, MOST, resumed } from "./tail";
 
 const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => from + n);
 
@@ -8,14 +8,26 @@ it("puts the newest first, and keeps back what comes while it is paused", () => 
   tail = arrived(tail, [3, 4], true);
   expect([tail.shown, tail.waiting]).toEqual([[2, 1], [4, 3]]);
   expect(resumed(tail)).toEqual({ shown: [4, 3, 2, 1], waiting: [], passed: false });
+  expect(arrived(tail, [5], false).shown).toEqual([5, 4, 3, 2, 1]);
 });
 
-it("is bounded, paused or not, and says when more came", () => {
+it("is bounded, paused or not, keeps the newest, and says that some are missing", () => {
   for (const paused of [false, true]) {
     const tail = arrived(arrived(emptyTail<number>(), numbers(0, MOST), paused), [MOST], paused);
     expect(tail.passed).toBe(true);
-    expect(tail.shown.length + tail.waiting.length).toBeLessThanOrEqual(MOST);
+    const kept = paused ? tail.waiting : tail.shown;
+    expect([kept.length, kept[0], kept.at(-1)]).toEqual([MOST, MOST, 1]);
   }
+});
+
+it("loses nothing that comes while the list is asked for anew", () => {
+  let tail = arrived(emptyTail<number>(), numbers(0, MOST + 1), false);
+  // The answer was made after 502, and 503 came before it was here.
+  tail = arrived(tail, [MOST + 1, MOST + 2, MOST + 3], false);
+  const listed = numbers(MOST - 97, MOST + 3).reverse();
+  tail = caughtUp(tail, listed, String);
+  expect(tail.passed).toBe(false);
+  expect(merged(tail.shown, listed, String).slice(0, 3)).toEqual([MOST + 3, MOST + 2, MOST + 1]);
 });
 
 it("shows what is in the list and in the tail once", () => {

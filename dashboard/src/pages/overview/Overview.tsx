@@ -34,12 +34,11 @@ export function OverviewPage() {
     refetchInterval: useInterval(5_000),
   });
   const series = useQuery({
-    queryKey: ["overview", "series", window],
+    queryKey: ["series", window],
     queryFn: ({ signal }) => data(api.GET("/api/v1/dashboard/metrics", { params: { query: { window } }, signal })),
-    refetchInterval: useInterval(15_000),
+    refetchInterval: useInterval(window === "1h" ? 5_000 : 30_000),
     // The chart of the window before stands until the next one is there.
     placeholderData: (before) => before,
-    staleTime: 10_000,
   });
   const seen = overview.data;
   return (

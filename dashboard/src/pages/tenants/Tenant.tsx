@@ -2,7 +2,7 @@ import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tansta
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, data } from "../../api/client";
-import { adviceFor, Problem } from "../../api/problem";
+import { adviceFor, isNothing, Problem } from "../../api/problem";
 import { useBarred } from "../../api/session";
 import type { ApiKey, Tenant } from "../../api/types";
 import { SubscriptionName } from "../../entities/SubscriptionName";
@@ -38,7 +38,7 @@ export function TenantPage() {
   return (
     <>
       <nav aria-label="Where this is" className="mb-1"><Link to="/tenants" className="inline-flex min-h-6 items-center gap-1 text-muted hover:text-text"><Icon name="left" size={13} />Tenants</Link></nav>
-      {query.isError && !tenant ? (
+      {isNothing(query) ? (
         query.error instanceof Problem && query.error.status === 404 ? <Unregistered id={id} /> : <Panel><ErrorState what="This tenant" error={query.error} onRetry={() => void query.refetch()} /></Panel>
       ) : (
         <>
