@@ -1,6 +1,6 @@
 /** Where one can go. A new page stands here once, and is in the navigation, the palette and the keys. */
 import type { LinkProps } from "@tanstack/react-router";
-import type { Scope } from "../api/session";
+import { allows, type Scope, type Session } from "../api/session";
 import type { IconName } from "../ui/Icon";
 
 export interface Place {
@@ -37,3 +37,13 @@ export const ACTIONS: readonly (Omit<Place, "key"> & { hash?: string })[] = [
   { to: "/subscriptions/new", name: "Register a subscription", icon: "subscriptions", scope: "subscriptions:write" },
   { to: "/new/event-type", name: "Describe a type of event", icon: "plus", scope: "admin" },
 ];
+
+export function maySee(session: Session, place: Pick<Place, "scope" | "operatorsOnly">): boolean {
+  return allows(session, place.scope) && !(place.operatorsOnly && session.tenant !== null);
+}
+
+/** The place that a page belongs to; none where everybody may see it, such as one's own account. */
+export function placeOf(path: string): Place | undefined {
+  const within = (place: Place) => path === place.to || path.startsWith(`${place.to}/`);
+  return PLACES.find((place) => (place.to === "/" ? path === "/" : within(place)));
+}

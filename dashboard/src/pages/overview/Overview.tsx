@@ -5,6 +5,7 @@ import { api, data } from "../../api/client";
 import { useSession } from "../../api/session";
 import type { Overview, Series, SeriesPoint } from "../../api/types";
 import { SubscriptionName } from "../../entities/SubscriptionName";
+import { Term } from "../../entities/Term";
 import { useInterval } from "../../live/Live";
 import { Curl } from "../../ui/Code";
 import { EmptyState, ErrorState, Notice, Skeleton } from "../../ui/Feedback";
@@ -18,7 +19,9 @@ import { lookOf, TONES } from "../../ui/states";
 import { Choice } from "../../ui/Tabs";
 import { Countdown, Time } from "../../ui/Time";
 import { deliveriesSearch } from "../deliveries/search";
-import { byOutcome } from "./outcomes";
+import { MomentsPanel } from "./Moments";
+import { byOutcome, sinceBegun } from "./outcomes";
+import { StoryPanel } from "./Story";
 
 const route = getRouteApi("/in/");
 const WINDOWS = [{ value: "1h", label: "1 h" }, { value: "24h", label: "24 h" }, { value: "7d", label: "7 d" }] as const;
@@ -55,10 +58,12 @@ export function OverviewPage() {
           {seen?.events.ever === 0 && <FirstSteps />}
           <div className="grid gap-3 lg:grid-cols-[minmax(0,1fr)_21rem] xl:grid-cols-[minmax(0,1fr)_24rem]">
             <div className="order-2 flex min-w-0 flex-col gap-3 lg:order-1">
+              <MomentsPanel />
               <Charts series={series.data} asOf={series.dataUpdatedAt} error={series.isError && !series.data ? series.error : undefined} onRetry={() => void series.refetch()} stale={series.isPlaceholderData} />
             </div>
             <div className="order-1 flex min-w-0 flex-col gap-3 lg:order-2">
               <TroublePanel seen={seen} />
+              <StoryPanel />
               <StatesPanel seen={seen} />
               <HealthPanel seen={seen} />
             </div>
@@ -80,12 +85,12 @@ function Figures({ seen }: { seen: Overview | undefined }) {
     <dl className={STRIP}>
       <Figure name="Events" value={rate(rates.eventsPerSecond)} unit="/s" note={`${count(events.today)} today`} />
       <Figure name="Delivered" value={rate(rates.deliveriesPerSecond)} unit="/s" note={`${count(day.delivered)} in 24 h`} />
-      <Figure name="Attempts" value={rate(rates.attemptsPerSecond)} unit="/s" note={`${count(day.attempts.retries)} retries`} />
-      <Figure name="Success" value={percent(day.successRate)} tone={worst < 0.95 ? "text-bad" : worst < 0.99 ? "text-busy" : undefined} note="of 24 h" />
-      <Figure name="Latency p50" value={duration(day.latencyMs.p50)} note="event to answer" />
+      <Figure name={<Term of="attempts">Attempts</Term>} value={rate(rates.attemptsPerSecond)} unit="/s" note={`${count(day.attempts.retries)} retries`} />
+      <Figure name={<Term of="success">Success</Term>} value={percent(day.successRate)} tone={worst < 0.95 ? "text-bad" : worst < 0.99 ? "text-busy" : undefined} note="of 24 h" />
+      <Figure name={<Term of="latency">Latency p50</Term>} value={duration(day.latencyMs.p50)} note="event to answer" />
       <Figure name="Latency p95" value={duration(day.latencyMs.p95)} note={`p99 ${duration(day.latencyMs.p99)}`} />
-      <Figure name="Backlog" value={<Link to="/deliveries" search={{ status: "pending" }} className="hover:underline">{count(backlog.pending)}</Link>} note={backlog.oldestAt ? <>oldest <Time at={backlog.oldestAt} /></> : "nothing waits"} />
-      <Figure name="Undelivered" value={<Link to="/deliveries" search={{ status: day.failed > 0 || day.expired === 0 ? "failed" : "expired", within: "24h" }} className="hover:underline">{count(day.failed + day.expired)}</Link>} tone={day.failed + day.expired > 0 ? "text-bad" : undefined} note={`${rate(rates.failuresPerSecond)} /s now`} />
+      <Figure name={<Term of="backlog">Backlog</Term>} value={<Link to="/deliveries" search={{ status: "pending" }} className="hover:underline">{count(backlog.pending)}</Link>} note={backlog.oldestAt ? <>oldest <Time at={backlog.oldestAt} /></> : "nothing waits"} />
+      <Figure name={<Term of="undelivered">Undelivered</Term>} value={<Link to="/deliveries" search={{ status: day.failed > 0 || day.expired === 0 ? "failed" : "expired", within: "24h" }} className="hover:underline">{count(day.failed + day.expired)}</Link>} tone={day.failed + day.expired > 0 ? "text-bad" : undefined} note={`${rate(rates.failuresPerSecond)} /s now`} />
     </dl>
   );
 }
@@ -93,7 +98,7 @@ function Figures({ seen }: { seen: Overview | undefined }) {
 function Charts({ series, asOf, error, onRetry, stale }: { series: Series | undefined; asOf: number; error: unknown; onRetry: () => void; stale: boolean }) {
   const drawn = useMemo(() => {
     if (!series) return undefined;
-    const { points } = series;
+    const points = sinceBegun(series.points);
     // The step that has begun is not over: a rate over all of it would always be too low.
     const perSecond = (value: (point: SeriesPoint) => number) => points.map((point) => {
       const seconds = Math.min(series.stepSeconds, (asOf - Date.parse(point.start)) / 1_000);
