@@ -84,11 +84,19 @@ it("tells an outage as one line that grows, and its end as another", () => {
   lately.note(breaker("open", "half_open"));
   lately.note(attempt({ trigger: "probe", number: 3 }));
   lately.note(breaker("half_open", "closed"));
-  expect(lines().map((line) => line.what)).toEqual(["recovered", "cut", "retried"]);
+  expect(lines().map((line) => line.what)).toEqual(["recovered", "cut"]);
   expect(lines()[0]).toMatchObject({ tookMs: 15_000 });
   expect(lines()[1]).toMatchObject({ times: 1, over: true, probing: false });
   lately.note(breaker("closed", "open"));
-  expect(lines().map((line) => line.what)).toEqual(["cut", "recovered", "cut", "retried"]);
+  expect(lines().map((line) => line.what)).toEqual(["cut", "recovered", "cut"]);
+});
+
+it("tells failures apart that had gone on for long when the breaker opened", () => {
+  lately.note(failed());
+  now += 20_000;
+  lately.note(failed());
+  lately.note(breaker("closed", "open"));
+  expect(lines().map((line) => line.what)).toEqual(["cut", "retried"]);
 });
 
 it("says of an outage that it found what it knows", () => {

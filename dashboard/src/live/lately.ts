@@ -18,6 +18,8 @@ const MOST_LINES = 40;
 const GOES_ON = 60_000;
 /** … unless that began longer ago than this: a line that never ends would sink out of sight. */
 const LONGEST_LINE = 300_000;
+/** Failures that began so shortly before a breaker opened are not told apart from it. */
+const LED_TO = 10_000;
 /** So long after the stream came back, what it tells first happened while it was away. */
 const CATCHING_UP = 2_000;
 /** Who looks is told at most this often, and of time that passes too. */
@@ -198,13 +200,20 @@ export class Lately {
     const now = this.#moment();
     if (to === "open") {
       if (cut) this.#change(cut, { times: cut.times + (from === "half_open" ? 1 : 0), probing: false, last: now });
-      else this.#begin("cut", subscriptionId, { times: from === "half_open" ? 1 : 0, answer: this.#open("retried", subscriptionId)?.answer ?? null });
+      else this.#cut(subscriptionId, from);
     } else if (to === "half_open") {
       if (cut) this.#change(cut, { probing: true, last: now });
     } else if (to === "closed") {
       if (cut) this.#change(cut, { over: true, probing: false, last: now });
       this.#begin("recovered", subscriptionId, { tookMs: cut ? now - cut.at : null });
     }
+  }
+
+  /** The failures that led to it are part of it. */
+  #cut(subscriptionId: string, from: string) {
+    const led = this.#open("retried", subscriptionId);
+    if (led && this.#moment() - led.at < LED_TO) this.#lines = this.#lines.filter((line) => line !== led);
+    this.#begin("cut", subscriptionId, { times: from === "half_open" ? 1 : 0, answer: led?.answer ?? null });
   }
 
   #count(subscription: string, group: OutcomeGroup) {

@@ -35,7 +35,7 @@ export const PLACES: readonly Place[] = [
 export const ACTIONS: readonly (Omit<Place, "key"> & { hash?: string })[] = [
   { to: "/events/send", name: "Send a test event", icon: "send", scope: "events:write" },
   { to: "/subscriptions/new", name: "Register a subscription", icon: "subscriptions", scope: "subscriptions:write" },
-  { to: "/new/event-type", name: "Describe a type of event", icon: "plus", scope: "admin" },
+  { to: "/new/event-type", name: "Describe a type of event", icon: "plus", scope: "admin", operatorsOnly: true },
 ];
 
 export function maySee(session: Session, place: Pick<Place, "scope" | "operatorsOnly">): boolean {

@@ -72,7 +72,7 @@ export function EventTypesPage() {
           : rows.length === 0 ? (query.data?.length === 0 ? (
             <EmptyState icon="book" title="No type is described yet">
               <p className="max-w-prose">Events of any type are taken all the same. Described here, a type tells subscribers what they get; with a JSON Schema, the relay refuses what does not fit.</p>
-              <Curl method="POST" path="/api/v1/event-types" body={{ name: "job.created", description: "A job was opened.", example: { jobId: "123" }, schema: { type: "object", required: ["jobId"] } }} />
+              {!barred && <Curl method="POST" path="/api/v1/event-types" body={{ name: "job.created", description: "A job was opened.", example: { jobId: "123" }, schema: { type: "object", required: ["jobId"] } }} />}
               {make}
             </EmptyState>
           ) : <EmptyState icon="search" title={isFiltered ? "No type matches" : "All types are archived"}><Button onClick={() => void navigate({ search: { show: "all" } })}>Show all</Button></EmptyState>)

@@ -1,10 +1,10 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { useBarred, useSession } from "../../api/session";
+import { allows, useBarred, useSession } from "../../api/session";
+import { FirstSteps } from "../../entities/FirstSteps";
 import { useFacts, useInterval, useStanding } from "../../live/Live";
 import { Button } from "../../ui/Button";
-import { Curl } from "../../ui/Code";
 import { Combobox } from "../../ui/Combobox";
 import { EmptyState, ErrorState, Notice, SkeletonRows } from "../../ui/Feedback";
 import { Input, Select } from "../../ui/Field";
@@ -196,6 +196,7 @@ function Foot({ list, rows, onGoOn }: { list: { isFetchingNextPage: boolean; has
 }
 
 function Nothing({ isFiltered, isPartial, onClear }: { isFiltered: boolean; isPartial: boolean; onClear: () => void }) {
+  const session = useSession();
   if (isFiltered) {
     return (
       <EmptyState icon="search" title="No event matches">
@@ -206,9 +207,9 @@ function Nothing({ isFiltered, isPartial, onClear }: { isFiltered: boolean; isPa
   }
   return (
     <EmptyState title="No event has come yet">
-      <p>Events appear here the moment they are accepted. Send one:</p>
-      <Curl method="POST" path="/api/v1/events" body={{ eventType: "job.created", payload: { jobId: "123" } }} />
-      <SendLink />
+      <p>{session.tenant === null ? "Events appear here the moment they are accepted." : "Your events appear here the moment they are accepted. What is sent to all is not listed; its deliveries are."}</p>
+      {allows(session, "events:write") && <SendLink />}
+      <FirstSteps event />
     </EmptyState>
   );
 }

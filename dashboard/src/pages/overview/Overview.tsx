@@ -1,13 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useMemo } from "react";
+import { useMemo, useState } from "react";
 import { api, data } from "../../api/client";
-import { useSession } from "../../api/session";
+import { allows, useSession } from "../../api/session";
 import type { Overview, Series, SeriesPoint } from "../../api/types";
+import { FirstSteps } from "../../entities/FirstSteps";
 import { SubscriptionName } from "../../entities/SubscriptionName";
 import { Term } from "../../entities/Term";
 import { useInterval } from "../../live/Live";
-import { Curl } from "../../ui/Code";
 import { EmptyState, ErrorState, Notice, Skeleton } from "../../ui/Feedback";
 import { axisDuration, count, duration, exact, percent, rate } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
@@ -19,6 +19,7 @@ import { lookOf, TONES } from "../../ui/states";
 import { Choice } from "../../ui/Tabs";
 import { Countdown, Time } from "../../ui/Time";
 import { deliveriesSearch } from "../deliveries/search";
+import { BUTTON_LINK, PRIMARY_LINK } from "../subscriptions/links";
 import { MomentsPanel } from "./Moments";
 import { byOutcome, sinceBegun } from "./outcomes";
 import { StoryPanel } from "./Story";
@@ -55,7 +56,7 @@ export function OverviewPage() {
           {overview.isError && <Notice tone="busy" icon="warning">What you see is from <Time at={seen?.generatedAt} />: the relay does not answer now.</Notice>}
           {seen && !seen.complete && <Notice tone="quiet" icon="clock">The newest of what happened is still being counted.</Notice>}
           <Figures seen={seen} />
-          {seen?.events.ever === 0 && <FirstSteps />}
+          {seen?.events.ever === 0 && <Begin />}
           <div className="grid gap-3 lg:grid-cols-[minmax(0,1fr)_21rem] xl:grid-cols-[minmax(0,1fr)_24rem]">
             <div className="order-2 flex min-w-0 flex-col gap-3 lg:order-1">
               <MomentsPanel />
@@ -138,10 +139,18 @@ function Charts({ series, asOf, error, onRetry, stale }: { series: Series | unde
   );
 }
 
+/** Rows of trouble for which room is kept, and the height of each, in rem. */
+const MOST_ROOM = 4;
+const ROW = 3.2;
+
 function TroublePanel({ seen }: { seen: Overview | undefined }) {
   const trouble = seen?.trouble ?? [];
+  // It keeps the room that it has needed, so that what is below moves seldom.
+  const [room, setRoom] = useState(0);
+  if (trouble.length > room) setRoom(Math.min(trouble.length, MOST_ROOM));
   return (
     <Panel title="In trouble" flush aside={seen && trouble.length > 0 && <span className="text-sm text-muted">worst first</span>}>
+      <div style={{ minHeight: `${room * ROW}rem` }}>
       {!seen ? <div className="p-3"><Skeleton className="h-4 w-40" /></div> : trouble.length === 0 ? (
         <p className="flex items-center gap-2 px-3 py-2.5 text-muted"><Icon name="check" className="text-good" size={14} />No subscription is in trouble.</p>
       ) : (
@@ -161,6 +170,7 @@ function TroublePanel({ seen }: { seen: Overview | undefined }) {
           ))}
         </ul>
       )}
+      </div>
     </Panel>
   );
 }
@@ -215,16 +225,21 @@ function HealthPanel({ seen }: { seen: Overview | undefined }) {
   );
 }
 
-function FirstSteps() {
+function Begin() {
   const session = useSession();
+  const mayAll = allows(session, "subscriptions:write") && allows(session, "events:write");
   return (
     <Panel>
       <EmptyState icon="send" title="No event has come yet">
         <p className="max-w-prose">
-          {session.tenant === null ? "Register who wants events, then send one. Both work from here and by the API; the key is printed at the first start." : "As soon as events for your subscriptions come, this page fills."}
+          {mayAll ? "Register who wants events, then send one: by the buttons, or by the commands below. It shows up here at once."
+            : session.tenant === null ? "As soon as events come, this page fills." : "As soon as there are events for your subscriptions, this page fills."}
         </p>
-        <Curl note="1. Register a subscription" method="POST" path="/api/v1/subscriptions" body={{ name: "First", url: "http://127.0.0.1:9000/", eventTypes: ["*"] }} />
-        {session.tenant === null && <Curl note="2. Send an event" method="POST" path="/api/v1/events" body={{ eventType: "job.created", payload: { jobId: "123" } }} />}
+        <span className="flex flex-wrap justify-center gap-2">
+          {allows(session, "subscriptions:write") && <Link to="/subscriptions/new" className={PRIMARY_LINK}><Icon name="plus" size={14} />Register a subscription</Link>}
+          {allows(session, "events:write") && <Link to="/events/send" className={BUTTON_LINK}><Icon name="send" size={14} />Send an event</Link>}
+        </span>
+        <FirstSteps subscription event />
       </EmptyState>
     </Panel>
   );

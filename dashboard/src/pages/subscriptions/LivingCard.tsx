@@ -312,7 +312,8 @@ function Retries({ subscription, runtime }: { subscription: Subscription; runtim
         <p className="text-sm text-muted">
           {waiting?.next
             ? <>next retry in <b className="font-semibold text-text"><Countdown until={waiting.next.at} past="a moment" /></b>, attempt {waiting.next.attempt}{waiting.waiting > 1 && `, of ${waiting.all ? waiting.waiting : `the newest ${waiting.waiting}`} that wait for one`}</>
-            : "no retry is planned"}
+            : runtime.breaker.state === "open" && runtime.backlog.count > 0 ? "retries wait until a probe succeeds"
+              : waiting && !waiting.all ? "none of the newest that wait is a retry" : "no retry is planned"}
         </p>
       </div>
       <RetrySchedule policy={subscription.effective.retryPolicy} {...(waiting?.next ? { next: waiting.next.attempt } : {})} />

@@ -17,6 +17,7 @@ import { Choice } from "../../ui/Tabs";
 import { Countdown, Time } from "../../ui/Time";
 import { MomentsPanel } from "../overview/Moments";
 import { byOutcome, sinceBegun } from "../overview/outcomes";
+import { StoryPanel } from "../overview/Story";
 import { Actions } from "./Actions";
 import { JobsPanel } from "./Bulk";
 import { BlockedPanel, HistoryPanel } from "./Evidence";
@@ -62,6 +63,7 @@ export function SubscriptionPage() {
               {mayRead && <Recent id={id} />}
             </div>
             <div className="flex min-w-0 flex-col gap-3">
+              <StoryPanel subscription={id} />
               <HistoryPanel id={id} />
               <Signing subscription={seen} />
               <Settings subscription={seen} />
