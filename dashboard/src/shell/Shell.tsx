@@ -13,7 +13,7 @@ import { ConnectionMark } from "./ConnectionMark";
 import { Barred } from "./Fallbacks";
 import { Help } from "./Help";
 import { Keys, Palette, PALETTE_KEYS } from "./Palette";
-import { maySee, placeOf, PLACES } from "./places";
+import { maySee, neededFor, PLACES } from "./places";
 import { useKeys } from "./use-keys";
 import { WorkPanel } from "../work/WorkPanel";
 
@@ -61,8 +61,8 @@ function usePlaces() {
 /** Whoever may not see a page is told so, before it asks the relay for anything. */
 function Admitted({ children }: { children: ReactNode }) {
   const session = useSession();
-  const place = placeOf(useRouterState({ select: (state) => state.location.pathname }));
-  return place && !maySee(session, place) ? <Barred place={place} /> : children;
+  const needed = neededFor(useRouterState({ select: (state) => state.location.pathname }));
+  return needed && !maySee(session, needed) ? <Barred /> : children;
 }
 
 function Side({ onPalette, onHelp }: { onPalette: () => void; onHelp: () => void }) {

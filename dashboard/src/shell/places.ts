@@ -42,8 +42,13 @@ export function maySee(session: Session, place: Pick<Place, "scope" | "operators
   return allows(session, place.scope) && !(place.operatorsOnly && session.tenant !== null);
 }
 
-/** The place that a page belongs to; none where everybody may see it, such as one's own account. */
-export function placeOf(path: string): Place | undefined {
-  const within = (place: Place) => path === place.to || path.startsWith(`${place.to}/`);
-  return PLACES.find((place) => (place.to === "/" ? path === "/" : within(place)));
+/** Forms that are nothing to look at for those who may not send them. */
+const EDITS = /^\/subscriptions\/[^/]+\/edit$/;
+
+/** What it takes to see a page; nothing where everybody may, as one's own account. */
+export function neededFor(path: string): Pick<Place, "scope" | "operatorsOnly"> | undefined {
+  const action = ACTIONS.find((one) => one.to === path);
+  if (action) return action;
+  if (EDITS.test(path)) return { scope: "subscriptions:write" };
+  return PLACES.find((place) => path === place.to || (place.to !== "/" && path.startsWith(`${place.to}/`)));
 }

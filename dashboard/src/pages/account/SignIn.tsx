@@ -70,7 +70,7 @@ export function SignIn() {
           </Field>
         )}
         {enter.isError && (
-          <p role="alert" className="text-bad">{enter.error instanceof Problem && enter.error.status === 401 && enter.error.code !== "key-ended" ? (by === "key" ? "This key is not valid here." : "E-mail and password do not match.") : adviceFor(enter.error).title}</p>
+          <p role="alert" className="text-bad">{enter.error instanceof Problem && enter.error.status === 401 && enter.error.code !== "key-ended" ? (by === "key" ? "This key is not valid here." : "E-mail and password do not match.") : refusal(enter.error)}</p>
         )}
         <Button kind="primary" type="submit" busy={enter.isPending} className="h-8">Sign in</Button>
         {by === "password" && (
@@ -82,4 +82,11 @@ export function SignIn() {
       </form>
     </AccountCard>
   );
+}
+
+/** Where the words of the refusal say nothing of what to do, that too. */
+function refusal(error: unknown): string {
+  const { title, advice } = adviceFor(error);
+  const said = title.charAt(0).toUpperCase() + title.slice(1);
+  return error instanceof Problem && error.code !== "inactive-tenant" ? said : `${said}. ${advice}`;
 }

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useMemo } from "react";
-import { useBarred } from "../../api/session";
+import { useBarredFromAll, useSession } from "../../api/session";
 import { useInterval } from "../../live/Live";
 import { Button } from "../../ui/Button";
 import { Curl } from "../../ui/Code";
@@ -40,7 +40,8 @@ const COLUMNS: readonly Column<EventTypeRow>[] = [
 export function EventTypesPage() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
-  const barred = useBarred("admin");
+  const barred = useBarredFromAll();
+  const session = useSession();
   const query = useQuery({ ...catalogueQuery, refetchInterval: useInterval(30_000) });
   const { q, show = "used" } = search;
   const rows = useMemo(() => {
@@ -54,7 +55,7 @@ export function EventTypesPage() {
     if (next.show !== "used") to.show = next.show;
     void navigate({ search: to, replace: true });
   };
-  const make = barred ? <Button kind="primary" icon="plus" barred={barred}>Describe a type</Button> : <MakeLink />;
+  const make = session.tenant !== null ? null : barred ? <Button kind="primary" icon="plus" barred={barred}>Describe a type</Button> : <MakeLink />;
   const isFiltered = Object.keys(search).length > 0;
   return (
     <ListPage

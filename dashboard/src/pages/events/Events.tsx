@@ -63,7 +63,7 @@ export function EventsPage() {
           ? <Button icon="play" onClick={resume}>{tail.passed ? "Resume" : tail.waiting.length > 0 ? `Show ${count(tail.waiting.length)} new` : "Resume"}</Button>
           : <Button icon="pause" onClick={() => setPaused(true)}>Pause</Button>)}
         {!canTail && <Button icon="retry" busy={list.isRefetching} onClick={() => void list.refetch()}>Look again</Button>}
-        {barred ? <Button kind="primary" icon="send" barred={barred}>Send event</Button> : <SendLink />}
+        {!barred ? <SendLink /> : session.tenant === null && <Button kind="primary" icon="send" barred={barred}>Send event</Button>}
       </>} />
       <Filters search={search} onChange={change} withTenant={session.tenant === null} />
       <div className="relative min-h-0 flex-1 overflow-hidden rounded-md border bg-panel">

@@ -9,7 +9,7 @@ import { SubscriptionName } from "../../entities/SubscriptionName";
 import { Term } from "../../entities/Term";
 import { useInterval } from "../../live/Live";
 import { EmptyState, ErrorState, Notice, Skeleton } from "../../ui/Feedback";
-import { axisDuration, count, duration, exact, percent, rate } from "../../ui/format";
+import { axisDuration, count, duration, exact, percent, rate, wholes } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
 import { Chart } from "../../ui/LazyChart";
 import { Figure, PageHead, Panel } from "../../ui/Panel";
@@ -46,6 +46,7 @@ export function OverviewPage() {
     staleTime: 10_000,
   });
   const seen = overview.data;
+  const session = useSession();
   return (
     <>
       <PageHead title="Overview" actions={
@@ -66,7 +67,7 @@ export function OverviewPage() {
               <TroublePanel seen={seen} />
               <StoryPanel />
               <StatesPanel seen={seen} />
-              <HealthPanel seen={seen} />
+              {session.tenant === null && <HealthPanel seen={seen} />}
             </div>
           </div>
         </div>
@@ -125,7 +126,7 @@ function Charts({ series, asOf, error, onRetry, stale }: { series: Series | unde
   return (
     <div className={stale ? "flex flex-col gap-3 opacity-60" : "flex flex-col gap-3"}>
       <Panel title="Attempts by outcome" aside={series && aside(`${exact(series.totals.attempts.total)} attempts, by ${step}`)}>
-        {drawn ? <Chart label="Attempts by outcome" kind="stack" times={drawn.times} series={drawn.outcomes} format={count} height={200} /> : <Skeleton className="h-[14rem] w-full" />}
+        {drawn ? <Chart label="Attempts by outcome" kind="stack" times={drawn.times} series={drawn.outcomes} format={count} axisFormat={wholes} height={200} /> : <Skeleton className="h-[14rem] w-full" />}
       </Panel>
       <div className="grid gap-3 xl:grid-cols-2">
         <Panel title="Events and deliveries" aside={aside("a second")}>

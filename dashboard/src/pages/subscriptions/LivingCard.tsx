@@ -161,8 +161,9 @@ function WindowCell({ runtime, isIdle, wire }: { runtime: Runtime; isIdle: boole
   const wide = (part: number) => (window.most === 0 ? 0 : Math.min(width, part > 0 ? Math.max(2, (part / window.most) * width) : 0));
   const flying = Math.max(0, window.held - window.waiting);
   // What is stopped holds nothing in memory, as it should.
-  const isBehind = !window.caughtUp && !isIdle;
-  const standing = isIdle ? "holds nothing while nothing is sent" : isBehind ? "behind: the rest is in the database" : "caught up";
+  // Nor is it behind where nothing waits.
+  const isBehind = !window.caughtUp && !isIdle && runtime.backlog.count > 0;
+  const standing = isIdle ? "holds nothing while nothing is sent" : isBehind ? "behind: the rest is in the database" : runtime.backlog.count === 0 ? "nothing to hold" : "caught up";
   return (
     <Cell
       name="Window" term="window" wire={wire} value={count(window.held)} unit={`of ${count(window.most)}`}

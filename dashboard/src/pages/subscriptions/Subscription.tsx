@@ -6,7 +6,7 @@ import type { Subscription, SubscriptionStats, Window } from "../../api/types";
 import { useInterval } from "../../live/Live";
 import { Button } from "../../ui/Button";
 import { EmptyState, ErrorState, Notice, Skeleton, SkeletonRows } from "../../ui/Feedback";
-import { axisDuration, count, duration, exact, percent } from "../../ui/format";
+import { axisDuration, count, duration, exact, percent, wholes } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
 import { CopyButton, Id } from "../../ui/Id";
 import { Chart } from "../../ui/LazyChart";
@@ -196,9 +196,6 @@ function Signing({ subscription }: { subscription: Subscription }) {
     </>
   );
 }
-
-/** There are no halves of attempts on an axis. */
-const wholes = (value: number) => (Number.isInteger(value) ? count(value) : "");
 
 const ORDER: Record<string, string> = { none: "none: all at once", key: "by key: one after the other within a key", all: "all one after the other" };
 
