@@ -15,7 +15,7 @@ export function Setup() {
 
 /** A further user, by the link that an administrator passed on. */
 export function Invitation() {
-  return <Account title="Welcome" lead="You were invited to this relay. Choose how you sign in." verb="Join" save={(token, { name, password }) => acceptInvitation({ token, name, password })} />;
+  return <Account title="Welcome" lead="By this link you choose your password, and the name that others see." verb="Save, and sign in" save={(token, { name, password }) => acceptInvitation({ token, name, password })} />;
 }
 
 interface Fields {
