@@ -18,7 +18,7 @@ export function CodeBlock({ text, label, className }: { text: string; label: str
 }
 
 /** The next step as a command. The key is named, never shown. `raw` is a body that stays as it was typed. */
-export function Curl({ path, method = "GET", body, raw = JSON.stringify(body) as string | undefined, note }: { path: string; method?: string; body?: unknown; raw?: string; note?: ReactNode }) {
+export function Curl({ path, method = "GET", body, raw = body === undefined ? undefined : JSON.stringify(body), note }: { path: string; method?: string; body?: unknown; raw?: string | undefined; note?: ReactNode }) {
   const lines = [`curl -s${method === "GET" ? "" : ` -X ${method}`} ${window.location.origin}${path}`, `-H "X-API-Key: $POSTHASTE_KEY"`];
   if (raw !== undefined) lines.push(`-H "Content-Type: application/json"`, `-d '${raw.replaceAll("'", "'\\''")}'`);
   return (
