@@ -4,6 +4,7 @@
  * only the relay can judge (a name that resolves to a private address) is left to it.
  */
 import type { NewSubscription, RetryPolicy, Subscription, SubscriptionChange } from "../../api/types";
+import { pastedFault } from "../../ui/pasted";
 import { parseTime, timeText } from "./time-text";
 
 export const MASK = "********";
@@ -353,6 +354,8 @@ export function faultsOf(draft: Draft): ReadonlyMap<string, string> {
 export function secretFault(secret: string): string | undefined {
   if (secret === "") return "is required: bring one, or let one be made";
   const bytes = new TextEncoder().encode(secret).length;
+  const pasted = pastedFault(secret);
+  if (pasted) return pasted;
   if (secret.startsWith("whsec_")) {
     try {
       const inside = atob(secret.slice(6)).length;
