@@ -11,8 +11,8 @@ import type { QueryClient, QueryKey } from "@tanstack/react-query";
 import type { Fact } from "./facts";
 
 export const PACE = 1_000;
-/** Marks kept; past it everything is asked anew, which costs less than to keep on counting. */
-const MOST = 200;
+/** Marks kept; past it whole kinds of things are marked: what is open of them is asked for without need, and nothing else. */
+export const MOST = 10_000;
 
 /** The keys that a fact touches. Lists of events bring themselves up to date by the fact alone. */
 export function touched(fact: Fact): QueryKey[] {
@@ -45,7 +45,8 @@ export function touched(fact: Fact): QueryKey[] {
 
 export class Refresher {
   readonly #client: QueryClient;
-  #marks = new Map<string, QueryKey>();
+  /** Keys that are touched, as text; a query is where one of them is its key or begins it. */
+  #marks = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(client: QueryClient) {
@@ -53,8 +54,8 @@ export class Refresher {
   }
 
   note = (fact: Fact) => {
-    for (const key of touched(fact)) this.#marks.set(JSON.stringify(key), key);
-    if (this.#marks.size > MOST) this.#marks = new Map([["[]", []]]);
+    for (const key of touched(fact)) this.#marks.add(JSON.stringify(key));
+    if (this.#marks.size > MOST) this.#marks = new Set([...this.#marks].map((mark) => JSON.stringify((JSON.parse(mark) as QueryKey).slice(0, 1))));
     this.#timer ??= setTimeout(() => this.#act(), PACE);
   };
 
@@ -66,12 +67,12 @@ export class Refresher {
 
   #act() {
     this.#timer = undefined;
-    const marks = [...this.#marks.values()];
-    this.#marks.clear();
-    const all = marks.some((key) => key.length === 0);
+    const marks = this.#marks;
+    this.#marks = new Set();
+    const isMarked = (key: QueryKey) => Array.from({ length: key.length + 1 }, (_, length) => JSON.stringify(key.slice(0, length))).some((begin) => marks.has(begin));
     void this.#client.invalidateQueries({
       // What is being asked for is not asked twice at once.
-      predicate: ({ queryKey }) => queryKey[0] !== "session" && (all || marks.some((mark) => mark.every((part, index) => queryKey[index] === part))),
+      predicate: ({ queryKey }) => queryKey[0] !== "session" && isMarked(queryKey),
     }, { cancelRefetch: false });
   }
 }

@@ -1,4 +1,6 @@
 import { Link, useRouter, type ErrorComponentProps } from "@tanstack/react-router";
+import { useCallback, useEffect } from "react";
+import { Problem, Unreachable } from "../api/problem";
 import { useSession } from "../api/session";
 import { EmptyState, ErrorState } from "../ui/Feedback";
 import { maySee, PLACES } from "./places";
@@ -13,18 +15,24 @@ export function Missing() {
   );
 }
 
+/** How often a page that could not begin asks whether the relay is there again. */
+const AGAIN = 5_000;
+
 /** A page could not be drawn. */
 export function Broken({ error, reset }: ErrorComponentProps) {
   const router = useRouter();
-  return (
-    <ErrorState
-      what="This page" error={error}
-      onRetry={() => {
-        reset();
-        void router.invalidate();
-      }}
-    />
-  );
+  const again = useCallback(() => {
+    reset();
+    void router.invalidate();
+  }, [reset, router]);
+  // As the advice says: whoever waits for the relay need not press anything.
+  const isAway = error instanceof Unreachable || (error instanceof Problem && error.status >= 500);
+  useEffect(() => {
+    if (!isAway) return;
+    const timer = setInterval(() => document.visibilityState === "visible" && again(), AGAIN);
+    return () => clearInterval(timer);
+  }, [isAway, again]);
+  return <ErrorState what="This page" error={error} onRetry={again} />;
 }
 
 /** A page that this account or key is not for. */

@@ -66,8 +66,8 @@ function One({ shown, isHeld, onGone }: { shown: Toast; isHeld: boolean; onGone:
     <li {...(shown.tone === "bad" ? { role: "alert" } : {})} className="appear pointer-events-auto flex items-start gap-2.5 rounded-md border bg-raised p-2.5 pl-3 shadow-pop" onKeyDown={(event) => event.key === "Escape" && go()}>
       <Icon name={shown.tone === "bad" ? "warning" : "check"} className={cx("mt-0.5", TONES[shown.tone].text)} />
       <div className="min-w-0 flex-1">
-        <p className="break-words font-medium" dir="auto">{shown.text}</p>
-        {shown.detail && <p className="break-words text-sm text-muted" dir="auto">{shown.detail}</p>}
+        <p className="break-words font-medium">{shown.text}</p>
+        {shown.detail && <p className="break-words text-sm text-muted">{shown.detail}</p>}
       </div>
       {shown.undo && (
         <Button

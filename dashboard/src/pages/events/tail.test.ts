@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { arrived, caughtUp, emptyTail, merged, MOST, resumed } from "./tail";
 
+const id = (n: number) => String(n).padStart(6, "0");
 const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => from + n);
 
 it("puts the newest first, and keeps back what comes while it is paused", () => {
@@ -25,13 +26,15 @@ it("loses nothing that comes while the list is asked for anew", () => {
   // The answer was made after 502, and 503 came before it was here.
   tail = arrived(tail, [MOST + 1, MOST + 2, MOST + 3], false);
   const listed = numbers(MOST - 97, MOST + 3).reverse();
-  tail = caughtUp(tail, listed, String);
+  tail = caughtUp(tail, listed, id);
   expect(tail.passed).toBe(false);
-  expect(merged(tail.shown, listed, String).slice(0, 3)).toEqual([MOST + 3, MOST + 2, MOST + 1]);
+  expect(merged(tail.shown, listed, id)).toEqual(numbers(4, MOST + 4).reverse());
 });
 
 it("shows what is in the list and in the tail once", () => {
-  expect(merged([5, 4, 3, 5], [3, 2, 1], String)).toEqual([5, 4, 3, 2, 1]);
+  expect(merged([5, 4, 3, 5], [3, 2, 1], id)).toEqual([5, 4, 3, 2, 1]);
+  // A newer first page, under which the tail goes on.
+  expect(merged([5, 4, 3, 2], [7, 6, 5], id)).toEqual([7, 6, 5, 4, 3, 2]);
   const listed = [3, 2];
-  expect(merged([3], listed, String)).toBe(listed);
+  expect(merged([3], listed, id)).toBe(listed);
 });

@@ -36,7 +36,10 @@ export function caughtUp<T>(tail: Tail<T>, listed: readonly T[], id: (row: T) =>
   return { shown: tail.shown.filter((row) => !known.has(id(row))), waiting: tail.waiting, passed: false };
 }
 
-/** The tail over the list that was asked for; what is in both stands once. */
+/**
+ * The tail and the list as one; what is in both stands once. Both have the newest first, by ids, which grow.
+ * A list that was asked for meanwhile may begin above rows of the tail that are not on its pages yet.
+ */
 export function merged<T>(shown: readonly T[], listed: readonly T[], id: (row: T) => string): readonly T[] {
   if (shown.length === 0) return listed;
   const known = new Set(listed.map(id));
@@ -45,5 +48,15 @@ export function merged<T>(shown: readonly T[], listed: readonly T[], id: (row: T
     known.add(id(row));
     return isNew;
   });
-  return fresh.length === 0 ? listed : [...fresh, ...listed];
+  if (fresh.length === 0) return listed;
+  const rows: T[] = [];
+  let at = 0;
+  for (const row of listed) {
+    for (let next = fresh[at]; next !== undefined && id(next) > id(row); next = fresh[at]) {
+      rows.push(next);
+      at += 1;
+    }
+    rows.push(row);
+  }
+  return [...rows, ...fresh.slice(at)];
 }

@@ -8,6 +8,7 @@ import { FirstSteps } from "../../entities/FirstSteps";
 import { SubscriptionName } from "../../entities/SubscriptionName";
 import { Term } from "../../entities/Term";
 import { useInterval } from "../../live/Live";
+import { serverNow } from "../../ui/clock";
 import { EmptyState, ErrorState, Notice, Skeleton } from "../../ui/Feedback";
 import { axisDuration, count, duration, exact, percent, rate, wholes } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
@@ -39,7 +40,7 @@ export function OverviewPage() {
   });
   const series = useQuery({
     queryKey: ["series", window],
-    queryFn: ({ signal }) => data(api.GET("/api/v1/dashboard/metrics", { params: { query: { window } }, signal })),
+    queryFn: async ({ signal }) => ({ ...await data(api.GET("/api/v1/dashboard/metrics", { params: { query: { window } }, signal })), asOf: serverNow() }),
     refetchInterval: useInterval(window === "1h" ? 5_000 : 30_000),
     // The chart of the window before stands until the next one is there.
     placeholderData: (before) => before,
@@ -60,7 +61,7 @@ export function OverviewPage() {
           <div className="grid gap-3 lg:grid-cols-[minmax(0,1fr)_21rem] xl:grid-cols-[minmax(0,1fr)_24rem]">
             <div className="order-2 flex min-w-0 flex-col gap-3 lg:order-1">
               <MomentsPanel />
-              <Charts series={series.data} asOf={series.dataUpdatedAt} error={series.isError && !series.data ? series.error : undefined} onRetry={() => void series.refetch()} stale={series.isPlaceholderData} />
+              <Charts series={series.data} error={series.isError && !series.data ? series.error : undefined} onRetry={() => void series.refetch()} stale={series.isPlaceholderData} />
             </div>
             <div className="order-1 flex min-w-0 flex-col gap-3 lg:order-2">
               <TroublePanel seen={seen} />
@@ -96,9 +97,10 @@ function Figures({ seen }: { seen: Overview | undefined }) {
   );
 }
 
-function Charts({ series, asOf, error, onRetry, stale }: { series: Series | undefined; asOf: number; error: unknown; onRetry: () => void; stale: boolean }) {
+function Charts({ series, error, onRetry, stale }: { series: Series & { asOf: number } | undefined; error: unknown; onRetry: () => void; stale: boolean }) {
   const drawn = useMemo(() => {
     if (!series) return undefined;
+    const { asOf } = series;
     const points = sinceBegun(series.points);
     // The step that has begun is not over: a rate over all of it would always be too low.
     const perSecond = (value: (point: SeriesPoint) => number) => points.map((point) => {
@@ -118,7 +120,7 @@ function Charts({ series, asOf, error, onRetry, stale }: { series: Series | unde
         { name: "p50", colour: "--accent", values: points.map((point) => point.latencyMs.p50 ?? null) },
       ],
     };
-  }, [series, asOf]);
+  }, [series]);
   if (error !== undefined) return <Panel><ErrorState what="The charts" error={error} onRetry={onRetry} /></Panel>;
   const aside = (text: string) => <span className="text-sm tabular-nums text-muted">{text}</span>;
   const step = series ? duration(series.stepSeconds * 1_000) : "";

@@ -45,7 +45,7 @@ export function SubscriptionPage() {
     <>
       {back}
       <PageHead
-        title={seen ? seen.name : <Skeleton className="h-6 w-56" />}
+        title={seen ? <bdi>{seen.name}</bdi> : <Skeleton className="h-6 w-56" />}
         lead={<span className="flex flex-wrap items-center gap-x-3">{seen && <State state={seen.state} />}<Id id={id} /></span>}
         actions={seen && <Actions subscription={seen} />}
       >

@@ -44,7 +44,7 @@ export function TenantPage() {
       ) : (
         <>
           <PageHead
-            title={tenant?.name ?? <Skeleton className="h-6 w-56" />}
+            title={tenant ? <bdi>{tenant.name}</bdi> : <Skeleton className="h-6 w-56" />}
             lead={<span className="flex items-center gap-3">{tenant && <State state={tenant.status} />}<Id id={id} full /></span>}
             actions={tenant && <Actions tenant={tenant} />}
           />
