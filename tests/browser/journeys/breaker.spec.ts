@@ -71,3 +71,20 @@ test("a rule deactivates it; the page says why, holds what comes, and brings it 
   await expect(page.getByRole("region", { name: "History" })).toContainText("by an operator");
   await expect(card.getByRole("img", { name: /^0 pending/ })).toBeVisible();
 });
+
+test("a receiver asks to be left alone: the card counts down, then it goes on", async ({ page, admin, receiver, own }) => {
+  const { id } = await admin.subscribe({ name: own, url: receiver.url, eventTypes: [`${own}.*`], maxInFlight: 1 });
+  await page.goto(`/ui/subscriptions/${id}`);
+  await untilLive(page);
+  receiver.answers({ status: 429, headers: { "retry-after": "6" } });
+  await admin.send(`${own}.created`);
+  await receiver.count(1);
+  receiver.answers(204);
+  const second = await admin.send(`${own}.created`);
+  const card = livingCard(page);
+  await expect(card.getByRole("heading", { name: "Held" })).toBeVisible();
+  await expect(card.getByText(/the receiver asked to be left alone; .* for another \d s/)).toBeVisible();
+  expect(receiver.all).toHaveLength(1);
+  await receiver.event(second);
+  await expect(card.getByRole("heading", { name: /Flowing|Idle|Waiting/ })).toBeVisible();
+});

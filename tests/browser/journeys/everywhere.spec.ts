@@ -39,6 +39,7 @@ test.describe("on a phone", () => {
     await page.goto("/ui/");
     const bar = page.getByRole("navigation", { name: "Pages" });
     const fits = () => page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth);
+    await expect(bar).toBeVisible();
     for (const place of PLACES) {
       const direct = bar.getByRole("link", { name: place, exact: true });
       if (await direct.isVisible()) await direct.tap();
@@ -125,6 +126,8 @@ test("by the keyboard alone", async ({ page, admin, receiver, own }) => {
     await page.keyboard.press("Tab");
     await expect(dialog.locator(":focus")).toHaveCount(1);
   }
+  // The reason at the barred button would take the Escape for itself.
+  await expect(page.getByRole("tooltip")).toBeHidden();
   await page.keyboard.press("Escape");
   await expect(dialog).toBeHidden();
   await expect(more).toBeFocused();
