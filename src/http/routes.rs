@@ -11,7 +11,7 @@ use axum::routing::{self, MethodRouter};
 
 use super::{
     HttpState, audit, dashboard, dashboard_files, deliveries, event_types, events, health, history,
-    jobs, keys, metrics, openapi, ordering, reference, runtime, secrets, sessions, sign_in,
+    jobs, keys, links, metrics, openapi, ordering, reference, runtime, secrets, sessions, sign_in,
     statistics, stream, subscriptions, system, tenants, test_send, users,
 };
 use crate::domain::access::Scope;
@@ -122,9 +122,9 @@ pub(super) fn open_routes() -> Vec<Route<HttpState>> {
         Route::open("/health/live", health::live),
         Route::open("/health/ready", health::ready),
         Route::open("/api/v1/openapi.json", openapi::show),
-        Route::open("/api/v1/setup", sign_in::setup),
-        Route::open_post("/api/v1/setup", sign_in::set_up),
-        Route::open_post("/api/v1/invitation", sign_in::take_invitation),
+        Route::open("/api/v1/setup", links::setup),
+        Route::open_post("/api/v1/setup", links::set_up),
+        Route::open_post("/api/v1/invitation", links::take_invitation),
         Route::open("/api/v1/session", sessions::show),
         Route::open_post("/api/v1/session", sign_in::sign_in),
         Route::open("/docs", reference::moved),

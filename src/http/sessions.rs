@@ -19,10 +19,10 @@ use super::error::{ApiError, Fault, Problem, Result};
 use super::limiting::refusal;
 use super::openapi::PageParameters;
 use super::openapi::bodies::NewPasswordBody;
+use super::opening::without_cookie;
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use super::session_view::{CurrentSessionView, SessionView};
-use super::sign_in::{hash_new, without_cookie};
 use super::sign_in_input::NewPassword;
 use super::tenants;
 use crate::clock;
@@ -128,17 +128,22 @@ pub async fn change_password(
         return Err(ApiError::new(Problem::Forbidden, message));
     };
     note.thing(id);
-    let place = network(app.gate.origin(&headers, peer));
-    let verdict = app.gate.take_account(&caller.name, Some(place)).await;
-    refusal(&verdict).map_or(Ok(()), |error| Err(error.of_kind(Problem::TooManySignIns)))?;
     let user = app.store.user(id).await?;
     let user = user.ok_or_else(|| ApiError::not_found("user"))?;
+    // As who signs in: whoever took a cookie along has no quota of their own for guesses.
+    let place = network(app.gate.origin(&headers, peer));
+    let known = user.knows(place).then_some(place);
+    let verdict = app.gate.take_account(&user.email, known).await;
+    refusal(&verdict).map_or(Ok(()), |error| Err(error.of_kind(Problem::TooManySignIns)))?;
     let is_right = app.passwords.check(input.current, user.password.clone());
     if !is_right.await? {
         let fault = Fault::new("current", "is not the password");
         return Err(ApiError::invalid_body(vec![fault]));
     }
-    let password = hash_new(&app, input.password, &user.email, &user.name).await?;
+    let password = app
+        .passwords
+        .hash_new(input.password, &user.email, &user.name)
+        .await?;
     let set = app
         .store
         .set_password(id, &password, caller.session, clock::now());

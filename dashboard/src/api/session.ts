@@ -106,3 +106,10 @@ export function useBarred(scope: Scope): string | false {
   const who = session.role ? `The role ${session.role}` : "This key";
   return `${who} may not ${WORDS[scope]}`;
 }
+
+/** The same of what is everybody's: no client administers it, whatever its key may. */
+export function useBarredFromAll(): string | false {
+  const barred = useBarred("admin");
+  const { tenant } = useSession();
+  return barred || (tenant !== null && "It is everybody's, and a tenant's key does not change it");
+}

@@ -5,8 +5,9 @@ import { allows, useSession } from "../api/session";
 import { cx } from "../ui/class-names";
 import { keepForToasts } from "../ui/Dialog";
 import { Icon, type IconName } from "../ui/Icon";
+import { useReturnedFocus } from "../ui/returned-focus";
 import { chooseTheme } from "../ui/theme";
-import { ACTIONS, PLACES } from "./places";
+import { ACTIONS, maySee, PLACES } from "./places";
 
 interface Command {
   name: string;
@@ -40,9 +41,9 @@ function Inner({ onClose, onHelp }: { onClose: () => void; onHelp: () => void })
   const session = useSession();
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
+  useReturnedFocus();
   const go = (link: LinkProps) => () => void navigate(link);
-  const seen = <P extends { scope: Parameters<typeof allows>[1]; operatorsOnly?: boolean }>(place: P) =>
-    allows(session, place.scope) && !(place.operatorsOnly && session.tenant !== null);
+  const seen = (place: Parameters<typeof maySee>[1]) => maySee(session, place);
   const needle = text.trim().toLowerCase();
   const commands: Command[] = [
     ...PLACES.filter(seen).map((place): Command => ({ name: place.name, icon: place.icon, ...(place.key ? { keys: `g ${place.key}` } : {}), run: go({ to: place.to }) })),

@@ -3,6 +3,7 @@ import { useId, useState, type ReactNode } from "react";
 import { Button } from "./Button";
 import { cx } from "./class-names";
 import { Field, Input } from "./Field";
+import { useReturnedFocus } from "./returned-focus";
 import { TOASTS } from "./Toaster";
 
 interface Props {
@@ -68,6 +69,7 @@ function Modal({ open, onClose, title, about, children, foot, className, bodyCla
 }
 
 function Head({ title, about }: { title: string; about?: ReactNode }) {
+  useReturnedFocus();
   return (
     <div className="flex items-start justify-between gap-3 px-4 pb-2.5 pt-3">
       <div className="min-w-0">

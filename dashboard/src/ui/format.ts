@@ -13,6 +13,11 @@ export function exact(value: number): string {
   return WHOLE.format(value);
 }
 
+/** Of an axis of things that have no halves. */
+export function wholes(value: number): string {
+  return Number.isInteger(value) ? count(value) : "";
+}
+
 /** A rate a second: 0, 0.03, 4.2, 310. */
 export function rate(value: number): string {
   if (value === 0) return "0";

@@ -2,11 +2,11 @@ import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-quer
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { MOST_ROWS, usePageInterval } from "../../api/pages";
-import { useBarred, useSession } from "../../api/session";
+import { allows, useBarred, useSession } from "../../api/session";
+import { FirstSteps } from "../../entities/FirstSteps";
 import { useFacts, useStanding } from "../../live/Live";
 import { Button } from "../../ui/Button";
 import { serverNow } from "../../ui/clock";
-import { Curl } from "../../ui/Code";
 import { Combobox } from "../../ui/Combobox";
 import { EmptyState, ErrorState, Notice, SkeletonRows } from "../../ui/Feedback";
 import { Select } from "../../ui/Field";
@@ -81,7 +81,7 @@ export function EventsPage() {
           ? <Button icon="play" onClick={toTop}>{!tail.passed && tail.waiting.length > 0 ? `Show ${count(tail.waiting.length)} new` : paused ? "Resume" : "Newest"}</Button>
           : <Button icon="pause" onClick={() => setPaused(true)}>Pause</Button>)}
         {!canTail && <Button icon="retry" busy={list.isRefetching} onClick={() => void list.refetch()}>Look again</Button>}
-        {barred ? <Button kind="primary" icon="send" barred={barred}>Send event</Button> : <SendLink />}
+        {!barred ? <SendLink /> : session.tenant === null && <Button kind="primary" icon="send" barred={barred}>Send event</Button>}
       </>} />
       <Filters search={search} onChange={change} withTenant={session.tenant === null} />
       <div className="relative min-h-0 flex-1 overflow-hidden rounded-md border bg-panel">
@@ -198,6 +198,7 @@ function Foot({ list, rows, onGoOn }: { list: { isFetchingNextPage: boolean; has
 }
 
 function Nothing({ isFiltered, isPartial, onClear }: { isFiltered: boolean; isPartial: boolean; onClear: () => void }) {
+  const session = useSession();
   if (isFiltered) {
     return (
       <EmptyState icon="search" title="No event matches">
@@ -208,9 +209,9 @@ function Nothing({ isFiltered, isPartial, onClear }: { isFiltered: boolean; isPa
   }
   return (
     <EmptyState title="No event has come yet">
-      <p>Events appear here the moment they are accepted. Send one:</p>
-      <Curl method="POST" path="/api/v1/events" body={{ eventType: "job.created", payload: { jobId: "123" } }} />
-      <SendLink />
+      <p>{session.tenant === null ? "Events appear here the moment they are accepted." : "Your events appear here the moment they are accepted. What is sent to all is not listed; its deliveries are."}</p>
+      {allows(session, "events:write") && <SendLink />}
+      <FirstSteps event />
     </EmptyState>
   );
 }

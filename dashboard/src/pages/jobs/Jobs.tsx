@@ -146,11 +146,14 @@ const anHourAgo = () => `${new Date(serverNow() - 3_600_000).toISOString().slice
 
 function Nothing({ isFiltered, onClear }: { isFiltered: boolean; onClear: () => void }) {
   const [since] = useState(anHourAgo);
+  const session = useSession();
+  const { data: heads } = useQuery({ ...subscriptionHeadsQuery, enabled: allows(session, "subscriptions:read") });
+  const first = heads?.[0];
   if (isFiltered) return <EmptyState icon="search" title="No job matches"><Button onClick={onClear}>Show all jobs</Button></EmptyState>;
   return (
     <EmptyState icon="jobs" title="No job yet">
-      <p className="max-w-prose">A job sends many deliveries again, at a pace that receivers can take: select some in <Link to="/deliveries" search={{ status: "failed" }} className="text-accent underline">Deliveries</Link>, or ask by the API. Those that have ended are forgotten after a while.</p>
-      <Curl note="All that failed in an hour" method="POST" path="/api/v1/subscriptions/$SUBSCRIPTION/retry-failed" body={{ since, dryRun: true }} />
+      <p className="max-w-prose">A job sends many deliveries again, at a pace that receivers can take: select some in <Link to="/deliveries" search={{ status: "failed" }} className="text-accent underline">Deliveries</Link>, replay from a subscription's page, or ask by the API. Those that have ended are forgotten after a while.</p>
+      {first && allows(session, "deliveries:write") && <Curl note={`All that failed of ${first.name} in an hour; dryRun only counts`} method="POST" path={`/api/v1/subscriptions/${first.id}/retry-failed`} body={{ since, dryRun: true }} />}
     </EmptyState>
   );
 }

@@ -5,6 +5,7 @@ import { api, data } from "../../api/client";
 import { adviceFor, Problem, type Fault } from "../../api/problem";
 import { allows, useBarred, useSession } from "../../api/session";
 import type { RetryPolicy, Subscription } from "../../api/types";
+import { EXAMPLE_RECEIVER, IS_HERE } from "../../entities/example";
 import { Button } from "../../ui/Button";
 import { Curl } from "../../ui/Code";
 import { Field, Input, Select, Switch } from "../../ui/Field";
@@ -173,7 +174,7 @@ function Receiver(props: SectionProps & { isClient: boolean }) {
           <Text {...props} name="name" path="name" label="Name" hint="For people." isFirst={!stored} />
           {!props.isClient && <Text {...props} name="tenant" path="clientId" label="Tenant" optional hint="Whose it is: events of others do not reach it." />}
         </div>
-        <Text {...props} name="url" path="url" label="URL" mono inputMode="url" placeholder="https://example.com/webhooks" hint="Every delivery is a POST to it." />
+        <Text {...props} name="url" path="url" label="URL" mono inputMode="url" placeholder={EXAMPLE_RECEIVER} hint={IS_HERE && !stored ? <>Every delivery is a POST to it. To try it out, <span className="font-mono">posthaste receive</span> prints what comes to {EXAMPLE_RECEIVER}</> : "Every delivery is a POST to it."} />
         <Patterns value={draft.patterns} onChange={(patterns) => change({ patterns }, "eventTypes")} fault={faultAt("eventTypes")} faultOf={(index) => faultAt(`eventTypes[${index}]`)} />
         <Headers {...props} />
       </div>

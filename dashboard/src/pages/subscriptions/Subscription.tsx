@@ -7,7 +7,7 @@ import type { Subscription, SubscriptionStats, Window } from "../../api/types";
 import { useInterval } from "../../live/Live";
 import { Button } from "../../ui/Button";
 import { EmptyState, ErrorState, Notice, Skeleton, SkeletonRows } from "../../ui/Feedback";
-import { axisDuration, count, duration, exact, percent } from "../../ui/format";
+import { axisDuration, count, duration, exact, percent, wholes } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
 import { CopyButton, Id } from "../../ui/Id";
 import { Chart } from "../../ui/LazyChart";
@@ -17,7 +17,9 @@ import { Badge, HttpStatus, State } from "../../ui/State";
 import { deliveryState } from "../../ui/states";
 import { Choice } from "../../ui/Tabs";
 import { Countdown, Time } from "../../ui/Time";
-import { byOutcome } from "../overview/outcomes";
+import { MomentsPanel } from "../overview/Moments";
+import { byOutcome, sinceBegun } from "../overview/outcomes";
+import { StoryPanel } from "../overview/Story";
 import { Actions } from "./Actions";
 import { JobsPanel } from "./Bulk";
 import { BlockedPanel, HistoryPanel } from "./Evidence";
@@ -57,10 +59,12 @@ export function SubscriptionPage() {
             <div className="flex min-w-0 flex-col gap-3">
               {mayRead && <BlockedPanel id={id} />}
               {mayRead && <JobsPanel id={id} />}
-              {mayRead ? <Numbers id={id} /> : <Panel><p className="text-muted">Its deliveries and numbers take the scope deliveries:read.</p></Panel>}
+              {mayRead && <MomentsPanel subscription={id} />}
+              {mayRead ? <Numbers subscription={seen} /> : <Panel><p className="text-muted">Its deliveries and numbers take the scope deliveries:read.</p></Panel>}
               {mayRead && <Recent id={id} />}
             </div>
             <div className="flex min-w-0 flex-col gap-3">
+              <StoryPanel subscription={id} />
               <HistoryPanel id={id} />
               <Signing subscription={seen} />
               <Settings subscription={seen} />
@@ -101,11 +105,15 @@ function HeldNotice({ subscription }: { subscription: Subscription }) {
   );
 }
 
-function Numbers({ id }: { id: string }) {
-  const { window = "24h" } = route.useSearch();
+/** What is younger than this is shown by the minute, unless one asks for something else. */
+const YOUNG = 7_200_000;
+
+function Numbers({ subscription: { id, createdAt } }: { subscription: Subscription }) {
+  const [standard] = useState<Window>(() => (Date.now() - Date.parse(createdAt) < YOUNG ? "1h" : "24h"));
+  const { window = standard } = route.useSearch();
   const navigate = route.useNavigate();
   const query = useQuery({ ...statsQuery(id, window), refetchInterval: useInterval(window === "1h" || window === "24h" ? 5_000 : 30_000), placeholderData: (before) => before });
-  const choose = (next: Window) => void navigate({ search: next === "24h" ? {} : { window: next }, replace: true });
+  const choose = (next: Window) => void navigate({ search: next === standard ? {} : { window: next }, replace: true });
   const seen = query.data;
   return (
     <Panel
@@ -119,14 +127,17 @@ function Numbers({ id }: { id: string }) {
 }
 
 function Drawn({ seen, isStale }: { seen: SubscriptionStats; isStale: boolean }) {
-  const drawn = useMemo(() => ({
-    times: seen.points.map((point) => Date.parse(point.start) / 1_000),
-    outcomes: byOutcome(seen.points),
-    latency: [
-      { name: "p99", colour: "--bad-mark", values: seen.points.map((point) => point.attempts.durationMs.p99 ?? null) },
-      { name: "p50", colour: "--accent", values: seen.points.map((point) => point.attempts.durationMs.p50 ?? null) },
-    ],
-  }), [seen]);
+  const drawn = useMemo(() => {
+    const points = sinceBegun(seen.points);
+    return {
+      times: points.map((point) => Date.parse(point.start) / 1_000),
+      outcomes: byOutcome(points),
+      latency: [
+        { name: "p99", colour: "--bad-mark", values: points.map((point) => point.attempts.durationMs.p99 ?? null) },
+        { name: "p50", colour: "--accent", values: points.map((point) => point.attempts.durationMs.p50 ?? null) },
+      ],
+    };
+  }, [seen]);
   const { totals } = seen;
   const lost = totals.failed + totals.expired;
   const share = totals.successRate ?? 1;
@@ -186,9 +197,6 @@ function Signing({ subscription }: { subscription: Subscription }) {
     </>
   );
 }
-
-/** There are no halves of attempts on an axis. */
-const wholes = (value: number) => (Number.isInteger(value) ? count(value) : "");
 
 const ORDER: Record<string, string> = { none: "none: all at once", key: "by key: one after the other within a key", all: "all one after the other" };
 

@@ -3,9 +3,9 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { useEffect, useMemo } from "react";
 import { usePageInterval } from "../../api/pages";
 import { allows, useBarred, useSession } from "../../api/session";
+import { FirstSteps } from "../../entities/FirstSteps";
 import { useInterval } from "../../live/Live";
 import { Button } from "../../ui/Button";
-import { Curl } from "../../ui/Code";
 import { EmptyState, ErrorState, Skeleton, SkeletonRows } from "../../ui/Feedback";
 import { Input, Select } from "../../ui/Field";
 import { count, exact, percent } from "../../ui/format";
@@ -177,8 +177,9 @@ function Nothing() {
   return (
     <EmptyState level={2} icon="subscriptions" title="Nobody is subscribed yet">
       <p className="max-w-prose">A subscription says who gets which events, where, and how fast. Every event that matches is delivered there, signed, until it arrives.</p>
-      <Curl method="POST" path="/api/v1/subscriptions" body={{ name: "First", url: "https://example.com/webhooks", eventTypes: ["order.*"] }} note="Register one by the API: the answer shows its secret" />
       {!barred && <RegisterLink />}
+      {!barred && <p>Or by the API; the answer shows its secret:</p>}
+      <FirstSteps subscription />
     </EmptyState>
   );
 }

@@ -23,13 +23,13 @@ export function subscriptionsSearch(search: Record<string, unknown>): Subscripti
 }
 
 export interface SubscriptionSearch {
-  /** The last 24 hours where it is not there. */
-  window?: Exclude<Window, "24h">;
+  /** Where it is not there: the last 24 hours, of one that is young the last one. */
+  window?: Window;
 }
 
 export function subscriptionSearch(search: Record<string, unknown>): SubscriptionSearch {
   const { window } = search;
-  return window === "1h" || window === "7d" || window === "30d" ? { window } : {};
+  return window === "1h" || window === "24h" || window === "7d" || window === "30d" ? { window } : {};
 }
 
 /** The parts of a row that the filters judge. */

@@ -5,6 +5,7 @@ import { api, data } from "../../api/client";
 import { adviceFor, isNothing, Problem } from "../../api/problem";
 import { useBarred } from "../../api/session";
 import type { ApiKey, Tenant } from "../../api/types";
+import { EXAMPLE_RECEIVER } from "../../entities/example";
 import { SubscriptionName } from "../../entities/SubscriptionName";
 import { useInterval } from "../../live/Live";
 import { Button } from "../../ui/Button";
@@ -168,7 +169,7 @@ function Subscriptions({ id }: { id: string }) {
     <Panel title="Subscriptions" flush aside={rows && rows.length > 0 && <span className="text-sm text-muted">{query.data?.more ? "the newest 100" : rows.length}</span>}>
       {query.isError && !rows ? <ErrorState what="Its subscriptions" error={query.error} onRetry={() => void query.refetch()} />
         : !rows ? <SkeletonRows rows={3} />
-          : rows.length === 0 ? <EmptyState icon="subscriptions" title="It has no subscription"><Curl method="POST" path="/api/v1/subscriptions" body={{ name: "First", url: "https://example.com/webhooks", eventTypes: ["*"], tenant: id }} /></EmptyState>
+          : rows.length === 0 ? <EmptyState icon="subscriptions" title="It has no subscription"><Curl method="POST" path="/api/v1/subscriptions" body={{ name: "First", url: EXAMPLE_RECEIVER, eventTypes: ["*"], tenant: id }} /></EmptyState>
             : <Table
                 label="Subscriptions" rows={rows} rowKey={(row) => row.id}
                 columns={[
