@@ -4,9 +4,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::walk::Walk;
-use crate::support::browser::{Browser, PASSWORD};
+use crate::support::browser::{Browser, PASSWORD, ask};
 use crate::support::relay::{KEY, text};
 
+const SESSION: &str = "/api/v1/session";
 /// No user has this id.
 const NOTHING: &str = "0190b5a0-0000-7000-8000-000000000000";
 
@@ -131,6 +132,14 @@ pub async fn with_users(walk: &mut Walk<'_>) {
     }
     walk.go(404, "GET /api/v1/session", "", "", nothing.clone())
         .await;
+    let nobody = ask(&walk.relay.api.base, Method::GET, SESSION, &[], None).await;
+    assert_eq!((nobody.status, &nobody.body), (200, &Value::Null));
+    let operation = walk.document.operation(&Method::GET, SESSION);
+    let media = "application/json";
+    let differences = walk
+        .document
+        .differences(operation, 200, media, &Value::Null);
+    assert!(differences.is_empty(), "nobody: {differences:#?}");
     let sessions = walk
         .go(200, "GET /api/v1/sessions", "", "", nothing.clone())
         .await;
