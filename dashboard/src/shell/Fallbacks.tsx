@@ -1,4 +1,5 @@
 import { Link, useRouter, type ErrorComponentProps } from "@tanstack/react-router";
+import { Problem } from "../api/problem";
 import { useSession } from "../api/session";
 import { EmptyState, ErrorState } from "../ui/Feedback";
 import { maySee, PLACES } from "./places";
@@ -17,13 +18,16 @@ export function Missing() {
 export function Broken({ error, reset }: ErrorComponentProps) {
   const router = useRouter();
   return (
-    <ErrorState
-      what="This page" error={error}
-      onRetry={() => {
-        reset();
-        void router.invalidate();
-      }}
-    />
+    <>
+      <ErrorState
+        what="This page" error={error}
+        onRetry={() => {
+          reset();
+          void router.invalidate();
+        }}
+      />
+      {error instanceof Problem && error.status === 403 && <p className="px-4"><Link to="/sign-in" className="font-medium text-accent underline underline-offset-2">Sign in as somebody else</Link></p>}
+    </>
   );
 }
 
