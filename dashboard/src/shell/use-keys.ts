@@ -22,8 +22,8 @@ export function useKeys({ onPalette, onHelp }: { onPalette: () => void; onHelp: 
         return;
       }
       if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target)) return;
-      // Behind an open dialog nothing is done.
-      if (document.querySelector('[role="dialog"]')) return;
+      // Behind an open dialog nothing is done, and a menu's keys are its own.
+      if (document.querySelector('[role="dialog"], [role="menu"]')) return;
       const isSecond = event.timeStamp - wentAt < SECOND_KEY_WITHIN;
       wentAt = 0;
       if (isSecond) {

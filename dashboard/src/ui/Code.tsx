@@ -19,9 +19,11 @@ export function CodeBlock({ text, label, className }: { text: string; label: str
 }
 
 /** The next step as a command. The key is named, never shown. */
-export function Curl({ path, method = "GET", body, note, isKeyKnown = false }: { path: string; method?: string; body?: unknown; note?: ReactNode; /** It was said before where the key is. */ isKeyKnown?: boolean }) {
+export function Curl({ path, method = "GET", body, raw = body === undefined ? undefined : JSON.stringify(body), note, isKeyKnown = false }: {
+  path: string; method?: string; body?: unknown; /** A body that stays as it was typed. */ raw?: string | undefined; note?: ReactNode; /** It was said before where the key is. */ isKeyKnown?: boolean;
+}) {
   const lines = [`curl -s${method === "GET" ? "" : ` -X ${method}`} ${window.location.origin}${path}`, `-H "X-API-Key: $POSTHASTE_KEY"`];
-  if (body !== undefined) lines.push(`-H "Content-Type: application/json"`, `-d '${JSON.stringify(body).replaceAll("'", "'\\''")}'`);
+  if (raw !== undefined) lines.push(`-H "Content-Type: application/json"`, `-d '${raw.replaceAll("'", "'\\''")}'`);
   return (
     <div className="min-w-0 max-w-[min(42rem,100%)] text-left">
       {note && <p className="mb-1 text-sm text-muted">{note}</p>}

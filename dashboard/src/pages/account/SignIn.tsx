@@ -7,6 +7,7 @@ import { Button } from "../../ui/Button";
 import { Field, Input } from "../../ui/Field";
 import { Notice } from "../../ui/Feedback";
 import { Choice } from "../../ui/Tabs";
+import { bareKey } from "../../ui/pasted";
 import { AccountCard } from "./Card";
 import { forgetKey, takeKey, takenKey } from "./fragment";
 
@@ -48,7 +49,7 @@ export function SignIn() {
       const value = fields.get(name);
       return typeof value === "string" ? value : "";
     };
-    enter.mutate(by === "key" ? { key: text("key").trim() } : { email: text("email").trim(), password: text("password") });
+    enter.mutate(by === "key" ? { key: bareKey(text("key")) } : { email: text("email").trim(), password: text("password") });
   };
   return (
     <AccountCard title="Sign in">

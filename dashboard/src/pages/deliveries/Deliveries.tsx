@@ -1,5 +1,6 @@
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useCallback, useMemo, useState, type KeyboardEvent } from "react";
+import { MOST_ROWS } from "../../api/pages";
 import { useBarred } from "../../api/session";
 import type { Delivery } from "../../api/types";
 import { FirstSteps } from "../../entities/FirstSteps";
@@ -18,7 +19,7 @@ import { Table, type Column } from "../../ui/Table";
 import { Countdown, Time } from "../../ui/Time";
 import { CancelDialog, RetryDialog } from "./Bulk";
 import { Filters, type Change } from "./Filters";
-import { changed, MOST_ROWS, rowOf, type DeliveryRow } from "./rows";
+import { changed, rowOf, type DeliveryRow } from "./rows";
 import { canTail, cleaned, type DeliveriesSearch } from "./search";
 import { all, current, NOTHING, ranged, toggled, type Selection } from "./selection";
 import { useDeliveryList } from "./use-list";

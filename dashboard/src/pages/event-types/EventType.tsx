@@ -2,7 +2,7 @@ import { useMutation, useQuery, useQueryClient, type QueryClient } from "@tansta
 import { getRouteApi, Link, useBlocker } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
 import { api, data } from "../../api/client";
-import { adviceFor, Problem } from "../../api/problem";
+import { adviceFor, isNothing, Problem } from "../../api/problem";
 import { allows, useBarred, useBarredFromAll, useSession } from "../../api/session";
 import { Button } from "../../ui/Button";
 import { Curl } from "../../ui/Code";
@@ -41,7 +41,7 @@ export function EventTypePage() {
   const session = useSession();
   const count = catalogue.data?.find((type) => type.name === name)?.count;
   const seen = query.data;
-  if (query.isError && !seen) return <><Back /><Panel><ErrorState what="This type" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
+  if (isNothing(query)) return <><Back /><Panel><ErrorState what="This type" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
   return (
     <>
       <Back />
@@ -166,7 +166,7 @@ function Editor({ initial, isNew, aside }: { initial: Draft; isNew: boolean; asi
         {aside}
         {allows(session, "events:write") && (
           <Panel title="An event of it by the API">
-            <Curl method="POST" path="/api/v1/events" body={{ eventType: draft.name || "job.created", payload: draft.example.trim() && !own.example ? (JSON.parse(draft.example) as unknown) : {} }} />
+            <Curl method="POST" path="/api/v1/events" raw={`{"eventType":${JSON.stringify(draft.name || "job.created")},"payload":${draft.example.trim() && !own.example ? draft.example.trim() : "{}"}}`} />
           </Panel>
         )}
       </div>

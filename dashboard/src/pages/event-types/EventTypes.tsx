@@ -10,6 +10,7 @@ import { EmptyState, ErrorState, SkeletonRows } from "../../ui/Feedback";
 import { Input } from "../../ui/Field";
 import { count, exact } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
+import { PRIMARY_LINK } from "../../ui/link-looks";
 import { PageHead } from "../../ui/Panel";
 import { State } from "../../ui/State";
 import { Table, type Column } from "../../ui/Table";
@@ -83,5 +84,5 @@ export function EventTypesPage() {
 }
 
 function MakeLink() {
-  return <Link to="/new/event-type" className="inline-flex h-7 items-center gap-1.5 rounded bg-accent px-2.5 font-medium text-accent-text hover:brightness-110"><Icon name="plus" size={14} />Describe a type</Link>;
+  return <Link to="/new/event-type" className={PRIMARY_LINK}><Icon name="plus" size={14} />Describe a type</Link>;
 }

@@ -9,9 +9,11 @@ import { FirstSteps } from "../../entities/FirstSteps";
 import { SubscriptionName } from "../../entities/SubscriptionName";
 import { Term } from "../../entities/Term";
 import { useInterval } from "../../live/Live";
+import { serverNow } from "../../ui/clock";
 import { EmptyState, ErrorState, Notice, Skeleton } from "../../ui/Feedback";
 import { axisDuration, count, duration, exact, percent, rate, wholes } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
+import { BUTTON_LINK, PRIMARY_LINK } from "../../ui/link-looks";
 import { Chart } from "../../ui/LazyChart";
 import { Figure, PageHead, Panel } from "../../ui/Panel";
 import { StateBar } from "../../ui/Sparkline";
@@ -20,7 +22,6 @@ import { lookOf, TONES } from "../../ui/states";
 import { Choice } from "../../ui/Tabs";
 import { Countdown, Time } from "../../ui/Time";
 import { deliveriesSearch } from "../deliveries/search";
-import { BUTTON_LINK, PRIMARY_LINK } from "../subscriptions/links";
 import { MomentsPanel } from "./Moments";
 import { byOutcome, sinceBegun } from "./outcomes";
 import { StoryPanel } from "./Story";
@@ -39,12 +40,11 @@ export function OverviewPage() {
     refetchInterval: useInterval(5_000),
   });
   const series = useQuery({
-    queryKey: ["overview", "series", window],
-    queryFn: ({ signal }) => data(api.GET("/api/v1/dashboard/metrics", { params: { query: { window } }, signal })),
-    refetchInterval: useInterval(15_000),
+    queryKey: ["series", window],
+    queryFn: async ({ signal }) => ({ ...await data(api.GET("/api/v1/dashboard/metrics", { params: { query: { window } }, signal })), asOf: serverNow() }),
+    refetchInterval: useInterval(window === "1h" ? 5_000 : 30_000),
     // The chart of the window before stands until the next one is there.
     placeholderData: (before) => before,
-    staleTime: 10_000,
   });
   const seen = overview.data;
   const session = useSession();
@@ -62,7 +62,7 @@ export function OverviewPage() {
           <div className="grid gap-3 lg:grid-cols-[minmax(0,1fr)_21rem] xl:grid-cols-[minmax(0,1fr)_24rem]">
             <div className="order-2 flex min-w-0 flex-col gap-3 lg:order-1">
               <MomentsPanel />
-              <Charts series={series.data} asOf={series.dataUpdatedAt} error={series.isError && !series.data ? series.error : undefined} onRetry={() => void series.refetch()} stale={series.isPlaceholderData} />
+              <Charts series={series.data} error={series.isError && !series.data ? series.error : undefined} onRetry={() => void series.refetch()} stale={series.isPlaceholderData} />
             </div>
             <div className="order-1 flex min-w-0 flex-col gap-3 lg:order-2">
               <TroublePanel seen={seen} />
@@ -98,9 +98,10 @@ function Figures({ seen }: { seen: Overview | undefined }) {
   );
 }
 
-function Charts({ series, asOf, error, onRetry, stale }: { series: Series | undefined; asOf: number; error: unknown; onRetry: () => void; stale: boolean }) {
+function Charts({ series, error, onRetry, stale }: { series: Series & { asOf: number } | undefined; error: unknown; onRetry: () => void; stale: boolean }) {
   const drawn = useMemo(() => {
     if (!series) return undefined;
+    const { asOf } = series;
     const points = sinceBegun(series.points);
     // The step that has begun is not over: a rate over all of it would always be too low.
     const perSecond = (value: (point: SeriesPoint) => number) => points.map((point) => {
@@ -120,7 +121,7 @@ function Charts({ series, asOf, error, onRetry, stale }: { series: Series | unde
         { name: "p50", colour: "--accent", values: points.map((point) => point.latencyMs.p50 ?? null) },
       ],
     };
-  }, [series, asOf]);
+  }, [series]);
   if (error !== undefined) return <Panel><ErrorState what="The charts" error={error} onRetry={onRetry} /></Panel>;
   const aside = (text: string) => <span className="text-sm tabular-nums text-muted">{text}</span>;
   const step = series ? duration(series.stepSeconds * 1_000) : "";

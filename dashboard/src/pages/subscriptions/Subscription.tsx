@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
+import { isNothing } from "../../api/problem";
 import { allows, useBarred, useSession } from "../../api/session";
 import type { Subscription, SubscriptionStats, Window } from "../../api/types";
 import { useInterval } from "../../live/Live";
@@ -10,6 +11,7 @@ import { axisDuration, count, duration, exact, percent, wholes } from "../../ui/
 import { Icon } from "../../ui/Icon";
 import { CopyButton, Id } from "../../ui/Id";
 import { Chart } from "../../ui/LazyChart";
+import { BUTTON_LINK } from "../../ui/link-looks";
 import { Facts, Figure, PageHead, Panel } from "../../ui/Panel";
 import { Badge, HttpStatus, State } from "../../ui/State";
 import { deliveryState } from "../../ui/states";
@@ -22,7 +24,6 @@ import { Actions } from "./Actions";
 import { JobsPanel } from "./Bulk";
 import { BlockedPanel, HistoryPanel } from "./Evidence";
 import { reasonWords } from "./instrument";
-import { BUTTON_LINK, DeliveriesLink, DeliveryLink } from "./links";
 import { LivingCard } from "./LivingCard";
 import { recentQuery, statsQuery, subscriptionQuery } from "./queries";
 import { RotateDialog, SigningPanel } from "./Secrets";
@@ -37,14 +38,14 @@ export function SubscriptionPage() {
   const session = useSession();
   const query = useQuery({ ...subscriptionQuery(id), refetchInterval: useInterval(false) });
   const back = <nav aria-label="Where this is" className="mb-1"><Link to="/subscriptions" className="inline-flex min-h-6 items-center gap-1 text-muted hover:text-text"><Icon name="left" size={13} />Subscriptions</Link></nav>;
-  if (query.isError && !query.data) return <>{back}<PageHead title="Subscription" /><Panel><ErrorState what="This subscription" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
+  if (isNothing(query)) return <>{back}<PageHead title="Subscription" /><Panel><ErrorState what="This subscription" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
   const seen = query.data;
   const mayRead = allows(session, "deliveries:read");
   return (
     <>
       {back}
       <PageHead
-        title={seen ? seen.name : <Skeleton className="h-6 w-56" />}
+        title={seen ? <bdi>{seen.name}</bdi> : <Skeleton className="h-6 w-56" />}
         lead={<span className="flex flex-wrap items-center gap-x-3">{seen && <State state={seen.state} />}<Id id={id} /></span>}
         actions={seen && <Actions subscription={seen} />}
       >
@@ -111,7 +112,7 @@ function Numbers({ subscription: { id, createdAt } }: { subscription: Subscripti
   const [standard] = useState<Window>(() => (Date.now() - Date.parse(createdAt) < YOUNG ? "1h" : "24h"));
   const { window = standard } = route.useSearch();
   const navigate = route.useNavigate();
-  const query = useQuery({ ...statsQuery(id, window), refetchInterval: useInterval(15_000), placeholderData: (before) => before });
+  const query = useQuery({ ...statsQuery(id, window), refetchInterval: useInterval(window === "1h" || window === "24h" ? 5_000 : 30_000), placeholderData: (before) => before });
   const choose = (next: Window) => void navigate({ search: next === standard ? {} : { window: next }, replace: true });
   const seen = query.data;
   return (
@@ -165,7 +166,7 @@ function Recent({ id }: { id: string }) {
   const query = useQuery({ ...recentQuery(id), refetchInterval: useInterval(false) });
   const rows = query.data ?? [];
   return (
-    <Panel title="Recent deliveries" flush aside={<span className="flex gap-3"><DeliveriesLink subscription={id} status="failed">Failed ones</DeliveriesLink><DeliveriesLink subscription={id}>All of them</DeliveriesLink></span>}>
+    <Panel title="Recent deliveries" flush aside={<span className="flex gap-3"><Link to="/deliveries" search={{ subscriptionId: id, status: "failed" }} className="text-accent hover:underline">Failed ones</Link><Link to="/deliveries" search={{ subscriptionId: id }} className="text-accent hover:underline">All of them</Link></span>}>
       {query.isPending ? <SkeletonRows rows={6} />
         : query.isError && rows.length === 0 ? <ErrorState what="Its deliveries" error={query.error} onRetry={() => void query.refetch()} />
           : rows.length === 0 ? <EmptyState icon="deliveries" title="Nothing was delivered yet"><p className="max-w-prose">The next event that matches comes here the moment it is accepted.</p></EmptyState>
@@ -174,7 +175,7 @@ function Recent({ id }: { id: string }) {
                 {rows.map((row) => (
                   <li key={row.id} className="grid h-8 grid-cols-[6rem_minmax(0,1fr)_4.5rem] items-center gap-x-3 px-3 sm:grid-cols-[6.5rem_minmax(0,1fr)_5rem_5.5rem_7rem]">
                     <State plain state={deliveryState(row)} />
-                    <DeliveryLink id={row.id} className="truncate font-mono text-sm font-medium hover:underline">{row.eventType}</DeliveryLink>
+                    <Link to="/deliveries/$id" params={{ id: row.id }} className="truncate font-mono text-sm font-medium hover:underline">{row.eventType}</Link>
                     <span className="hidden truncate sm:block"><HttpStatus status={row.httpStatus} error={row.errorKind} /></span>
                     <span className="hidden truncate text-sm text-muted sm:block">{row.attemptCount === 0 ? "no attempt" : row.attemptCount === 1 ? "1 attempt" : `${row.attemptCount} attempts`}</span>
                     <span className="truncate text-right text-sm text-muted">{row.nextRetryAt && row.attemptCount > 0 ? <>next <Countdown until={row.nextRetryAt} past="soon" /></> : <Time at={row.finishedAt ?? row.createdAt} />}</span>

@@ -5,6 +5,7 @@
  */
 import type { NewSubscription, RetryPolicy, Subscription, SubscriptionChange } from "../../api/types";
 import { EXAMPLE_RECEIVER } from "../../entities/example";
+import { pastedFault } from "../../ui/pasted";
 import { parseTime, timeText } from "./time-text";
 
 export const MASK = "********";
@@ -356,6 +357,8 @@ export function faultsOf(draft: Draft): ReadonlyMap<string, string> {
 export function secretFault(secret: string): string | undefined {
   if (secret === "") return "is required: bring one, or let one be made";
   const bytes = new TextEncoder().encode(secret).length;
+  const pasted = pastedFault(secret);
+  if (pasted) return pasted;
   if (secret.startsWith("whsec_")) {
     try {
       const inside = atob(secret.slice(6)).length;

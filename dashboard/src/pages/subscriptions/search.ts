@@ -1,5 +1,6 @@
 /** What is looked for, as it stands in the URL. */
 import type { Window } from "../../api/types";
+import { searchText } from "../search-text";
 
 export const STATES = ["active", "paused", "deactivated", "suspended"] as const;
 export type StateFilter = (typeof STATES)[number];
@@ -13,9 +14,8 @@ export interface SubscriptionsSearch {
 export function subscriptionsSearch(search: Record<string, unknown>): SubscriptionsSearch {
   const found: SubscriptionsSearch = {};
   for (const name of ["q", "tenant"] as const) {
-    const value = search[name];
-    const text = typeof value === "number" ? String(value) : value;
-    if (typeof text === "string" && text.trim() !== "") found[name] = text.trim().slice(0, 255);
+    const text = searchText(search[name]);
+    if (text) found[name] = text;
   }
   const { state } = search;
   if (STATES.some((one) => one === state)) found.state = state as StateFilter;

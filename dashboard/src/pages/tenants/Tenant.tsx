@@ -2,7 +2,7 @@ import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tansta
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, data } from "../../api/client";
-import { adviceFor, Problem } from "../../api/problem";
+import { adviceFor, isNothing, Problem } from "../../api/problem";
 import { useBarred } from "../../api/session";
 import type { ApiKey, Tenant } from "../../api/types";
 import { EXAMPLE_RECEIVER } from "../../entities/example";
@@ -39,12 +39,12 @@ export function TenantPage() {
   return (
     <>
       <nav aria-label="Where this is" className="mb-1"><Link to="/tenants" className="inline-flex min-h-6 items-center gap-1 text-muted hover:text-text"><Icon name="left" size={13} />Tenants</Link></nav>
-      {query.isError && !tenant ? (
+      {isNothing(query) ? (
         query.error instanceof Problem && query.error.status === 404 ? <Unregistered id={id} /> : <Panel><ErrorState what="This tenant" error={query.error} onRetry={() => void query.refetch()} /></Panel>
       ) : (
         <>
           <PageHead
-            title={tenant?.name ?? <Skeleton className="h-6 w-56" />}
+            title={tenant ? <bdi>{tenant.name}</bdi> : <Skeleton className="h-6 w-56" />}
             lead={<span className="flex items-center gap-3">{tenant && <State state={tenant.status} />}<Id id={id} full /></span>}
             actions={tenant && <Actions tenant={tenant} />}
           />
