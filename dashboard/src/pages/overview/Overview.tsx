@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { api, data } from "../../api/client";
+import { adviceFor } from "../../api/problem";
 import { allows, useSession } from "../../api/session";
 import type { Overview, Series, SeriesPoint } from "../../api/types";
 import { FirstSteps } from "../../entities/FirstSteps";
@@ -54,7 +55,7 @@ export function OverviewPage() {
       } />
       {overview.isError && !seen ? <Panel><ErrorState what="The overview" error={overview.error} onRetry={() => void overview.refetch()} /></Panel> : (
         <div className="flex flex-col gap-3">
-          {overview.isError && <Notice tone="busy" icon="warning">What you see is from <Time at={seen?.generatedAt} />: the relay does not answer now.</Notice>}
+          {overview.isError && <Notice tone="busy" icon="warning">What you see is from <Time at={seen?.generatedAt} />: {adviceFor(overview.error).title}.</Notice>}
           {seen && !seen.complete && <Notice tone="quiet" icon="clock">The newest of what happened is still being counted.</Notice>}
           <Figures seen={seen} />
           {seen?.events.ever === 0 && <Begin />}
