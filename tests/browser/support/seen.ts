@@ -3,7 +3,7 @@ import { expect, type Locator, type Page } from "@playwright/test";
 
 /** A notice in the corner. */
 export function toast(page: Page, text: string | RegExp): Locator {
-  return page.getByRole("region", { name: /^Notices/ }).locator("li").filter({ hasText: text });
+  return page.getByRole("region", { name: /^Notifications/ }).locator("li").filter({ hasText: text });
 }
 
 /** The subscription's actor as an instrument. */
