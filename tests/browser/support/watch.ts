@@ -13,6 +13,7 @@ const NOT_SIGNED_IN_YET = /status of 401 .*\/api\/v1\/session\)$/;
 
 interface Expected {
   line: RegExp;
+  /** Or it need not come. */
   came: boolean;
 }
 
@@ -24,6 +25,11 @@ export class Watch {
   /** Lines of the console that belong to what a test does. One at least has to come. */
   expects(line: RegExp): void {
     this.#expected.push({ line, came: false });
+  }
+
+  /** Lines that may come, and may not. */
+  allows(line: RegExp): void {
+    this.#expected.push({ line, came: true });
   }
 
   async follow(context: BrowserContext, base: string): Promise<void> {
