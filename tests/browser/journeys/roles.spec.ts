@@ -83,8 +83,8 @@ test.describe("an operator", () => {
     await page.goto("/ui/");
     const places = page.getByRole("navigation", { name: "Pages" }).getByRole("link");
     await expect(places).toHaveText(["Overview", "Events", "Subscriptions", "Deliveries", "Jobs", "Event types"]);
-    // By its address a page says that it is not open, and asks the relay for nothing.
-    for (const path of ["users", "keys", "audit", "tenants", "tenants/acme", "system"]) {
+    // By its address a page is not open either, and asks the relay for nothing.
+    for (const path of ["users", "keys", "audit", "tenants", "tenants/acme", "system", "new/event-type"]) {
       await page.goto(`/ui/${path}`);
       await expect(page.getByRole("heading", { level: 1, name: "This page is not open to you" })).toBeVisible();
       await expect(page.locator("#main")).toContainText("with the role operator");

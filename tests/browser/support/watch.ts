@@ -5,15 +5,8 @@
  */
 import type { BrowserContext, ConsoleMessage } from "@playwright/test";
 
-/**
- * The page asks who is signed in, and the browser notes the refusal. To be taken out once the page
- * no longer asks in vain.
- */
-const NOT_SIGNED_IN_YET = /status of 401 .*\/api\/v1\/session\)$/;
-
 interface Expected {
   line: RegExp;
-  /** Or it need not come. */
   came: boolean;
 }
 
@@ -25,11 +18,6 @@ export class Watch {
   /** Lines of the console that belong to what a test does. One at least has to come. */
   expects(line: RegExp): void {
     this.#expected.push({ line, came: false });
-  }
-
-  /** Lines that may come, and may not. */
-  allows(line: RegExp): void {
-    this.#expected.push({ line, came: true });
   }
 
   async follow(context: BrowserContext, base: string): Promise<void> {
@@ -63,7 +51,7 @@ export class Watch {
   }
 
   #note(line: string): void {
-    if (this.#isOver || NOT_SIGNED_IN_YET.test(line)) return;
+    if (this.#isOver) return;
     const expected = this.#expected.find((one) => one.line.test(line));
     if (expected) expected.came = true;
     else this.#faults.push(line);
