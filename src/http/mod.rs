@@ -55,6 +55,7 @@ mod key_view;
 mod keys;
 mod limiting;
 mod metrics;
+mod nodes;
 mod openapi;
 mod ordering;
 mod own_headers;

@@ -11,7 +11,7 @@ use axum::routing::{self, MethodRouter};
 
 use super::{
     HttpState, audit, dashboard, dashboard_files, deliveries, event_types, events, health, history,
-    jobs, keys, metrics, openapi, ordering, reference, runtime, secrets, sessions, sign_in,
+    jobs, keys, metrics, nodes, openapi, ordering, reference, runtime, secrets, sessions, sign_in,
     statistics, stream, subscriptions, system, tenants, test_send, users,
 };
 use crate::domain::access::Scope;
@@ -111,6 +111,7 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::get("/audit", Admin, audit::list),
         Route::get("/system", Admin, system::show),
         Route::get("/system/settings", Admin, system::settings),
+        Route::get("/system/nodes", Admin, nodes::show),
         Route::get(metrics::PATH, Admin, metrics::show),
     ]
 }

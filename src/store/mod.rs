@@ -21,6 +21,7 @@ use crate::domain::event::Event;
 use crate::domain::id::{ApiKeyId, DeliveryId, EventId, JobId, SessionId, SubscriptionId, UserId};
 use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
+use crate::domain::node::{NodeReport, Registry};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
 use crate::domain::session::Session;
@@ -46,6 +47,7 @@ mod secret_box;
 pub mod secrets;
 pub mod sqlite;
 pub mod statistics;
+pub mod storage;
 
 pub use account::{FirstUser, Link, SessionChanges, UserChanged, UserCreated};
 pub use api_key::{ApiKeyCreated, ApiKeyFilter, KeyringChanges};
@@ -68,6 +70,10 @@ pub use search::{
 pub use secrets::{Kept, Resealed, TenantSecrets};
 pub use sqlite::SqliteStore;
 pub use statistics::{Folded, Statistics, StatisticsQuery, Whose};
+pub use storage::{Connections, Storage, StoredDatabase, StoredFile, TableSize, TimePart};
+
+/// Processes that are known at most.
+pub const MOST_NODES: u32 = 1_000;
 
 /// Why the store did not do what was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -729,7 +735,27 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets up to `limit` entries made before `before`, and says how many.
     async fn forget_audit(&self, before: Timestamp, limit: u32) -> Result<u64>;
 
+    // --- Know each other ---
+
+    /// Notes what a process tells of itself, and that it is there now: it is lost where it does not
+    /// tell again within `patience`. Its age counts where it is not known yet. All times are the
+    /// store's own. On SQLite, which has one process at a time, whoever was there before is lost.
+    async fn beat(&self, node: &NodeReport, age: Duration, patience: Duration) -> Result<()>;
+
+    /// The processes that are known, [`MOST_NODES`] at most, and who owns the deliveries.
+    async fn registry(&self) -> Result<Registry>;
+
+    /// Forgets a process that ends.
+    async fn remove_node(&self, name: &str) -> Result<()>;
+
+    /// Forgets processes that were not seen for so long, and of more than `most` those that were not
+    /// seen for longest. Says how many.
+    async fn forget_nodes(&self, unseen: Duration, most: u32) -> Result<u64>;
+
     // --- Operate the store itself ---
+
+    /// Where everything lies and how much of it there is, as far as that costs no look at the rows.
+    async fn storage(&self) -> Result<Storage>;
 
     /// Goes all the way to the database, and as far as can be told without writing, whether it
     /// would take a write.

@@ -34,6 +34,7 @@ mod limits;
 mod logging;
 mod lost_notices;
 mod measured;
+mod nodes;
 mod operational;
 mod ordering;
 mod overtaken;

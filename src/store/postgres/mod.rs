@@ -18,6 +18,7 @@ mod hold;
 mod jobs;
 mod line;
 mod moves;
+mod nodes;
 mod operational;
 mod partitions;
 mod read;
@@ -27,6 +28,7 @@ mod rows;
 mod search;
 mod secrets;
 mod statistics;
+mod storage;
 mod tenants;
 
 pub use self::line::HEADS as LINE_HEADS;
@@ -48,8 +50,8 @@ use super::{
     EventWalk, FirstUser, Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch, JobCreated,
     JobFilter, JobMoved, Kept, KeyringChanges, LeaseState, Link, Moved, Page, PageRequest,
     Position, RecordGroup, Recorded, Resealed, Result, Runtime, SessionChanges, Standing,
-    Statistics, StatisticsQuery, Store, StoredCatalogue, Stretch, TenantDeleted, TenantSecrets,
-    UnarrivedWalk, UserChanged, UserCreated, WaitingEvent,
+    Statistics, StatisticsQuery, Storage, Store, StoredCatalogue, Stretch, TenantDeleted,
+    TenantSecrets, UnarrivedWalk, UserChanged, UserCreated, WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::api_key::{ApiKey, KeyHash};
@@ -61,6 +63,7 @@ use crate::domain::event::Event;
 use crate::domain::id::{ApiKeyId, DeliveryId, EventId, JobId, SessionId, SubscriptionId, UserId};
 use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
+use crate::domain::node::{NodeReport, Registry};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
 use crate::domain::session::Session;
@@ -778,6 +781,26 @@ impl Store for PostgresStore {
 
     async fn forget_audit(&self, before: Timestamp, limit: u32) -> Result<u64> {
         answered(audit::forget(&self.pools.work, before, limit)).await
+    }
+
+    async fn beat(&self, node: &NodeReport, age: Duration, patience: Duration) -> Result<()> {
+        answered(nodes::beat(&self.pools.work, node, age, patience)).await
+    }
+
+    async fn registry(&self) -> Result<Registry> {
+        answered(nodes::registry(&self.pools.reads)).await
+    }
+
+    async fn remove_node(&self, name: &str) -> Result<()> {
+        answered(nodes::remove(&self.pools.work, name)).await
+    }
+
+    async fn forget_nodes(&self, unseen: Duration, most: u32) -> Result<u64> {
+        answered(nodes::forget(&self.pools.work, unseen, most)).await
+    }
+
+    async fn storage(&self) -> Result<Storage> {
+        answered(storage::storage(&self.pools, &self.settings)).await
     }
 
     async fn ping(&self) -> Result<()> {

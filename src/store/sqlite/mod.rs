@@ -20,6 +20,7 @@ mod hold;
 mod jobs;
 mod line;
 mod moves;
+mod nodes;
 mod operational;
 #[cfg(test)]
 mod plans;
@@ -30,6 +31,7 @@ mod rows;
 mod search;
 mod secrets;
 mod statistics;
+mod storage;
 mod tenants;
 mod writer;
 
@@ -51,8 +53,8 @@ use super::{
     EventWalk, FirstUser, Folded, Forgotten, ForgottenAnswers, HeadRow, JobBatch, JobCreated,
     JobFilter, JobMoved, Kept, KeyringChanges, LeaseState, Link, Moved, Page, PageRequest,
     Position, RecordGroup, Recorded, Resealed, Result, Runtime, SessionChanges, Standing,
-    Statistics, StatisticsQuery, Store, StoredCatalogue, Stretch, TenantDeleted, TenantSecrets,
-    UnarrivedWalk, UserChanged, UserCreated, WaitingEvent,
+    Statistics, StatisticsQuery, Storage, Store, StoredCatalogue, Stretch, TenantDeleted,
+    TenantSecrets, UnarrivedWalk, UserChanged, UserCreated, WaitingEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::api_key::{ApiKey, KeyHash};
@@ -64,6 +66,7 @@ use crate::domain::event::Event;
 use crate::domain::id::{ApiKeyId, DeliveryId, EventId, JobId, SessionId, SubscriptionId, UserId};
 use crate::domain::idempotency::{KeyName, KnownKey};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
+use crate::domain::node::{NodeReport, Registry};
 use crate::domain::operational::OperationalEvent;
 use crate::domain::ordering::{Line, Ordering};
 use crate::domain::session::Session;
@@ -774,6 +777,26 @@ impl Store for SqliteStore {
 
     async fn forget_audit(&self, before: Timestamp, limit: u32) -> Result<u64> {
         audit::forget(&self.pools, before, limit).await
+    }
+
+    async fn beat(&self, node: &NodeReport, age: Duration, patience: Duration) -> Result<()> {
+        nodes::beat(&self.pools, node, age, patience).await
+    }
+
+    async fn registry(&self) -> Result<Registry> {
+        nodes::registry(&self.pools).await
+    }
+
+    async fn remove_node(&self, name: &str) -> Result<()> {
+        nodes::remove(&self.pools, name).await
+    }
+
+    async fn forget_nodes(&self, unseen: Duration, most: u32) -> Result<u64> {
+        nodes::forget(&self.pools, unseen, most).await
+    }
+
+    async fn storage(&self) -> Result<Storage> {
+        storage::storage(&self.pools).await
     }
 
     async fn ping(&self) -> Result<()> {
