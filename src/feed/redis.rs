@@ -149,7 +149,7 @@ impl RedisFeed {
     fn note(&self, health: Result<String, String>) {
         let mut state = self.state();
         // Attempts that fail one after the other are one absence.
-        if state.connects == 0 || state.health.is_ok() != health.is_ok() {
+        if state.health.is_ok() != health.is_ok() {
             state.since = clock::now();
         }
         state.connects += u64::from(health.is_ok());

@@ -36,6 +36,7 @@ pub struct InstallationView {
     /// Null where the store did not say.
     store: Option<StoreView>,
     /// What could not be asked (`nodes`, `partitions`, `feed`, `store`), and why.
+    #[schema(value_type = BTreeMap<String, String>)]
     missing: BTreeMap<&'static str, String>,
 }
 
