@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { InstalledNode, Installation } from "../api/types";
-import { inOrder, isOwned, nameParts, troubles, usualVersion } from "./nodes";
+import { inOrder, isOwned, labelOf, nameParts, troubles, usualVersion } from "./nodes";
 
 function node(name: string, state: InstalledNode["state"], version = "1"): InstalledNode {
   return { name, state, version } as InstalledNode;
@@ -15,6 +15,15 @@ describe("processes", () => {
     expect(nameParts("process 17 listening on 127.0.0.1:8080 (0190b5a0)")).toEqual({ listen: "127.0.0.1:8080", process: "17" });
     expect(nameParts("process 1 listening on [::]:8080 (x)")).toEqual({ listen: "[::]:8080", process: "1" });
     expect(nameParts("another")).toEqual({ listen: "another", process: "" });
+  });
+
+  it("are told apart by their machine where they all listen alike", () => {
+    const on = (listen: string, host: string | null, id: string, state: InstalledNode["state"] = "standby") => ({ ...node(`process 1 listening on ${listen} (${id})`, state), host });
+    const alike = [on("0.0.0.0:80", "one", "a"), on("0.0.0.0:80", "two", "b"), on("0.0.0.0:81", "one", "c"), on("0.0.0.0:80", "one", "d", "lost")];
+    expect(alike.map((one) => labelOf(one, alike))).toEqual(["one 0.0.0.0:80", "two", "0.0.0.0:81", "one 0.0.0.0:80"]);
+    const single = on("0.0.0.0:80", "one", "a");
+    expect(labelOf(single, [single])).toBe("0.0.0.0:80");
+    expect(labelOf(on("0.0.0.0:80", null, "e"), alike)).toBe("0.0.0.0:80");
   });
 
   it("stand by what they do, whatever order they come in", () => {

@@ -18,6 +18,14 @@ export function nameParts(name: string): { listen: string; process: string } {
   return { listen: found?.[2] ?? name, process: found?.[1] ?? "" };
 }
 
+/** What tells a process apart from the other living ones: where it listens, its machine, or both. */
+export function labelOf(node: InstalledNode, nodes: readonly InstalledNode[]): string {
+  const listen = (one: InstalledNode) => nameParts(one.name).listen;
+  const others = nodes.filter((one) => one.state !== "lost" && one.name !== node.name);
+  if (!node.host || others.every((one) => listen(one) !== listen(node))) return listen(node);
+  return others.every((one) => one.host !== node.host) ? node.host : `${node.host} ${listen(node)}`;
+}
+
 /** What is wrong with the whole, worst first; nothing where all is well. */
 export function troubles(seen: Installation): { tone: "bad" | "busy"; text: string }[] {
   const nodes = seen.nodes ?? [];

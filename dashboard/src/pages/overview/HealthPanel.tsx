@@ -2,10 +2,10 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { allows, useSession } from "../../api/session";
 import type { InstalledNode, Overview } from "../../api/types";
-import { EVERY, inOrder, installationQuery, isOwned, nameParts } from "../../entities/nodes";
+import { EVERY, inOrder, installationQuery, isOwned, labelOf } from "../../entities/nodes";
 import { useInterval } from "../../live/Live";
 import { Skeleton } from "../../ui/Feedback";
-import { count, duration } from "../../ui/format";
+import { brief, count } from "../../ui/format";
 import { Panel } from "../../ui/Panel";
 import { State } from "../../ui/State";
 
@@ -46,11 +46,9 @@ function Nodes({ nodes, owned }: { nodes: readonly InstalledNode[]; owned: boole
       {!owned && <li className="px-3 py-1.5 font-medium text-bad">No process delivers: events are accepted and wait.</li>}
       {shown.map((node) => (
         <li key={node.name} className="flex min-h-8 items-center gap-3 px-3 py-1">
-          <Link to="/system" search={{ tab: "nodes" }} className="w-24 shrink-0 hover:underline">Node</Link>
-          <span className="min-w-0 flex-1 truncate text-sm tabular-nums text-muted" title={node.name}>
-            {nameParts(node.name).listen}
-            {node.state === "lost" ? `, not heard of for ${duration(Math.floor(node.unseenMs / 1_000) * 1_000).replace(".0 s", " s")}`
-              : node.unwell.length > 0 ? `, ${node.unwell.join(", ")} not well` : `, ${count(node.inFlight.count)} in flight`}
+          <Link to="/system" search={{ tab: "nodes" }} title={node.name} className="min-w-24 max-w-48 shrink-0 truncate font-mono text-sm hover:underline">{labelOf(node, nodes)}</Link>
+          <span className="min-w-0 flex-1 truncate text-sm tabular-nums text-muted">
+            {node.state === "lost" ? `for ${brief(node.unseenMs)}` : node.unwell.length > 0 ? `${node.unwell.join(", ")} not well` : `${count(node.inFlight.count)} in flight`}
           </span>
           <State plain state={node.state} />
         </li>

@@ -97,7 +97,8 @@ function Spread({ family, of, perSecond }: { family: Family; of: Histogram; perS
 }
 
 function PerSecond({ rate: value }: { rate: number | undefined }) {
-  return value === undefined ? null : <span className="ml-2 inline-block min-w-12 text-right text-sm text-muted">{rate(value)} /s</span>;
+  // Most of the time nothing comes: that is not worth a word.
+  return !value ? null : <span className="ml-2 inline-block min-w-12 text-right text-sm text-muted">{rate(value)} /s</span>;
 }
 
 function valueOf(family: Family, value: number): string {

@@ -54,6 +54,7 @@ export function families(text: string): Family[] {
     const of = family(suffix === "" ? full : full.slice(0, -suffix.length));
     if (suffix !== "_created") note(of, suffix, labelsOf(labels), number(value));
   }
+  for (const one of found.values()) one.samples.sort((left, right) => (left.labels < right.labels ? -1 : 1));
   return [...found.values()].filter((one) => one.samples.length > 0 || one.histograms.length > 0);
 }
 
