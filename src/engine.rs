@@ -94,7 +94,8 @@ impl Engine {
             .await
             .with_context(|| {
                 format!(
-                    "cannot listen on {} (server.listen)",
+                    "cannot listen on {} (server.listen); if another program has that port, \
+                     set POSTHASTE_LISTEN to another one",
                     settings.server.listen
                 )
             })?;

@@ -3,21 +3,41 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use sqlx::Row;
 use sqlx::postgres::{PgPool, PgRow};
 
+use super::connect::answered;
 use super::rows;
 use crate::domain::node::{Lease, NodeReport, Registry};
 use crate::store::rows::bind_node;
-use crate::store::{MOST_NODES, Result, codec};
+use crate::store::{MOST_NODES, NodeStore, Result, Storage, codec};
+
+#[async_trait]
+impl NodeStore for super::PostgresStore {
+    async fn beat(&self, node: &NodeReport, age: Duration, patience: Duration) -> Result<()> {
+        answered(beat(&self.pools.work, node, age, patience)).await
+    }
+
+    async fn registry(&self) -> Result<Registry> {
+        answered(registry(&self.pools.reads)).await
+    }
+
+    async fn remove_node(&self, name: &str) -> Result<()> {
+        answered(remove(&self.pools.work, name)).await
+    }
+
+    async fn forget_nodes(&self, unseen: Duration, most: u32) -> Result<u64> {
+        answered(forget(&self.pools.work, unseen, most)).await
+    }
+
+    async fn storage(&self) -> Result<Storage> {
+        answered(super::storage::storage(&self.pools, &self.settings)).await
+    }
+}
 
 /// Notes what a process tells, also where it is not known yet.
-pub(super) async fn beat(
-    pool: &PgPool,
-    node: &NodeReport,
-    age: Duration,
-    patience: Duration,
-) -> Result<()> {
+async fn beat(pool: &PgPool, node: &NodeReport, age: Duration, patience: Duration) -> Result<()> {
     let query = sqlx::query(
         "INSERT INTO nodes (name, host, version, role, profile, unwell, in_flight, most_in_flight,
              window_bytes, most_window_bytes, subscriptions, restarts, waiting, resident_bytes,
@@ -37,7 +57,7 @@ pub(super) async fn beat(
 }
 
 /// All of them, and who owns the deliveries.
-pub(super) async fn registry(pool: &PgPool) -> Result<Registry> {
+async fn registry(pool: &PgPool) -> Result<Registry> {
     let found = sqlx::query(
         "SELECT *, (extract(epoch FROM clock_timestamp() - started_at) * 1000000)::bigint AS age_us,
              (extract(epoch FROM clock_timestamp() - seen_at) * 1000000)::bigint AS unseen_us,
@@ -72,7 +92,7 @@ fn lease(row: &PgRow) -> Result<Lease> {
 }
 
 /// Forgets a process that ends.
-pub(super) async fn remove(pool: &PgPool, name: &str) -> Result<()> {
+async fn remove(pool: &PgPool, name: &str) -> Result<()> {
     sqlx::query("DELETE FROM nodes WHERE name = $1")
         .bind(name)
         .execute(pool)
@@ -82,7 +102,7 @@ pub(super) async fn remove(pool: &PgPool, name: &str) -> Result<()> {
 
 /// Forgets those that were not seen for long, and the oldest of too many. Several may do so at
 /// once: what one has in hand the others leave to it.
-pub(super) async fn forget(pool: &PgPool, unseen: Duration, most: u32) -> Result<u64> {
+async fn forget(pool: &PgPool, unseen: Duration, most: u32) -> Result<u64> {
     let done = sqlx::query(
         "DELETE FROM nodes WHERE name = ANY(ARRAY(
              SELECT name FROM nodes

@@ -3,20 +3,40 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
+
 use super::connect::Pools;
 use super::rows;
 use crate::domain::node::{Lease, NodeReport, Registry};
 use crate::store::rows::bind_node;
-use crate::store::{MOST_NODES, Result, codec};
+use crate::store::{MOST_NODES, NodeStore, Result, Storage, codec};
+
+#[async_trait]
+impl NodeStore for super::SqliteStore {
+    async fn beat(&self, node: &NodeReport, age: Duration, patience: Duration) -> Result<()> {
+        beat(&self.pools, node, age, patience).await
+    }
+
+    async fn registry(&self) -> Result<Registry> {
+        registry(&self.pools).await
+    }
+
+    async fn remove_node(&self, name: &str) -> Result<()> {
+        remove(&self.pools, name).await
+    }
+
+    async fn forget_nodes(&self, unseen: Duration, most: u32) -> Result<u64> {
+        forget(&self.pools, unseen, most).await
+    }
+
+    async fn storage(&self) -> Result<Storage> {
+        super::storage::storage(&self.pools).await
+    }
+}
 
 /// Notes what a process tells, also where it is not known yet. The first beat makes it the last one
 /// that has the file.
-pub(super) async fn beat(
-    pools: &Pools,
-    node: &NodeReport,
-    age: Duration,
-    patience: Duration,
-) -> Result<()> {
+async fn beat(pools: &Pools, node: &NodeReport, age: Duration, patience: Duration) -> Result<()> {
     let query = sqlx::query(
         "INSERT INTO nodes (name, host, version, role, profile, unwell, in_flight, most_in_flight,
              window_bytes, most_window_bytes, subscriptions, restarts, waiting, resident_bytes,
@@ -41,7 +61,7 @@ pub(super) async fn beat(
 }
 
 /// All of them. Whoever has the file owns the deliveries.
-pub(super) async fn registry(pools: &Pools) -> Result<Registry> {
+async fn registry(pools: &Pools) -> Result<Registry> {
     let mut snapshot = pools.read().await?;
     let found = sqlx::query(
         "SELECT known.*, clock.now - started_at AS age_us, clock.now - seen_at AS unseen_us,
@@ -70,7 +90,7 @@ pub(super) async fn registry(pools: &Pools) -> Result<Registry> {
 }
 
 /// Forgets a process that ends.
-pub(super) async fn remove(pools: &Pools, name: &str) -> Result<()> {
+async fn remove(pools: &Pools, name: &str) -> Result<()> {
     let mut transaction = pools.write().await?;
     sqlx::query("DELETE FROM nodes WHERE name = ?")
         .bind(name)
@@ -80,7 +100,7 @@ pub(super) async fn remove(pools: &Pools, name: &str) -> Result<()> {
 }
 
 /// Forgets those that were not seen for long, and the oldest of too many.
-pub(super) async fn forget(pools: &Pools, unseen: Duration, most: u32) -> Result<u64> {
+async fn forget(pools: &Pools, unseen: Duration, most: u32) -> Result<u64> {
     let mut transaction = pools.write().await?;
     let done = sqlx::query(
         "DELETE FROM nodes
