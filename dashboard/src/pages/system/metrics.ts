@@ -29,7 +29,7 @@ const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g;
 const SUFFIXES = ["_total", "_bucket", "_count", "_sum", "_info", "_created"];
 
 /** In the order in which they came; a line that is none is passed over. */
-export function families(text: string): Family[] {
+export function families(scrape: string): Family[] {
   const found = new Map<string, Family>();
   const family = (name: string) => {
     const known = found.get(name);
@@ -38,7 +38,7 @@ export function families(text: string): Family[] {
     found.set(name, made);
     return made;
   };
-  for (const line of text.split("\n")) {
+  for (const line of scrape.split("\n")) {
     if (line.startsWith("# ")) {
       const [, word, name, ...rest] = line.split(" ");
       if (!name) continue;
@@ -49,10 +49,12 @@ export function families(text: string): Family[] {
     }
     const sample = LINE.exec(line);
     if (!sample) continue;
-    const [, full = "", labels = "", value = ""] = sample;
+    const [, full = "", labels = "", text = ""] = sample;
+    const value = number(text);
+    if (Number.isNaN(value)) continue;
     const suffix = SUFFIXES.find((one) => full.endsWith(one) && found.has(full.slice(0, -one.length))) ?? "";
     const of = family(suffix === "" ? full : full.slice(0, -suffix.length));
-    if (suffix !== "_created") note(of, suffix, labelsOf(labels), number(value));
+    if (suffix !== "_created") note(of, suffix, labelsOf(labels), value);
   }
   for (const one of found.values()) one.samples.sort((left, right) => (left.labels < right.labels ? -1 : 1));
   return [...found.values()].filter((one) => one.samples.length > 0 || one.histograms.length > 0);
