@@ -111,7 +111,10 @@ fn text(base: &str, key: &AdminKey, customer: &Secret, rate: u16) -> String {
          Or by hand    curl -sS {base}/api/v1/dashboard/overview -H 'Authorization: Bearer {}'\n\n\
          Ctrl-C ends it, and its data is gone.",
         receivers.concat(),
-        format_args!("The last two are those of a customer, {}.\n", receivers::TENANT_NAME),
+        format_args!(
+            "Chat bot and Payroll are those of a customer, {}.\n",
+            receivers::TENANT_NAME
+        ),
         key.secret.expose(),
         customer.expose(),
         key.secret.expose(),

@@ -84,17 +84,22 @@ impl Sender {
         });
         self.make("/tenants", &tenant).await?;
         // Those of demos before this one: nobody knows them any more.
-        let keys = self.get(&format!("/keys?tenant={TENANT}&limit=100")).await?;
+        let keys = self
+            .get(&format!("/keys?tenant={TENANT}&limit=100"))
+            .await?;
         for key in keys["data"].as_array().into_iter().flatten() {
             if let (Some("active"), Some(id)) = (key["state"].as_str(), key["id"].as_str()) {
                 let delete = self.client.delete(format!("{}/keys/{id}", self.api));
                 successful(self.send(delete).await?).await?;
             }
         }
-        let key = json!({"name": format!("{TENANT_NAME}: portal"), "preset": "client", "tenant": TENANT});
+        let key =
+            json!({"name": format!("{TENANT_NAME}: portal"), "preset": "client", "tenant": TENANT});
         let post = self.client.post(format!("{}/keys", self.api));
         let made = self.ask(post.json(&key)).await?;
-        let key = made["key"].as_str().context("a key that was made is shown")?;
+        let key = made["key"]
+            .as_str()
+            .context("a key that was made is shown")?;
         Ok(Secret::new(key))
     }
 

@@ -50,12 +50,10 @@ test.describe("a viewer", () => {
 
     await page.goto("/ui/events");
     await isBarred(page, page.getByRole("button", { name: "Send event" }), "The role viewer may not send events");
-    // A form that is gone to by its address sends nothing.
-    for (const [path, name] of [["events/send", "Send"], ["subscriptions/new", "Register"], [`subscriptions/${subscription}/edit`, "Save"]] as const) {
-      await page.goto(`/ui/${path}`);
-      const send = page.getByRole("button", { name, exact: true });
-      await expect(send.or(page.getByRole("heading", { name: "This page is not open to you" }))).toBeVisible();
-      await expect(page.getByRole("button", { name, exact: true, disabled: false })).toHaveCount(0);
+    // Forms are nothing to look at.
+    for (const path of ["/ui/events/send", "/ui/subscriptions/new", `/ui/subscriptions/${subscription}/edit`, "/ui/new/event-type"]) {
+      await page.goto(path);
+      await expect(page.getByRole("heading", { level: 1, name: "This page is not open to you" })).toBeVisible();
     }
     await page.goto(`/ui/events/${event}`);
     for (const again of await page.getByRole("button", { name: "Send again" }).all()) await isBarred(page, again, "The role viewer may not change deliveries");
@@ -89,7 +87,7 @@ test.describe("an operator", () => {
     for (const path of ["users", "keys", "audit", "tenants", "tenants/acme", "system", "new/event-type"]) {
       await page.goto(`/ui/${path}`);
       await expect(page.getByRole("heading", { level: 1, name: "This page is not open to you" })).toBeVisible();
-      await expect(page.getByText("with the role operator")).toBeVisible();
+      await expect(page.locator("#main")).toContainText("with the role operator");
     }
     await page.goto("/ui/event-types");
     await isBarred(page, page.getByRole("button", { name: "Describe a type" }).first(), "The role operator may not administer the relay");

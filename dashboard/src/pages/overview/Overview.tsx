@@ -22,6 +22,7 @@ import { lookOf, TONES } from "../../ui/states";
 import { Choice } from "../../ui/Tabs";
 import { Countdown, Time } from "../../ui/Time";
 import { deliveriesSearch } from "../deliveries/search";
+import { HealthPanel } from "./HealthPanel";
 import { MomentsPanel } from "./Moments";
 import { byOutcome, sinceBegun } from "./outcomes";
 import { StoryPanel } from "./Story";
@@ -205,25 +206,6 @@ function StatesPanel({ seen }: { seen: Overview | undefined }) {
           </ul>
         </div>
       ))}
-    </Panel>
-  );
-}
-
-function HealthPanel({ seen }: { seen: Overview | undefined }) {
-  const parts = Object.entries(seen?.health.components ?? {});
-  return (
-    <Panel title="Health" flush aside={seen && <State state={seen.health.status} />}>
-      {!seen ? <div className="p-3"><Skeleton className="h-20 w-full" /></div> : (
-        <ul className="divide-y">
-          {parts.map(([name, part]) => (
-            <li key={name} className="flex min-h-8 items-center gap-3 px-3 py-1">
-              <span className="w-24 shrink-0 capitalize">{name.replaceAll("_", " ")}</span>
-              <span className="min-w-0 flex-1 truncate text-sm text-muted" title={part.detail ?? undefined}>{part.detail}</span>
-              <State plain state={part.ok ? "ok" : "unavailable"} />
-            </li>
-          ))}
-        </ul>
-      )}
     </Panel>
   );
 }
