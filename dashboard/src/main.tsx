@@ -7,6 +7,7 @@ import { onSignedOut } from "./api/client";
 import { Problem } from "./api/problem";
 import { takeKey } from "./pages/account/fragment";
 import { makeRouter } from "./router";
+import { askToSignInAgain } from "./shell/session-end";
 import { HintProvider } from "./ui/Tooltip";
 import { Toaster } from "./ui/Toaster";
 
@@ -29,6 +30,7 @@ const client = new QueryClient({
 const router = makeRouter(client);
 
 onSignedOut(() => {
+  if (askToSignInAgain()) return;
   const back = router.state.location.href;
   void router.navigate({ to: "/sign-in", search: { back } }).then(() => client.clear());
 });

@@ -8,6 +8,7 @@
  */
 import createClient from "openapi-fetch";
 import { problemOf, Unreachable } from "./problem";
+import { PATIENCE, reach } from "./reach";
 import type { paths } from "./schema.gen";
 
 let csrfToken: string | undefined;
@@ -25,18 +26,36 @@ export function onSignedOut(tell: () => void) {
 
 const UNSAFE = new Set(["POST", "PUT", "PATCH", "DELETE"]);
 
+const GATEWAY = new Set([502, 503, 504]);
+
+/** A question that ends when the relay is found to be away, or soon where that is known: nobody waits for an answer that does not come. */
+function givenUp(input: Request): Request {
+  const end = reach.lost.aborted ? AbortSignal.timeout(PATIENCE) : reach.lost;
+  return new Request(input, { signal: AbortSignal.any([input.signal, end]) });
+}
+
 /** `fetch` as all requests of the dashboard make it. */
 export async function request(input: Request): Promise<Response> {
   if (csrfToken && UNSAFE.has(input.method)) input.headers.set("X-CSRF-Token", csrfToken);
   let response: Response;
   try {
-    response = await fetch(input);
+    response = await fetch(UNSAFE.has(input.method) ? input : givenUp(input));
   } catch (failure) {
-    if (failure instanceof DOMException && failure.name === "AbortError") throw failure;
+    if (input.signal.aborted) throw failure;
+    reach.doubt();
     throw new Unreachable();
   }
-  if (response.ok) return response;
+  if (response.ok) {
+    reach.heard();
+    return response;
+  }
   const problem = await problemOf(response);
+  // Something in front of the relay answers in its place.
+  if (problem.code === "unknown" && GATEWAY.has(problem.status)) {
+    reach.doubt();
+    throw new Unreachable();
+  }
+  reach.heard();
   // Who never signed in, was not signed out.
   if (problem.status === 401 && csrfToken) {
     csrfToken = undefined;

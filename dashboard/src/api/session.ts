@@ -59,7 +59,7 @@ export async function changePassword(body: { current: string; password: string }
   await data(api.POST("/api/v1/session/password", { body }));
 }
 
-export const sessionQuery = queryOptions({ queryKey: ["session"], queryFn: readSession, staleTime: 60_000, retry: false });
+export const sessionQuery = queryOptions({ queryKey: ["session"], queryFn: readSession, staleTime: 60_000, gcTime: Infinity, retry: false });
 
 const signedIn = getRouteApi("/in");
 

@@ -1,6 +1,7 @@
 /** One stream for the whole page, for whoever wants to know of facts. */
 import { useQueryClient } from "@tanstack/react-query";
 import { createContext, useContext, useEffect, useRef, useState, useSyncExternalStore, type ReactNode } from "react";
+import { reach, type Reach } from "../api/reach";
 import { Connection, type Standing } from "./connection";
 import type { Fact } from "./facts";
 import { Refresher } from "./refresh";
@@ -14,8 +15,16 @@ export function LiveProvider({ children }: { children: ReactNode }) {
     const refresher = new Refresher(client);
     const unread = connection.read(refresher.note);
     const stop = connection.start();
+    const stopAsking = reach.start();
+    // What was asked for meanwhile is asked anew: the stream may go on as if nothing had been.
+    const unreturned = reach.onReturn(() => {
+      connection.again();
+      refresher.note({ event: "reset", data: { reason: "returned" } });
+    });
     return () => {
       stop();
+      stopAsking();
+      unreturned();
       unread();
       refresher.stop();
     };
@@ -32,6 +41,16 @@ function useConnection(): Connection {
 export function useStanding(): Standing {
   const connection = useConnection();
   return useSyncExternalStore(connection.watch, () => connection.standing);
+}
+
+/** Whether the relay answers, and is well. */
+export function useReach(): Reach {
+  return useSyncExternalStore(reach.watch, () => reach.seen);
+}
+
+/** Opens the stream again where it was refused: another session may have it. */
+export function useReopen(): () => void {
+  return useConnection().again;
 }
 
 /** Calls `handle` with each fact while the component is shown. */

@@ -1,5 +1,8 @@
 import { Link, useRouter, type ErrorComponentProps } from "@tanstack/react-router";
+import { useCallback, useEffect } from "react";
+import { Problem, Unreachable } from "../api/problem";
 import { EmptyState, ErrorState } from "../ui/Feedback";
+import { answers, NotLoaded } from "./lazy-page";
 
 /** No page has this address. */
 export function Missing() {
@@ -11,16 +14,32 @@ export function Missing() {
   );
 }
 
-/** A page could not be drawn. */
+/** Times between two tries of a page that is broken because the relay is. */
+const SOON = 2_000;
+const LONGEST = 30_000;
+
+/** A page could not be drawn. Where that is the relay's fault, it comes back with the relay. */
 export function Broken({ error, reset }: ErrorComponentProps) {
   const router = useRouter();
-  return (
-    <ErrorState
-      what="This page" error={error}
-      onRetry={() => {
-        reset();
-        void router.invalidate();
-      }}
-    />
-  );
+  const again = useCallback(() => {
+    if (error instanceof NotLoaded) error.forget();
+    reset();
+    void router.invalidate();
+  }, [error, reset, router]);
+  const heals = error instanceof NotLoaded ? error.away : error instanceof Unreachable || (error instanceof Problem && error.status >= 500);
+  useEffect(() => {
+    if (!heals) return;
+    let over = false;
+    let timer: ReturnType<typeof setTimeout>;
+    const look = async (wait: number) => {
+      if (document.visibilityState !== "hidden" && await answers() && !over) again();
+      if (!over) timer = setTimeout(() => void look(Math.min(wait * 1.5, LONGEST)), wait);
+    };
+    timer = setTimeout(() => void look(SOON), SOON);
+    return () => {
+      over = true;
+      clearTimeout(timer);
+    };
+  }, [heals, again]);
+  return <ErrorState what="This page" error={error instanceof NotLoaded && error.away ? new Unreachable() : error} onRetry={again} />;
 }

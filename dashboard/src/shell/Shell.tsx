@@ -11,8 +11,12 @@ import { toast } from "../ui/toasts";
 import { adviceFor } from "../api/problem";
 import { ConnectionMark } from "./ConnectionMark";
 import { Help } from "./Help";
+import { Outage } from "./Outage";
 import { Keys, Palette, PALETTE_KEYS } from "./Palette";
 import { PLACES } from "./places";
+import { preloadAll } from "./lazy-page";
+import { watchTyping } from "./session-end";
+import { SignInAgain } from "./SignInAgain";
 import { useKeys } from "./use-keys";
 import { WorkPanel } from "../work/WorkPanel";
 
@@ -24,12 +28,15 @@ export function Shell() {
   const openHelp = useCallback(() => setHelp(true), []);
   useKeys({ onPalette: openPalette, onHelp: openHelp });
   useFocusOnArrival();
+  const router = useRouter();
+  useEffect(() => watchTyping(router), [router]);
+  usePreloading();
   return (
     <LiveProvider>
       <a href="#main" className="sr-only z-50 rounded bg-raised px-3 py-1.5 focus:not-sr-only focus:fixed focus:left-2 focus:top-2">Skip to the page</a>
       <div className="flex min-h-dvh flex-col md:flex-row">
         <Side onPalette={openPalette} onHelp={openHelp} />
-        <main id="main" className="mx-auto w-full min-w-0 max-w-[110rem] flex-1 px-3 pb-20 pt-3 md:px-5 md:pb-6 md:pt-4"><Outlet /></main>
+        <main id="main" className="mx-auto w-full min-w-0 max-w-[110rem] flex-1 px-3 pb-20 pt-3 md:px-5 md:pb-6 md:pt-4"><Outage /><SignInAgain /><Outlet /></main>
         <BottomBar />
       </div>
       <WorkPanel />
@@ -37,6 +44,14 @@ export function Shell() {
       <Help open={help} onClose={() => setHelp(false)} />
     </LiveProvider>
   );
+}
+
+/** A while after the first page: the others have to be there when the relay is not, or is another version. */
+function usePreloading() {
+  useEffect(() => {
+    const timer = setTimeout(() => void preloadAll(), 3_000);
+    return () => clearTimeout(timer);
+  }, []);
 }
 
 /** A new page is announced: its heading takes the focus, unless something in it already has. */
