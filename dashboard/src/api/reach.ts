@@ -26,8 +26,8 @@ export interface Reach {
 
 /** Time between two questions. */
 export const PACE = 5_000;
-/** The same while there is no answer. */
-export const PACE_AWAY = 1_500;
+/** The same while it is away, or not well: what is over is not shown for long. */
+export const PACE_TROUBLED = 1_500;
 /** How long an answer may take; the relay asks its database for 2 s at most. */
 export const PATIENCE = 4_000;
 
@@ -118,8 +118,8 @@ export class Reachable {
       if (this.#asking !== asking) return;
       this.#asking = undefined;
       this.#note(answer);
-      const isSure = this.#seen.awaySince === undefined && this.#refused === undefined;
-      this.#timer = setTimeout(() => this.#ask(), isSure ? PACE : PACE_AWAY);
+      const isWell = typeof answer === "object" && Object.values(answer.parts).every((part) => part.ok);
+      this.#timer = setTimeout(() => this.#ask(), isWell ? PACE : PACE_TROUBLED);
     });
   }
 

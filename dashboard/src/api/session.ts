@@ -32,7 +32,15 @@ export async function readSession(): Promise<Session | null> {
 }
 
 export async function signIn(credentials: Credentials): Promise<Session> {
-  return kept(await data(api.POST("/api/v1/session", { body: credentials })));
+  return withCookie(kept(await data(api.POST("/api/v1/session", { body: credentials }))));
+}
+
+/** Somebody who was let in, and whose cookie does not come back, would land on the sign-in page again and never know why. */
+async function withCookie(session: Session): Promise<Session> {
+  if (await readSession()) return session;
+  setCsrfToken(undefined);
+  const why = window.location.protocol === "http:" ? "the relay sets it for https alone (sessions.secure_cookies)" : "something between the browser and the relay takes it away";
+  throw new Error(`You were let in, but your browser does not send the session's cookie back: it blocks cookies, or ${why}`);
 }
 
 export async function signOut(): Promise<void> {
@@ -47,12 +55,12 @@ export async function readSetup(): Promise<{ needed: boolean }> {
 
 /** Makes the first user, who is signed in by it. */
 export async function setUp(body: { token: string; email: string; name: string; password: string }): Promise<Session> {
-  return kept(await data(api.POST("/api/v1/setup", { body })));
+  return withCookie(kept(await data(api.POST("/api/v1/setup", { body }))));
 }
 
 /** Lets an invited user in, who is signed in by it. */
 export async function acceptInvitation(body: { token: string; name: string; password: string }): Promise<Session> {
-  return kept(await data(api.POST("/api/v1/invitation", { body })));
+  return withCookie(kept(await data(api.POST("/api/v1/invitation", { body }))));
 }
 
 export async function changePassword(body: { current: string; password: string }): Promise<void> {
