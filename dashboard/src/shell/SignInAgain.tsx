@@ -60,10 +60,11 @@ export function SignInAgain() {
       </>}
     >
       <form id={form} onSubmit={submit} className="flex flex-col gap-3">
-        {user && <input type="hidden" autoComplete="username" value={user.email} readOnly />}
         <Field label={user ? `Password of ${user.email}` : "API key"} fault={fault ?? undefined}>
           <Input name="secret" type="password" autoComplete={user ? "current-password" : "off"} spellCheck={false} mono={!user} required />
         </Field>
+        {/* For what keeps passwords. Behind the field, which takes the focus as the first one. */}
+        {user && <input type="hidden" autoComplete="username" value={user.email} readOnly />}
       </form>
     </Dialog>
   );
