@@ -31,9 +31,9 @@ const PARTS: readonly (readonly [part: string, trouble: Omit<Trouble, "detail">]
     todo: "If it lasts, look at the database and at the other nodes.",
   }],
   ["ingest", {
-    tone: "bad", what: "Events come in faster than they can be stored.",
-    means: "What does not fit is refused with 503, so senders must repeat it. What was accepted is safe.",
-    todo: "Look at how long the database takes to commit.",
+    tone: "bad", what: "New events cannot be stored at the moment.",
+    means: "They are refused with 503, so senders must repeat them. What was accepted is safe.",
+    todo: "Look at the database: the room on its disk, and how long a commit takes.",
   }],
   ["recorder", {
     tone: "busy", what: "Outcomes are recorded late.",
