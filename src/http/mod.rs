@@ -78,6 +78,7 @@ mod statistics;
 mod statistics_view;
 mod stream;
 mod stream_filter;
+mod subscription_find;
 mod subscription_input;
 mod subscription_view;
 mod subscriptions;
