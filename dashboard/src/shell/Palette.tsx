@@ -4,6 +4,7 @@ import { useState, type KeyboardEvent } from "react";
 import { allows, useSession } from "../api/session";
 import { cx } from "../ui/class-names";
 import { Icon, type IconName } from "../ui/Icon";
+import { useReturnedFocus } from "../ui/returned-focus";
 import { chooseTheme } from "../ui/theme";
 import { ACTIONS, PLACES } from "./places";
 
@@ -39,6 +40,7 @@ function Inner({ onClose, onHelp }: { onClose: () => void; onHelp: () => void })
   const session = useSession();
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
+  useReturnedFocus();
   const go = (link: LinkProps) => () => void navigate(link);
   const seen = <P extends { scope: Parameters<typeof allows>[1]; operatorsOnly?: boolean }>(place: P) =>
     allows(session, place.scope) && !(place.operatorsOnly && session.tenant !== null);

@@ -3,6 +3,7 @@ import { useId, useState, type ReactNode } from "react";
 import { Button } from "./Button";
 import { cx } from "./class-names";
 import { Field, Input } from "./Field";
+import { useReturnedFocus } from "./returned-focus";
 
 interface Props {
   open: boolean;
@@ -69,6 +70,7 @@ export function Drawer({ open, onClose, title, about, children, foot }: Props) {
 }
 
 function Head({ title, about }: { title: string; about?: ReactNode }) {
+  useReturnedFocus();
   return (
     <div className="flex items-start justify-between gap-3 px-4 pb-2.5 pt-3">
       <div className="min-w-0">
