@@ -186,17 +186,17 @@ pub async fn list(
         return Ok(Json(PageView::new(&page, request.limit, |row| app.view(row))).into_response());
     };
     let tenant = tenant.as_deref();
-    let view = match wanted {
+    let answer = match wanted {
         Some(wanted) => {
             let page = wanted.page_of(app.relay.subscriptions(), tenant, &request);
-            PageView::new(&page, request.limit, |row| app.view(row))
+            Json(PageView::new(&page, request.limit, |row| app.view(row))).into_response()
         }
         None => {
             let page = app.store.list_subscriptions(tenant, &request).await?;
-            PageView::new(&page, request.limit, |row| app.view(row))
+            Json(PageView::new(&page, request.limit, |row| app.view(row))).into_response()
         }
     };
-    Ok(Json(view).into_response())
+    Ok(answer)
 }
 
 /// `GET /subscriptions/{id}`: also shows where its breaker is.

@@ -111,7 +111,8 @@ mod tests {
     #[test]
     fn what_may_pass_is_told_from_what_will_not() {
         for code in [
-            "08006", "40001", "40P01", "53100", "53300", "55000", "55P03", "57014", "57P01", "57P03",
+            "08006", "40001", "40P01", "53100", "53300", "55000", "55P03", "57014", "57P01",
+            "57P03",
         ] {
             assert_eq!(of_postgres(code), Meaning::Unavailable, "{code}");
         }

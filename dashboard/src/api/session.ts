@@ -4,6 +4,7 @@ import { getRouteApi } from "@tanstack/react-router";
 import { api, data, setCsrfToken } from "./client";
 import { Problem } from "./problem";
 import type { components } from "./schema.gen";
+import { tellOtherTabs } from "./tabs";
 
 type Schemas = components["schemas"];
 
@@ -24,28 +25,41 @@ function kept(session: Schemas["CurrentSession"]): Session {
 /** Null where nobody is signed in. */
 export async function readSession(): Promise<Session | null> {
   try {
-    return kept(await data(api.GET("/api/v1/session")));
+    const session = await data(api.GET("/api/v1/session"));
+    if (session) return kept(session);
   } catch (problem) {
-    if (problem instanceof Problem && problem.status === 401) return null;
-    throw problem;
+    // The cookie is of a session that has ended.
+    if (!(problem instanceof Problem && problem.status === 401)) throw problem;
   }
+  setCsrfToken(undefined);
+  return null;
+}
+
+/** Whether it is the same person, or key, and may do the same. */
+export function isSame(one: Session, other: Session): boolean {
+  const who = ({ user, key, tenant, scopes }: Session) => JSON.stringify([user?.id, key?.id, tenant, scopes]);
+  return who(one) === who(other);
+}
+
+/** Of somebody who has just come in. Where the cookie does not come back, they would land on the sign-in page again and never know why. */
+async function begun(answer: Schemas["CurrentSession"]): Promise<Session> {
+  const session = kept(answer);
+  if (!await readSession()) {
+    const why = window.location.protocol === "http:" ? "the relay sets it for https alone (sessions.secure_cookies)" : "something between the browser and the relay takes it away";
+    throw new Error(`You were let in, but your browser does not send the session's cookie back: it blocks cookies, or ${why}`);
+  }
+  tellOtherTabs();
+  return session;
 }
 
 export async function signIn(credentials: Credentials): Promise<Session> {
-  return withCookie(kept(await data(api.POST("/api/v1/session", { body: credentials }))));
-}
-
-/** Somebody who was let in, and whose cookie does not come back, would land on the sign-in page again and never know why. */
-async function withCookie(session: Session): Promise<Session> {
-  if (await readSession()) return session;
-  setCsrfToken(undefined);
-  const why = window.location.protocol === "http:" ? "the relay sets it for https alone (sessions.secure_cookies)" : "something between the browser and the relay takes it away";
-  throw new Error(`You were let in, but your browser does not send the session's cookie back: it blocks cookies, or ${why}`);
+  return begun(await data(api.POST("/api/v1/session", { body: credentials })));
 }
 
 export async function signOut(): Promise<void> {
   await data(api.DELETE("/api/v1/session"));
   setCsrfToken(undefined);
+  tellOtherTabs();
 }
 
 /** Whether the first user is still to be made. */
@@ -55,12 +69,12 @@ export async function readSetup(): Promise<{ needed: boolean }> {
 
 /** Makes the first user, who is signed in by it. */
 export async function setUp(body: { token: string; email: string; name: string; password: string }): Promise<Session> {
-  return withCookie(kept(await data(api.POST("/api/v1/setup", { body }))));
+  return begun(await data(api.POST("/api/v1/setup", { body })));
 }
 
 /** Lets an invited user in, who is signed in by it. */
 export async function acceptInvitation(body: { token: string; name: string; password: string }): Promise<Session> {
-  return withCookie(kept(await data(api.POST("/api/v1/invitation", { body }))));
+  return begun(await data(api.POST("/api/v1/invitation", { body })));
 }
 
 export async function changePassword(body: { current: string; password: string }): Promise<void> {
@@ -96,4 +110,11 @@ export function useBarred(scope: Scope): string | false {
   if (allows(session, scope)) return false;
   const who = session.role ? `The role ${session.role}` : "This key";
   return `${who} may not ${WORDS[scope]}`;
+}
+
+/** The same of what is everybody's: no client administers it, whatever its key may. */
+export function useBarredFromAll(): string | false {
+  const barred = useBarred("admin");
+  const { tenant } = useSession();
+  return barred || (tenant !== null && "It is everybody's, and a tenant's key does not change it");
 }

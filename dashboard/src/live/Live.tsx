@@ -4,42 +4,50 @@ import { createContext, useContext, useEffect, useRef, useState, useSyncExternal
 import { reach, type Reach } from "../api/reach";
 import { Connection, type Standing } from "./connection";
 import type { Fact } from "./facts";
+import { Lately, type Beat, type Line } from "./lately";
 import { Refresher } from "./refresh";
 
-const Context = createContext<Connection | null>(null);
+interface Live {
+  connection: Connection;
+  lately: Lately;
+}
+
+const Context = createContext<Live | null>(null);
 
 export function LiveProvider({ children }: { children: ReactNode }) {
   const client = useQueryClient();
-  const [connection] = useState(() => new Connection());
+  const [live] = useState<Live>(() => ({ connection: new Connection(), lately: new Lately() }));
   useEffect(() => {
+    const { connection, lately } = live;
     const refresher = new Refresher(client);
-    const unread = connection.read(refresher.note);
-    const stop = connection.start();
-    const stopAsking = reach.start();
-    // What was asked for meanwhile is asked anew: the stream may go on as if nothing had been.
-    const unreturned = reach.onReturn(() => {
-      connection.again();
-      refresher.note({ event: "reset", data: { reason: "returned" } });
-    });
+    const ends = [
+      connection.read(refresher.note),
+      connection.read(lately.note),
+      connection.watch(() => connection.standing === "live" && lately.resumed()),
+      connection.start(),
+      // What was asked for meanwhile is asked anew: the stream may go on as if nothing had been.
+      reach.onReturn(() => {
+        connection.again();
+        refresher.note({ event: "reset", data: { reason: "returned" } });
+      }),
+      reach.start(),
+    ];
     return () => {
-      stop();
-      stopAsking();
-      unreturned();
-      unread();
+      ends.reverse().forEach((end) => end());
       refresher.stop();
     };
-  }, [client, connection]);
-  return <Context value={connection}>{children}</Context>;
+  }, [client, live]);
+  return <Context value={live}>{children}</Context>;
 }
 
-function useConnection(): Connection {
-  const connection = useContext(Context);
-  if (!connection) throw new Error("there is no LiveProvider around this");
-  return connection;
+function useLive(): Live {
+  const live = useContext(Context);
+  if (!live) throw new Error("there is no LiveProvider around this");
+  return live;
 }
 
 export function useStanding(): Standing {
-  const connection = useConnection();
+  const { connection } = useLive();
   return useSyncExternalStore(connection.watch, () => connection.standing);
 }
 
@@ -50,17 +58,29 @@ export function useReach(): Reach {
 
 /** Opens the stream again where it was refused: another session may have it. */
 export function useReopen(): () => void {
-  return useConnection().again;
+  return useLive().connection.again;
 }
 
 /** Calls `handle` with each fact while the component is shown. */
 export function useFacts(handle: (fact: Fact) => void) {
-  const connection = useConnection();
+  const { connection } = useLive();
   const latest = useRef(handle);
   useEffect(() => {
     latest.current = handle;
   });
   useEffect(() => connection.read((fact) => latest.current(fact)), [connection]);
+}
+
+/** What the stream told of since the page was opened, newest first. */
+export function useLines(): readonly Line[] {
+  const { lately } = useLive();
+  return useSyncExternalStore(lately.watch, lately.lines);
+}
+
+/** The attempts of the last two minutes, of one subscription or of all. */
+export function useBeats(subscription?: string): readonly Beat[] {
+  const { lately } = useLive();
+  return useSyncExternalStore(lately.watch, () => lately.beats(subscription));
 }
 
 /**

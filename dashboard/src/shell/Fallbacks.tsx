@@ -1,8 +1,10 @@
 import { Link, useRouter, type ErrorComponentProps } from "@tanstack/react-router";
 import { useCallback, useEffect } from "react";
 import { Problem, Unreachable } from "../api/problem";
+import { useSession } from "../api/session";
 import { EmptyState, ErrorState } from "../ui/Feedback";
 import { answers, NotLoaded } from "./lazy-page";
+import { maySee, PLACES } from "./places";
 
 /** No page has this address. */
 export function Missing() {
@@ -42,4 +44,16 @@ export function Broken({ error, reset }: ErrorComponentProps) {
     };
   }, [heals, again]);
   return <ErrorState what="This page" error={error instanceof NotLoaded && error.away ? new Unreachable() : error} onRetry={again} />;
+}
+
+/** A page that this account or key is not for. */
+export function Barred() {
+  const session = useSession();
+  const first = PLACES.find((one) => maySee(session, one));
+  return (
+    <EmptyState icon="held" title="This page is not open to you" level={1}>
+      <p className="max-w-prose">{session.role ? `You are signed in as ${session.user?.email ?? session.name}, with the role ${session.role}.` : `You are signed in with the key “${session.name}”.`} Whoever administers the relay can widen what you may do; or sign in as somebody else.</p>
+      {first && <Link to={first.to} className="font-medium text-accent underline underline-offset-2">Go to {first.name}</Link>}
+    </EmptyState>
+  );
 }

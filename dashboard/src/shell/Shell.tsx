@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useRouter, useRouterState } from "@tanstack/react-router";
-import { useCallback, useEffect, useRef, useState } from "react";
-import { allows, sessionQuery, signOut, useSession } from "../api/session";
+import { useCallback, useEffect, useRef, useState, type ReactNode } from "react";
+import { sessionQuery, signOut, useSession } from "../api/session";
 import { LiveProvider } from "../live/Live";
 import { Button } from "../ui/Button";
 import { Icon } from "../ui/Icon";
@@ -10,11 +10,12 @@ import { chooseTheme, useTheme, type Theme } from "../ui/theme";
 import { toast } from "../ui/toasts";
 import { adviceFor } from "../api/problem";
 import { ConnectionMark } from "./ConnectionMark";
+import { Barred } from "./Fallbacks";
 import { Help } from "./Help";
-import { Outage } from "./Outage";
 import { Keys, Palette, PALETTE_KEYS } from "./Palette";
-import { PLACES } from "./places";
 import { preloadAll } from "./lazy-page";
+import { Outage } from "./Outage";
+import { maySee, neededFor, PLACES } from "./places";
 import { watchTyping } from "./session-end";
 import { SignInAgain } from "./SignInAgain";
 import { useKeys } from "./use-keys";
@@ -36,7 +37,7 @@ export function Shell() {
       <a href="#main" className="sr-only z-50 rounded bg-raised px-3 py-1.5 focus:not-sr-only focus:fixed focus:left-2 focus:top-2">Skip to the page</a>
       <div className="flex min-h-dvh flex-col md:flex-row">
         <Side onPalette={openPalette} onHelp={openHelp} />
-        <main id="main" className="mx-auto w-full min-w-0 max-w-[110rem] flex-1 px-3 pb-20 pt-3 md:px-5 md:pb-6 md:pt-4"><Outage /><SignInAgain /><Outlet /></main>
+        <main id="main" className="mx-auto w-full min-w-0 max-w-[110rem] flex-1 px-3 pb-20 pt-3 md:px-5 md:pb-6 md:pt-4"><Outage /><SignInAgain /><Admitted><Outlet /></Admitted></main>
         <BottomBar />
       </div>
       <WorkPanel />
@@ -69,7 +70,14 @@ function useFocusOnArrival() {
 
 function usePlaces() {
   const session = useSession();
-  return PLACES.filter((place) => allows(session, place.scope) && !(place.operatorsOnly && session.tenant !== null));
+  return PLACES.filter((place) => maySee(session, place));
+}
+
+/** Whoever may not see a page is told so, before it asks the relay for anything. */
+function Admitted({ children }: { children: ReactNode }) {
+  const session = useSession();
+  const needed = neededFor(useRouterState({ select: (state) => state.location.pathname }));
+  return needed && !maySee(session, needed) ? <Barred /> : children;
 }
 
 function Side({ onPalette, onHelp }: { onPalette: () => void; onHelp: () => void }) {

@@ -1,5 +1,5 @@
 import { Tooltip } from "radix-ui";
-import type { ReactNode } from "react";
+import { useState, type ReactNode } from "react";
 
 /** Wraps the page once: the first hint waits, the next ones are there at once. */
 export function HintProvider({ children }: { children: ReactNode }) {
@@ -13,6 +13,34 @@ export function Hint({ text, children, side = "top" }: { text: ReactNode; childr
       <Tooltip.Trigger asChild>{children}</Tooltip.Trigger>
       <Tooltip.Portal>
         <Tooltip.Content side={side} sideOffset={5} collisionPadding={8} className="appear z-50 max-w-80 rounded border bg-raised px-2 py-1 text-sm text-text shadow-pop">
+          {text}
+        </Tooltip.Content>
+      </Tooltip.Portal>
+    </Tooltip.Root>
+  );
+}
+
+/** A word with an explanation: by hover and focus as other hints, and by touch and click, which those do not hear. */
+export function Explained({ text, children }: { text: ReactNode; children: ReactNode }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <Tooltip.Root open={open} onOpenChange={setOpen}>
+      <Tooltip.Trigger asChild>
+        <button
+          type="button"
+          // Radix closes on both.
+          onPointerDown={(event) => event.preventDefault()}
+          onClick={(event) => {
+            event.preventDefault();
+            setOpen(true);
+          }}
+          className="-my-1 inline-flex min-h-6 max-w-full cursor-help items-center text-inherit underline decoration-edge decoration-dotted underline-offset-3"
+        >
+          <span className="truncate">{children}</span>
+        </button>
+      </Tooltip.Trigger>
+      <Tooltip.Portal>
+        <Tooltip.Content side="top" sideOffset={4} collisionPadding={8} className="appear z-50 max-w-80 rounded border bg-raised px-2 py-1 text-sm text-text shadow-pop">
           {text}
         </Tooltip.Content>
       </Tooltip.Portal>

@@ -8,6 +8,8 @@ import { useEffect, useRef, useState, type ReactNode } from "react";
 import { allows, useSession } from "../../api/session";
 import type { Runtime, Subscription } from "../../api/types";
 import { useInterval } from "../../live/Live";
+import { Term } from "../../entities/Term";
+import type { TermName } from "../../entities/terms";
 import { cx } from "../../ui/class-names";
 import { useNow } from "../../ui/clock";
 import { ErrorState, Skeleton } from "../../ui/Feedback";
@@ -67,7 +69,7 @@ function Instrument({ subscription, runtime, isStale }: { subscription: Subscrip
         <p className="text-sm text-muted">
           {isStale ? <span className="text-busy">the relay does not answer now</span>
             : runtime.owner === "another" ? "another process delivers: what only that one knows is not shown"
-              : (runtime.restarts ?? 0) > 0 ? <span className="text-busy">its actor was started again {exact(runtime.restarts ?? 0)}×</span> : "its actor never crashed"}
+              : (runtime.restarts ?? 0) > 0 ? <span className="text-busy">its actor was started again {exact(runtime.restarts ?? 0)}×</span> : ""}
         </p>
       </header>
       <ul className="grid grid-cols-2 sm:grid-cols-3 xl:grid-cols-6">
@@ -93,8 +95,8 @@ interface Wire {
 const MIDDLE = 38;
 
 /** A station: the line runs through the middle of its picture, from `from` to `to` of its width. */
-function Cell({ name, label, value, unit, note, children, wire, ends }: {
-  name: string; /** The picture in words. */ label: string; value: ReactNode; unit?: ReactNode; note: ReactNode; children: ReactNode;
+function Cell({ name, term, label, value, unit, note, children, wire, ends }: {
+  name: string; term?: TermName; /** The picture in words. */ label: string; value: ReactNode; unit?: ReactNode; note: ReactNode; children: ReactNode;
   wire: Wire | { before: Wire; after: Wire }; ends?: "left" | "right";
 }) {
   const [before, after] = "before" in wire ? [wire.before, wire.after] : [wire, wire];
@@ -106,7 +108,7 @@ function Cell({ name, label, value, unit, note, children, wire, ends }: {
         <svg x="50%" y={MIDDLE} overflow="visible">{children}</svg>
       </svg>
       <div className="px-3">
-        <h3 className="label">{name}</h3>
+        <h3 className="label">{term ? <Term of={term}>{name}</Term> : name}</h3>
         <p className="truncate text-xl font-medium leading-7 tracking-tight">{value}{unit && <span className="ml-1 text-sm font-normal text-muted">{unit}</span>}</p>
         <p className="line-clamp-2 min-h-9 text-sm text-muted">{note}</p>
       </div>
@@ -142,7 +144,7 @@ function BacklogCell({ runtime, verdict, wire }: { runtime: Runtime; verdict: Ve
   const height = 44;
   const words = backlogWords(runtime);
   return (
-    <Cell name="Backlog" label={`${exact(backlog.count)} pending${backlog.atLeast ? " or more" : ""}, ${words}`} ends="left" wire={wire} value={<span title={exact(backlog.count)}>{backlog.atLeast && ">"}{count(backlog.count)}</span>} unit="pending" note={backlog.blocked ? <span className="text-busy">a line is blocked · {words}</span> : words}>
+    <Cell name="Backlog" term="backlog" label={`${exact(backlog.count)} pending${backlog.atLeast ? " or more" : ""}, ${words}`} ends="left" wire={wire} value={<span title={exact(backlog.count)}>{backlog.atLeast && ">"}{count(backlog.count)}</span>} unit="pending" note={backlog.blocked ? <span className="text-busy">a line is blocked · {words}</span> : words}>
       <rect x={-20} y={-height / 2} width={40} height={height} rx={3} style={{ fill: "var(--panel)" }} />
       <rect x={-20} y={height / 2 - level * height} width={40} height={level * height} rx={level > 0.95 ? 3 : 0} className="transition-all duration-700" style={{ fill: paint(tone), opacity: 0.75 }} />
       {[1, 2, 3].map((step) => <line key={step} x1={12} x2={20} y1={height / 2 - backlogLevel(10 ** step) * height} y2={height / 2 - backlogLevel(10 ** step) * height} strokeWidth={1} style={{ stroke: paint("edge") }} />)}
@@ -154,16 +156,17 @@ function BacklogCell({ runtime, verdict, wire }: { runtime: Runtime; verdict: Ve
 /** What the actor holds of it in memory, in segments. */
 function WindowCell({ runtime, isIdle, wire }: { runtime: Runtime; isIdle: boolean; wire: Wire }) {
   const { window } = runtime;
-  if (!window) return <Cell name="Window" label="Not known by this process" wire={wire} value="–" note="held by the process that delivers"><rect x={-30} y={-11} width={60} height={22} rx={3} strokeWidth={1.5} style={{ fill: "var(--panel)", stroke: paint("edge") }} /></Cell>;
+  if (!window) return <Cell name="Window" term="window" label="Not known by this process" wire={wire} value="–" note="held by the process that delivers"><rect x={-30} y={-11} width={60} height={22} rx={3} strokeWidth={1.5} style={{ fill: "var(--panel)", stroke: paint("edge") }} /></Cell>;
   const width = 60;
   const wide = (part: number) => (window.most === 0 ? 0 : Math.min(width, part > 0 ? Math.max(2, (part / window.most) * width) : 0));
   const flying = Math.max(0, window.held - window.waiting);
   // What is stopped holds nothing in memory, as it should.
-  const isBehind = !window.caughtUp && !isIdle;
-  const standing = isIdle ? "holds nothing while nothing is sent" : isBehind ? "behind: the rest is in the database" : "caught up";
+  // Nor is it behind where nothing waits.
+  const isBehind = !window.caughtUp && !isIdle && runtime.backlog.count > 0;
+  const standing = isIdle ? "holds nothing while nothing is sent" : isBehind ? "behind: the rest is in the database" : runtime.backlog.count === 0 ? "nothing to hold" : "caught up";
   return (
     <Cell
-      name="Window" wire={wire} value={count(window.held)} unit={`of ${count(window.most)}`}
+      name="Window" term="window" wire={wire} value={count(window.held)} unit={`of ${count(window.most)}`}
       label={`${exact(window.held)} of at most ${exact(window.most)} deliveries in memory, ${exact(window.waiting)} of them wait, ${standing}`}
       note={<>{window.waiting > 0 ? `${count(window.waiting)} wait their turn · ` : ""}<span className={isBehind ? "text-busy" : ""}>{standing}</span></>}
     >
@@ -185,7 +188,7 @@ const ARC = `M ${-RADIUS * Math.SQRT1_2} ${RADIUS * Math.SQRT1_2} A ${RADIUS} ${
 function PaceCell({ runtime, tokens, isHeld, wire }: { runtime: Runtime; tokens: Tokens | undefined; isHeld: boolean; wire: { before: Wire; after: Wire } }) {
   if (isHeld && runtime.holdUntil) {
     return (
-      <Cell name="Pace" wire={wire} label="Held until the receiver's Retry-After has passed" value={<span className="text-held"><Countdown until={runtime.holdUntil} past="a moment" /></span>} note="the receiver said when to come back (Retry-After)">
+      <Cell name="Pace" term="pace" wire={wire} label="Held until the receiver's Retry-After has passed" value={<span className="text-held"><Countdown until={runtime.holdUntil} past="a moment" /></span>} note="the receiver said when to come back (Retry-After)">
         <circle r={RADIUS} strokeWidth={1.5} style={{ fill: "var(--held-soft)", stroke: paint("held") }} />
         <path d="M-4.500-7v14M4.500-7v14" strokeWidth={3.500} strokeLinecap="round" style={{ stroke: paint("held") }} />
       </Cell>
@@ -193,7 +196,7 @@ function PaceCell({ runtime, tokens, isHeld, wire }: { runtime: Runtime; tokens:
   }
   if (!tokens) {
     return (
-      <Cell name="Pace" wire={wire} label="No rate limit: it goes as fast as the receiver answers" value={rate(runtime.drain.perSecond ?? 0)} unit="/s" note="no rate limit">
+      <Cell name="Pace" term="pace" wire={wire} label="No rate limit: it goes as fast as the receiver answers" value={rate(runtime.drain.perSecond ?? 0)} unit="/s" note="no rate limit">
         <path d={ARC} fill="none" strokeWidth={1.5} strokeDasharray="1 4" strokeLinecap="round" style={{ stroke: paint("edge") }} />
       </Cell>
     );
@@ -202,7 +205,7 @@ function PaceCell({ runtime, tokens, isHeld, wire }: { runtime: Runtime; tokens:
   const tone: Tone = share === 0 ? "busy" : share < 0.2 ? "busy" : "good";
   return (
     <Cell
-      name="Tokens" wire={wire} label={`${exact(tokens.left)} of ${exact(tokens.most)} tokens left, refilled by ${tokens.words}`}
+      name="Tokens" term="tokens" wire={wire} label={`${exact(tokens.left)} of ${exact(tokens.most)} tokens left, refilled by ${tokens.words}`}
       value={count(tokens.left)} unit={`of ${count(tokens.most)}`} note={<>{tokens.words} · {rate(runtime.drain.perSecond ?? 0)} /s of late</>}
     >
       <circle r={RADIUS + 3} style={{ fill: "var(--panel)" }} />
@@ -233,7 +236,7 @@ function BreakerCell({ runtime, subscription, now, wire }: { runtime: Runtime; s
   const ring = 2 * Math.PI * 29;
   return (
     <Cell
-      name="Breaker" wire={wire}
+      name="Breaker" term="breaker" wire={wire}
       label={isOff ? "There is no breaker" : `The breaker is ${{ closed: "closed: deliveries flow", open: "open: nothing is sent", half_open: "half open: single attempts probe the receiver" }[breaker.state]}${again && `, ${again}`}`}
       value={isOff ? "Off" : <span className={isDead ? "" : TONES[look.tone].text}>{breaker.state === "closed" ? "Closed" : look.word}</span>}
       unit={until ? <>probe in <Countdown until={until} past="a moment" /></> : undefined}
@@ -267,7 +270,7 @@ function SlotsCell({ subscription, runtime, wire }: { subscription: Subscription
   const ramp = inFlight.ramp ?? null;
   return (
     <Cell
-      name="In flight" wire={wire} label={`${isKnown ? exact(inFlight.count ?? 0) : "An unknown number"} of ${exact(inFlight.most)} attempts in flight${ramp === null ? "" : `, ${exact(ramp)} allowed until more have succeeded`}`}
+      name="In flight" term="inFlight" wire={wire} label={`${isKnown ? exact(inFlight.count ?? 0) : "An unknown number"} of ${exact(inFlight.most)} attempts in flight${ramp === null ? "" : `, ${exact(ramp)} allowed until more have succeeded`}`}
       value={isKnown ? count(inFlight.count ?? 0) : "–"} unit={`of ${count(inFlight.most)}`}
       note={ramp !== null ? <span className="text-probing">ramping up: {exact(ramp)} allowed for now</span> : isKnown && inFlight.count === inFlight.most ? "every slot is taken" : slots.each > 1 ? `a mark for every ${slots.each} slots` : `up to ${timeText(subscription.effective.timeoutMs)} each`}
     >
@@ -306,11 +309,12 @@ function Retries({ subscription, runtime }: { subscription: Subscription; runtim
   return (
     <>
       <div className="flex flex-wrap items-baseline justify-between gap-x-4">
-        <h3 className="label">Retries{subscription.retryPolicy ? "" : ", by the relay's default"}</h3>
+        <h3 className="label"><Term of="retries">Retries</Term>{subscription.retryPolicy ? "" : ", by the relay's default"}</h3>
         <p className="text-sm text-muted">
           {waiting?.next
             ? <>next retry in <b className="font-semibold text-text"><Countdown until={waiting.next.at} past="a moment" /></b>, attempt {waiting.next.attempt}{waiting.waiting > 1 && `, of ${waiting.all ? waiting.waiting : `the newest ${waiting.waiting}`} that wait for one`}</>
-            : "no retry is planned"}
+            : runtime.breaker.state === "open" && runtime.backlog.count > 0 ? "retries wait until a probe succeeds"
+              : waiting && !waiting.all ? "none of the newest that wait is a retry" : "no retry is planned"}
         </p>
       </div>
       <RetrySchedule policy={subscription.effective.retryPolicy} {...(waiting?.next ? { next: waiting.next.attempt } : {})} />
