@@ -18,7 +18,6 @@ use super::error::{ApiError, Fault, Result};
 use super::paging::Query;
 use super::path::PathId;
 use super::statistics_view::{FlowView, SeriesView, TypeView, by_state, by_type};
-use super::subscription_find::{MOST_IDS, read_ids};
 use crate::clock;
 use crate::domain::Timestamp;
 use crate::domain::access::Caller;
@@ -29,6 +28,8 @@ use crate::settings::StatisticsSettings;
 use crate::store::{Statistics, StatisticsQuery, Whose};
 
 const DAY: Duration = Duration::from_secs(86_400);
+/// Subscriptions whose pictures are asked for in one go at most.
+const MOST_IDS: usize = 100;
 
 /// Whose numbers a caller is told where it names nobody.
 pub fn scope_of(caller: &Caller) -> Scope {
@@ -370,6 +371,20 @@ pub async fn sparklines(
         complete: !found.behind,
     };
     Ok(Json(view).into_response())
+}
+
+fn read_ids(text: &str) -> Option<Vec<SubscriptionId>> {
+    let mut ids = Vec::new();
+    for part in text.split(',') {
+        let id = part.trim().parse().ok()?;
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+        if ids.len() > MOST_IDS {
+            return None;
+        }
+    }
+    Some(ids)
 }
 
 #[cfg(test)]

@@ -25,7 +25,6 @@ use super::openapi::bodies::{NewSubscriptionBody, ReactivationBody, Subscription
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use super::secrets;
-use super::subscription_find::Wanted;
 use super::subscription_input::{Rules, Seed, parse_change, parse_new};
 use super::subscription_view::{Defaults, SubscriptionView};
 use super::to_the_end::to_the_end;
@@ -157,13 +156,10 @@ fn at_bound(most: u32) -> ApiError {
     path = "/subscriptions",
     tag = "subscriptions",
     summary = "List subscriptions",
-    description = "Newest first. With `q`, `state` or `ids`, a change made by another process is seen a moment later.",
+    description = "Newest first.",
     params(
         ("clientId" = Option<String>, Query, description = "Only those of that tenant.", min_length = 1, max_length = 255),
         ("tenant" = Option<String>, Query, description = "The same as `clientId`.", min_length = 1, max_length = 255),
-        ("q" = Option<String>, Query, description = "Only those that have each of these words in their name, URL, event types or id, whatever the case.", min_length = 1, max_length = 255),
-        ("state" = Option<SubscriptionState>, Query, description = "Only those in this state."),
-        ("ids" = Option<String>, Query, description = "Only these: 1 to 100 ids with commas between them.", min_length = 36, pattern = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}( *, *[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}){0,99}$"),
         PageParameters,
     ),
     responses(
@@ -175,28 +171,21 @@ pub async fn list(
     Asking(caller): Asking,
     RawQuery(raw): RawQuery,
 ) -> Result<Response> {
-    let [words, state, ids] = Wanted::NAMES;
-    let mut query = Query::of_list(raw.as_deref(), &["clientId", "tenant", words, state, ids]);
+    let mut query = Query::of_list(raw.as_deref(), &["clientId", "tenant"]);
     let listed = Listed::for_caller(&caller, query.text(&["clientId", "tenant"]));
-    let wanted = Wanted::read(&mut query);
     let request = query.page();
     query.done()?;
-    let Listed::Of(tenant) = listed else {
-        let page = empty::<Subscription>();
-        return Ok(Json(PageView::new(&page, request.limit, |row| app.view(row))).into_response());
-    };
-    let tenant = tenant.as_deref();
-    let answer = match wanted {
-        Some(wanted) => {
-            let page = wanted.page_of(app.relay.subscriptions(), tenant, &request);
-            Json(PageView::new(&page, request.limit, |row| app.view(row))).into_response()
+    let page = match listed {
+        Listed::Of(tenant) => {
+            let store = &app.store;
+            store
+                .list_subscriptions(tenant.as_deref(), &request)
+                .await?
         }
-        None => {
-            let page = app.store.list_subscriptions(tenant, &request).await?;
-            Json(PageView::new(&page, request.limit, |row| app.view(row))).into_response()
-        }
+        Listed::Nothing => empty(),
     };
-    Ok(answer)
+    let view = PageView::new(&page, request.limit, |row| app.view(row));
+    Ok(Json(view).into_response())
 }
 
 /// `GET /subscriptions/{id}`: also shows where its breaker is.

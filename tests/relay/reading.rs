@@ -15,7 +15,6 @@ crate::stories!(
     filters_find_what_they_name,
     bounds_of_pages_are_kept,
     an_event_is_shown_with_its_deliveries,
-    subscriptions_are_found_by_a_word_and_by_their_ids,
 );
 
 /// Accepts events as quickly as batches allow and returns their ids in order.
@@ -260,44 +259,4 @@ async fn an_event_is_shown_with_its_deliveries(profile: Profile) {
     assert_eq!(received["timestamp"], "2025-10-26T10:00:00.000Z");
     assert_eq!(received["eventName"], "Candidate John Doe Created");
     assert_eq!(other.count(), 1);
-}
-
-async fn subscriptions_are_found_by_a_word_and_by_their_ids(profile: Profile) {
-    let relay = Relay::start(profile).await;
-    let mut made = Vec::new();
-    for (name, url, tenant) in [
-        ("Payroll", "http://127.0.0.1:9/one", "acme"),
-        ("Ledger", "http://127.0.0.1:9/payroll-2", "acme"),
-        ("Chat", "http://127.0.0.1:9/three", "globex"),
-    ] {
-        let fields = json!({"name": name, "clientId": tenant, "isActive": false});
-        made.push(relay.api.subscribe_url(url, fields).await.id);
-    }
-    let find = async |query: &str| {
-        let page = format!("/api/v1/subscriptions?limit=1&{query}");
-        ids(&walk(&relay, &page).await, "id")
-    };
-    let both = [made[1].clone(), made[0].clone()];
-    assert_eq!(find("q=pAyRoLl").await, both);
-    assert_eq!(find("q=three").await, [made[2].clone()]);
-    assert_eq!(find("q=payroll&clientId=globex").await, [""; 0]);
-    assert_eq!(find("q=nobody").await, [""; 0]);
-    assert_eq!(find("q=2%20ledger").await, [made[1].clone()]);
-    assert_eq!(find("state=paused&q=chat").await, [made[2].clone()]);
-    assert_eq!(find("state=active").await, [""; 0]);
-    let named = format!("ids={},{}", made[0], made[2]);
-    assert_eq!(find(&named).await, [made[2].clone(), made[0].clone()]);
-    assert_eq!(find(&format!("{named}&q=chat")).await, [made[2].clone()]);
-    // Who may see one tenant's alone finds no other's, by whatever it is looked for.
-    let key = json!({"name": "acme", "tenant": "acme", "preset": "client"});
-    let key = relay.api.post(201, "/api/v1/keys", &key).await;
-    let theirs = relay.api.with_key(text(&key, "key"));
-    let page = theirs.get(&format!("/api/v1/subscriptions?{named}")).await;
-    assert_eq!(ids(rows(&page), "id"), [made[0].clone()]);
-    let gone = format!("/api/v1/subscriptions/{}", made[1]);
-    relay.api.expect(204, Method::DELETE, &gone, None).await;
-    assert_eq!(find("q=payroll").await, [made[0].clone()]);
-    let none = "/api/v1/subscriptions?ids=1,2";
-    let problem = relay.api.expect(400, Method::GET, none, None).await;
-    assert_eq!(problem["faults"][0]["path"], "ids");
 }
