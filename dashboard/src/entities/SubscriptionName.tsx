@@ -1,7 +1,8 @@
 import { Link } from "@tanstack/react-router";
 import { cx } from "../ui/class-names";
+import { visible } from "../ui/visible";
 
 /** How a subscription is named wherever something is about it; it leads to its page. */
 export function SubscriptionName({ id, name, className }: { id: string; name: string | null | undefined; className?: string }) {
-  return <Link to="/subscriptions/$id" params={{ id }} title={name ? undefined : id} className={cx("truncate font-medium hover:underline", className)}><bdi>{name ?? `${id.slice(0, 8)}…`}</bdi></Link>;
+  return <Link to="/subscriptions/$id" params={{ id }} title={name ? undefined : id} className={cx("truncate font-medium hover:underline", className)}><bdi>{name ? visible(name) : `${id.slice(0, 8)}…`}</bdi></Link>;
 }
