@@ -52,8 +52,8 @@ export function ErrorState({ error, onRetry, what }: { error: unknown; onRetry?:
 export function Notice({ tone, icon, children, actions }: { tone: "busy" | "bad" | "held" | "quiet"; icon: IconName; children: ReactNode; actions?: ReactNode }) {
   const grounds = { busy: "bg-busy-soft text-busy", bad: "bg-bad-soft text-bad", held: "bg-held-soft text-held", quiet: "bg-quiet-soft text-quiet" };
   return (
-    <div className={cx("flex flex-wrap items-center gap-x-2 gap-y-1 rounded px-3 py-1.5", grounds[tone])}>
-      <Icon name={icon} size={14} />
+    <div className={cx("flex flex-wrap items-start gap-x-2 gap-y-1 rounded px-3 py-1.5", grounds[tone])}>
+      <Icon name={icon} size={14} className="mt-[0.1875rem]" />
       <span className="min-w-0 flex-1">{children}</span>
       {actions}
     </div>

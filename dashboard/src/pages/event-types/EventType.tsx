@@ -40,7 +40,7 @@ export function EventTypePage() {
   const catalogue = useQuery(catalogueQuery);
   const count = catalogue.data?.find((type) => type.name === name)?.count;
   const seen = query.data;
-  if (query.isError && !seen) return <><Back /><Panel><ErrorState what="This type" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
+  if (query.isError && !seen) return <><Back /><PageHead title={<span className="font-mono text-lg">{name}</span>} /><Panel><ErrorState what="This type" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
   return (
     <>
       <Back />
