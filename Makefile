@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo dev test fuzz chaos soak bench postman lint fmt clean
+.PHONY: help run demo dev test browser fuzz chaos soak bench postman lint fmt clean
 
 help: ## Print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */\1\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
@@ -16,8 +16,11 @@ demo: ## Watch a relay at work: live traffic and five receivers of its own, good
 dev: ## Run the relay, and the dashboard with hot reload in front of it (http://localhost:5173/ui/)
 	@scripts/dev.sh
 
-test: ## Run all tests on throw-away Postgres and Redis servers (ARGS="..." goes to cargo test)
+test: ## Run all tests on throw-away Postgres and Redis servers (ARGS="..." goes to cargo test, and leaves the browser out)
 	@scripts/test.sh $(ARGS)
+
+browser: ## Run the dashboard's tests in a browser alone (ARGS="..." goes to playwright test)
+	@scripts/browser.sh $(ARGS)
 
 fuzz: ## Hold the API against its description for longer (SEED=, EXAMPLES=, ONLY=, PROFILE=)
 	@scripts/fuzz.sh
@@ -34,7 +37,7 @@ bench: ## Measure the release beside its floor (SCENARIO=list names what there i
 postman: ## Make the Postman collection and dashboard/openapi.json anew from the API's description
 	@scripts/postman.sh
 
-lint: ## Check formatting, clippy, the dashboard, licences and the scripts' syntax
+lint: ## Check formatting, clippy, the dashboard, the browser tests, licences and the scripts' syntax
 	@scripts/lint.sh
 
 fmt: ## Format the Rust code
@@ -42,4 +45,4 @@ fmt: ## Format the Rust code
 
 clean: ## Remove what was built (the data in ./data stays)
 	@cargo clean
-	@rm -rf dashboard/dist dashboard/node_modules
+	@rm -rf dashboard/dist dashboard/node_modules tests/browser/node_modules tests/browser/results

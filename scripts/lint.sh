@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/toolchain.sh
 . scripts/dashboard.sh
+. scripts/tools.sh
 
 need_toolchain
 echo "== scripts"
@@ -20,6 +21,9 @@ echo "== dashboard"
 need_node
 install_dashboard
 (cd dashboard && npm run --silent check && npm run --silent lint)
+echo "== browser tests"
+install_browser_tests
+(cd tests/browser && npm run --silent check && npm run --silent lint)
 echo "== licences"
 if command -v cargo-deny >/dev/null 2>&1; then
     cargo deny --locked check licenses bans sources

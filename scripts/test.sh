@@ -8,6 +8,8 @@
 # of initdb, postgres and pg_ctl) and POSTHASTE_TEST_REDIS_SERVER (for servers of their own), and
 # POSTHASTE_TEST_TOOLS (Python and JavaScript libraries, scripts/tools.sh).
 # POSTHASTE_TEST_DASHBOARD says that the binary must hold the dashboard.
+#
+# Without arguments the browser tests (tests/browser) come last, with the binary that cargo built.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/toolchain.sh
@@ -34,6 +36,7 @@ need_backends
 need_programs
 need_tools
 need_node
+if [ $# -eq 0 ]; then need_browser; fi
 build_dashboard
 echo "== dashboard"
 (cd dashboard && npm run --silent lint && npm test --silent)
@@ -51,3 +54,7 @@ set +m
 trap 'stop_tests; exit 130' INT
 trap 'stop_tests; exit 143' TERM
 wait "$tests"
+if [ $# -eq 0 ]; then
+    echo "== browser"
+    run_browser_tests "${CARGO_TARGET_DIR:-target}/debug/posthaste"
+fi

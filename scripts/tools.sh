@@ -1,6 +1,7 @@
-# Sourced by test.sh: the libraries of others that tests hold the relay against, in Python and
-# JavaScript. They go into the build directory and stay there; what is there already is kept. And
-# the programs that the examples in the docs are typed for, which a test runs.
+# Sourced by test.sh and browser.sh: the libraries of others that tests hold the relay against, in
+# Python and JavaScript. They go into the build directory and stay there; what is there already is
+# kept. The programs that the examples in the docs are typed for, which a test runs. And the browser
+# that tests/browser drives, with its libraries.
 # shellcheck shell=bash
 
 need_programs() {
@@ -42,6 +43,57 @@ need_tools() {
     fi
     cp tests/tools/verify.mjs "$tools/"
     export POSTHASTE_TEST_TOOLS=$tools
+}
+
+find_browser() {
+    local name
+    for name in chromium chromium-browser google-chrome google-chrome-stable; do
+        if command -v "$name"; then return; fi
+    done
+}
+
+need_browser() {
+    POSTHASTE_TEST_CHROMIUM=$(find_browser)
+    if [ -z "$POSTHASTE_TEST_CHROMIUM" ]; then
+        install_packages "Chromium" "chromium" chromium
+        POSTHASTE_TEST_CHROMIUM=$(find_browser)
+    fi
+    if [ -z "$POSTHASTE_TEST_CHROMIUM" ]; then
+        echo "Chromium is still missing after its installation" >&2
+        exit 1
+    fi
+    export POSTHASTE_TEST_CHROMIUM
+    install_browser_tests
+}
+
+# Their libraries, as package-lock.json names them; never a browser of their own.
+install_browser_tests() {
+    local directory=tests/browser
+    if cmp -s "$directory/package-lock.json" "$directory/node_modules/.installed"; then return; fi
+    echo "installing the browser tests' libraries ..."
+    (cd "$directory" && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --silent --no-audit --no-fund)
+    # The copy goes last: it says that all is there.
+    cp "$directory/package-lock.json" "$directory/node_modules/.installed"
+}
+
+# The binary that is tested, and arguments to playwright. INT is what Playwright ends everything at
+# that it has started; the browsers are in process groups of their own.
+run_browser_tests() {
+    POSTHASTE_TEST_BINARY=$(cd "$(dirname "$1")" && pwd)/${1##*/}
+    export POSTHASTE_TEST_BINARY
+    shift
+    set -m
+    (cd tests/browser && exec node_modules/.bin/playwright test "$@") </dev/null &
+    browser_tests=$!
+    set +m
+    trap 'stop_browser_tests; exit 130' INT
+    trap 'stop_browser_tests; exit 143' TERM
+    wait "$browser_tests"
+}
+
+stop_browser_tests() {
+    kill -INT -- "-$browser_tests" 2>/dev/null || true
+    wait "$browser_tests" 2>/dev/null || true
 }
 
 # What is missing, its name elsewhere, and its packages on Debian.

@@ -25,10 +25,11 @@ const route = getRouteApi("/in/audit");
 
 /** Actions that are looked for most; any other can be typed. */
 const ACTIONS = [
-  "delivery.cancel", "delivery.retry", "event.delete_payload", "event_type.change", "event_type.create", "event_type.delete", "job.create",
-  "key.create", "key.delete", "session.create", "session.delete", "subscription.change", "subscription.create", "subscription.delete",
-  "subscription.pause", "subscription.reactivate", "subscription.resume", "subscription.secret", "subscription.show_secret",
-  "tenant.change", "tenant.create", "tenant.delete", "tenant.secret", "tenant.show_secret", "user.change", "user.create", "user.delete",
+  "delivery.cancel", "delivery.retry", "delivery.skip", "event.delete_payload", "event_type.change", "event_type.create", "event_type.delete",
+  "job.cancel", "key.create", "key.delete", "session.create", "session.delete", "subscription.cancel_pending", "subscription.change",
+  "subscription.create", "subscription.delete", "subscription.pause", "subscription.reactivate", "subscription.replay", "subscription.resume",
+  "subscription.retry_failed", "subscription.rotate_secret", "subscription.show_secret", "tenant.change", "tenant.create", "tenant.delete",
+  "tenant.secret", "tenant.show_secret", "user.change", "user.create", "user.delete", "user.password",
 ].map((value) => ({ value }));
 const THINGS = ["delivery", "event", "event_type", "job", "key", "session", "subscription", "tenant", "user"].map((value) => ({ value }));
 

@@ -1,0 +1,33 @@
+import { defineConfig } from "@playwright/test";
+import type { Settings } from "./support/test";
+import { given } from "./support/environment";
+
+const CI = Boolean(process.env["CI"]);
+
+export default defineConfig<object, Settings>({
+  testDir: "journeys",
+  outputDir: "results",
+  // Each worker has a relay of its own, and each test things of its own on it.
+  fullyParallel: true,
+  workers: 2,
+  // What passes at the second try is broken.
+  retries: 0,
+  forbidOnly: CI,
+  timeout: 60_000,
+  expect: { timeout: 15_000 },
+  reporter: [["list"]],
+  use: {
+    browserName: "chromium",
+    launchOptions: { executablePath: given("POSTHASTE_TEST_CHROMIUM") },
+    viewport: { width: 1360, height: 860 },
+    locale: "en-GB",
+    timezoneId: "Europe/Berlin",
+    actionTimeout: 15_000,
+    navigationTimeout: 30_000,
+    screenshot: "only-on-failure",
+  },
+  projects: [
+    { name: "embedded", use: { profile: "embedded" } },
+    { name: "distributed", use: { profile: "distributed" } },
+  ],
+});
