@@ -6,7 +6,7 @@ import { Icon, type IconName } from "./Icon";
 
 /** Where something will stand. It holds the same room, so that nothing jumps. */
 export function Skeleton({ className }: { className?: string }) {
-  return <div aria-hidden="true" className={cx("breathe rounded bg-sunken dark:bg-raised", className ?? "h-4 w-full")} />;
+  return <div aria-hidden="true" data-skeleton className={cx("breathe rounded bg-sunken dark:bg-raised", className ?? "h-4 w-full")} />;
 }
 
 export function SkeletonRows({ rows = 8 }: { rows?: number }) {
