@@ -40,7 +40,7 @@ export function ErrorState({ error, onRetry, what }: { error: unknown; onRetry?:
   const { title, advice, reference } = adviceFor(error);
   return (
     <div role="alert" className="flex flex-col items-start gap-1.5 p-4">
-      <p className="flex items-center gap-2 font-semibold"><Icon name="warning" className="text-bad" />{what} cannot be shown: {title}</p>
+      <p className="flex items-start gap-2 font-semibold"><Icon name="warning" className="mt-0.5 text-bad" />{what} cannot be shown: {title}</p>
       <p className="max-w-prose text-muted">{advice}</p>
       {reference && <p className="text-sm text-muted">Request <span className="font-mono">{reference}</span></p>}
       {onRetry && <Button icon="retry" onClick={onRetry} className="mt-1">Try again</Button>}

@@ -11,8 +11,8 @@ export interface Column<T> {
   align?: "right";
   /** Left out below this width; what matters is in the first columns. */
   from?: "sm" | "md" | "lg";
-  /** Beside the two lines that a row becomes where there is little room. */
-  stays?: boolean;
+  /** Stays beside the two lines that a row becomes where there is little room. */
+  stays?: "before" | "after";
 }
 
 export const ROW_HEIGHT = 32;
@@ -103,8 +103,8 @@ export function Table<T>({ label, columns, narrow, rows, rowKey, onOpen, isNew, 
     return () => element.removeEventListener("scroll", look);
   }, [onTop]);
 
-  const staying = columns.filter((column) => column.stays);
-  const shown: readonly Column<T>[] = isNarrow ? [...staying, { key: "both", head: narrow.head, cell: narrow.cell, width: "minmax(0,1fr)" }]
+  const staying = (where: "before" | "after") => columns.filter((column) => column.stays === where);
+  const shown: readonly Column<T>[] = isNarrow ? [...staying("before"), { key: "both", head: narrow.head, cell: narrow.cell, width: "minmax(0,1fr)" }, ...staying("after")]
     : columns.filter((column) => column.from === undefined || wide >= NARROWEST[column.from]);
   const grid = { gridTemplateColumns: shown.map((column) => column.width).join(" ") };
   const focusRow = useCallback((index: number) => {
@@ -157,7 +157,7 @@ export function Table<T>({ label, columns, narrow, rows, rowKey, onOpen, isNew, 
   return (
     <div ref={box} className={cx("relative overflow-x-hidden", fills ? "min-h-0 overflow-y-auto [overflow-anchor:none]" : "overflow-y-visible")}>
       <div role="table" aria-label={label} aria-rowcount={rows.length + 1}>
-      <div role="rowgroup" className={isNarrow && staying.length === 0 ? "sr-only" : "sticky top-0 z-10 bg-panel"}>
+      <div role="rowgroup" className={isNarrow && staying("before").length === 0 ? "sr-only" : "sticky top-0 z-10 bg-panel"}>
         <div role="row" aria-rowindex={1} style={grid} className="grid h-8 items-center gap-x-4 border-b px-3">
           {shown.map((column) => (
             <div key={column.key} role="columnheader" className={cx("label truncate", column.align === "right" && "text-right")}>{column.head}</div>

@@ -24,6 +24,9 @@ export async function sideways(page: Page): Promise<string[]> {
   return page.evaluate(() => {
     const found: string[] = [];
     const name = (element: Element) => `<${element.tagName.toLowerCase()} class="${(element.getAttribute("class") ?? "").slice(0, 60)}"> ${(element.textContent ?? "").trim().slice(0, 40)}`;
+    function* ancestors(element: Element) {
+      for (let one: Element | null = element; one; one = one.parentElement) yield one;
+    }
     const root = document.documentElement;
     if (root.scrollWidth > root.clientWidth) found.push(`the page is ${root.scrollWidth} wide in ${root.clientWidth}`);
     for (const element of document.querySelectorAll("*")) {
@@ -33,9 +36,11 @@ export async function sideways(page: Page): Promise<string[]> {
     }
     for (const element of document.querySelectorAll("a, button, input, select, textarea, summary, h1, h2")) {
       const box = element.getBoundingClientRect();
-      // What is for screen readers alone is one pixel.
-      if (box.width <= 1 || box.height <= 1 || getComputedStyle(element).visibility === "hidden") continue;
-      if (box.left < -1 || box.right > root.clientWidth + 1) found.push(`reaches out of the window, from ${Math.round(box.left)} to ${Math.round(box.right)}: ${name(element)}`);
+      // What is for screen readers alone is one pixel; what carries a switch's value for forms is hidden from everybody.
+      if (element.getAttribute("aria-hidden") === "true" || box.width <= 1 || box.height <= 1 || getComputedStyle(element).visibility === "hidden") continue;
+      // What ends in an ellipsis says so, and is told in full where it leads.
+      const isShortened = [...ancestors(element)].some((one) => getComputedStyle(one).textOverflow === "ellipsis" && one.getBoundingClientRect().right <= root.clientWidth + 1);
+      if ((box.left < -1 || box.right > root.clientWidth + 1) && !isShortened) found.push(`reaches out of the window, from ${Math.round(box.left)} to ${Math.round(box.right)}: ${name(element)}`);
     }
     return found;
   });

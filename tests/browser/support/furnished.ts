@@ -36,7 +36,7 @@ const BEHAVIOURS: Record<Which, Behaviour> = {
 const LONG_COOL_DOWN = { consecutiveFailures: 1, coolDownMs: 1_800_000, coolDownMaxMs: 1_800_000 };
 
 const SETTINGS: Record<Which, Record<string, unknown>> = {
-  healthy: { eventTypes: ["job.*"] },
+  healthy: { eventTypes: ["order.*"] },
   cut: { breaker: LONG_COOL_DOWN },
   held: {},
   paused: {},
@@ -51,7 +51,7 @@ export async function furnish(admin: Api): Promise<Furnished> {
   const made = {} as Record<Which, string>;
   const tenant = "a-tenant-with-a-rather-long-id-of-its-own";
   await admin.post("/api/v1/tenants", { id: tenant, name: "A tenant with a rather long name, Limited", limits: { ingestRate: { perMinute: 600 }, maxSubscriptions: 20 } });
-  await admin.post("/api/v1/event-types", { name: "job.created", description: "A job was opened.", example: { jobId: "123" }, schema: { type: "object", required: ["jobId"] } });
+  await admin.post("/api/v1/event-types", { name: "order.created", description: "An order was placed.", example: { orderId: "123" }, schema: { type: "object", required: ["orderId"] } });
   await admin.post("/api/v1/event-types", { name: LONG_TYPE, description: "One of many words. ".repeat(12) });
   for (const which of SUBSCRIPTIONS) {
     const receiver = await Receiver.start();
@@ -62,7 +62,7 @@ export async function furnish(admin: Api): Promise<Furnished> {
   }
   await admin.post(`/api/v1/subscriptions/${made.paused}/pause`);
 
-  const event = await admin.send("job.created", { jobId: "123", title: "Engineer", places: [1, 2, 3], remote: true }, { eventName: "A job was opened.", source: "jobs-service" });
+  const event = await admin.send("order.created", { orderId: "123", customer: "Ada Lovelace", amounts: [1, 2.5, 30], gift: true }, { eventName: "An order was placed.", source: "shop" });
   await admin.send(LONG_TYPE, { text: "word ".repeat(200), line: "x".repeat(300) }, { eventName: LONG_NAME, source: "a-service-with-a-long-name-of-its-own", tenant });
   for (const which of SUBSCRIPTIONS) for (let time = 0; time < 4; time += 1) await admin.send(`${which}.happened`, { time }, which === "blocked" ? { orderingKey: "customer-7" } : {});
   await admin.send("another.happened", { of: "long" });
@@ -83,7 +83,7 @@ export async function furnish(admin: Api): Promise<Furnished> {
   const failed = await outcome("long", "failed") ?? (await admin.deliveries(made.long))[0]?.id;
   if (!delivered || !failed) throw new Error("there is no delivery to look at");
   return {
-    subscriptions: made, event, delivered, failed, tenant, eventType: "job.created",
+    subscriptions: made, event, delivered, failed, tenant, eventType: "order.created",
     stop: async () => {
       for (const receiver of receivers.values()) await receiver.stop();
     },

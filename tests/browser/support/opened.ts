@@ -82,7 +82,7 @@ export const OPENED: readonly Opened[] = [
   {
     name: "suggestions", path: () => "/events",
     open: async (page) => page.getByRole("combobox", { name: "Type" }).click(),
-    shows: (page) => page.getByRole("option", { name: /job\.created/ }),
+    shows: (page) => page.getByRole("option", { name: /order\.created/ }),
   },
   {
     name: "make a key", path: () => "/keys",

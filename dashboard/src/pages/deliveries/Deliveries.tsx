@@ -143,7 +143,7 @@ function columnsOf(
   const isAll = rows.length > 0 && rows.every((row) => selection.rows.has(row.id));
   return [
     {
-      key: "select", width: "1.5rem", stays: true,
+      key: "select", width: "1.5rem", stays: "before",
       head: <Checkbox checked={isAll} some={selection.rows.size > 0} onChange={() => setSelection(isAll ? NOTHING : all(rows))} label="Select all that are shown" />,
       // Rows are selected by Space; boxes are for the pointer.
       cell: (row) => <Checkbox checked={selection.rows.has(row.id)} onChange={(_, event) => select(row, event.shiftKey)} label={`Select ${row.eventType} of ${row.id}`} tabIndex={-1} />,

@@ -156,10 +156,10 @@ function OneDelivery({ delivery, explanation, name, receivedAt, alone }: { deliv
   return (
     <li>
       <div className="grid grid-cols-[minmax(0,1fr)_auto_1.75rem] items-center gap-x-3 py-1 pl-1.5 pr-2 sm:grid-cols-[minmax(0,1fr)_6.5rem_5.5rem_3.5rem_6.5rem_1.75rem]">
-        <button type="button" aria-expanded={open} aria-controls={id} onClick={() => setOpen(!open)} className="flex min-h-7 min-w-0 items-center gap-2 rounded px-1 text-left">
-          <Icon name={open ? "down" : "right"} size={13} className="text-muted" />
+        <span className="flex min-w-0 items-center gap-1">
+          <Button kind="quiet" icon={open ? "down" : "right"} bare unhinted aria-expanded={open} {...(open ? { "aria-controls": id } : {})} onClick={() => setOpen(!open)} className="size-6 shrink-0">{`Attempts for ${explanation?.name ?? name ?? delivery.subscriptionId}`}</Button>
           <SubscriptionName id={delivery.subscriptionId} name={explanation?.name ?? name} />
-        </button>
+        </span>
         <span><Link to="/deliveries/$id" params={{ id: delivery.id }} className="hover:underline"><State plain state={held.length > 0 ? "held" : deliveryState(delivery)} /></Link></span>
         <span className="hidden truncate text-sm text-muted sm:block">
           {delivery.attemptCount === 0 ? "no attempt yet" : delivery.attemptCount === 1 ? "1 attempt" : `${delivery.attemptCount} attempts`}
@@ -248,7 +248,7 @@ function WhyNot({ explanations, more }: { explanations: readonly Explanation[]; 
     <Panel title="Why it did not go elsewhere" flush aside={<span className="text-sm text-muted">{without.length}{more && " of the newest 100"}</span>}>
       <ul className="max-h-[30rem] divide-y overflow-y-auto">
         {without.map((one) => (
-          <li key={one.subscriptionId} className="grid gap-x-4 px-3 py-1.5 sm:grid-cols-[minmax(8rem,14rem)_minmax(0,1fr)]">
+          <li key={one.subscriptionId} className="grid grid-cols-[minmax(0,1fr)] gap-x-4 px-3 py-1.5 sm:grid-cols-[minmax(8rem,14rem)_minmax(0,1fr)]">
             <SubscriptionName id={one.subscriptionId} name={one.name} />
             <span className="text-muted">{one.detail}.{one.patterns && <span className="block truncate font-mono text-sm" title={one.patterns.join(", ")}>{one.patterns.join(", ")}</span>}</span>
           </li>

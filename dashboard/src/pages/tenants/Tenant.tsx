@@ -20,7 +20,7 @@ import { State } from "../../ui/State";
 import { Table } from "../../ui/Table";
 import { Time } from "../../ui/Time";
 import { toast } from "../../ui/toasts";
-import { keyColumns, RevokeKey } from "../keys/Keys";
+import { keyColumns, NARROW_KEY, RevokeKey } from "../keys/Keys";
 import { MakeKey } from "../keys/MakeKey";
 import { keysQuery } from "../keys/queries";
 import { rateInWords } from "./limits";
@@ -136,7 +136,7 @@ function Actions({ tenant }: { tenant: Tenant }) {
 }
 
 function Limits({ tenant }: { tenant: Tenant | undefined }) {
-  if (!tenant) return <Panel title="Limits"><Skeleton className="h-24 w-full" /></Panel>;
+  if (!tenant) return <Panel title="About"><Skeleton className="h-24 w-full" /></Panel>;
   const { limits } = tenant;
   const none = <span className="text-muted">no limit</span>;
   const number = (value: number | null | undefined) => (value === null || value === undefined ? none : exact(value));
@@ -192,7 +192,7 @@ function Keys({ id }: { id: string }) {
       {list.isError && !rows ? <ErrorState what="Its keys" error={list.error} onRetry={() => void list.refetch()} />
         : !rows ? <SkeletonRows rows={2} />
           : rows.length === 0 ? <p className="px-3 py-2.5 text-muted">It has no key. With one of the kind “Client” its people sign in here, and see what is theirs.</p>
-            : <Table label="Keys" rows={rows} rowKey={(key) => key.id} columns={keyColumns({ withTenant: false, barred, onRevoke: setRevoking })} foot={list.hasNextPage && <p className="px-3 py-2 text-sm text-muted"><Link to="/keys" search={{ tenant: id }} className="text-accent hover:underline">All of its keys</Link></p>} />}
+            : <Table label="Keys" rows={rows} rowKey={(key) => key.id} narrow={NARROW_KEY} columns={keyColumns({ withTenant: false, barred, onRevoke: setRevoking })} foot={list.hasNextPage && <p className="px-3 py-2 text-sm text-muted"><Link to="/keys" search={{ tenant: id }} className="text-accent hover:underline">All of its keys</Link></p>} />}
       {making && <MakeKey tenant={id} onClose={() => setMaking(false)} />}
       <RevokeKey apiKey={revoking} onClose={() => setRevoking(undefined)} />
     </Panel>
