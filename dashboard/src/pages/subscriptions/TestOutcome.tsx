@@ -7,7 +7,7 @@ import { HttpStatus } from "../../ui/State";
 import { cx } from "../../ui/class-names";
 
 const PARTS = [
-  ["nameMs", "Name", "bg-quiet-mark"], ["connectMs", "Connect", "bg-held-mark"], ["tlsMs", "TLS", "bg-probing-mark"],
+  ["nameMs", "Name", "bg-held-mark"], ["connectMs", "Connect", "bg-probing-mark"], ["tlsMs", "TLS", "bg-busy-mark"],
   ["firstByteMs", "First byte", "bg-accent"], ["bodyMs", "Body", "bg-good-mark"],
 ] as const;
 
