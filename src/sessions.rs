@@ -126,22 +126,27 @@ impl Sessions {
         true
     }
 
-    /// A session was opened here, as the database has it already.
+    /// A session was opened here, as the database has it already. Where what is known is as new, it is
+    /// among that, or was ended meanwhile.
     pub fn add(&self, session: &Session) {
-        self.change(|sessions| insert(sessions, session));
+        self.change(|known, sessions| {
+            if known < session.version {
+                insert(sessions, session);
+            }
+        });
     }
 
     /// A session was ended, as the database has it already.
     pub fn end(&self, id: SessionId) {
-        self.change(|sessions| sessions.retain(|_, open| open.session.id != id));
+        self.change(|_, sessions| sessions.retain(|_, open| open.session.id != id));
     }
 
-    fn change(&self, change: impl FnOnce(&mut HashMap<[u8; 32], Open>)) {
+    fn change(&self, change: impl FnOnce(i64, &mut HashMap<[u8; 32], Open>)) {
         let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.entries.load();
         let mut sessions = old.sessions.clone();
-        change(&mut sessions);
         let version = old.version;
+        change(version, &mut sessions);
         self.entries.store(Arc::new(Entries { version, sessions }));
     }
 
@@ -280,6 +285,17 @@ mod tests {
         assert!(sessions.apply(2, &[], &[one.id], at(1)));
         assert!(!sessions.apply(1, std::slice::from_ref(&one), &[], at(1)));
         assert!(sessions.find(&one.hash, at(1)).is_none());
+    }
+
+    #[test]
+    fn one_that_was_ended_before_it_is_told_of_stays_ended() {
+        let sessions = sessions();
+        let (one, other) = (session(1, 1, Role::Viewer), session(2, 3, Role::Viewer));
+        assert!(sessions.apply(2, &[], &[one.id], at(1)));
+        sessions.add(&one);
+        assert!(sessions.find(&one.hash, at(1)).is_none());
+        sessions.add(&other);
+        assert!(sessions.find(&other.hash, at(1)).is_some());
     }
 
     #[test]

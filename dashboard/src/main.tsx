@@ -4,7 +4,9 @@ import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { onSignedOut } from "./api/client";
-import { Problem } from "./api/problem";
+import { isWorthRetrying, retryDelay } from "./api/retry";
+import { isSame, readSession, sessionQuery, type Session } from "./api/session";
+import { onOtherTab } from "./api/tabs";
 import { takeKey } from "./pages/account/fragment";
 import { makeRouter } from "./router";
 import { HintProvider } from "./ui/Tooltip";
@@ -20,18 +22,33 @@ const client = new QueryClient({
       staleTime: 5_000,
       gcTime: 120_000,
       refetchOnWindowFocus: true,
-      // A refusal will be the same again; no answer, or one of 5xx, may not.
-      retry: (failures, error) => failures < 2 && !(error instanceof Problem && error.status < 500),
-      retryDelay: (attempt) => Math.min(1_000 * 2 ** attempt, 5_000),
+      retry: isWorthRetrying,
+      retryDelay,
     },
   },
 });
 const router = makeRouter(client);
 
-onSignedOut(() => {
-  const back = router.state.location.href;
-  void router.navigate({ to: "/sign-in", search: { back } }).then(() => client.clear());
-});
+function leave() {
+  const { pathname, href } = router.state.location;
+  if (pathname === "/sign-in") return;
+  void router.navigate({ to: "/sign-in", search: { back: href } }).then(() => client.clear());
+}
+
+onSignedOut(leave);
+onOtherTab(() => void readSession().then(followTab, () => undefined));
+
+/** Another tab signed in or out: this one does what it would have done itself. */
+async function followTab(session: Session | null) {
+  const before = client.getQueryData(sessionQuery.queryKey);
+  if (!session) return leave();
+  if (before && !isSame(before, session)) return window.location.reload();
+  client.setQueryData(sessionQuery.queryKey, session);
+  const { pathname, search } = router.state.location;
+  if (pathname !== "/sign-in") return;
+  if (search.back) await router.navigate({ href: search.back });
+  else await router.navigate({ to: "/" });
+}
 
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");

@@ -1,6 +1,7 @@
 /**
  * The table of pages. Each is a chunk of its own, loaded when it is first gone to (or when its link
- * is hovered); what stands in a page's query is typed by its `validateSearch`.
+ * is hovered); what stands in a page's query is typed by its `validateSearch`. Where the path names a
+ * thing, another one is another page (`remountDeps`): no dialog, secret or number of the one before stays.
  */
 import type { QueryClient } from "@tanstack/react-query";
 import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from "@tanstack/react-router";
@@ -70,7 +71,7 @@ const events = createRoute({
 
 const sendEvent = createRoute({ getParentRoute: () => signedIn, path: "/events/send", component: lazyRouteComponent(() => import("./pages/events/SendEvent"), "SendEventPage") });
 
-const event = createRoute({ getParentRoute: () => signedIn, path: "/events/$id", component: lazyRouteComponent(() => import("./pages/events/Event"), "EventPage") });
+const event = createRoute({ getParentRoute: () => signedIn, path: "/events/$id", remountDeps: ({ params }) => params, component: lazyRouteComponent(() => import("./pages/events/Event"), "EventPage") });
 
 const subscriptions = createRoute({
   getParentRoute: () => signedIn,
@@ -84,11 +85,12 @@ const register = createRoute({ getParentRoute: () => signedIn, path: "/subscript
 const subscription = createRoute({
   getParentRoute: () => signedIn,
   path: "/subscriptions/$id",
+  remountDeps: ({ params }) => params,
   validateSearch: subscriptionSearch,
   component: lazyRouteComponent(() => import("./pages/subscriptions/Subscription"), "SubscriptionPage"),
 });
 
-const editSubscription = createRoute({ getParentRoute: () => signedIn, path: "/subscriptions/$id/edit", component: lazyRouteComponent(() => import("./pages/subscriptions/Edit"), "EditPage") });
+const editSubscription = createRoute({ getParentRoute: () => signedIn, path: "/subscriptions/$id/edit", remountDeps: ({ params }) => params, component: lazyRouteComponent(() => import("./pages/subscriptions/Edit"), "EditPage") });
 
 const deliveries = createRoute({
   getParentRoute: () => signedIn,
@@ -97,13 +99,13 @@ const deliveries = createRoute({
   component: lazyRouteComponent(() => import("./pages/deliveries/Deliveries"), "DeliveriesPage"),
 });
 
-const delivery = createRoute({ getParentRoute: () => signedIn, path: "/deliveries/$id", component: lazyRouteComponent(() => import("./pages/deliveries/Delivery"), "DeliveryPage") });
+const delivery = createRoute({ getParentRoute: () => signedIn, path: "/deliveries/$id", remountDeps: ({ params }) => params, component: lazyRouteComponent(() => import("./pages/deliveries/Delivery"), "DeliveryPage") });
 
 const jobs = createRoute({ getParentRoute: () => signedIn, path: "/jobs", validateSearch: jobsSearch, component: lazyRouteComponent(() => import("./pages/jobs/Jobs"), "JobsPage") });
 
 const eventTypes = createRoute({ getParentRoute: () => signedIn, path: "/event-types", validateSearch: eventTypesSearch, component: lazyRouteComponent(() => import("./pages/event-types/EventTypes"), "EventTypesPage") });
 
-const eventType = createRoute({ getParentRoute: () => signedIn, path: "/event-types/$name", component: lazyRouteComponent(() => import("./pages/event-types/EventType"), "EventTypePage") });
+const eventType = createRoute({ getParentRoute: () => signedIn, path: "/event-types/$name", remountDeps: ({ params }) => params, component: lazyRouteComponent(() => import("./pages/event-types/EventType"), "EventTypePage") });
 
 // Not below /event-types: any name of one segment may be a type's.
 const newEventType = createRoute({ getParentRoute: () => signedIn, path: "/new/event-type", component: lazyRouteComponent(() => import("./pages/event-types/EventType"), "NewEventTypePage") });
@@ -112,7 +114,7 @@ const keys = createRoute({ getParentRoute: () => signedIn, path: "/keys", valida
 
 const tenants = createRoute({ getParentRoute: () => signedIn, path: "/tenants", component: lazyRouteComponent(() => import("./pages/tenants/Tenants"), "TenantsPage") });
 
-const tenant = createRoute({ getParentRoute: () => signedIn, path: "/tenants/$id", component: lazyRouteComponent(() => import("./pages/tenants/Tenant"), "TenantPage") });
+const tenant = createRoute({ getParentRoute: () => signedIn, path: "/tenants/$id", remountDeps: ({ params }) => params, component: lazyRouteComponent(() => import("./pages/tenants/Tenant"), "TenantPage") });
 
 const audit = createRoute({ getParentRoute: () => signedIn, path: "/audit", validateSearch: auditSearch, component: lazyRouteComponent(() => import("./pages/audit/Audit"), "AuditPage") });
 

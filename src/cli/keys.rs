@@ -20,7 +20,7 @@ pub(super) struct KeysArgs {
     #[command(subcommand)]
     what: What,
     #[command(flatten)]
-    relay: RelayArgs,
+    pub(super) relay: RelayArgs,
 }
 
 #[derive(Subcommand)]

@@ -52,8 +52,7 @@ enum Command {
     /// Make, list and keep out users, by way of the running relay.
     Users(users::UsersArgs),
     /// Look after the secrets in the store.
-    #[command(subcommand)]
-    Secrets(secrets::SecretsCommand),
+    Secrets(secrets::SecretsArgs),
     /// Print the description of the API (OpenAPI 3.1).
     #[command(hide = true)]
     Openapi(openapi::OpenapiArgs),
@@ -66,7 +65,8 @@ enum Command {
 #[derive(Args)]
 struct FileArgs {
     /// TOML file with settings; the environment overrides it.
-    #[arg(long, value_name = "FILE")]
+    // Global: before a subcommand's name as well as behind it.
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
 }
 
@@ -117,7 +117,7 @@ pub fn run() -> ExitCode {
         Command::Health(args) => health::run(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Users(args) => users::run(&args),
-        Command::Secrets(command) => secrets::run(&command),
+        Command::Secrets(args) => secrets::run(&args),
         Command::Openapi(args) => openapi::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Receive(args) => receive::run(&args),
@@ -153,4 +153,46 @@ fn say(text: &str) {
 /// What went wrong.
 fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn settings_may_be_named_before_and_behind_what_is_to_be_done() {
+        for command in [["keys", "list"], ["users", "list"], ["secrets", "rotate"]] {
+            let [name, what] = command;
+            let file = ["--config", "f.toml"];
+            for words in [
+                [&["posthaste", name][..], &file, &[what]].concat(),
+                [&["posthaste", name, what][..], &file].concat(),
+            ] {
+                let read = Cli::try_parse_from(&words).unwrap_or_else(|fault| panic!("{fault}"));
+                let args = match &read.command {
+                    Command::Keys(args) => &args.relay.file,
+                    Command::Users(args) => &args.relay.file,
+                    Command::Secrets(args) => &args.file,
+                    _ => panic!("another command: {words:?}"),
+                };
+                assert_eq!(
+                    args.config.as_deref(),
+                    Some(Path::new("f.toml")),
+                    "{words:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_reads_no_settings_takes_no_file_of_them() {
+        for words in [
+            ["posthaste", "--config", "f.toml", "receive"],
+            ["posthaste", "receive", "--config", "f.toml"],
+        ] {
+            assert!(Cli::try_parse_from(words).is_err(), "{words:?}");
+        }
+    }
 }

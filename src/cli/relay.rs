@@ -25,7 +25,7 @@ pub(super) struct RelayArgs {
     #[arg(long, global = true)]
     pub(super) json: bool,
     #[command(flatten)]
-    file: FileArgs,
+    pub(super) file: FileArgs,
 }
 
 /// One resource of a running relay.

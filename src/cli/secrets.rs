@@ -2,21 +2,29 @@
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use super::{FileArgs, data_dir, runtime, say};
 use crate::{engine, telemetry};
 
-#[derive(Subcommand)]
-pub(super) enum SecretsCommand {
-    /// Encrypt every secret with the first of secrets.master_keys: plain ones, and those under
-    /// another key. On SQLite the relay must be stopped; on Postgres it may run.
-    Rotate(FileArgs),
+#[derive(Args)]
+pub(super) struct SecretsArgs {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    pub(super) file: FileArgs,
 }
 
-pub(super) fn run(command: &SecretsCommand) -> anyhow::Result<ExitCode> {
-    let SecretsCommand::Rotate(args) = command;
-    let settings = args.load(false)?;
+#[derive(Subcommand)]
+enum What {
+    /// Encrypt every secret with the first of secrets.master_keys: plain ones, and those under
+    /// another key. On SQLite the relay must be stopped; on Postgres it may run.
+    Rotate,
+}
+
+pub(super) fn run(args: &SecretsArgs) -> anyhow::Result<ExitCode> {
+    let What::Rotate = args.what;
+    let settings = args.file.load(false)?;
     telemetry::start(&settings.log)?;
     anyhow::ensure!(
         !settings.store.master_keys.is_empty(),

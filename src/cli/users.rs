@@ -21,7 +21,7 @@ pub(super) struct UsersArgs {
     #[command(subcommand)]
     what: What,
     #[command(flatten)]
-    relay: RelayArgs,
+    pub(super) relay: RelayArgs,
 }
 
 #[derive(Subcommand)]

@@ -53,6 +53,12 @@ impl SearchQuery {
         self.terms.iter().find_map(Term::id)
     }
 
+    /// Whether it looks for fields of the payload.
+    pub fn names_fields(&self) -> bool {
+        let is_field = |term: &Term| matches!(term, Term::Field(..));
+        self.terms.iter().any(is_field)
+    }
+
     /// What is left to be looked for once the row of that id has been found.
     pub fn without(mut self, id: Uuid) -> Self {
         self.terms.retain(|term| term.id() != Some(id));

@@ -10,7 +10,7 @@ use super::HttpState;
 use super::auth::{Asking, check_scope};
 use super::bare::Bare;
 use super::belonging::{self, Listed, empty};
-use super::error::{ApiError, Result};
+use super::error::{ApiError, Problem, Result};
 use super::openapi::PageParameters;
 use super::ordering;
 use super::paging::{Binding, PageView, Query};
@@ -38,7 +38,8 @@ const ERASED: &str = "The payload of this delivery's event was erased: there is 
 const KEEPS_MOVING: &str = "This delivery keeps moving; look at it and try again";
 
 /// What every list of deliveries can be asked for.
-const FILTERS: [&str; 8] = [
+const FILTERS: [&str; 9] = [
+    "answers",
     "q",
     "status",
     "state",
@@ -59,7 +60,7 @@ const SEARCHED: [&str; 2] = ["q", "statusClass"];
     summary = "List deliveries",
     description = "Newest first. With `q` or `statusClass`, a search: it walks by time, looks at a bounded number of rows and answers `partial` where there may be more.",
     params(
-        ("q" = Option<String>, Query, description = "Looks for text: up to 8 terms, all of which have to match, parted by blanks or in quotation marks. A term is part of what is shown or of the payload, an id, or a field (`payload.orderId=ord_1`). A search is followed by `nextCursor` alone.", min_length = 1, max_length = 255),
+        ("q" = Option<String>, Query, description = "Looks for text: up to 8 terms, all of which have to match, parted by blanks or in quotation marks. A term is part of what is shown or, with `events:read`, of the event or its payload; an id; or, with that scope, a field (`payload.orderId=ord_1`). A search is followed by `nextCursor` alone.", min_length = 1, max_length = 255),
         ("statusClass" = Option<StatusClass>, Query, description = "Only those whose last attempt ended so: `2xx` and the like, a kind of failure (`timeout`), or `none` where there was none.", example = "5xx"),
         ("status" = Option<DeliveryState>, Query, description = "Only those in that state."),
         ("state" = Option<DeliveryState>, Query, description = "The same as `status`."),
@@ -71,6 +72,7 @@ const SEARCHED: [&str; 2] = ["q", "statusClass"];
         ("eventType" = Option<String>, Query, description = "Only those of events of exactly that type.", min_length = 1, max_length = 255),
         ("since" = Option<Timestamp>, Query, description = "Made at that moment or later."),
         ("until" = Option<Timestamp>, Query, description = "Made before that moment."),
+        ("answers" = Option<bool>, Query, description = "With `false`, `responseHeaders` and `responseBody` are null: of a page they can come to 400 KiB."),
         PageParameters,
     ),
     responses((status = 200, description = "A page of deliveries.", body = PageView<DeliveryView>))
@@ -97,7 +99,7 @@ pub async fn list(
     summary = "List a subscription's deliveries",
     description = "Newest first. With `q` or `statusClass`, a search: it walks by time, looks at a bounded number of rows and answers `partial` where there may be more.",
     params(
-        ("q" = Option<String>, Query, description = "Looks for text: up to 8 terms, all of which have to match, parted by blanks or in quotation marks. A term is part of what is shown or of the payload, an id, or a field (`payload.orderId=ord_1`). A search is followed by `nextCursor` alone.", min_length = 1, max_length = 255),
+        ("q" = Option<String>, Query, description = "Looks for text: up to 8 terms, all of which have to match, parted by blanks or in quotation marks. A term is part of what is shown or, with `events:read`, of the event or its payload; an id; or, with that scope, a field (`payload.orderId=ord_1`). A search is followed by `nextCursor` alone.", min_length = 1, max_length = 255),
         ("statusClass" = Option<StatusClass>, Query, description = "Only those whose last attempt ended so: `2xx` and the like, a kind of failure (`timeout`), or `none` where there was none.", example = "5xx"),
         ("status" = Option<DeliveryState>, Query, description = "Only those in that state."),
         ("state" = Option<DeliveryState>, Query, description = "The same as `status`."),
@@ -105,6 +107,7 @@ pub async fn list(
         ("eventType" = Option<String>, Query, description = "Only those of events of exactly that type.", min_length = 1, max_length = 255),
         ("since" = Option<Timestamp>, Query, description = "Made at that moment or later."),
         ("until" = Option<Timestamp>, Query, description = "Made before that moment."),
+        ("answers" = Option<bool>, Query, description = "With `false`, `responseHeaders` and `responseBody` are null: of a page they can come to 400 KiB."),
         PageParameters,
     ),
     responses((status = 200, description = "A page of deliveries.", body = PageView<DeliveryView>))
@@ -131,6 +134,10 @@ async fn answer_list(
     listed: Listed,
 ) -> Result<Response> {
     let searches = query.has_any(&SEARCHED);
+    let view = match query.flag("answers", true) {
+        true => DeliveryView::new,
+        false => DeliveryView::without_answer,
+    };
     let tenant = match &listed {
         Listed::Of(tenant) => tenant.clone(),
         Listed::Nothing => None,
@@ -156,7 +163,7 @@ async fn answer_list(
             Listed::Of(_) => app.store.list_deliveries(&filter, &request).await?,
             Listed::Nothing => empty(),
         };
-        return Ok(Json(PageView::new(&page, request.limit, DeliveryView::new)).into_response());
+        return Ok(Json(PageView::new(&page, request.limit, view)).into_response());
     }
     let search = DeliverySearch {
         filter,
@@ -165,13 +172,20 @@ async fn answer_list(
     };
     let page = query.search_page(binding);
     query.done()?;
+    if search.query.as_ref().is_some_and(SearchQuery::names_fields)
+        && !caller.scopes.allow(Scope::EventsRead)
+    {
+        let message = "q names a field of the payload: to look into payloads takes the scope \
+                       events:read as well";
+        return Err(ApiError::new(Problem::MissingScope, message));
+    }
     let found = match listed {
         Listed::Of(_) => search::deliveries(app, caller, search, page).await?,
         Listed::Nothing => search::Found::nothing(),
     };
     let rows = app.store.delivery_rows(&found.ids).await?;
     let view = PageView {
-        data: rows.iter().map(DeliveryView::new).collect(),
+        data: rows.iter().map(view).collect(),
         next_cursor: found.next.map(|next| binding.cursor(next)),
         partial: found.partial,
         limit: page.limit,

@@ -271,7 +271,7 @@ pub async fn list(
         let found = match listed {
             Listed::Of(tenant) => {
                 filter.tenant = tenant;
-                search::events(&app, &filter, search, page).await?
+                search::events(&app, &caller, &filter, search, page).await?
             }
             Listed::Nothing => search::Found::nothing(),
         };

@@ -55,18 +55,15 @@ pub async fn frame(State(bounds): State<Bounds>, mut request: Request, next: Nex
     let in_time = async { tokio::time::timeout(bounds.time, handled).await };
     let answer = async {
         let mut response = frame.answer(in_time.await.ok());
-        for (name, value) in FOR_BROWSERS {
-            let value = HeaderValue::from_static(value);
-            response.headers_mut().entry(name).or_insert(value);
-        }
+        harmless_in_browsers(&mut response);
         tracing::debug!(status = response.status().as_u16(), "request.answered");
         response
     };
     answer.instrument(span).await
 }
 
-/// What keeps an answer harmless where a browser shows it. The short way of events, which no
-/// browser shows, does without.
+/// What keeps an answer harmless where a browser shows it. What the short way of events answers to
+/// senders who may, which no browser shows, does without; refusals may be shown: a form can post there.
 const FOR_BROWSERS: [(HeaderName, &str); 3] = [
     (header::REFERRER_POLICY, "no-referrer"),
     (header::X_FRAME_OPTIONS, "DENY"),
@@ -75,6 +72,13 @@ const FOR_BROWSERS: [(HeaderName, &str); 3] = [
         "default-src 'none'; frame-ancestors 'none'",
     ),
 ];
+
+fn harmless_in_browsers(response: &mut Response) {
+    for (name, value) in FOR_BROWSERS {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().entry(name).or_insert(value);
+    }
+}
 
 /// What is around one request.
 pub struct Frame {
@@ -122,6 +126,7 @@ impl Frame {
         };
         if !response.status().is_success() {
             response = error::written(response, self.shown_id());
+            harmless_in_browsers(&mut response);
         }
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, self.id);

@@ -32,6 +32,7 @@ pub struct JobView {
     created_at: Timestamp,
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
+    /// The events that it names, where it does. Lists leave them out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     event_ids: Option<Vec<EventId>>,

@@ -169,7 +169,7 @@ async fn check_events(
     path = "/jobs",
     tag = "jobs",
     summary = "List jobs",
-    description = "Newest first.",
+    description = "Newest first, without the `eventIds` that a replay of named events has: there may be many, and `GET /jobs/{id}` shows them; `total` says how many.",
     params(
         ("status" = Option<JobState>, Query, description = "Only those in that state."),
         ("state" = Option<JobState>, Query, description = "The same as `status`."),

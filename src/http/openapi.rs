@@ -39,8 +39,8 @@ use super::error::ProblemView;
 use super::routes::{guarded_routes, open_routes};
 use super::{
     audit, dashboard, dashboard_files, deliveries, event_types, events, health, history, jobs,
-    keys, metrics, ordering, reference, runtime, secrets, sessions, sign_in, statistics, stream,
-    subscriptions, system, tenants, test_send, users,
+    keys, links, metrics, ordering, reference, runtime, secrets, sessions, sign_in, statistics,
+    stream, subscriptions, system, tenants, test_send, users,
 };
 use crate::domain::search::StatusClass;
 
@@ -81,7 +81,7 @@ use crate::domain::search::StatusClass;
         secrets::show_of_tenant, secrets::rotate_of_tenant,
         keys::create, keys::list, keys::show, keys::revoke,
         users::create, users::list, users::show, users::change, users::delete,
-        users::set_password, sign_in::setup, sign_in::set_up, sign_in::take_invitation,
+        users::set_password, links::setup, links::set_up, links::take_invitation,
         sign_in::sign_in, sessions::show, sessions::sign_out, sessions::change_password,
         sessions::list, sessions::end,
         audit::list, stream::show, test_send::stored, test_send::unsaved,

@@ -8,11 +8,12 @@ use std::thread::available_parallelism;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, phc};
 use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::Semaphore;
+use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
-use super::error::{ApiError, Problem, Result};
+use super::error::{ApiError, Fault, Problem, Result};
 use crate::clock;
-use crate::domain::user::PasswordHash;
+use crate::domain::user::{self, PasswordHash};
 
 /// KiB and passes of one hash, on one lane: OWASP's recommendation for Argon2id. Some 20 to 40 ms.
 const MEMORY_KIB: u32 = 19 * 1_024;
@@ -49,8 +50,20 @@ impl Default for Passwords {
 }
 
 impl Passwords {
-    /// What is to be kept of a password.
-    pub async fn hash(&self, password: Zeroizing<String>) -> Result<PasswordHash> {
+    /// What is to be kept of a user's new password, where it may be one.
+    pub async fn hash_new(
+        &self,
+        password: Zeroizing<String>,
+        email: &str,
+        name: &str,
+    ) -> Result<PasswordHash> {
+        let password = normalized(&password);
+        user::check_password(&password, email, name)
+            .map_err(|problem| ApiError::invalid_body(vec![Fault::new("password", problem)]))?;
+        self.hash(password).await
+    }
+
+    async fn hash(&self, password: Zeroizing<String>) -> Result<PasswordHash> {
         let hashed = self.run(move || hash(password.as_bytes())).await?;
         hashed.ok_or_else(|| {
             tracing::error!("a password cannot be hashed");
@@ -67,7 +80,11 @@ impl Passwords {
     ) -> Result<bool> {
         self.run(move || {
             let kept = hash.as_ref().map_or(NOBODYS, PasswordHash::expose);
-            is_password(password.as_bytes(), kept) && hash.is_some()
+            let normal = normalized(&password);
+            // As it came it was hashed at first.
+            let is_it = is_password(normal.as_bytes(), kept)
+                || (*normal != *password && is_password(password.as_bytes(), kept));
+            is_it && hash.is_some()
         })
         .await
     }
@@ -90,6 +107,14 @@ impl Passwords {
             ApiError::internal()
         })
     }
+}
+
+/// The same text whichever keyboard it was typed on: NFKC, as NIST SP 800-63B has it.
+fn normalized(password: &str) -> Zeroizing<String> {
+    // No buffer is left behind with a part of it: the longest of the forms of a character has eighteen.
+    let mut normal = Zeroizing::new(String::with_capacity(password.len().saturating_mul(18)));
+    normal.extend(password.nfkc());
+    normal
 }
 
 fn hash(password: &[u8]) -> Option<PasswordHash> {
@@ -138,6 +163,35 @@ mod tests {
         assert!(!check("correct horse", None).await);
         let broken = PasswordHash::from_stored("$argon2id$broken".to_owned());
         assert!(!check("correct horse", Some(&broken)).await);
+    }
+
+    #[tokio::test]
+    async fn a_password_is_the_same_whichever_keyboard_it_is_typed_on() {
+        let passwords = Passwords::default();
+        let typed = [
+            "caf\u{e9} \u{fb01}sh 12",
+            "cafe\u{301} fish \u{ff11}2",
+            "caf\u{e9} fish 12",
+        ];
+        let check = async |password, hash: &PasswordHash| {
+            let checked = passwords.check(text(password), Some(hash.clone()));
+            checked.await.unwrap()
+        };
+        for one in typed {
+            let hash = passwords.hash_new(text(one), "a@b.c", "A").await.unwrap();
+            for other in typed {
+                assert!(check(other, &hash).await, "{one:?} {other:?}");
+            }
+            assert!(!check("cafe fish 12", &hash).await, "an accent counts");
+        }
+        // Made before passwords were brought to one form.
+        let old = hash(typed[1].as_bytes()).unwrap();
+        assert!(check(typed[1], &old).await && !check(typed[0], &old).await);
+        // That form has to be long enough.
+        let refused = passwords
+            .hash_new(text("e\u{301}".repeat(11).as_str()), "a@b.c", "A")
+            .await;
+        assert_eq!(refused.unwrap_err().problem(), Problem::InvalidBody);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use axum::routing::{self, MethodRouter};
 
 use super::{
     HttpState, audit, dashboard, dashboard_files, deliveries, event_types, events, health, history,
-    jobs, keys, metrics, openapi, ordering, reference, runtime, secrets, sessions, sign_in,
+    jobs, keys, links, metrics, openapi, ordering, reference, runtime, secrets, sessions, sign_in,
     statistics, stream, subscriptions, system, tenants, test_send, users,
 };
 use crate::domain::access::Scope;
@@ -97,7 +97,6 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::get("/keys", Admin, keys::list),
         Route::get("/keys/{id}", Admin, keys::show),
         Route::delete("/keys/{id}", Admin, keys::revoke),
-        Route::get("/session", EventsRead, sessions::show).or(&Scope::ALL),
         Route::delete("/session", EventsRead, sessions::sign_out).or(&Scope::ALL),
         Route::post("/session/password", EventsRead, sessions::change_password).or(&Scope::ALL),
         Route::get("/sessions", EventsRead, sessions::list).or(&Scope::ALL),
@@ -123,9 +122,10 @@ pub(super) fn open_routes() -> Vec<Route<HttpState>> {
         Route::open("/health/live", health::live),
         Route::open("/health/ready", health::ready),
         Route::open("/api/v1/openapi.json", openapi::show),
-        Route::open("/api/v1/setup", sign_in::setup),
-        Route::open_post("/api/v1/setup", sign_in::set_up),
-        Route::open_post("/api/v1/invitation", sign_in::take_invitation),
+        Route::open("/api/v1/setup", links::setup),
+        Route::open_post("/api/v1/setup", links::set_up),
+        Route::open_post("/api/v1/invitation", links::take_invitation),
+        Route::open("/api/v1/session", sessions::show),
         Route::open_post("/api/v1/session", sign_in::sign_in),
         Route::open("/docs", reference::moved),
         Route::open("/docs/", reference::page),

@@ -16,6 +16,7 @@ use super::belonging;
 use super::error::Result;
 use super::ordering;
 use super::path::PathId;
+use super::view::millis;
 use crate::actors::{Live, LiveBreaker, Owner};
 use crate::clock;
 use crate::domain::Timestamp;
@@ -273,8 +274,4 @@ fn drain(
         per_second,
         estimate_ms: estimate,
     }
-}
-
-fn millis(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -7,18 +7,19 @@
 //! other columns do not decide; new rows have higher ids, so no walk meets them half-way.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use super::HttpState;
 use super::belonging;
-use super::error::{ApiError, Result};
+use super::error::Result;
 use super::paging::SearchPage;
+use super::search_turns::Turns;
 use crate::clock;
-use crate::domain::access::Caller;
+use crate::domain::access::{Caller, Scope};
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
 use crate::domain::job::EventHead;
 use crate::domain::search::{SearchQuery, StatusClass};
@@ -33,9 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const STRETCH: u32 = 500;
 /// Bytes of payload that are read at once, at least one payload.
 const READ_AT_ONCE: usize = 1 << 20;
-/// Stretches that are read at the same time, in this process: lists, pages and deliveries read as
-/// well.
-static READERS: Semaphore = Semaphore::const_new(2);
+/// Stretches that are read at the same time, in this process.
+static TURNS: LazyLock<Turns> = LazyLock::new(|| Turns::new(2));
 
 /// What a search came to.
 #[derive(Debug, PartialEq)]
@@ -68,8 +68,9 @@ trait Candidate {
     fn payload_bytes(&self) -> usize;
     /// Bytes of payload that are shown of it.
     fn shown_bytes(&self) -> u64;
-    /// What is looked at of it beside the payload.
-    fn texts(&self) -> Vec<&str>;
+    /// What is looked at of it beside the payload; of its event no more than the type where the
+    /// caller may not see that.
+    fn texts(&self, sees_events: bool) -> Vec<&str>;
 }
 
 impl Candidate for EventCandidate {
@@ -95,7 +96,7 @@ impl Candidate for EventCandidate {
         self.payload_bytes.unsigned_abs().into()
     }
 
-    fn texts(&self) -> Vec<&str> {
+    fn texts(&self, _: bool) -> Vec<&str> {
         let optional = [
             &self.event_name,
             &self.source,
@@ -132,11 +133,11 @@ impl Candidate for DeliveryCandidate {
         0
     }
 
-    fn texts(&self) -> Vec<&str> {
+    fn texts(&self, sees_events: bool) -> Vec<&str> {
         let last = self.last.as_ref();
         let optional = [
-            self.event_name.as_deref(),
-            self.source.as_deref(),
+            self.event_name.as_deref().filter(|_| sees_events),
+            self.source.as_deref().filter(|_| sees_events),
             last.and_then(|last| last.error_kind.as_deref()),
             last.and_then(|last| last.error_message.as_deref()),
         ];
@@ -160,6 +161,7 @@ pub struct DeliverySearch {
 /// Events that match. What the caller may not see is left out by the filter.
 pub async fn events(
     app: &HttpState,
+    caller: &Caller,
     filter: &EventFilter,
     mut query: SearchQuery,
     page: SearchPage,
@@ -170,12 +172,12 @@ pub async fn events(
         query = query.without(id);
         return one_event(app, filter, &query, event, page).await;
     }
-    let mut walk = Walk::new(app, page, Some(&query));
+    let mut walk = Walk::new(app, caller, page, Some(&query));
     loop {
         let rows = walk.rows();
-        let reader = reader().await?;
+        let turn = TURNS.take(walk.tenant.as_ref()).await?;
         let stretch = app.store.walk_events_back(filter, walk.after, rows).await?;
-        drop(reader);
+        drop(turn);
         let wanted = |row: &EventCandidate| is_wanted(filter, row);
         if walk.take(stretch, wanted).await? {
             return Ok(walk.found());
@@ -216,7 +218,7 @@ async fn one_event(
         };
         page.after.is_none()
             && is_wanted(filter, &candidate)
-            && query.matches(&candidate.texts(), &event.payload)
+            && query.matches(&candidate.texts(true), &event.payload)
     });
     Ok(Found {
         ids: found.map(|_| id).into_iter().collect(),
@@ -264,15 +266,15 @@ pub async fn deliveries(
         }
         search.query = search.query.map(|query| query.without(id));
     }
-    let mut walk = Walk::new(app, page, search.query.as_ref());
+    let mut walk = Walk::new(app, caller, page, search.query.as_ref());
     loop {
         let rows = walk.rows();
-        let reader = reader().await?;
+        let turn = TURNS.take(walk.tenant.as_ref()).await?;
         let walked = app
             .store
             .walk_deliveries_back(&search.filter, walk.after, rows);
         let stretch = walked.await?;
-        drop(reader);
+        drop(turn);
         let wanted =
             |row: &DeliveryCandidate| only.is_none_or(|only| only == row.id) && search.wants(row);
         if walk.take(stretch, wanted).await? {
@@ -327,13 +329,12 @@ impl DeliverySearch {
     }
 }
 
-async fn reader() -> Result<SemaphorePermit<'static>> {
-    READERS.acquire().await.map_err(|_| ApiError::internal())
-}
-
 /// How far a search has come.
 struct Walk<'a, T> {
     app: &'a HttpState,
+    tenant: Option<Arc<str>>,
+    /// Whether the caller may see events and payloads, and so look for what stands in them.
+    sees_events: bool,
     query: Option<&'a SearchQuery>,
     limit: usize,
     after: Option<Position>,
@@ -346,9 +347,16 @@ struct Walk<'a, T> {
 }
 
 impl<'a, T: Copy> Walk<'a, T> {
-    fn new(app: &'a HttpState, page: SearchPage, query: Option<&'a SearchQuery>) -> Self {
+    fn new(
+        app: &'a HttpState,
+        caller: &Caller,
+        page: SearchPage,
+        query: Option<&'a SearchQuery>,
+    ) -> Self {
         Self {
             app,
+            tenant: caller.tenant.clone(),
+            sees_events: caller.scopes.allow(Scope::EventsRead),
             query,
             limit: page.limit as usize,
             after: page.after,
@@ -411,7 +419,7 @@ impl<'a, T: Copy> Walk<'a, T> {
     fn chunk<C: Candidate>(&self, rows: &[C], wanted: impl Fn(&C) -> bool) -> usize {
         let mut bytes = 0;
         for (index, row) in rows.iter().enumerate() {
-            if wanted(row) && !self.is_met_by_texts(row) {
+            if wanted(row) && self.is_undecided(row) {
                 bytes += row.payload_bytes();
             }
             if bytes > READ_AT_ONCE {
@@ -422,7 +430,13 @@ impl<'a, T: Copy> Walk<'a, T> {
     }
 
     fn is_met_by_texts<C: Candidate>(&self, row: &C) -> bool {
-        self.query.is_none_or(|query| query.is_met_by(&row.texts()))
+        let texts = || row.texts(self.sees_events);
+        self.query.is_none_or(|query| query.is_met_by(&texts()))
+    }
+
+    /// Whether its payload decides.
+    fn is_undecided<C: Candidate>(&self, row: &C) -> bool {
+        self.sees_events && !self.is_met_by_texts(row)
     }
 
     /// The payloads that decide, of the events of these rows.
@@ -433,15 +447,15 @@ impl<'a, T: Copy> Walk<'a, T> {
     ) -> Result<HashMap<EventId, Bytes>> {
         let undecided = rows
             .iter()
-            .filter(|row| wanted(row) && !self.is_met_by_texts(*row));
+            .filter(|row| wanted(row) && self.is_undecided(*row));
         let events: BTreeSet<EventId> = undecided.map(Candidate::event).collect();
         if events.is_empty() {
             return Ok(HashMap::new());
         }
         let events: Vec<EventId> = events.into_iter().collect();
-        let reader = reader().await?;
+        let turn = TURNS.take(self.tenant.as_ref()).await?;
         let rows = self.app.store.event_rows(&events).await?;
-        drop(reader);
+        drop(turn);
         let payloads = rows
             .into_iter()
             .map(|row| (row.event.id, row.event.payload));
@@ -450,7 +464,7 @@ impl<'a, T: Copy> Walk<'a, T> {
 
     fn matches<C: Candidate>(&self, row: &C, payloads: &HashMap<EventId, Bytes>) -> bool {
         self.query.is_none_or(|query| {
-            let texts = row.texts();
+            let texts = row.texts(self.sees_events);
             let payload = payloads.get(&row.event());
             query.is_met_by(&texts) || payload.is_some_and(|bytes| query.matches(&texts, bytes))
         })

@@ -19,11 +19,12 @@ use super::error::{ApiError, Fault, Problem, Result};
 use super::limiting::refusal;
 use super::openapi::PageParameters;
 use super::openapi::bodies::NewPasswordBody;
+use super::opening::without_cookie;
 use super::paging::{PageView, Query};
 use super::path::PathId;
 use super::session_view::{CurrentSessionView, SessionView};
-use super::sign_in::{hash_new, without_cookie};
 use super::sign_in_input::NewPassword;
+use super::tenants;
 use crate::clock;
 use crate::domain::access::Caller;
 use crate::domain::id::{SessionId, UserId};
@@ -35,27 +36,34 @@ use crate::store::{Moved, Page, PageRequest, Position};
 /// Enough for every field at its bound.
 const MAX_BODY_BYTES: usize = 16 * 1024;
 
-/// `GET /session`.
+/// `GET /session`. Anyone may ask: whoever opens the dashboard asks before they have signed in, and that
+/// nobody has is an answer, not a fault.
 #[utoipa::path(
     get,
-    path = "/session",
+    path = "/api/v1/session",
     tag = "sessions",
     operation_id = "current",
     summary = "Show who is signed in",
-    description = "And what they may, and the `csrfToken` that changes take.",
+    description = "And what they may, and the `csrfToken` that changes take. Null where the request brings neither a cookie nor a key.",
     responses(
-        (status = 200, description = "The session of this request's cookie.", body = CurrentSessionView),
+        (status = 200, description = "The session of this request's cookie; null where nobody is signed in.", body = Option<CurrentSessionView>),
         (status = 400, description = "A query was sent, which nobody would read."),
+        (status = 401, description = "The cookie's session has ended (`session-ended`), and so may its key (`key-ended`); or the request shows a key that is none."),
+        (status = 403, description = "The tenant of the session's key is inactive."),
         (status = 404, description = "The request shows a key, and no session's cookie."),
+        (status = 429, description = "Too many wrong keys came from this address (`too-many-keys`)."),
     )
 )]
 pub async fn show(
     State(app): State<HttpState>,
-    Asking(caller): Asking,
     Peer(peer): Peer,
     _: NoQuery,
     headers: HeaderMap,
 ) -> Result<Response> {
+    let Some(caller) = app.gate.signed_in(&headers, peer)? else {
+        return Ok(Json(None::<CurrentSessionView>).into_response());
+    };
+    tenants::check_active(&caller, |id| app.relay.tenant(id))?;
     let open = current(&app, &caller)?;
     let csrf = app.gate.csrf_token(&headers, peer);
     let csrf = csrf.ok_or_else(ApiError::internal)?;
@@ -120,17 +128,22 @@ pub async fn change_password(
         return Err(ApiError::new(Problem::Forbidden, message));
     };
     note.thing(id);
-    let place = network(app.gate.origin(&headers, peer));
-    let verdict = app.gate.take_account(&caller.name, Some(place)).await;
-    refusal(&verdict).map_or(Ok(()), |error| Err(error.of_kind(Problem::TooManySignIns)))?;
     let user = app.store.user(id).await?;
     let user = user.ok_or_else(|| ApiError::not_found("user"))?;
+    // As who signs in: whoever took a cookie along has no quota of their own for guesses.
+    let place = network(app.gate.origin(&headers, peer));
+    let known = user.knows(place).then_some(place);
+    let verdict = app.gate.take_account(&user.email, known).await;
+    refusal(&verdict).map_or(Ok(()), |error| Err(error.of_kind(Problem::TooManySignIns)))?;
     let is_right = app.passwords.check(input.current, user.password.clone());
     if !is_right.await? {
         let fault = Fault::new("current", "is not the password");
         return Err(ApiError::invalid_body(vec![fault]));
     }
-    let password = hash_new(&app, input.password, &user.email, &user.name).await?;
+    let password = app
+        .passwords
+        .hash_new(input.password, &user.email, &user.name)
+        .await?;
     let set = app
         .store
         .set_password(id, &password, caller.session, clock::now());

@@ -185,7 +185,11 @@ impl Writer {
                     tokio::task::yield_now().await;
                     continue;
                 }
-                Next::Behind(count) => return self.end("dropped", &json!({"facts": count})),
+                Next::Behind(count) => {
+                    // Of all facts: no tenant is told how many others have.
+                    let count = self.caller.tenant.is_none().then_some(count);
+                    return self.end("dropped", &json!({"facts": count}));
+                }
                 Next::Stopping => return self.end("closed", &json!({"reason": "stopping"})),
                 Next::Lost => return self.end("closed", &json!({"reason": "lost"})),
             }

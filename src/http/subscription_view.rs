@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::own_headers::masked;
+use super::view::millis;
 use crate::domain::Timestamp;
 use crate::domain::breaker::{BreakerPolicy, BreakerSpec, BreakerState, StoredBreaker};
 use crate::domain::deactivation::{DeactivationPolicy, DeactivationSpec};
@@ -152,7 +153,6 @@ impl HoldView {
 impl<'a> SubscriptionView<'a> {
     /// Without the secret.
     pub fn new(subscription: &'a Subscription, defaults: Defaults<'_>) -> Self {
-        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let signing = &subscription.signing;
         let timeout = subscription.timeout.unwrap_or(defaults.timeout);
         let in_flight = subscription.max_in_flight.unwrap_or(defaults.max_in_flight);

@@ -12,6 +12,7 @@ use super::HttpState;
 use super::auth::{Asking, check_of_all};
 use super::error::Result;
 use super::health::HealthView;
+use super::view::millis;
 use crate::actors::{ActorPicture, Queue, Tree};
 use crate::clock;
 use crate::domain::Timestamp;
@@ -188,10 +189,6 @@ impl SystemView {
             },
         }
     }
-}
-
-fn millis(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl ActorView {

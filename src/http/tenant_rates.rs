@@ -88,9 +88,9 @@ fn too_fast(rate: IngestRate, reset: std::time::Duration) -> ApiError {
         None => "minute",
     };
     let message = format!(
-        "Too many events: this tenant may post {} per {unit}; try again in {} ms",
+        "Too many events: this tenant may post {} per {unit}; try again in {} s",
         rate.events(),
-        reset.as_millis().max(1)
+        reset.as_secs_f64().ceil().max(1.0)
     );
     ApiError::new(Problem::TooManyRequests, message).with_rate(RateHeaders {
         policy: "tenant",
@@ -134,6 +134,7 @@ mod tests {
         assert_eq!(rates.take(&slow, 2), Ok(()));
         let refused = rates.take(&slow, 2).unwrap_err();
         assert_eq!(refused.problem(), Problem::TooManyRequests);
+        assert!(format!("{refused:?}").contains("1 per minute; try again in 60 s"));
         assert_eq!(
             rates.take(&slow, 1),
             Ok(()),

@@ -20,11 +20,13 @@ pub struct TestSendInput {
     payload: Option<Bytes>,
 }
 
-/// The payload as it came: it is sent byte for byte.
+/// The payload as it came: it is sent byte for byte. `data` is its other name, as in an event.
 #[derive(Deserialize)]
 struct Given<'a> {
     #[serde(borrow, default)]
     payload: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
 }
 
 impl TestSendInput {
@@ -39,23 +41,28 @@ impl TestSendInput {
                 None
             }
         });
-        // Marked as known; its bytes are read beside.
+        // Marked as known; their bytes are read beside.
         fields.take("payload");
+        fields.take("data");
         let given: Option<Given<'_>> = match body.trim_ascii() {
             b"" => None,
             given => serde_json::from_slice(given)
                 .map_err(|problem| vec![Fault::new("body", problem.to_string())])?,
         };
-        let payload = given
-            .and_then(|given| given.payload)
-            .map(|payload| Bytes::copy_from_slice(payload.get().as_bytes()));
+        let (payload, data) = given.map_or((None, None), |given| (given.payload, given.data));
+        if payload.is_some() && data.is_some() {
+            fields.fault("data", "cannot stand beside payload: they mean the same");
+        }
+        let name = if payload.is_some() { "payload" } else { "data" };
+        let payload = payload.or(data);
+        let payload = payload.map(|payload| Bytes::copy_from_slice(payload.get().as_bytes()));
         if let Some(payload) = &payload {
             if payload.len() > max_payload {
                 let message = format!("must have at most {max_payload} bytes");
-                fields.extend(vec![Fault::too_large("payload", message)]);
+                fields.extend(vec![Fault::too_large(name, message)]);
             } else if is_too_deep(payload) {
                 let message = format!("must not be nested deeper than {MAX_PAYLOAD_DEPTH} levels");
-                fields.fault("payload", message);
+                fields.fault(name, message);
             }
         }
         match fields.finish() {
@@ -120,6 +127,8 @@ mod tests {
         assert_eq!(input.event_type, Some(EventType::from_stored("a.b")));
         let sent = input.payload();
         assert_eq!(sent, r#"{"n":  1.10, "big":123456789012345678901}"#);
+        let under_its_other_name = TestSendInput::parse(br#"{"data": [1.0]}"#, 100).unwrap();
+        assert_eq!(under_its_other_name.payload(), "[1.0]");
         for nothing in [
             "",
             " \n",
@@ -140,10 +149,16 @@ mod tests {
             (r#"{"eventType":"posthaste.x"}"#, "eventType must not begin"),
             (r#"{"event":"a"}"#, "event is not known here"),
             (r#"{"payload":1,"payload":2}"#, "duplicate field"),
+            (
+                r#"{"payload":1,"data":1}"#,
+                "data cannot stand beside payload",
+            ),
         ] {
             assert!(faults(body).contains(named), "{body}: {}", faults(body));
         }
         let large = format!(r#"{{"payload":"{}"}}"#, "x".repeat(39));
         assert!(faults(&large).contains("payload must have at most 40 bytes"));
+        let large = large.replace("payload", "data");
+        assert!(faults(&large).contains("data must have at most 40 bytes"));
     }
 }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::view::{HeadersView, TimingView, lossy, milliseconds};
+use super::view::{HeadersView, TimingView, lossy, millis, milliseconds};
 use crate::delivery::deliver::TriedOut;
 use crate::domain::Timestamp;
 use crate::domain::id::EventId;
@@ -27,7 +27,7 @@ pub struct TestSendView {
     duration_ms: f64,
     timing: TimingView,
     /// The deadline that was in force.
-    timeout_ms: f64,
+    timeout_ms: u64,
     request_headers: HeadersView,
     request_body: String,
     response_headers: Option<HeadersView>,
@@ -54,7 +54,7 @@ impl TestSendView {
             started_at: outcome.started_at,
             duration_ms: milliseconds(outcome.duration),
             timing: TimingView::new(&outcome.timing),
-            timeout_ms: milliseconds(tried.timeout),
+            timeout_ms: millis(tried.timeout),
             request_headers: HeadersView::new(&outcome.request_headers.list()),
             request_body: lossy(&tried.body),
             response_headers: answer.map(|answer| HeadersView::new(&answer.headers.list())),

@@ -16,7 +16,6 @@ use super::openapi::PageParameters;
 use super::openapi::bodies::{NewUserBody, UserChangeBody, UserPasswordBody};
 use super::paging::{PageView, Query};
 use super::path::PathId;
-use super::sign_in::hash_new;
 use super::user_input::{self, NewUser, UserChange};
 use super::user_view::{InvitationView, InvitedUserView, UserView};
 use crate::clock;
@@ -58,7 +57,11 @@ pub async fn create(
     let body = body::read(request, MAX_BODY_BYTES).await?;
     let input = NewUser::parse(&body).map_err(ApiError::invalid_body)?;
     let password = match input.password {
-        Some(password) => Some(hash_new(&app, password, &input.email, &input.name).await?),
+        Some(password) => Some(
+            app.passwords
+                .hash_new(password, &input.email, &input.name)
+                .await?,
+        ),
         None => None,
     };
     let invitation = password.is_none().then(|| Invitation::new(&app));
@@ -263,7 +266,10 @@ pub async fn set_password(
 }
 
 async fn set_now(app: &HttpState, user: &User, password: Zeroizing<String>) -> Result<()> {
-    let password = hash_new(app, password, &user.email, &user.name).await?;
+    let password = app
+        .passwords
+        .hash_new(password, &user.email, &user.name)
+        .await?;
     let set = app
         .store
         .set_password(user.id, &password, None, clock::now());

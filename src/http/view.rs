@@ -162,6 +162,15 @@ impl DeliveryView {
         }
     }
 
+    /// As [`new`](Self::new), for long lists: an answer may be some KiB.
+    pub fn without_answer(row: &DeliveryRow) -> Self {
+        Self {
+            response_headers: None,
+            response_body: None,
+            ..Self::new(row)
+        }
+    }
+
     /// With its attempts.
     pub fn with_attempts(self, attempts: &[AttemptRow]) -> Self {
         Self {
@@ -178,6 +187,8 @@ impl DeliveryView {
 pub struct AttemptView {
     id: AttemptId,
     number: u32,
+    /// The delivery's round that it was of; null where it was made before rounds were noted.
+    round: Option<u32>,
     trigger: String,
     stale: bool,
     started_at: Timestamp,
@@ -197,6 +208,7 @@ impl AttemptView {
         Self {
             id: row.id,
             number: row.number,
+            round: row.round,
             trigger: row.trigger.clone(),
             stale: row.stale,
             started_at: row.started_at,
@@ -267,6 +279,11 @@ impl Serialize for HeadersView {
     }
 }
 
+/// Whole ones, as settings have them.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// With a fraction, to the microsecond.
 pub fn milliseconds(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1_000.0
@@ -315,6 +332,7 @@ mod tests {
         AttemptRow {
             id: AttemptId(Uuid::from_u128(4)),
             number: 3,
+            round: Some(2),
             trigger: "schedule".into(),
             stale: false,
             started_at: Timestamp::from_micros(1_000),
@@ -352,6 +370,7 @@ mod tests {
             assert_eq!(view[field], expected, "{field}");
         }
         let attempt = &view["attempts"][0];
+        assert_eq!(attempt["round"], json!(2));
         assert_eq!(attempt["durationMs"], json!(1.5));
         assert_eq!(attempt["timing"]["connectMs"], json!(0.25));
         assert_eq!(attempt["timing"]["tlsMs"], Value::Null);
@@ -377,6 +396,16 @@ mod tests {
         let unanswered = serde_json::to_value(DeliveryView::new(&unanswered)).unwrap();
         assert_eq!(unanswered["responseBody"], Value::Null);
         assert!(unanswered["error"].is_string());
+    }
+
+    #[test]
+    fn for_a_long_list_an_answer_is_left_out_and_nothing_else() {
+        let row = row(DeliveryState::Pending, Some(attempt(Some(500))));
+        let mut whole = serde_json::to_value(DeliveryView::new(&row)).unwrap();
+        let short = serde_json::to_value(DeliveryView::without_answer(&row)).unwrap();
+        whole["responseBody"] = Value::Null;
+        whole["responseHeaders"] = Value::Null;
+        assert_eq!(short, whole);
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! What the stores and those who work at jobs say to each other.
 
+use async_trait::async_trait;
+use uuid::Uuid;
+
 use crate::domain::Timestamp;
 use crate::domain::id::{DeliveryId, EventId, JobId, SubscriptionId};
-use crate::domain::job::JobState;
-use uuid::Uuid;
+use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
+use crate::store::{Moved, Page, PageRequest, Result};
 
 /// Which jobs. Fields that are set must all match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -123,4 +126,47 @@ pub enum JobCreated {
     Done,
     /// So many jobs are open as may be.
     TooMany,
+}
+
+/// The part of the store that works at jobs.
+#[async_trait]
+pub trait JobStore: Send + Sync {
+    /// Stores a new job, unless `most` are open already, or its subscription's tenant has its share of
+    /// them. Safe to run again: a job that stands is left as it is.
+    async fn create_job(&self, job: &Job, most: u32) -> Result<JobCreated>;
+
+    /// One job.
+    async fn job(&self, id: JobId) -> Result<Option<Job>>;
+
+    /// Up to `limit` jobs that are not final, oldest first.
+    async fn open_jobs(&self, limit: u32) -> Result<Vec<Job>>;
+
+    /// Jobs, newest first.
+    async fn list_jobs(&self, filter: &JobFilter, page: &PageRequest) -> Result<Page<Job>>;
+
+    /// Moves a batch: deliveries, counters and cursor in one commit, fenced by the lease as a
+    /// record is, and by the versions of the job and its subscription. `Fenced` and `Overtaken`
+    /// leave nothing behind. What a replay makes is due at `now` and begins with round 2.
+    async fn move_job(&self, batch: &JobBatch) -> Result<JobMoved>;
+
+    /// Ends a job that is not final. `Overtaken` where it is, or there is none.
+    async fn end_job(
+        &self,
+        id: JobId,
+        state: JobState,
+        error: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Moved>;
+
+    /// Forgets up to `limit` jobs that became final before `before`, and says how many.
+    async fn forget_jobs(&self, before: Timestamp, limit: u32) -> Result<u64>;
+
+    /// A stretch of what did not arrive. Costs an index range of `limit` rows.
+    async fn walk_unarrived(&self, walk: &UnarrivedWalk) -> Result<Vec<FinalDelivery>>;
+
+    /// A stretch of the events without their payloads. Costs an index range of `limit` rows.
+    async fn walk_events(&self, walk: &EventWalk) -> Result<Vec<EventHead>>;
+
+    /// These events without their payloads, sorted by id; missing ones are left out.
+    async fn event_heads(&self, ids: &[EventId]) -> Result<Vec<EventHead>>;
 }

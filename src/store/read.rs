@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::domain::Timestamp;
@@ -14,6 +15,8 @@ use crate::domain::event::Event;
 use crate::domain::id::{AttemptId, DeliveryId, EventId, SubscriptionId};
 use crate::domain::ordering::Line;
 use crate::domain::outcome::{Header, Timing};
+use crate::domain::subscription::{HistoryEntry, Subscription};
+use crate::store::Result;
 
 /// Rows that one page walks at most where no index serves its filter.
 pub const MAX_WALK: u32 = 10_000;
@@ -163,6 +166,8 @@ pub struct AttemptRow {
     pub id: AttemptId,
     /// From 1, over all rounds.
     pub number: u32,
+    /// The delivery's round that it was of; not known of old ones.
+    pub round: Option<u32>,
     /// `schedule`, `manual`, `probe` or `trial`.
     pub trigger: String,
     /// The delivery had moved on when this was recorded.
@@ -187,4 +192,40 @@ pub struct AttemptRow {
     pub answer_body: Vec<u8>,
     /// Whether the body went on.
     pub answer_cut: bool,
+}
+
+/// The part of the store that lists and shows.
+#[async_trait]
+pub trait ReadStore: Send + Sync {
+    /// One subscriptions page, newest first; deleted ones are left out.
+    async fn list_subscriptions(
+        &self,
+        tenant: Option<&str>,
+        page: &PageRequest,
+    ) -> Result<Page<Subscription>>;
+
+    /// The changes of a subscription's state, newest first, [`MOST_HISTORY`](super::MOST_HISTORY) at most; of deleted
+    /// ones too.
+    async fn history(&self, id: SubscriptionId, page: &PageRequest) -> Result<Page<HistoryEntry>>;
+
+    /// One event with its payload.
+    async fn event(&self, id: EventId) -> Result<Option<EventRow>>;
+
+    /// Events, newest first.
+    async fn list_events(&self, filter: &EventFilter, page: &PageRequest)
+    -> Result<Page<EventRow>>;
+
+    /// One delivery.
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRow>>;
+
+    /// Deliveries, newest first.
+    async fn list_deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        page: &PageRequest,
+    ) -> Result<Page<DeliveryRow>>;
+
+    /// The attempts of a delivery in the order of their numbers, at most `limit`, the newest
+    /// of them where there are more.
+    async fn attempts(&self, id: DeliveryId, limit: u32) -> Result<Vec<AttemptRow>>;
 }

@@ -117,7 +117,7 @@ macro_rules! bind_event_type {
 pub(super) use {bind_audit, bind_event_type};
 
 /// The columns of an attempt, in every query that reads one.
-pub(super) const ATTEMPT_COLUMNS: &str = "id, number, trigger, stale, started_at, duration_us, \
+pub(super) const ATTEMPT_COLUMNS: &str = "id, number, round, trigger, stale, started_at, duration_us, \
      name_us, connect_us, tls_us, first_byte_us, body_us, request_headers, status, error_kind, \
      error_message, answer_headers, answer_body, answer_cut";
 
@@ -469,6 +469,7 @@ macro_rules! row_readers {
             Ok(AttemptRow {
                 id: AttemptId(row.try_get("id")?),
                 number: count(row, "number")?,
+                round: row.try_get::<Option<i32>, _>("round")?.map(codec::uncount),
                 trigger: row.try_get("trigger")?,
                 stale: row.try_get("stale")?,
                 started_at: at(row, "started_at")?,

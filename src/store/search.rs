@@ -3,11 +3,14 @@
 //! A search walks newest first, stretch by stretch: each is one short read, and nothing is held
 //! between two of them. What matches is decided by the caller.
 
+use async_trait::async_trait;
+
 use super::read::Position;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::EventTypeEntry;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
+use crate::store::{DeliveryFilter, DeliveryRow, EventFilter, EventRow, Result};
 
 /// A stretch of a walk.
 #[derive(Clone, Debug, PartialEq)]
@@ -125,4 +128,32 @@ pub struct AuditFilter {
     pub since: Option<Timestamp>,
     /// Before.
     pub until: Option<Timestamp>,
+}
+
+/// The part of the store that searches walk.
+#[async_trait]
+pub trait SearchStore: Send + Sync {
+    /// A stretch of up to `rows` events behind `after`, newest first. Only what an index serves of
+    /// the filter counts: tenant, or else type, and, with some slack, time.
+    async fn walk_events_back(
+        &self,
+        filter: &EventFilter,
+        after: Option<Position>,
+        rows: u32,
+    ) -> Result<Stretch<EventCandidate>>;
+
+    /// A stretch of deliveries in the same way. Of the filter, subscription, tenant, event and time
+    /// count.
+    async fn walk_deliveries_back(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<Position>,
+        rows: u32,
+    ) -> Result<Stretch<DeliveryCandidate>>;
+
+    /// These events with their payloads, newest first; missing ones are left out.
+    async fn event_rows(&self, ids: &[EventId]) -> Result<Vec<EventRow>>;
+
+    /// These deliveries with their last attempts, newest first; missing ones are left out.
+    async fn delivery_rows(&self, ids: &[DeliveryId]) -> Result<Vec<DeliveryRow>>;
 }

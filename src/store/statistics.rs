@@ -9,13 +9,16 @@ mod bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::codec::damaged;
-use super::{AcceptGroup, Result, codec};
+use async_trait::async_trait;
+
+use super::codec::{self, damaged};
+use super::{AcceptGroup, Result};
 use crate::domain::Timestamp;
 use crate::domain::delivery::{AttemptRecord, DeliveryState, PendingDelivery};
 use crate::domain::event::Event;
 use crate::domain::id::{EventId, SubscriptionId};
 use crate::domain::statistics::{Bucket, Delta, Figures, Key, Minutes, Piece, Scope, Width};
+use crate::store::CutBreaker;
 
 pub(super) use bytes::{delta_bytes, figures, figures_bytes};
 
@@ -277,6 +280,33 @@ pub(super) fn scope(text: &str) -> Result<Scope> {
 /// The width behind its minutes.
 pub(super) fn width(minutes: i16) -> Result<Width> {
     Width::of_minutes(minutes).ok_or_else(|| damaged(format_args!("a width of {minutes} minutes")))
+}
+
+/// The part of the store that counts.
+#[async_trait]
+pub trait StatisticsStore: Send + Sync {
+    /// Folds up to `limit` deltas of the statistics into buckets, in one commit; fewer where they
+    /// are about very much, and none where somebody else is folding. Every call
+    /// above that makes, moves or records something adds what that comes to in its own commit, and
+    /// adds nothing where it changed nothing.
+    async fn fold_statistics(&self, limit: u32) -> Result<Folded>;
+
+    /// What happened, as of one moment: folded or not. Costs an index range for each scope and
+    /// piece, and what was not folded.
+    async fn statistics(&self, query: &StatisticsQuery) -> Result<Statistics>;
+
+    /// Forgets up to `limit` buckets of that width that began before `before`, and says how many.
+    async fn forget_statistics(&self, width: Width, before: Timestamp, limit: u32) -> Result<u64>;
+
+    /// When the oldest pending delivery was made: the one of the oldest event, or of these
+    /// subscriptions the first accepted. An index probe, or one for each.
+    async fn oldest_pending_since(
+        &self,
+        of: Option<&[SubscriptionId]>,
+    ) -> Result<Option<Timestamp>>;
+
+    /// Up to `limit` breakers that are not closed, as kept, in the order of their subscriptions.
+    async fn cut_breakers(&self, limit: u32) -> Result<Vec<CutBreaker>>;
 }
 
 #[cfg(test)]

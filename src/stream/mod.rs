@@ -18,6 +18,7 @@ mod kind;
 mod message;
 mod ring;
 mod tell;
+mod veil;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,6 +33,7 @@ pub use self::fact::Fact;
 pub use self::kind::Kind;
 use self::ring::Ring;
 pub use self::ring::{Numbered, Read, frame};
+use self::veil::Veil;
 use crate::clock;
 use crate::directory::Directory;
 use crate::domain::tenant;
@@ -163,6 +165,7 @@ impl Streams {
         let ring = state.ring.get_or_insert_with(|| {
             let ring = Ring::new(
                 u64::from_be_bytes(clock::random_bytes()),
+                Veil::new(clock::random_bytes()),
                 self.0.settings.kept_facts,
             );
             // Followed from this moment on, whenever the task gets to run.
@@ -171,10 +174,12 @@ impl Streams {
             ring
         });
         let resumed = last.and_then(|last| ring.after(last));
-        let (epoch, next) = (ring.epoch(), resumed.unwrap_or(ring.next()));
+        let (epoch, veil) = (ring.epoch(), ring.veil());
+        let next = resumed.unwrap_or(ring.next());
         drop(state);
         Ok(Stream {
             epoch,
+            veil,
             next,
             resumed: resumed.is_some(),
             news: self.0.news.subscribe(),
@@ -221,6 +226,7 @@ impl Inner {
 pub struct Stream {
     inner: Arc<Inner>,
     epoch: u64,
+    veil: Veil,
     next: u64,
     resumed: bool,
     news: watch::Receiver<()>,
@@ -254,7 +260,7 @@ impl Stream {
 
     /// The id of the last fact that was looked at.
     pub fn id(&self) -> String {
-        ring::id(self.epoch, self.next - 1)
+        ring::id(self.epoch, self.veil, self.next - 1)
     }
 
     /// Up to `most` facts. What happens after this was asked wakes [`Self::news`].

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::fact::Fact;
+use super::veil::Veil;
 
 /// A fact with its place, written once for all who are shown it.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ pub enum Read {
 pub struct Ring {
     /// Distinguishes this ring from every other, of this node and of others.
     epoch: u64,
+    veil: Veil,
     next: u64,
     facts: VecDeque<Arc<Numbered>>,
     kept: usize,
@@ -42,9 +44,10 @@ pub struct Ring {
 
 impl Ring {
     /// Keeps so many facts. The first has the number 1.
-    pub fn new(epoch: u64, kept: usize) -> Self {
+    pub fn new(epoch: u64, veil: Veil, kept: usize) -> Self {
         Self {
             epoch,
+            veil,
             next: 1,
             facts: VecDeque::new(),
             kept: kept.max(1),
@@ -54,6 +57,11 @@ impl Ring {
     /// Which ring this is.
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// What covers its numbers.
+    pub fn veil(&self) -> Veil {
+        self.veil
     }
 
     /// The number that the next fact gets.
@@ -68,7 +76,11 @@ impl Ring {
         if self.facts.len() == self.kept {
             self.facts.pop_front();
         }
-        let frame = frame(&id(self.epoch, number), fact.kind.as_str(), fact.data.get());
+        let frame = frame(
+            &id(self.epoch, self.veil, number),
+            fact.kind.as_str(),
+            fact.data.get(),
+        );
         self.facts.push_back(Arc::new(Numbered {
             number,
             fact: Fact {
@@ -93,9 +105,10 @@ impl Ring {
     /// Where to go on after the fact of that id; nothing where what came behind it is not all
     /// here, or where it is no id of this ring.
     pub fn after(&self, last: &str) -> Option<u64> {
-        let (epoch, number) = last.split_once('-')?;
-        let is_ours = epoch == format!("{:016x}", self.epoch);
-        let next = number.parse::<u64>().ok()?.checked_add(1)?;
+        let (_, number) = last.split_once('-')?;
+        let shown = u64::from_str_radix(number, 16).ok()?;
+        let is_ours = last == format!("{:016x}-{shown:016x}", self.epoch);
+        let next = self.veil.under(shown).checked_add(1)?;
         (is_ours && (self.oldest()..=self.next).contains(&next)).then_some(next)
     }
 
@@ -105,8 +118,8 @@ impl Ring {
 }
 
 /// The id of a fact.
-pub fn id(epoch: u64, number: u64) -> String {
-    format!("{epoch:016x}-{number}")
+pub fn id(epoch: u64, veil: Veil, number: u64) -> String {
+    format!("{epoch:016x}-{:016x}", veil.over(number))
 }
 
 /// One event as the protocol has it. `data` has one line.
@@ -129,7 +142,7 @@ mod tests {
         ) {
             let ring = ring(kept, facts);
             let known = (facts.saturating_sub(kept as u64)..=facts).contains(&last);
-            let next = ring.after(&id(7, last));
+            let next = ring.after(&id(7, VEIL, last));
             prop_assert_eq!(next, known.then_some(last + 1));
             if let Some(next) = next {
                 let all: Vec<u64> = (next..=facts).collect();
@@ -139,8 +152,10 @@ mod tests {
         }
     }
 
+    const VEIL: Veil = Veil::new([5; 16]);
+
     fn ring(kept: usize, facts: u64) -> Ring {
-        let mut ring = Ring::new(7, kept);
+        let mut ring = Ring::new(7, VEIL, kept);
         for number in 1..=facts {
             ring.push(Fact::of_stream(Kind::Reset, &json!({"n": number})));
         }
@@ -164,7 +179,10 @@ mod tests {
         let Read::Facts(facts) = ring.read(5, 1) else {
             panic!("it is there");
         };
-        let expected = "id: 0000000000000007-5\nevent: reset\ndata: {\"n\":5}\n\n";
+        let expected = format!(
+            "id: 0000000000000007-{:016x}\nevent: reset\ndata: {{\"n\":5}}\n\n",
+            VEIL.over(5)
+        );
         assert_eq!(facts[0].frame, expected);
     }
 
@@ -178,24 +196,29 @@ mod tests {
             (1, None),
             (6, None),
         ] {
-            assert_eq!(ring.after(&id(7, last)), next, "{last}");
+            assert_eq!(ring.after(&id(7, VEIL, last)), next, "{last}");
         }
-        let empty = Ring::new(7, 3);
+        let empty = Ring::new(7, VEIL, 3);
         assert_eq!(
-            empty.after(&id(7, 0)),
+            empty.after(&id(7, VEIL, 0)),
             Some(1),
             "nothing has happened since"
         );
-        let most = u64::MAX.to_string();
         for other in [
-            &id(8, 5),
+            &id(8, VEIL, 5),
+            &id(7, Veil::new([6; 16]), 5),
+            &id(7, VEIL, u64::MAX),
             "",
             "5",
             "7-5",
             "0000000000000007-",
+            "0000000000000007-5",
+            "0000000000000007-0000000000000005",
             "0000000000000007--1",
-            &format!("0000000000000007-{most}"),
-            "+000000000000007-5",
+            &id(7, VEIL, 5).replacen('0', "+", 1),
+            &id(7, VEIL, 5)
+                .to_uppercase()
+                .replace("0000000000000007", "7"),
         ] {
             assert_eq!(ring.after(other), None, "{other:?}");
         }

@@ -16,11 +16,7 @@ export default tseslint.config(
       "@typescript-eslint/consistent-type-imports": "error",
       // A fixture that needs no other one has to say so by an empty pattern.
       "no-empty-pattern": "off",
-      "no-restricted-syntax": [
-        "error",
-        { selector: "CallExpression[callee.property.name='waitForTimeout']", message: "Wait on what the page shows." },
-        { selector: "CallExpression[callee.name='setTimeout'][arguments.length=2][parent.type='Program']", message: "Wait on what happens." },
-      ],
+      "no-restricted-syntax": ["error", { selector: "CallExpression[callee.property.name='waitForTimeout']", message: "Wait on what the page shows." }],
     },
   },
 );

@@ -2,8 +2,6 @@ import { defineConfig } from "@playwright/test";
 import type { Settings } from "./support/test";
 import { given } from "./support/environment";
 
-const CI = Boolean(process.env["CI"]);
-
 export default defineConfig<object, Settings>({
   testDir: ".",
   testMatch: "journeys/*.spec.ts",
@@ -13,12 +11,13 @@ export default defineConfig<object, Settings>({
   workers: 2,
   // What passes at the second try is broken.
   retries: 0,
-  forbidOnly: CI,
+  forbidOnly: Boolean(process.env["CI"]),
   timeout: 60_000,
   expect: { timeout: 15_000 },
   reporter: [["list"]],
   use: {
     browserName: "chromium",
+    // The system's: browsers are never downloaded.
     launchOptions: { executablePath: given("POSTHASTE_TEST_CHROMIUM") },
     viewport: { width: 1360, height: 860 },
     locale: "en-GB",

@@ -12,6 +12,8 @@ use crate::support::{Profile, Receiver, Relay};
 crate::stories!(
     deliveries_are_found_by_what_they_say,
     events_are_found_by_what_they_say,
+    who_sees_no_events_finds_nothing_by_what_stands_in_them,
+    a_list_can_leave_answers_out,
     a_search_ends_at_its_bounds_and_goes_on_without_gap_or_repeat,
     what_cannot_be_searched_for_is_said,
 );
@@ -112,6 +114,66 @@ async fn deliveries_are_found_by_what_they_say(profile: Profile) {
     assert_eq!(ids(&search(&relay, &of_one).await, "eventId"), only(&job));
     let future = "q=john&since=2100-01-01T00:00:00Z";
     assert_eq!(found(future).await, BTreeSet::new());
+}
+
+async fn who_sees_no_events_finds_nothing_by_what_stands_in_them(profile: Profile) {
+    let relay = Relay::start(profile).await;
+    let bad = Receiver::answering(|_, _| status(503)).await;
+    let once = json!({"retryPolicy": {"delaysMs": []}});
+    relay.api.subscribe(&bad, once).await;
+    let event = json!({
+        "eventType": "order.paid", "eventName": "Order of Ada", "source": "Shop",
+        "payload": {"card": "4242"},
+    });
+    let event = relay.api.post(202, "/api/v1/events", &event).await;
+    relay.final_delivery(text(&event, "eventId")).await;
+    let key = json!({"name": "d", "scopes": ["deliveries:read"]});
+    let key = relay.api.post(201, "/api/v1/keys", &key).await;
+    let blind = relay.api.with_key(text(&key, "key"));
+    let delivery = relay.api.delivery_of(text(&event, "eventId")).await;
+    for (query, seen) in [
+        ("q=4242", false),
+        ("q=ada", false),
+        ("q=shop", false),
+        ("q=order.paid", true),
+        ("q=503", true),
+        (&*format!("q={}", text(&delivery, "id")), true),
+        (&*format!("q=4242+{}", text(&delivery, "id")), false),
+    ] {
+        let path = format!("/api/v1/deliveries?{query}");
+        let all = relay.api.get(&path).await;
+        assert_eq!(rows(&all).len(), 1, "{query}");
+        let page = blind.get(&path).await;
+        assert_eq!(rows(&page).len(), usize::from(seen), "{query}: {page}");
+    }
+    let path = "/api/v1/deliveries?q=payload.card%3D4242";
+    let refused = blind.expect(403, Method::GET, path, None).await;
+    assert_eq!(refused["code"], "missing-scope");
+    assert!(text(&refused, "error").contains("events:read"), "{refused}");
+}
+
+async fn a_list_can_leave_answers_out(profile: Profile) {
+    let relay = Relay::start(profile).await;
+    let receiver = Receiver::answering(|_, _| status(200).map(|_| "an answer".into())).await;
+    let to = relay.api.subscribe(&receiver, json!({})).await;
+    let event = relay.api.send("job.created", json!({})).await;
+    relay.final_delivery(&event).await;
+    let of_one = format!("{}/deliveries", to.path());
+    for path in ["/api/v1/deliveries", &of_one] {
+        for search in ["", "q=job.created&"] {
+            let shown = async |answers: &str| {
+                let page = relay.api.get(&format!("{path}?{search}{answers}")).await;
+                rows(&page)[0].clone()
+            };
+            for whole in ["", "answers=true"] {
+                assert_eq!(shown(whole).await["responseBody"], "an answer");
+            }
+            let short = shown("answers=false").await;
+            assert_eq!(short["responseBody"], Value::Null);
+            assert_eq!(short["responseHeaders"], Value::Null);
+            assert_eq!(short["httpStatus"], 200);
+        }
+    }
 }
 
 async fn events_are_found_by_what_they_say(profile: Profile) {

@@ -37,6 +37,15 @@ struct Answer {
 async fn answer(request: RequestBuilder) -> Answer {
     let request = request.header("x-request-id", "one-of-both");
     let answer = request.send().await.unwrap();
+    if !answer.status().is_success() {
+        // A form of any page can post, and then a browser shows what is answered.
+        assert_eq!(answer.headers()["x-frame-options"], "DENY");
+        assert_eq!(answer.headers()["referrer-policy"], "no-referrer");
+        let policy = answer.headers()["content-security-policy"]
+            .to_str()
+            .unwrap();
+        assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    }
     let headers = answer.headers().iter();
     let headers = headers.filter(|(name, _)| !APART.contains(&name.as_str()));
     let text = |value: &reqwest::header::HeaderValue| value.to_str().unwrap().to_owned();

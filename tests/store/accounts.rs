@@ -393,6 +393,12 @@ async fn an_invitation_is_taken_once(bed: Bed) {
     };
     store.update_user(&disabled).await.unwrap();
     assert_eq!(who(&third, at(9)).await, None);
+    let refused = store.invite(invited.id, &third).await.unwrap();
+    assert_eq!(
+        refused,
+        Moved::Overtaken,
+        "no link waits until they may again"
+    );
 }
 
 async fn open_with(store: &dyn Store, user: &User, password: &str) -> Session {

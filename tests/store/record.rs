@@ -7,7 +7,7 @@ use posthaste::domain::delivery::{DeliveryState, Settlement, Trigger};
 use posthaste::domain::outcome::{
     Answer, CallResult, Failure, FailureKind, Header, Outcome, Timing,
 };
-use posthaste::store::{Recorded, StoreError};
+use posthaste::store::{Moved, Recorded, StoreError};
 
 use crate::bed::Bed;
 use crate::sample::{
@@ -21,6 +21,7 @@ on_both_stores!(
     what_is_cancelled_stays_cancelled,
     a_group_run_again_keeps_its_first_fate,
     a_fenced_group_moves_nothing,
+    an_attempt_is_of_its_round,
     of_many_recorders_one_moves_a_delivery,
     the_longest_hold_stands,
     bytes_of_receivers_are_kept_as_they_came,
@@ -167,6 +168,30 @@ async fn a_fenced_group_moves_nothing(bed: Bed) {
     let log = store.attempts(delivery.id, 10).await.unwrap();
     assert_eq!(log.len(), 1);
     assert!(log[0].stale);
+}
+
+async fn an_attempt_is_of_its_round(bed: Bed) {
+    let store = &*bed.store;
+    let to = subscribe(store, "a").await.id;
+    let mut delivery = accepted(store, 1, to).await[0];
+    for round in [1, 2] {
+        for status in [500, 410] {
+            let record = answered(delivery, status);
+            let next = record.verdict.progress;
+            assert_eq!(recorded(store, bed.epoch, record).await, Recorded::Moved);
+            delivery.progress = next;
+        }
+        let version = delivery.progress.version;
+        let again = store.retry_delivery(delivery.id, version, at(round)).await;
+        assert_eq!(again.unwrap(), Moved::Done);
+        delivery.progress = store.delivery(delivery.id).await.unwrap().unwrap().progress;
+    }
+    let log = store.attempts(delivery.id, 10).await.unwrap();
+    let rounds: Vec<_> = log.iter().map(|one| (one.number, one.round)).collect();
+    assert_eq!(
+        rounds,
+        [(1, Some(1)), (2, Some(1)), (3, Some(2)), (4, Some(2))]
+    );
 }
 
 async fn of_many_recorders_one_moves_a_delivery(bed: Bed) {

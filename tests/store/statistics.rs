@@ -15,10 +15,11 @@ use posthaste::domain::ordering::Ordering;
 use posthaste::domain::outcome::CallResult;
 use posthaste::domain::statistics::{Figures, Piece, Scope, Width, cover};
 use posthaste::domain::subscription::{Subscription, SubscriptionState};
+use posthaste::domain::tenant::{Tenant, TenantLimits, TenantStatus};
 use posthaste::store::{
     AcceptGroup, Accepted, DeliveryFilter, DeliveryRow, Ending, Folded, JobBatch, JobMoved,
     JobWork, Moved, PageRequest, PostgresStore, RecordGroup, Replayed, SqliteStore, Statistics,
-    StatisticsQuery, Store, Whose,
+    StatisticsQuery, Store, TenantDeleted, Whose,
 };
 use sqlx::{Connection, Executor};
 
@@ -38,6 +39,7 @@ on_both_stores!(
     one_fold_is_bounded_in_what_it_is_about,
     old_buckets_go_and_totals_stay,
     tenants_have_their_own,
+    a_tenant_leaves_nothing_to_who_gets_its_name,
     latency_is_from_acceptance_to_arrival,
     a_line_that_is_released_is_counted,
     what_was_there_before_the_tables_is_counted,
@@ -583,6 +585,43 @@ async fn tenants_have_their_own(bed: Bed) {
         assert_eq!(ever(store, Scope::All).await.made(), 4);
         assert_eq!(fold(store).await > 0, !folded);
     }
+}
+
+async fn a_tenant_leaves_nothing_to_who_gets_its_name(bed: Bed) {
+    let store = &*bed.store;
+    let tenant = |id: &str| Tenant {
+        id: id.into(),
+        place: clock::uuid(),
+        name: id.to_owned(),
+        status: TenantStatus::Active,
+        limits: TenantLimits::default(),
+        created_at: at(1),
+        updated_at: at(1),
+        version: 0,
+    };
+    let version = store.create_tenant(&tenant("acme")).await.unwrap().unwrap();
+    let of = |tenant: &str| Scope::Tenant(tenant.into());
+    let mut sent = [event_at(at(0)), event_at(at(0))];
+    sent[0].tenant = Some("acme".into());
+    sent[1].tenant = Some("acme2".into());
+    let group = group(store, sent.to_vec(), &[]).await;
+    store.accept(&group).await.unwrap();
+    fold(store).await;
+    assert_eq!(ever(store, of("acme")).await.accepted, 1);
+    let mut after = None;
+    loop {
+        let forgotten = store.forget_events(at(9), after, 100).await.unwrap();
+        after = forgotten.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let deleted = store.delete_tenant("acme", version, at(9)).await.unwrap();
+    assert_eq!(deleted, TenantDeleted::Done);
+    store.create_tenant(&tenant("acme")).await.unwrap().unwrap();
+    assert_eq!(ever(store, of("acme")).await, Figures::default());
+    assert_eq!(ever(store, of("acme2")).await.accepted, 1);
+    assert_eq!(ever(store, Scope::All).await.accepted, 2);
 }
 
 async fn latency_is_from_acceptance_to_arrival(bed: Bed) {

@@ -24,12 +24,18 @@ export function endless<A extends { data: readonly unknown[]; nextCursor?: strin
       const page = await ask({ limit: PAGE, ...(pageParam === undefined ? {} : { cursor: pageParam }) }, signal);
       return { rows: page.data.map(kept), next: page.nextCursor ?? undefined };
     },
+    // All pages that were scrolled through are too much to ask for at each coming back.
+    refetchOnWindowFocus: isOnePage,
     getNextPageParam: (last, pages) => (pages.length * PAGE >= MOST_ROWS ? undefined : last.next),
   });
 }
 
+type Asked = { state: { data?: { pages: unknown[] } | undefined } };
+
+export const isOnePage = ({ state }: Asked) => (state.data?.pages.length ?? 0) <= 1;
+
 /** For `refetchInterval`: no fact of the stream tells of these. Asks for the newest page only, never for all that was scrolled through. */
-export function usePageInterval(every: number) {
+export function usePageInterval(every: number | false) {
   const interval = useInterval(every);
-  return (query: { state: { data?: { pages: unknown[] } | undefined } }) => ((query.state.data?.pages.length ?? 0) <= 1 ? interval : false);
+  return (query: Asked) => isOnePage(query) && interval;
 }

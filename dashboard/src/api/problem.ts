@@ -42,13 +42,20 @@ export class Unreachable extends Error {
   }
 }
 
+/**
+ * Whether a page has nothing to show: nothing was answered yet, or the thing is gone since. What is only
+ * not answered now stays as it was.
+ */
+export function isNothing(query: { data: unknown; error: unknown; isError: boolean }): boolean {
+  return query.isError && (query.data === undefined || (query.error instanceof Problem && query.error.status === 404));
+}
+
 /** Reads a refusal, also one that something between us and the relay made. */
 export async function problemOf(response: Response): Promise<Problem> {
-  const wait = Number(response.headers.get("retry-after"));
   const common = {
     status: response.status,
     request: response.headers.get("x-request-id") ?? undefined,
-    retryAfterSeconds: Number.isFinite(wait) && wait > 0 ? wait : undefined,
+    retryAfterSeconds: secondsToWait(response.headers),
   };
   const body: unknown = await response.json().catch(() => undefined);
   if (typeof body === "object" && body !== null && "code" in body && typeof body.code === "string") {
@@ -66,13 +73,21 @@ export async function problemOf(response: Response): Promise<Problem> {
   return new Problem({ ...common, code: "unknown", title: `HTTP ${response.status}`, detail: response.statusText || `HTTP ${response.status}` });
 }
 
+/** `Retry-After`: the relay says seconds; what stands between may say a date, by its own clock. */
+function secondsToWait(headers: Headers): number | undefined {
+  const said = headers.get("retry-after")?.trim() ?? "";
+  const until = Date.parse(said) - (Date.parse(headers.get("date") ?? "") || Date.now());
+  const wait = /^\d+$/.test(said) ? Number(said) : Math.ceil(until / 1_000);
+  return wait > 0 ? wait : undefined;
+}
+
 const ADVICE: Record<string, string> = {
   "key-required": "Sign in again.",
   "key-ended": "The key is revoked or its time is over. Sign in with another one.",
   "missing-scope": "Your account or key may not see this. An administrator can widen what it may do.",
   forbidden: "Your account or key may not do this. An administrator can widen what it may do.",
-  "inactive-tenant": "The tenant is inactive. An administrator can set it active again.",
-  "not-found": "It is gone, or it belongs to another tenant. Check the id in the address.",
+  "inactive-tenant": "Whoever administers the relay can set it active again.",
+  "not-found": "It is gone, or it is not yours to see. Check the id in the address.",
   "too-many-requests": "You ask faster than you may. This page goes on by itself in a moment.",
   "too-many-keys": "Too many wrong keys came from this address. Wait, then try again.",
   internal: "This is a fault of the relay's own. Its log names the request below.",
@@ -88,6 +103,9 @@ export function adviceFor(error: unknown): { title: string; advice: string; refe
   }
   if (error instanceof Unreachable) {
     return { title: "the relay does not answer", advice: "Check that it runs, and that your connection to it stands. This page tries again by itself." };
+  }
+  if (error instanceof SyntaxError) {
+    return { title: "what answered is not the relay", advice: "A proxy, or a network that wants one to sign in, may stand between. Open this address in another tab, then try again." };
   }
   return { title: error instanceof Error ? error.message : "something unexpected", advice: "Reload the page. If it happens again, it is a fault of the dashboard." };
 }

@@ -4,6 +4,7 @@ import { getRouteApi } from "@tanstack/react-router";
 import { api, data, setCsrfToken } from "./client";
 import { Problem } from "./problem";
 import type { components } from "./schema.gen";
+import { tellOtherTabs } from "./tabs";
 
 type Schemas = components["schemas"];
 
@@ -24,20 +25,36 @@ function kept(session: Schemas["CurrentSession"]): Session {
 /** Null where nobody is signed in. */
 export async function readSession(): Promise<Session | null> {
   try {
-    return kept(await data(api.GET("/api/v1/session")));
+    const session = await data(api.GET("/api/v1/session"));
+    if (session) return kept(session);
   } catch (problem) {
-    if (problem instanceof Problem && problem.status === 401) return null;
-    throw problem;
+    // The cookie is of a session that has ended.
+    if (!(problem instanceof Problem && problem.status === 401)) throw problem;
   }
+  setCsrfToken(undefined);
+  return null;
+}
+
+/** Whether it is the same person, or key, and may do the same. */
+export function isSame(one: Session, other: Session): boolean {
+  const who = ({ user, key, tenant, scopes }: Session) => JSON.stringify([user?.id, key?.id, tenant, scopes]);
+  return who(one) === who(other);
+}
+
+/** Of somebody who has just come in. */
+function begun(session: Schemas["CurrentSession"]): Session {
+  tellOtherTabs();
+  return kept(session);
 }
 
 export async function signIn(credentials: Credentials): Promise<Session> {
-  return kept(await data(api.POST("/api/v1/session", { body: credentials })));
+  return begun(await data(api.POST("/api/v1/session", { body: credentials })));
 }
 
 export async function signOut(): Promise<void> {
   await data(api.DELETE("/api/v1/session"));
   setCsrfToken(undefined);
+  tellOtherTabs();
 }
 
 /** Whether the first user is still to be made. */
@@ -47,12 +64,12 @@ export async function readSetup(): Promise<{ needed: boolean }> {
 
 /** Makes the first user, who is signed in by it. */
 export async function setUp(body: { token: string; email: string; name: string; password: string }): Promise<Session> {
-  return kept(await data(api.POST("/api/v1/setup", { body })));
+  return begun(await data(api.POST("/api/v1/setup", { body })));
 }
 
 /** Lets an invited user in, who is signed in by it. */
 export async function acceptInvitation(body: { token: string; name: string; password: string }): Promise<Session> {
-  return kept(await data(api.POST("/api/v1/invitation", { body })));
+  return begun(await data(api.POST("/api/v1/invitation", { body })));
 }
 
 export async function changePassword(body: { current: string; password: string }): Promise<void> {
@@ -88,4 +105,11 @@ export function useBarred(scope: Scope): string | false {
   if (allows(session, scope)) return false;
   const who = session.role ? `The role ${session.role}` : "This key";
   return `${who} may not ${WORDS[scope]}`;
+}
+
+/** The same of what is everybody's: no client administers it, whatever its key may. */
+export function useBarredFromAll(): string | false {
+  const barred = useBarred("admin");
+  const { tenant } = useSession();
+  return barred || (tenant !== null && "It is everybody's, and a tenant's key does not change it");
 }

@@ -3,5 +3,5 @@ import { cx } from "../ui/class-names";
 
 /** How a subscription is named wherever something is about it; it leads to its page. */
 export function SubscriptionName({ id, name, className }: { id: string; name: string | null | undefined; className?: string }) {
-  return <Link to="/subscriptions/$id" params={{ id }} title={name ? undefined : id} className={cx("inline-block max-w-full truncate align-bottom font-medium leading-6 hover:underline", className)}>{name ?? `${id.slice(0, 8)}…`}</Link>;
+  return <Link to="/subscriptions/$id" params={{ id }} title={name ? undefined : id} className={cx("inline-block max-w-full truncate align-bottom font-medium leading-6 hover:underline", className)}><bdi>{name ?? `${id.slice(0, 8)}…`}</bdi></Link>;
 }

@@ -3,45 +3,67 @@ import { useQueryClient } from "@tanstack/react-query";
 import { createContext, useContext, useEffect, useRef, useState, useSyncExternalStore, type ReactNode } from "react";
 import { Connection, type Standing } from "./connection";
 import type { Fact } from "./facts";
+import { Lately, type Beat, type Line } from "./lately";
 import { Refresher } from "./refresh";
 
-const Context = createContext<Connection | null>(null);
+interface Live {
+  connection: Connection;
+  lately: Lately;
+}
+
+const Context = createContext<Live | null>(null);
 
 export function LiveProvider({ children }: { children: ReactNode }) {
   const client = useQueryClient();
-  const [connection] = useState(() => new Connection());
+  const [live] = useState<Live>(() => ({ connection: new Connection(), lately: new Lately() }));
   useEffect(() => {
+    const { connection, lately } = live;
     const refresher = new Refresher(client);
-    const unread = connection.read(refresher.note);
-    const stop = connection.start();
+    const ends = [
+      connection.read(refresher.note),
+      connection.read(lately.note),
+      connection.watch(() => connection.standing === "live" && lately.resumed()),
+      connection.start(),
+    ];
     return () => {
-      stop();
-      unread();
+      ends.reverse().forEach((end) => end());
       refresher.stop();
     };
-  }, [client, connection]);
-  return <Context value={connection}>{children}</Context>;
+  }, [client, live]);
+  return <Context value={live}>{children}</Context>;
 }
 
-function useConnection(): Connection {
-  const connection = useContext(Context);
-  if (!connection) throw new Error("there is no LiveProvider around this");
-  return connection;
+function useLive(): Live {
+  const live = useContext(Context);
+  if (!live) throw new Error("there is no LiveProvider around this");
+  return live;
 }
 
 export function useStanding(): Standing {
-  const connection = useConnection();
+  const { connection } = useLive();
   return useSyncExternalStore(connection.watch, () => connection.standing);
 }
 
 /** Calls `handle` with each fact while the component is shown. */
 export function useFacts(handle: (fact: Fact) => void) {
-  const connection = useConnection();
+  const { connection } = useLive();
   const latest = useRef(handle);
   useEffect(() => {
     latest.current = handle;
   });
   useEffect(() => connection.read((fact) => latest.current(fact)), [connection]);
+}
+
+/** What the stream told of since the page was opened, newest first. */
+export function useLines(): readonly Line[] {
+  const { lately } = useLive();
+  return useSyncExternalStore(lately.watch, lately.lines);
+}
+
+/** The attempts of the last two minutes, of one subscription or of all. */
+export function useBeats(subscription?: string): readonly Beat[] {
+  const { lately } = useLive();
+  return useSyncExternalStore(lately.watch, () => lately.beats(subscription));
 }
 
 /**

@@ -1,7 +1,7 @@
 import { QueryClient } from "@tanstack/react-query";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Fact } from "./facts";
-import { PACE, Refresher } from "./refresh";
+import { MOST, PACE, Refresher } from "./refresh";
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -34,6 +34,17 @@ it("acts once for many facts", () => {
 it("asks everything anew after a reset, but not who is signed in", () => {
   const { stale, refresher } = watched();
   refresher.note({ event: "reset", data: { reason: "gap" } });
+  vi.advanceTimersByTime(PACE);
+  expect(stale()).toEqual(["delivery/d1", "event/e1", "event/e2", "overview"]);
+});
+
+it("asks for nothing that is not touched, however much happens at once", () => {
+  const { client, stale, refresher } = watched();
+  client.setQueryData(["settings"], 1);
+  for (let n = 10; n < 1_000; n += 1) refresher.note(settled(n));
+  vi.advanceTimersByTime(PACE);
+  expect(stale()).toEqual(["overview"]);
+  for (let n = 10; n < MOST; n += 1) refresher.note(settled(n));
   vi.advanceTimersByTime(PACE);
   expect(stale()).toEqual(["delivery/d1", "event/e1", "event/e2", "overview"]);
 });

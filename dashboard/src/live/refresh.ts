@@ -3,14 +3,16 @@
  * upon at most once in `PACE`, so that a thousand facts a second cost what one costs.
  *
  * Every query's key begins with the thing that it shows ("overview", "events", "event", "deliveries",
- * "delivery", "subscriptions", "subscription", "jobs"); with an id behind it, it shows one.
+ * "delivery", "subscriptions", "subscription", "jobs"); with an id behind it, it shows one. What is summed
+ * over time ("series", "stats", "sparklines", "breakers") is not touched by facts, which come all the time: it is
+ * asked for at its own pace.
  */
 import type { QueryClient, QueryKey } from "@tanstack/react-query";
 import type { Fact } from "./facts";
 
 export const PACE = 1_000;
-/** Marks kept; past it everything is asked anew, which costs less than to keep on counting. */
-const MOST = 200;
+/** Marks kept; past it whole kinds of things are marked: what is open of them is asked for without need, and nothing else. */
+export const MOST = 10_000;
 
 /** The keys that a fact touches. Lists of events bring themselves up to date by the fact alone. */
 export function touched(fact: Fact): QueryKey[] {
@@ -21,7 +23,7 @@ export function touched(fact: Fact): QueryKey[] {
     case "delivery.settled":
       return [
         ["overview"], ["deliveries"], ["delivery", fact.data.deliveryId], ["event", fact.data.eventId],
-        ["subscription", fact.data.subscriptionId, "runtime"], ["subscription", fact.data.subscriptionId, "stats"],
+        ["subscription", fact.data.subscriptionId, "runtime"],
       ];
     case "deliveries.cancelled":
     case "deliveries.skipped":
@@ -35,7 +37,7 @@ export function touched(fact: Fact): QueryKey[] {
     case "subscription.held":
     case "breaker.changed":
       // They hold deliveries back, or let them go; which ones, no fact says.
-      return [["overview"], ["subscriptions"], ["subscription", fact.data.subscriptionId], ["delivery"]];
+      return [["overview"], ["breakers"], ["subscription", fact.data.subscriptionId], ["delivery"]];
     case "reset":
       return [[]];
   }
@@ -43,7 +45,8 @@ export function touched(fact: Fact): QueryKey[] {
 
 export class Refresher {
   readonly #client: QueryClient;
-  #marks = new Map<string, QueryKey>();
+  /** Keys that are touched, as text; a query is where one of them is its key or begins it. */
+  #marks = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(client: QueryClient) {
@@ -51,8 +54,8 @@ export class Refresher {
   }
 
   note = (fact: Fact) => {
-    for (const key of touched(fact)) this.#marks.set(JSON.stringify(key), key);
-    if (this.#marks.size > MOST) this.#marks = new Map([["[]", []]]);
+    for (const key of touched(fact)) this.#marks.add(JSON.stringify(key));
+    if (this.#marks.size > MOST) this.#marks = new Set([...this.#marks].map((mark) => JSON.stringify((JSON.parse(mark) as QueryKey).slice(0, 1))));
     this.#timer ??= setTimeout(() => this.#act(), PACE);
   };
 
@@ -64,12 +67,12 @@ export class Refresher {
 
   #act() {
     this.#timer = undefined;
-    const marks = [...this.#marks.values()];
-    this.#marks.clear();
-    const all = marks.some((key) => key.length === 0);
+    const marks = this.#marks;
+    this.#marks = new Set();
+    const isMarked = (key: QueryKey) => Array.from({ length: key.length + 1 }, (_, length) => JSON.stringify(key.slice(0, length))).some((begin) => marks.has(begin));
     void this.#client.invalidateQueries({
       // What is being asked for is not asked twice at once.
-      predicate: ({ queryKey }) => queryKey[0] !== "session" && (all || marks.some((mark) => mark.every((part, index) => queryKey[index] === part))),
+      predicate: ({ queryKey }) => queryKey[0] !== "session" && isMarked(queryKey),
     }, { cancelRefetch: false });
   }
 }

@@ -1,5 +1,9 @@
 import { Link, useRouter, type ErrorComponentProps } from "@tanstack/react-router";
+import { useCallback, useEffect } from "react";
+import { Problem, Unreachable } from "../api/problem";
+import { useSession } from "../api/session";
 import { EmptyState, ErrorState } from "../ui/Feedback";
+import { maySee, PLACES } from "./places";
 
 /** No page has this address. */
 export function Missing() {
@@ -11,16 +15,34 @@ export function Missing() {
   );
 }
 
+/** How often a page that could not begin asks whether the relay is there again. */
+const AGAIN = 5_000;
+
 /** A page could not be drawn. */
 export function Broken({ error, reset }: ErrorComponentProps) {
   const router = useRouter();
+  const again = useCallback(() => {
+    reset();
+    void router.invalidate();
+  }, [reset, router]);
+  // As the advice says: whoever waits for the relay need not press anything.
+  const isAway = error instanceof Unreachable || (error instanceof Problem && error.status >= 500);
+  useEffect(() => {
+    if (!isAway) return;
+    const timer = setInterval(() => document.visibilityState === "visible" && again(), AGAIN);
+    return () => clearInterval(timer);
+  }, [isAway, again]);
+  return <ErrorState what="This page" error={error} onRetry={again} />;
+}
+
+/** A page that this account or key is not for. */
+export function Barred() {
+  const session = useSession();
+  const first = PLACES.find((one) => maySee(session, one));
   return (
-    <ErrorState
-      what="This page" error={error}
-      onRetry={() => {
-        reset();
-        void router.invalidate();
-      }}
-    />
+    <EmptyState icon="held" title="This page is not open to you" level={1}>
+      <p className="max-w-prose">{session.role ? `You are signed in as ${session.user?.email ?? session.name}, with the role ${session.role}.` : `You are signed in with the key “${session.name}”.`} Whoever administers the relay can widen what you may do; or sign in as somebody else.</p>
+      {first && <Link to={first.to} className="font-medium text-accent underline underline-offset-2">Go to {first.name}</Link>}
+    </EmptyState>
   );
 }

@@ -1,6 +1,7 @@
+import { useSession } from "../api/session";
 import { Dialog } from "../ui/Dialog";
 import { Keys, PALETTE_KEYS } from "./Palette";
-import { PLACES } from "./places";
+import { maySee, PLACES } from "./places";
 
 const COMMON: readonly [string, string][] = [
   ["/", "Search this page"],
@@ -13,7 +14,8 @@ const COMMON: readonly [string, string][] = [
 ];
 
 export function Help({ open, onClose }: { open: boolean; onClose: () => void }) {
-  const rows = [...COMMON, ...PLACES.flatMap((place): [string, string][] => (place.key ? [[`g ${place.key}`, `Go to ${place.name}`]] : []))];
+  const session = useSession();
+  const rows = [...COMMON, ...PLACES.flatMap((place): [string, string][] => (place.key && maySee(session, place) ? [[`g ${place.key}`, `Go to ${place.name}`]] : []))];
   return (
     <Dialog open={open} onClose={onClose} title="Keyboard">
       <dl className="grid gap-x-8 sm:grid-cols-2">

@@ -1,11 +1,13 @@
 import { useNavigate, type LinkProps } from "@tanstack/react-router";
 import { Dialog as Radix } from "radix-ui";
-import { useState, type KeyboardEvent } from "react";
+import { useEffect, useRef, useState, type KeyboardEvent } from "react";
 import { allows, useSession } from "../api/session";
 import { cx } from "../ui/class-names";
+import { keepForToasts } from "../ui/Dialog";
 import { Icon, type IconName } from "../ui/Icon";
+import { useReturnedFocus } from "../ui/returned-focus";
 import { chooseTheme } from "../ui/theme";
-import { ACTIONS, PLACES } from "./places";
+import { ACTIONS, maySee, PLACES } from "./places";
 
 interface Command {
   name: string;
@@ -25,7 +27,7 @@ export function Palette({ open, onClose, onHelp }: { open: boolean; onClose: () 
     <Radix.Root open={open} onOpenChange={(next) => !next && onClose()}>
       <Radix.Portal>
         <Radix.Overlay className="fixed inset-0 z-40 bg-black/40 dark:bg-black/60" />
-        <Radix.Content aria-describedby={undefined} className="appear fixed left-1/2 top-[12vh] z-40 w-[calc(100vw-1.5rem)] max-w-lg -translate-x-1/2 overflow-hidden rounded-lg border bg-raised shadow-pop">
+        <Radix.Content aria-describedby={undefined} onInteractOutside={keepForToasts} className="appear fixed left-1/2 top-[12vh] z-40 w-[calc(100vw-1.5rem)] max-w-lg -translate-x-1/2 overflow-hidden rounded-lg border bg-raised shadow-pop">
           <Radix.Title className="sr-only">Go to, or do</Radix.Title>
           <Inner onClose={onClose} onHelp={onHelp} />
         </Radix.Content>
@@ -39,9 +41,9 @@ function Inner({ onClose, onHelp }: { onClose: () => void; onHelp: () => void })
   const session = useSession();
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
+  useReturnedFocus();
   const go = (link: LinkProps) => () => void navigate(link);
-  const seen = <P extends { scope: Parameters<typeof allows>[1]; operatorsOnly?: boolean }>(place: P) =>
-    allows(session, place.scope) && !(place.operatorsOnly && session.tenant !== null);
+  const seen = (place: Parameters<typeof maySee>[1]) => maySee(session, place);
   const needle = text.trim().toLowerCase();
   const commands: Command[] = [
     ...PLACES.filter(seen).map((place): Command => ({ name: place.name, icon: place.icon, ...(place.key ? { keys: `g ${place.key}` } : {}), run: go({ to: place.to }) })),
@@ -59,6 +61,10 @@ function Inner({ onClose, onHelp }: { onClose: () => void; onHelp: () => void })
     ...(allows(session, "events:read") ? [{ name: `Search events for “${text.trim()}”`, icon: "search" as const, run: go({ to: "/events", search: { q: text.trim() } }) }] : []),
     ...(allows(session, "deliveries:read") ? [{ name: `Search deliveries for “${text.trim()}”`, icon: "search" as const, run: go({ to: "/deliveries", search: { q: text.trim() } }) }] : []),
   ];
+  const list = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    list.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" });
+  }, [at]);
   const run = (command: Command | undefined) => {
     if (!command) return;
     onClose();
@@ -90,7 +96,7 @@ function Inner({ onClose, onHelp }: { onClose: () => void; onHelp: () => void })
           className="h-11 min-w-0 flex-1 bg-transparent text-lg outline-none"
         />
       </div>
-      <div id="palette" role="listbox" aria-label="Commands" className="max-h-80 overflow-y-auto p-1.5">
+      <div ref={list} id="palette" role="listbox" aria-label="Commands" className="max-h-80 overflow-y-auto p-1.5">
         {shown.map((command, index) => (
           // The input keeps the focus and its keys choose; the pointer does here.
           // eslint-disable-next-line jsx-a11y/click-events-have-key-events

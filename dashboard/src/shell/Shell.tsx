@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useRouter, useRouterState } from "@tanstack/react-router";
-import { useCallback, useEffect, useRef, useState } from "react";
-import { allows, sessionQuery, signOut, useSession } from "../api/session";
+import { useCallback, useEffect, useRef, useState, type ReactNode } from "react";
+import { sessionQuery, signOut, useSession } from "../api/session";
 import { LiveProvider } from "../live/Live";
 import { Button } from "../ui/Button";
 import { Icon } from "../ui/Icon";
@@ -10,9 +10,10 @@ import { chooseTheme, useTheme, type Theme } from "../ui/theme";
 import { toast } from "../ui/toasts";
 import { adviceFor } from "../api/problem";
 import { ConnectionMark } from "./ConnectionMark";
+import { Barred } from "./Fallbacks";
 import { Help } from "./Help";
 import { Keys, Palette, PALETTE_KEYS } from "./Palette";
-import { PLACES } from "./places";
+import { maySee, neededFor, PLACES } from "./places";
 import { useKeys } from "./use-keys";
 import { WorkPanel } from "../work/WorkPanel";
 
@@ -29,7 +30,7 @@ export function Shell() {
       <a href="#main" className="sr-only z-50 rounded bg-raised px-3 py-1.5 focus:not-sr-only focus:fixed focus:left-2 focus:top-2">Skip to the page</a>
       <div className="flex min-h-dvh flex-col md:flex-row">
         <Side onPalette={openPalette} onHelp={openHelp} />
-        <main id="main" className="mx-auto w-full min-w-0 max-w-[110rem] flex-1 px-3 pb-16 pt-3 md:px-5 md:pb-6 md:pt-4"><Outlet /></main>
+        <main id="main" className="mx-auto w-full min-w-0 max-w-[110rem] flex-1 px-3 pb-16 pt-3 md:px-5 md:pb-6 md:pt-4"><Admitted><Outlet /></Admitted></main>
         <BottomBar />
       </div>
       <WorkPanel />
@@ -54,7 +55,14 @@ function useFocusOnArrival() {
 
 function usePlaces() {
   const session = useSession();
-  return PLACES.filter((place) => allows(session, place.scope) && !(place.operatorsOnly && session.tenant !== null));
+  return PLACES.filter((place) => maySee(session, place));
+}
+
+/** Whoever may not see a page is told so, before it asks the relay for anything. */
+function Admitted({ children }: { children: ReactNode }) {
+  const session = useSession();
+  const needed = neededFor(useRouterState({ select: (state) => state.location.pathname }));
+  return needed && !maySee(session, needed) ? <Barred /> : children;
 }
 
 function Side({ onPalette, onHelp }: { onPalette: () => void; onHelp: () => void }) {

@@ -1,6 +1,6 @@
 /** Where one can go. A new page stands here once, and is in the navigation, the palette and the keys. */
 import type { LinkProps } from "@tanstack/react-router";
-import type { Scope } from "../api/session";
+import { allows, type Scope, type Session } from "../api/session";
 import type { IconName } from "../ui/Icon";
 
 export interface Place {
@@ -35,5 +35,20 @@ export const PLACES: readonly Place[] = [
 export const ACTIONS: readonly (Omit<Place, "key"> & { hash?: string })[] = [
   { to: "/events/send", name: "Send a test event", icon: "send", scope: "events:write" },
   { to: "/subscriptions/new", name: "Register a subscription", icon: "subscriptions", scope: "subscriptions:write" },
-  { to: "/new/event-type", name: "Describe a type of event", icon: "plus", scope: "admin" },
+  { to: "/new/event-type", name: "Describe a type of event", icon: "plus", scope: "admin", operatorsOnly: true },
 ];
+
+export function maySee(session: Session, place: Pick<Place, "scope" | "operatorsOnly">): boolean {
+  return allows(session, place.scope) && !(place.operatorsOnly && session.tenant !== null);
+}
+
+/** Forms that are nothing to look at for those who may not send them. */
+const EDITS = /^\/subscriptions\/[^/]+\/edit$/;
+
+/** What it takes to see a page; nothing where everybody may, as one's own account. */
+export function neededFor(path: string): Pick<Place, "scope" | "operatorsOnly"> | undefined {
+  const action = ACTIONS.find((one) => one.to === path);
+  if (action) return action;
+  if (EDITS.test(path)) return { scope: "subscriptions:write" };
+  return PLACES.find((place) => path === place.to || (place.to !== "/" && path.startsWith(`${place.to}/`)));
+}

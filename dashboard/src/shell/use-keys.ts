@@ -1,7 +1,8 @@
 /** Shortcuts of the whole page: single keys, and `g` followed by another. Never while one types. */
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect } from "react";
-import { PLACES } from "./places";
+import { useSession } from "../api/session";
+import { maySee, PLACES } from "./places";
 
 const SECOND_KEY_WITHIN = 1_200;
 
@@ -11,6 +12,7 @@ function isTyping(target: EventTarget | null): boolean {
 
 export function useKeys({ onPalette, onHelp }: { onPalette: () => void; onHelp: () => void }) {
   const navigate = useNavigate();
+  const session = useSession();
   useEffect(() => {
     let wentAt = 0;
     const onKey = (event: KeyboardEvent) => {
@@ -20,12 +22,12 @@ export function useKeys({ onPalette, onHelp }: { onPalette: () => void; onHelp: 
         return;
       }
       if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target)) return;
-      // Behind an open dialog nothing is done.
-      if (document.querySelector('[role="dialog"]')) return;
+      // Behind an open dialog nothing is done, and a menu's keys are its own.
+      if (document.querySelector('[role="dialog"], [role="menu"]')) return;
       const isSecond = event.timeStamp - wentAt < SECOND_KEY_WITHIN;
       wentAt = 0;
       if (isSecond) {
-        const place = PLACES.find((one) => one.key === event.key);
+        const place = PLACES.find((one) => one.key === event.key && maySee(session, one));
         if (place) {
           event.preventDefault();
           void navigate({ to: place.to });
@@ -43,5 +45,5 @@ export function useKeys({ onPalette, onHelp }: { onPalette: () => void; onHelp: 
     };
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);
-  }, [navigate, onHelp, onPalette]);
+  }, [navigate, onHelp, onPalette, session]);
 }

@@ -85,7 +85,7 @@ export default function Chart({ label, times, series, kind, format, axisFormat =
           return {
             label: one?.name ?? "",
             stroke: paint, width: kind === "stack" ? 0 : 1.5,
-            points: kind === "stack" ? { show: false } : { show: true, size: 4, stroke: paint, fill: paint, filter: (_, at, show) => (show ? [] : alone(latest.current.drawn[at - 1] ?? [])) },
+            points: kind === "stack" ? { show: false } : { show: true, size: 4, stroke: paint, fill: paint, filter: (_, at) => alone(latest.current.drawn[at - 1] ?? []) },
             ...(one?.dashed ? { dash: [4, 3] } : {}),
             ...(kind === "stack" && bars ? { fill: paint, paths: bars } : {}),
           };

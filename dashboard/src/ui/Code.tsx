@@ -4,6 +4,7 @@ import { bytes } from "./format";
 import { CopyButton } from "./Id";
 import { colouredJson, prettyJson } from "./json";
 import { Choice } from "./Tabs";
+import { Explained } from "./Tooltip";
 
 /** Text as it is, to be copied. */
 export function CodeBlock({ text, label, className }: { text: string; label: string; className?: string }) {
@@ -18,13 +19,16 @@ export function CodeBlock({ text, label, className }: { text: string; label: str
 }
 
 /** The next step as a command. The key is named, never shown. */
-export function Curl({ path, method = "GET", body, note }: { path: string; method?: string; body?: unknown; note?: ReactNode }) {
+export function Curl({ path, method = "GET", body, raw = body === undefined ? undefined : JSON.stringify(body), note, isKeyKnown = false }: {
+  path: string; method?: string; body?: unknown; /** A body that stays as it was typed. */ raw?: string | undefined; note?: ReactNode; /** It was said before where the key is. */ isKeyKnown?: boolean;
+}) {
   const lines = [`curl -s${method === "GET" ? "" : ` -X ${method}`} ${window.location.origin}${path}`, `-H "X-API-Key: $POSTHASTE_KEY"`];
-  if (body !== undefined) lines.push(`-H "Content-Type: application/json"`, `-d '${JSON.stringify(body).replaceAll("'", "'\\''")}'`);
+  if (raw !== undefined) lines.push(`-H "Content-Type: application/json"`, `-d '${raw.replaceAll("'", "'\\''")}'`);
   return (
     <div className="min-w-0 max-w-[min(42rem,100%)] text-left">
       {note && <p className="mb-1 text-sm text-muted">{note}</p>}
       <CodeBlock label="command" text={lines.join(" \\\n  ")} />
+      {!isKeyKnown && <p className="mt-1 text-sm text-muted"><Explained text={<>Your key: <span className="font-mono">export POSTHASTE_KEY=…</span> first. Where the relay runs, the admin key is in <span className="font-mono">admin.key</span> in its data directory.</>}>POSTHASTE_KEY</Explained> holds your key.</p>}
     </div>
   );
 }

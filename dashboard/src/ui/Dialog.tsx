@@ -3,6 +3,8 @@ import { useId, useState, type ReactNode } from "react";
 import { Button } from "./Button";
 import { cx } from "./class-names";
 import { Field, Input } from "./Field";
+import { useReturnedFocus } from "./returned-focus";
+import { TOASTS } from "./Toaster";
 
 interface Props {
   open: boolean;
@@ -25,43 +27,40 @@ function focusFirstField(event: Event) {
   (field ?? event.currentTarget).focus();
 }
 
+/** What is done about a toast leaves the dialog below it open. */
+export function keepForToasts(event: { target: EventTarget | null; detail: { originalEvent: Event }; preventDefault: () => void }) {
+  const { target } = event.detail.originalEvent;
+  if (target instanceof Element && target.closest(`[${TOASTS}]`)) event.preventDefault();
+}
+
 /** In the middle of the page. */
-export function Dialog({ open, onClose, title, about, children, foot, wide = false }: Props) {
+export function Dialog({ wide = false, ...props }: Props) {
   return (
-    <Radix.Root open={open} onOpenChange={(next) => !next && onClose()}>
-      <Radix.Portal>
-        <Radix.Overlay className={VEIL} />
-        <Radix.Content
-          {...(about ? {} : { "aria-describedby": undefined })}
-          onOpenAutoFocus={focusFirstField}
-          className={cx(
-            "appear outline-none fixed left-1/2 top-[8vh] z-40 flex max-h-[84vh] w-[calc(100vw-1.5rem)] -translate-x-1/2 flex-col rounded-lg border bg-raised shadow-pop",
-            wide ? "max-w-3xl" : "max-w-lg",
-          )}
-        >
-          <Head title={title} about={about} />
-          <div className="min-h-0 overflow-y-auto px-4 pb-4">{children}</div>
-          {foot && <div className="flex flex-wrap justify-end gap-2 border-t px-4 py-2.5">{foot}</div>}
-        </Radix.Content>
-      </Radix.Portal>
-    </Radix.Root>
+    <Modal
+      {...props} bodyClass="min-h-0" footClass="flex-wrap"
+      className={cx("left-1/2 top-[8vh] max-h-[84vh] w-[calc(100vw-1.5rem)] -translate-x-1/2 rounded-lg border", wide ? "max-w-3xl" : "max-w-lg")}
+    />
   );
 }
 
 /** At the side, for what is looked at beside the list that it came from. */
-export function Drawer({ open, onClose, title, about, children, foot }: Props) {
+export function Drawer(props: Omit<Props, "wide">) {
+  return <Modal {...props} bodyClass="min-h-0 flex-1" className="inset-y-0 right-0 w-full max-w-xl border-l" />;
+}
+
+function Modal({ open, onClose, title, about, children, foot, className, bodyClass, footClass }: Omit<Props, "wide"> & { className: string; bodyClass: string; footClass?: string }) {
   return (
     <Radix.Root open={open} onOpenChange={(next) => !next && onClose()}>
       <Radix.Portal>
         <Radix.Overlay className={VEIL} />
         <Radix.Content
           {...(about ? {} : { "aria-describedby": undefined })}
-          onOpenAutoFocus={focusFirstField}
-          className="appear outline-none fixed inset-y-0 right-0 z-40 flex w-full max-w-xl flex-col border-l bg-raised shadow-pop"
+          onOpenAutoFocus={focusFirstField} onInteractOutside={keepForToasts}
+          className={cx("appear outline-none fixed z-40 flex flex-col bg-raised shadow-pop", className)}
         >
           <Head title={title} about={about} />
-          <div className="min-h-0 flex-1 overflow-y-auto px-4 pb-4">{children}</div>
-          {foot && <div className="flex justify-end gap-2 border-t px-4 py-2.5">{foot}</div>}
+          <div className={cx("overflow-y-auto px-4 pb-4", bodyClass)}>{children}</div>
+          {foot && <div className={cx("flex justify-end gap-2 border-t px-4 py-2.5", footClass)}>{foot}</div>}
         </Radix.Content>
       </Radix.Portal>
     </Radix.Root>
@@ -69,6 +68,7 @@ export function Drawer({ open, onClose, title, about, children, foot }: Props) {
 }
 
 function Head({ title, about }: { title: string; about?: ReactNode }) {
+  useReturnedFocus();
   return (
     <div className="flex items-start justify-between gap-3 px-4 pb-2.5 pt-3">
       <div className="min-w-0">

@@ -9,6 +9,8 @@ interface List<T> {
   error: unknown;
   isError: boolean;
   isPending: boolean;
+  /** What is shown answers the search before. */
+  isPlaceholderData: boolean;
   hasNextPage: boolean;
   isFetchingNextPage: boolean;
   isFetchNextPageError: boolean;
@@ -32,7 +34,7 @@ export function EndlessTable<T>({ list, what, label, columns, narrow, rowKey, on
   const last = list.data?.pages.at(-1);
   return (
     <Table
-      label={label} height="fill" columns={columns} {...(narrow ? { narrow } : {})} rows={rows} rowKey={rowKey} onEnd={onEnd} {...(onOpen ? { onOpen } : {})}
+      label={label} height="fill" columns={columns} {...(narrow ? { narrow } : {})} rows={rows} rowKey={rowKey} onEnd={onEnd} isOld={list.isPlaceholderData} {...(onOpen ? { onOpen } : {})}
       foot={
         isFetchNextPageError ? <div className={line}>The next ones could not be read. <Button kind="quiet" icon="retry" onClick={() => fetchNextPage()}>Try again</Button></div>
           : isFetchingNextPage ? <div className={line} role="status">Reading on …</div>

@@ -24,7 +24,7 @@ export function SkeletonRows({ rows = 8 }: { rows?: number }) {
 }
 
 /** Nothing is there yet: says what comes here, and teaches the next step. */
-export function EmptyState({ icon = "events", title, children, level = 2 }: { icon?: IconName; title: string; children?: ReactNode; /** Of its heading: 3 where a panel's heading is above it. */ level?: 2 | 3 }) {
+export function EmptyState({ icon = "events", title, children, level = 2 }: { icon?: IconName; title: string; children?: ReactNode; /** Of its heading: 3 where a panel's heading is above it, 1 where it is the page. */ level?: 1 | 2 | 3 }) {
   const Heading = `h${level}` as const;
   return (
     <div className="flex flex-col items-center gap-2.5 px-4 py-10 text-center">

@@ -1,14 +1,14 @@
 import { DropdownMenu } from "radix-ui";
-import { useState, type ReactNode } from "react";
+import type { ReactNode } from "react";
 import { cx } from "./class-names";
+import { useHome } from "./home";
 import { Icon, type IconName } from "./Icon";
 
 /** What can be done with something, behind one button. */
 export function Menu({ trigger, children, align = "end" }: { trigger: ReactNode; children: ReactNode; align?: "start" | "end" }) {
-  // It is drawn into the page's main part: what stands outside of all landmarks is passed over by those who go from one to the next.
-  const [home, setHome] = useState<HTMLElement | null>(null);
+  const [home, onOpenChange] = useHome();
   return (
-    <DropdownMenu.Root modal={false} onOpenChange={(open) => open && setHome(document.getElementById("main"))}>
+    <DropdownMenu.Root modal={false} onOpenChange={onOpenChange}>
       <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
       <DropdownMenu.Portal container={home}>
         <DropdownMenu.Content align={align} sideOffset={4} collisionPadding={8} className="appear z-50 min-w-44 max-w-80 rounded-md border bg-raised p-1 shadow-pop">

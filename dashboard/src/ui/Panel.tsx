@@ -18,7 +18,7 @@ export function Panel({ title, aside, children, flush = false, className }: { ti
 }
 
 /** A figure under its name: what an instrument panel is made of. */
-export function Figure({ name, value, unit, note, tone }: { name: string; value: ReactNode; unit?: string; note?: ReactNode; tone?: string | undefined }) {
+export function Figure({ name, value, unit, note, tone }: { name: ReactNode; value: ReactNode; unit?: string; note?: ReactNode; tone?: string | undefined }) {
   return (
     <div className="min-w-0">
       <dt className="label truncate">{name}</dt>

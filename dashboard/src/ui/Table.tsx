@@ -44,6 +44,8 @@ interface Props<T> {
   onTop?: (atTop: boolean) => void;
   /** Whether the keys are on a row. */
   onRowFocus?: (on: boolean) => void;
+  /** The rows answer another question than the one that was asked last. */
+  isOld?: boolean;
   /** Back to the first row whenever it changes. */
   topKey?: unknown;
 }
@@ -55,7 +57,7 @@ const NARROWEST: Record<"sm" | "md" | "lg", number> = { sm: 560, md: 760, lg: 1_
  * Arrow keys move between rows, Enter opens one. It measures itself, not the window: columns go
  * when it becomes narrow.
  */
-export function Table<T>({ label, columns, narrow, rows, rowKey, onOpen, isNew, foot, onEnd, height = "auto", onRowKey, isSelected, onTop, onRowFocus, topKey }: Props<T>) {
+export function Table<T>({ label, columns, narrow, rows, rowKey, onOpen, isNew, foot, onEnd, height = "auto", onRowKey, isSelected, onTop, onRowFocus, isOld = false, topKey }: Props<T>) {
   const box = useRef<HTMLDivElement>(null);
   const [wide, setWide] = useState(10_000);
   const [at, setAt] = useState(0);
@@ -99,6 +101,7 @@ export function Table<T>({ label, columns, narrow, rows, rowKey, onOpen, isNew, 
     const element = box.current;
     if (!element || !onTop) return;
     const look = () => onTop(element.scrollTop < ROW_HEIGHT / 2);
+    look();
     element.addEventListener("scroll", look, { passive: true });
     return () => element.removeEventListener("scroll", look);
   }, [onTop]);
@@ -138,8 +141,9 @@ export function Table<T>({ label, columns, narrow, rows, rowKey, onOpen, isNew, 
       onKeyDown={(event) => onKeyDown(event, index, row)}
       onClick={(event) => {
         // A link, a button or selected text in the row means itself; so does a menu of it, which is drawn elsewhere.
+        // Whoever holds a key down wants another tab, and finds it by the row's link.
         if (!(event.target instanceof Element) || !event.currentTarget.contains(event.target) || event.target.closest("a,button,input,label")) return;
-        if (window.getSelection()?.toString()) return;
+        if (window.getSelection()?.toString() || event.ctrlKey || event.metaKey || event.shiftKey) return;
         onOpen?.(row);
       }}
       style={top === undefined ? grid : { ...grid, transform: `translateY(${top}px)` }}
@@ -156,7 +160,7 @@ export function Table<T>({ label, columns, narrow, rows, rowKey, onOpen, isNew, 
   );
   return (
     <div ref={box} className={cx("relative overflow-x-hidden", fills ? "min-h-0 overflow-y-auto [overflow-anchor:none]" : "overflow-y-visible")}>
-      <div role="table" aria-label={label} aria-rowcount={rows.length + 1}>
+      <div role="table" aria-label={label} aria-rowcount={rows.length + 1} aria-busy={isOld || undefined} className={isOld ? "opacity-60" : undefined}>
       <div role="rowgroup" className={isNarrow && staying("before").length === 0 ? "sr-only" : "sticky top-0 z-10 bg-panel"}>
         <div role="row" aria-rowindex={1} style={grid} className="grid h-8 items-center gap-x-4 border-b px-3">
           {shown.map((column) => (

@@ -17,7 +17,8 @@ function copyBySelection(text: string): boolean {
   area.setAttribute("aria-hidden", "true");
   area.className = "fixed left-0 top-0 opacity-0";
   const focused = document.activeElement;
-  document.body.append(area);
+  // A dialog keeps the focus within itself, and the selection with it.
+  (focused?.closest('[role="dialog"]') ?? document.body).append(area);
   area.select();
   // The only way on plain HTTP.
   const done = document.execCommand("copy");

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { brief, bytes, count, duration, percent, rate, relative, shortId } from "./format";
+import { brief, bytes, count, duration, exactTime, localText, percent, rate, relative, shortId, timeOfDay } from "./format";
 
 describe("numbers as text", () => {
   it("durations take the unit that fits", () => {
@@ -22,5 +22,20 @@ describe("numbers as text", () => {
   it("an id keeps its beginning and its end", () => {
     expect(shortId("0190b5a0-7a3c-7c1e-9d52-3f1b0c5d8e21")).toBe("0190…5d8e21");
     expect(shortId("default")).toBe("default");
+  });
+});
+
+describe("moments", () => {
+  it("midnight is 00, and a field gets the viewer's own time", () => {
+    const midnight = new Date(2026, 0, 2, 0, 0, 5);
+    expect(timeOfDay(midnight.getTime())).toMatch(/^00\D00\D05$/);
+    expect(exactTime(midnight.getTime())).not.toMatch(/24\D00/);
+    expect([localText(midnight.getTime()), localText(midnight.getTime(), "minute")]).toEqual(["2026-01-02T00:00:05", "2026-01-02T00:00"]);
+  });
+  it("a field reads back what it was given, on both sides of a change of the clocks", () => {
+    for (const at of [Date.UTC(2026, 2, 28), Date.UTC(2026, 2, 30), Date.UTC(2026, 9, 24), Date.UTC(2026, 9, 26), Date.UTC(2026, 10, 2)]) expect(Date.parse(localText(at))).toBe(at);
+  });
+  it("an id of any characters is cut between them", () => {
+    expect(shortId("🦄".repeat(20))).toBe(`${"🦄".repeat(4)}…${"🦄".repeat(6)}`);
   });
 });

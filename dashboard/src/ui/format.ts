@@ -13,6 +13,11 @@ export function exact(value: number): string {
   return WHOLE.format(value);
 }
 
+/** Of an axis of things that have no halves. */
+export function wholes(value: number): string {
+  return Number.isInteger(value) ? count(value) : "";
+}
+
 /** A rate a second: 0, 0.03, 4.2, 310. */
 export function rate(value: number): string {
   if (value === 0) return "0";
@@ -84,22 +89,29 @@ export function bytes(value: number): string {
   return `${size.toFixed(1)} ${units[unit] ?? ""}`;
 }
 
-/** The beginning and the end of an id; its middle says the least. */
+/** The beginning and the end of an id; its middle says the least. By characters: an id may be any text. */
 export function shortId(id: string): string {
-  return id.length <= 14 ? id : `${id.slice(0, 4)}…${id.slice(-6)}`;
+  const characters = [...id];
+  return characters.length <= 14 ? id : `${characters.slice(0, 4).join("")}…${characters.slice(-6).join("")}`;
 }
 
 const EXACT = new Intl.DateTimeFormat(undefined, {
   year: "numeric", month: "short", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
-  fractionalSecondDigits: 3, hour12: false, timeZoneName: "short",
+  fractionalSecondDigits: 3, hourCycle: "h23", timeZoneName: "short",
 });
-const TIME_OF_DAY = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
-const HOUR = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
+const TIME_OF_DAY = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const HOUR = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short" });
 
 /** In the viewer's zone, to the millisecond. */
 export function exactTime(at: number): string {
   return EXACT.format(at);
+}
+
+/** As a field for a moment has it, in the viewer's zone; to the second where that is asked for. */
+export function localText(at: number, to: "minute" | "second" = "second"): string {
+  const shifted = new Date(at - new Date(at).getTimezoneOffset() * 60_000);
+  return shifted.toISOString().slice(0, to === "minute" ? 16 : 19);
 }
 
 export function timeOfDay(at: number): string {

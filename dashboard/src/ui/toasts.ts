@@ -28,6 +28,16 @@ export function dismiss(id: number) {
   set(toasts.filter((one) => one.id !== id));
 }
 
+/** The next one to sign in is perhaps somebody else, who undoes nothing of this one. */
+export function dismissAll() {
+  set([]);
+}
+
+/** For how long one is shown, in milliseconds: longer where there is more to do about it. */
+export function shownFor({ tone, undo }: Pick<Toast, "tone" | "undo">): number {
+  return tone === "bad" ? 12_000 : undo ? 8_000 : 4_000;
+}
+
 export function useToasts(): readonly Toast[] {
   return useSyncExternalStore(
     (tell) => {

@@ -7,6 +7,7 @@ import { exact } from "../ui/format";
 import { Icon } from "../ui/Icon";
 import { Progress } from "../ui/Progress";
 import { State } from "../ui/State";
+import { dismissAll } from "../ui/toasts";
 import { hasEnded, jobQuery, kindWords, progressOf, useCancelJob } from "./jobs";
 import { forget, forgetAll, useWorks, type Run, type WatchedJob, type Work } from "./store";
 
@@ -16,7 +17,10 @@ export function WorkPanel() {
   const client = useQueryClient();
   const [folded, setFolded] = useState(false);
   // The next one to sign in is perhaps somebody else.
-  useEffect(() => forgetAll, []);
+  useEffect(() => () => {
+    forgetAll();
+    dismissAll();
+  }, []);
   if (works.length === 0) return null;
   return (
     <section aria-label="Work in progress" className="fixed bottom-16 right-3 z-30 w-88 max-w-[calc(100vw-1.5rem)] rounded-md border bg-raised shadow-pop md:bottom-4 md:right-4">

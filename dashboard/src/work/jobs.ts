@@ -3,6 +3,7 @@ import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query
 import { api, data } from "../api/client";
 import { adviceFor } from "../api/problem";
 import type { Job } from "../api/types";
+import { exact, exactTime } from "../ui/format";
 import { toast } from "../ui/toasts";
 
 /** So many of its events are shown. */
@@ -32,6 +33,23 @@ export function progressOf(job: { state: string; total: number; done: number; sk
   if (job.state === "completed") return 1;
   const moved = job.done + job.skipped;
   return job.total === 0 ? 0 : Math.min(moved / job.total, hasEnded(job) ? 1 : 0.99);
+}
+
+/** What it does: "Replay of order.created", "Retry of failed, expired". */
+export function jobWords(job: Pick<JobRow, "kind" | "eventTypes" | "states">): string {
+  if (job.kind === "replay") return job.eventTypes?.length ? `Replay of ${job.eventTypes.join(", ")}` : kindWords(job.kind);
+  return job.kind === "retry_failed" ? `Retry of ${(job.states ?? ["failed", "expired"]).join(", ")}` : kindWords(job.kind);
+}
+
+/** How far it is: "12 of more than 10,000, 3 left alone, 50 a second". */
+export function movedWords(job: Pick<JobRow, "total" | "atLeast" | "done" | "skipped" | "rate" | "state">): string {
+  const left = job.skipped > 0 ? `, ${exact(job.skipped)} left alone` : "";
+  return `${exact(job.done)} of ${job.atLeast ? "more than " : ""}${exact(job.total)}${left}${hasEnded(job) ? "" : `, ${exact(job.rate)} a second`}`;
+}
+
+/** From when to when. */
+export function reachWords(job: Pick<JobRow, "since" | "until">): string {
+  return [job.since && `from ${exactTime(Date.parse(job.since))}`, job.until && `until ${exactTime(Date.parse(job.until))}`].filter(Boolean).join(" ");
 }
 
 export function kindWords(kind: string): string {

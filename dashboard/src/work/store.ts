@@ -37,10 +37,17 @@ function set(changed: readonly Work[]) {
   listeners.forEach((tell) => tell());
 }
 
+const isRunning = (one: Work) => one.kind === "run" && one.state === "running";
+
 function add(work: Work) {
-  // Those that still go on are never forgotten before those that have ended.
-  const kept = works.length < MOST ? works : works.filter((one, index) => index > 0 || (one.kind === "run" && one.state === "running"));
-  set([...kept, work]);
+  // The oldest is forgotten first; but runs of ours that go on would lose who could stop them.
+  const oldest = works.length < MOST ? undefined : works.find((one) => one.kind === "job" || one.state !== "running");
+  set([...works.filter((one) => one !== oldest), work]);
+}
+
+/** A run ends with its page: whoever closes it is asked. */
+function askBeforeLeaving(event: BeforeUnloadEvent) {
+  event.preventDefault();
 }
 
 const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
@@ -50,9 +57,11 @@ export function startRun<T>({ title, verb, items, call, onEnd }: { title: string
   const id = next++;
   const stopper = new AbortController();
   const change = (changed: Partial<Run>) => set(works.map((one) => (one.kind === "run" && one.id === id ? { ...one, ...changed } : one)));
+  if (!works.some(isRunning)) window.addEventListener("beforeunload", askBeforeLeaving);
   add({ kind: "run", id, title, verb, count: begun(items.length), state: "running", stop: () => stopper.abort() });
   void runAll(items, call, (count) => change({ count }), stopper.signal, wait).then((count) => {
     change({ count, state: stopper.signal.aborted && count.done + count.refused < count.total ? "stopped" : "ended" });
+    if (!works.some(isRunning)) window.removeEventListener("beforeunload", askBeforeLeaving);
     onEnd?.(count);
   });
 }

@@ -40,6 +40,16 @@ impl Gate {
         }
     }
 
+    /// Who looks, whether they have to be somebody or not: nothing where neither a key nor a cookie says.
+    pub fn signed_in(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Option<Arc<Caller>>> {
+        match self.let_in(&Method::GET, headers, peer) {
+            Err(refusal) if refusal.problem() == Problem::NoKey && !super::shows_key(headers) => {
+                Ok(None)
+            }
+            answered => answered.map(Some),
+        }
+    }
+
     /// Nothing where there is no cookie, or it comes with a request to look from elsewhere.
     fn admit_session(
         &self,
@@ -265,6 +275,36 @@ mod tests {
         assert_eq!(ask(&gate, &Method::GET, &foreign), Err("key-required"));
         let forged = [("cookie", "posthaste_session=phs_x")];
         assert_eq!(ask(&gate, &Method::GET, &forged), Err("session-ended"));
+    }
+
+    #[test]
+    fn that_nobody_is_signed_in_is_no_refusal_where_nothing_is_shown() {
+        let gate = gate(&[]);
+        let token = signed_in(&gate, 1, user(Role::Viewer));
+        let cookie = format!("posthaste_session={}", token.expose());
+        let ask = |given: &[(&'static str, &str)]| {
+            let caller = gate.signed_in(&headers(given), PEER);
+            let name = caller.map(|caller| caller.map(|caller| caller.name.to_string()));
+            name.map_err(|error| error.problem().code())
+        };
+        assert_eq!(ask(&[]), Ok(None));
+        let own = ("cookie", &*cookie);
+        assert_eq!(ask(&[own]), Ok(Some("a@b.c".to_owned())));
+        let from_elsewhere = [own, ("host", "relay"), ("origin", "http://other")];
+        assert_eq!(
+            ask(&from_elsewhere),
+            Ok(None),
+            "another page learns nothing"
+        );
+        let forged = [("cookie", "posthaste_session=phs_x")];
+        assert_eq!(ask(&forged), Err("session-ended"));
+        for (name, value, code) in [
+            ("x-api-key", "wrong", "key-required"),
+            ("x-api-key", "", "key-required"),
+            ("authorization", "Bearer wrong", "key-required"),
+        ] {
+            assert_eq!(ask(&[own, (name, value)]), Err(code), "{name}: {value}");
+        }
     }
 
     #[test]

@@ -498,4 +498,6 @@ pub struct TestSendBody {
     event_type: Option<String>,
     /// Any JSON, nested at most 64 levels deep.
     payload: Option<Value>,
+    /// The same as `payload`; one of the two.
+    data: Option<Value>,
 }

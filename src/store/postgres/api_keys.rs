@@ -1,18 +1,75 @@
 //! Keys that callers show. Every change raises the keyring's version in its own statement.
 
+use async_trait::async_trait;
 use sqlx::postgres::PgPool;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
+use super::connect::answered;
+use super::read::{SNAPSHOT, page_of_ids};
 use super::rows;
 use crate::domain::Timestamp;
 use crate::domain::api_key::ApiKey;
 use crate::domain::id::ApiKeyId;
+use crate::store::paging::Listing;
 use crate::store::rows::{API_KEY_COLUMNS, At, bind_api_key};
-use crate::store::{ApiKeyCreated, KeyringChanges, Moved, Result, codec};
+use crate::store::{
+    ApiKeyCreated, ApiKeyFilter, KeyStore, KeyringChanges, Moved, Page, PageRequest, Result, codec,
+};
+
+#[async_trait]
+impl KeyStore for super::PostgresStore {
+    async fn create_api_key(&self, key: &ApiKey, most: u32) -> Result<ApiKeyCreated> {
+        answered(create(&self.pools.work, key, most)).await
+    }
+
+    async fn api_key(&self, id: ApiKeyId) -> Result<Option<ApiKey>> {
+        answered(one(&self.pools.work, id)).await
+    }
+
+    async fn list_api_keys(
+        &self,
+        filter: &ApiKeyFilter,
+        page: &PageRequest,
+    ) -> Result<Page<ApiKey>> {
+        answered(list(&self.pools.reads, filter, page)).await
+    }
+
+    async fn revoke_api_key(&self, id: ApiKeyId, now: Timestamp) -> Result<Moved> {
+        answered(revoke(&self.pools.work, id, now)).await
+    }
+
+    async fn keyring_since(&self, version: i64) -> Result<KeyringChanges> {
+        answered(since(&self.pools.work, version)).await
+    }
+
+    async fn keyring_version(&self) -> Result<i64> {
+        answered(version(&self.pools.work)).await
+    }
+
+    async fn note_key_uses(&self, uses: &[(ApiKeyId, Timestamp)]) -> Result<()> {
+        answered(note_uses(&self.pools.work, uses)).await
+    }
+
+    async fn forget_api_keys(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        answered(forget(&self.pools.work, before, limit)).await
+    }
+}
+
+/// Keys, newest first.
+async fn list(pool: &PgPool, filter: &ApiKeyFilter, page: &PageRequest) -> Result<Page<ApiKey>> {
+    let mut snapshot = pool.begin_with(SNAPSHOT).await?;
+    let page = page_of_ids(&mut snapshot, &Listing::api_keys(filter, page)).await?;
+    let found = sqlx::query("SELECT * FROM api_keys WHERE id = ANY($1) ORDER BY id DESC")
+        .bind(&page.ids)
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let rows = found.iter().map(rows::api_key).collect::<Result<_>>()?;
+    Ok(page.with(rows))
+}
 
 /// Stores a new key. Whoever makes one has the keyring's row, so the count holds.
-pub(super) async fn create(pool: &PgPool, key: &ApiKey, most: u32) -> Result<ApiKeyCreated> {
+async fn create(pool: &PgPool, key: &ApiKey, most: u32) -> Result<ApiKeyCreated> {
     let mut transaction = pool.begin().await?;
     let version: i64 =
         sqlx::query_scalar("UPDATE keyring SET version = version + 1 WHERE one RETURNING version")
@@ -49,7 +106,7 @@ pub(super) async fn create(pool: &PgPool, key: &ApiKey, most: u32) -> Result<Api
 }
 
 /// One key.
-pub(super) async fn one(pool: &PgPool, id: ApiKeyId) -> Result<Option<ApiKey>> {
+async fn one(pool: &PgPool, id: ApiKeyId) -> Result<Option<ApiKey>> {
     let found = sqlx::query("SELECT * FROM api_keys WHERE id = $1")
         .bind(id.0)
         .fetch_optional(pool)
@@ -58,7 +115,7 @@ pub(super) async fn one(pool: &PgPool, id: ApiKeyId) -> Result<Option<ApiKey>> {
 }
 
 /// Takes a key back that was not taken back before.
-pub(super) async fn revoke(pool: &PgPool, id: ApiKeyId, now: Timestamp) -> Result<Moved> {
+async fn revoke(pool: &PgPool, id: ApiKeyId, now: Timestamp) -> Result<Moved> {
     let done = sqlx::query(
         "WITH raised AS (
              UPDATE keyring SET version = version + 1
@@ -79,7 +136,7 @@ pub(super) async fn revoke(pool: &PgPool, id: ApiKeyId, now: Timestamp) -> Resul
 }
 
 /// Version and changes of one snapshot: no change can hide between the two.
-pub(super) async fn since(pool: &PgPool, version: i64) -> Result<KeyringChanges> {
+async fn since(pool: &PgPool, version: i64) -> Result<KeyringChanges> {
     let found = sqlx::query(
         "SELECT keyring.version AS keyring_version, k.*
          FROM keyring LEFT JOIN api_keys k ON k.version > $1
@@ -99,14 +156,14 @@ pub(super) async fn since(pool: &PgPool, version: i64) -> Result<KeyringChanges>
 }
 
 /// The keyring's version.
-pub(super) async fn version(pool: &PgPool) -> Result<i64> {
+async fn version(pool: &PgPool) -> Result<i64> {
     Ok(sqlx::query_scalar("SELECT version FROM keyring WHERE one")
         .fetch_one(pool)
         .await?)
 }
 
 /// Notes uses. Rows are locked in one order, so that nodes do not wait for each other in a circle.
-pub(super) async fn note_uses(pool: &PgPool, uses: &[(ApiKeyId, Timestamp)]) -> Result<()> {
+async fn note_uses(pool: &PgPool, uses: &[(ApiKeyId, Timestamp)]) -> Result<()> {
     sqlx::query(
         "WITH used AS (SELECT * FROM unnest($1::uuid[], $2::timestamptz[]) AS u (id, at)),
          locked AS MATERIALIZED (
@@ -125,7 +182,7 @@ pub(super) async fn note_uses(pool: &PgPool, uses: &[(ApiKeyId, Timestamp)]) -> 
 }
 
 /// Forgets a batch of keys that ended long ago.
-pub(super) async fn forget(pool: &PgPool, before: Timestamp, limit: u32) -> Result<u64> {
+async fn forget(pool: &PgPool, before: Timestamp, limit: u32) -> Result<u64> {
     let done = sqlx::query(
         "DELETE FROM api_keys WHERE id = ANY(ARRAY(
              SELECT id FROM api_keys WHERE least(revoked_at, expires_at) < $1 LIMIT $2

@@ -2,19 +2,22 @@
 
 use std::sync::LazyLock;
 
+use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use super::connect::answered;
+use super::read::{SNAPSHOT, page_of_ids};
 use super::{moves, rows, statistics};
 use crate::domain::Timestamp;
 use crate::domain::id::{DeliveryId, EventId, JobId, first_id};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
-use crate::store::paging::{OLDER, YOUNGER};
+use crate::store::paging::{Listing, OLDER, YOUNGER};
 use crate::store::rows::{At, NEW_JOB_COLUMNS, bind_new_job};
 use crate::store::{
-    EventWalk, JobBatch, JobCreated, JobMoved, JobWork, Moved, Replayed, Result, StoreError,
-    UnarrivedWalk, codec,
+    EventWalk, JobBatch, JobCreated, JobFilter, JobMoved, JobStore, JobWork, Moved, Page,
+    PageRequest, Replayed, Result, StoreError, UnarrivedWalk, codec,
 };
 
 /// The words of the partial index, so that it serves. Subscription and id are compared as one, so
@@ -65,8 +68,69 @@ ORDER BY r.place
 ON CONFLICT DO NOTHING
 RETURNING id";
 
+#[async_trait]
+impl JobStore for super::PostgresStore {
+    async fn create_job(&self, job: &Job, most: u32) -> Result<JobCreated> {
+        answered(create(&self.pools.work, job, most)).await
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<Job>> {
+        answered(one(&self.pools.work, id)).await
+    }
+
+    async fn open_jobs(&self, limit: u32) -> Result<Vec<Job>> {
+        answered(open(&self.pools.work, limit)).await
+    }
+
+    async fn list_jobs(&self, filter: &JobFilter, page: &PageRequest) -> Result<Page<Job>> {
+        answered(list(&self.pools.reads, filter, page)).await
+    }
+
+    async fn move_job(&self, batch: &JobBatch) -> Result<JobMoved> {
+        answered(move_batch(&self.pools.work, batch)).await
+    }
+
+    async fn end_job(
+        &self,
+        id: JobId,
+        state: JobState,
+        error: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Moved> {
+        answered(end(&self.pools.work, id, state, error, now)).await
+    }
+
+    async fn forget_jobs(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        answered(forget(&self.pools.work, before, limit)).await
+    }
+
+    async fn walk_unarrived(&self, walk: &UnarrivedWalk) -> Result<Vec<FinalDelivery>> {
+        answered(walk_unarrived(&self.pools.work, walk)).await
+    }
+
+    async fn walk_events(&self, walk: &EventWalk) -> Result<Vec<EventHead>> {
+        answered(walk_events(&self.pools.work, walk)).await
+    }
+
+    async fn event_heads(&self, ids: &[EventId]) -> Result<Vec<EventHead>> {
+        answered(event_heads(&self.pools.work, ids)).await
+    }
+}
+
+/// Jobs, newest first.
+async fn list(pool: &PgPool, filter: &JobFilter, page: &PageRequest) -> Result<Page<Job>> {
+    let mut snapshot = pool.begin_with(SNAPSHOT).await?;
+    let page = page_of_ids(&mut snapshot, &Listing::jobs(filter, page)).await?;
+    let found = sqlx::query("SELECT * FROM jobs WHERE id = ANY($1) ORDER BY id DESC")
+        .bind(&page.ids)
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let rows = found.iter().map(rows::job).collect::<Result<_>>()?;
+    Ok(page.with(rows))
+}
+
 /// Stores a new job, unless too many are open.
-pub(super) async fn create(pool: &PgPool, job: &Job, most: u32) -> Result<JobCreated> {
+async fn create(pool: &PgPool, job: &Job, most: u32) -> Result<JobCreated> {
     let sql = format!(
         "INSERT INTO jobs ({NEW_JOB_COLUMNS})
          SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
@@ -93,7 +157,7 @@ pub(super) async fn create(pool: &PgPool, job: &Job, most: u32) -> Result<JobCre
 }
 
 /// One job.
-pub(super) async fn one(pool: &PgPool, id: JobId) -> Result<Option<Job>> {
+async fn one(pool: &PgPool, id: JobId) -> Result<Option<Job>> {
     let found = sqlx::query("SELECT * FROM jobs WHERE id = $1")
         .bind(id.0)
         .fetch_optional(pool)
@@ -102,7 +166,7 @@ pub(super) async fn one(pool: &PgPool, id: JobId) -> Result<Option<Job>> {
 }
 
 /// Jobs that are not final, oldest first.
-pub(super) async fn open(pool: &PgPool, limit: u32) -> Result<Vec<Job>> {
+async fn open(pool: &PgPool, limit: u32) -> Result<Vec<Job>> {
     let found = sqlx::query("SELECT * FROM jobs WHERE finished_at IS NULL ORDER BY id LIMIT $1")
         .bind(i64::from(limit))
         .fetch_all(pool)
@@ -112,7 +176,7 @@ pub(super) async fn open(pool: &PgPool, limit: u32) -> Result<Vec<Job>> {
 
 /// Moves a batch. The rows that guard it are locked first: lease, subscription, job. That of the
 /// subscription is locked so that no other batch for it is under way.
-pub(super) async fn move_batch(pool: &PgPool, batch: &JobBatch) -> Result<JobMoved> {
+async fn move_batch(pool: &PgPool, batch: &JobBatch) -> Result<JobMoved> {
     let mut transaction = pool.begin().await?;
     let epoch: Option<i64> =
         sqlx::query_scalar("SELECT epoch FROM leases WHERE partition = 0 FOR KEY SHARE")
@@ -209,7 +273,7 @@ async fn replay(
 }
 
 /// Ends a job that is not final.
-pub(super) async fn end(
+async fn end(
     pool: &PgPool,
     id: JobId,
     state: JobState,
@@ -233,7 +297,7 @@ pub(super) async fn end(
 }
 
 /// Forgets a batch of jobs that became final long ago.
-pub(super) async fn forget(pool: &PgPool, before: Timestamp, limit: u32) -> Result<u64> {
+async fn forget(pool: &PgPool, before: Timestamp, limit: u32) -> Result<u64> {
     let done = sqlx::query(
         "DELETE FROM jobs WHERE id = ANY(ARRAY(
              SELECT id FROM jobs WHERE finished_at < $1 ORDER BY finished_at LIMIT $2
@@ -247,10 +311,7 @@ pub(super) async fn forget(pool: &PgPool, before: Timestamp, limit: u32) -> Resu
 }
 
 /// One range of the index of what did not arrive.
-pub(super) async fn walk_unarrived(
-    pool: &PgPool,
-    walk: &UnarrivedWalk,
-) -> Result<Vec<FinalDelivery>> {
+async fn walk_unarrived(pool: &PgPool, walk: &UnarrivedWalk) -> Result<Vec<FinalDelivery>> {
     let since = first_id(walk.since);
     let found = sqlx::query(UNARRIVED)
         .bind(walk.subscription.0)
@@ -263,7 +324,7 @@ pub(super) async fn walk_unarrived(
 }
 
 /// One range of the events' ids, which begin with the time they were made.
-pub(super) async fn walk_events(pool: &PgPool, walk: &EventWalk) -> Result<Vec<EventHead>> {
+async fn walk_events(pool: &PgPool, walk: &EventWalk) -> Result<Vec<EventHead>> {
     let since = first_id(walk.since.minus(OLDER));
     let after = walk.after.map_or(since, |id| id.0.max(since));
     let sql =
@@ -278,7 +339,7 @@ pub(super) async fn walk_events(pool: &PgPool, walk: &EventWalk) -> Result<Vec<E
 }
 
 /// These events without their payloads.
-pub(super) async fn event_heads(pool: &PgPool, ids: &[EventId]) -> Result<Vec<EventHead>> {
+async fn event_heads(pool: &PgPool, ids: &[EventId]) -> Result<Vec<EventHead>> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let sql = format!("SELECT {HEAD_COLUMNS} FROM events WHERE id = ANY($1) ORDER BY id");
     let found = sqlx::query(AssertSqlSafe(sql))

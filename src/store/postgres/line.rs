@@ -1,16 +1,18 @@
 //! Lines: deliveries of a subscription that go one after the other.
 
+use async_trait::async_trait;
 use sqlx::Row;
 use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
+use super::connect::answered;
 use super::{deliver, rows};
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::domain::ordering::{Line, Ordering};
 use crate::store::rows::At;
-use crate::store::{BlockingRow, DuePage, DueRow, HeadRow, Moved, Result};
+use crate::store::{BlockingRow, DuePage, DueRow, HeadRow, LineStore, Moved, Result};
 
 /// From line to line by one step into the index each, never along a line. Public for the test
 /// that reads its plan.
@@ -103,8 +105,68 @@ moved AS (
 )
 SELECT max(seq) AS last FROM picked";
 
+#[async_trait]
+impl LineStore for super::PostgresStore {
+    async fn line_heads(
+        &self,
+        id: SubscriptionId,
+        rule: Timestamp,
+        after: Option<&Line>,
+        limit: usize,
+    ) -> Result<Vec<HeadRow>> {
+        answered(heads(&self.pools.work, id, rule, after, limit)).await
+    }
+
+    async fn lines_after(
+        &self,
+        id: SubscriptionId,
+        heads: &[(Line, i64)],
+        limit: usize,
+    ) -> Result<Vec<(Line, DueRow)>> {
+        answered(after(&self.pools.work, id, heads, limit)).await
+    }
+
+    async fn free_page(&self, id: SubscriptionId, now: Timestamp, limit: usize) -> Result<DuePage> {
+        answered(free_page(&self.pools.work, id, now, limit)).await
+    }
+
+    async fn line_up(
+        &self,
+        id: SubscriptionId,
+        ordering: Ordering,
+        after: i64,
+        limit: u32,
+    ) -> Result<Option<i64>> {
+        answered(line_up(&self.pools.work, id, ordering, after, limit)).await
+    }
+
+    async fn note_lined_up(&self, id: SubscriptionId, rule: Timestamp) -> Result<()> {
+        answered(note_lined_up(&self.pools.work, id, rule)).await
+    }
+
+    async fn release_line(
+        &self,
+        id: DeliveryId,
+        version: i64,
+        to: DeliveryState,
+        now: Timestamp,
+    ) -> Result<Moved> {
+        answered(release(&self.pools.work, id, version, to, now)).await
+    }
+
+    async fn blocking(
+        &self,
+        id: SubscriptionId,
+        rule: Timestamp,
+        after: Option<&Line>,
+        limit: u32,
+    ) -> Result<Vec<BlockingRow>> {
+        answered(blocking(&self.pools.work, id, rule, after, limit)).await
+    }
+}
+
 /// The heads of lines.
-pub(super) async fn heads(
+async fn heads(
     pool: &PgPool,
     id: SubscriptionId,
     rule: Timestamp,
@@ -122,7 +184,7 @@ pub(super) async fn heads(
 }
 
 /// What follows these heads.
-pub(super) async fn after(
+async fn after(
     pool: &PgPool,
     id: SubscriptionId,
     heads: &[(Line, i64)],
@@ -144,7 +206,7 @@ pub(super) async fn after(
 }
 
 /// What is due and stands in no line.
-pub(super) async fn free_page(
+async fn free_page(
     pool: &PgPool,
     id: SubscriptionId,
     now: Timestamp,
@@ -154,7 +216,7 @@ pub(super) async fn free_page(
 }
 
 /// Lines a batch up.
-pub(super) async fn line_up(
+async fn line_up(
     pool: &PgPool,
     id: SubscriptionId,
     ordering: Ordering,
@@ -176,11 +238,7 @@ pub(super) async fn line_up(
 }
 
 /// All is lined up.
-pub(super) async fn note_lined_up(
-    pool: &PgPool,
-    id: SubscriptionId,
-    rule: Timestamp,
-) -> Result<()> {
+async fn note_lined_up(pool: &PgPool, id: SubscriptionId, rule: Timestamp) -> Result<()> {
     sqlx::query(
         "INSERT INTO subscription_runtime (subscription_id, lined_up) VALUES ($1, $2)
          ON CONFLICT (subscription_id) DO UPDATE SET lined_up = excluded.lined_up",
@@ -193,7 +251,7 @@ pub(super) async fn note_lined_up(
 }
 
 /// A failed delivery blocks no more.
-pub(super) async fn release(
+async fn release(
     pool: &PgPool,
     id: DeliveryId,
     version: i64,
@@ -229,7 +287,7 @@ pub(super) async fn release(
 }
 
 /// What blocks a line.
-pub(super) async fn blocking(
+async fn blocking(
     pool: &PgPool,
     id: SubscriptionId,
     rule: Timestamp,

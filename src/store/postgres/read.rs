@@ -2,24 +2,22 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use sqlx::postgres::{PgArguments, PgConnection, PgPool, Postgres};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
-use super::connect::Pools;
+use super::connect::{Pools, answered};
 use super::rows;
-use crate::domain::api_key::ApiKey;
-use crate::domain::audit::AuditEntry;
-use crate::domain::id::{DeliveryId, EventId};
-use crate::domain::job::Job;
-use crate::domain::subscription::Subscription;
+use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
+use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::store::paging::{Dialect, Listing, PageOfIds, Value};
 use crate::store::read::MAX_WALK;
-use crate::store::rows::{ATTEMPT_COLUMNS, AUDIT_COLUMNS, At, EVENT_COLUMNS, SUBSCRIPTION};
+use crate::store::rows::{ATTEMPT_COLUMNS, At, EVENT_COLUMNS, SUBSCRIPTION};
 use crate::store::{
-    ApiKeyFilter, AttemptRow, AuditFilter, DeliveryFilter, DeliveryRow, EventFilter, EventRow,
-    JobFilter, Page, PageRequest, Result,
+    AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, Page, PageRequest, ReadStore,
+    Result,
 };
 
 /// One snapshot for the page, the end of its walk and its rows.
@@ -27,6 +25,49 @@ pub(super) const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ON
 
 const DELIVERY: &str =
     "SELECT d.*, e.event_type FROM deliveries d JOIN events e ON e.id = d.event_id";
+
+#[async_trait]
+impl ReadStore for super::PostgresStore {
+    async fn list_subscriptions(
+        &self,
+        tenant: Option<&str>,
+        page: &PageRequest,
+    ) -> Result<Page<Subscription>> {
+        answered(list_subscriptions(&self.pools, tenant, page)).await
+    }
+
+    async fn history(&self, id: SubscriptionId, page: &PageRequest) -> Result<Page<HistoryEntry>> {
+        answered(super::hold::history(&self.pools.reads, id, page)).await
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<EventRow>> {
+        answered(event(&self.pools.reads, id)).await
+    }
+
+    async fn list_events(
+        &self,
+        filter: &EventFilter,
+        page: &PageRequest,
+    ) -> Result<Page<EventRow>> {
+        answered(list_events(&self.pools.reads, filter, page)).await
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRow>> {
+        answered(delivery(&self.pools.reads, id)).await
+    }
+
+    async fn list_deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        page: &PageRequest,
+    ) -> Result<Page<DeliveryRow>> {
+        answered(list_deliveries(&self.pools.reads, filter, page)).await
+    }
+
+    async fn attempts(&self, id: DeliveryId, limit: u32) -> Result<Vec<AttemptRow>> {
+        answered(attempts(&self.pools.reads, id, limit)).await
+    }
+}
 
 pub(super) fn query((sql, values): (String, Vec<Value>)) -> Query<'static, Postgres, PgArguments> {
     let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
@@ -37,7 +78,10 @@ pub(super) fn query((sql, values): (String, Vec<Value>)) -> Query<'static, Postg
     })
 }
 
-async fn page_of_ids(connection: &mut PgConnection, listing: &Listing) -> Result<PageOfIds> {
+pub(super) async fn page_of_ids(
+    connection: &mut PgConnection,
+    listing: &Listing,
+) -> Result<PageOfIds> {
     if let Some(asked) = listing.subscriptions_sql() {
         return page_of_tenant(connection, listing, asked).await;
     }
@@ -91,7 +135,7 @@ pub(super) async fn reach(
 }
 
 /// Subscriptions that are not deleted, newest first.
-pub(super) async fn list_subscriptions(
+async fn list_subscriptions(
     pools: &Pools,
     tenant: Option<&str>,
     page: &PageRequest,
@@ -110,57 +154,8 @@ pub(super) async fn list_subscriptions(
     Ok(page.with(rows))
 }
 
-/// Jobs, newest first.
-pub(super) async fn list_jobs(
-    pool: &PgPool,
-    filter: &JobFilter,
-    page: &PageRequest,
-) -> Result<Page<Job>> {
-    let mut snapshot = pool.begin_with(SNAPSHOT).await?;
-    let page = page_of_ids(&mut snapshot, &Listing::jobs(filter, page)).await?;
-    let found = sqlx::query("SELECT * FROM jobs WHERE id = ANY($1) ORDER BY id DESC")
-        .bind(&page.ids)
-        .fetch_all(&mut *snapshot)
-        .await?;
-    let rows = found.iter().map(rows::job).collect::<Result<_>>()?;
-    Ok(page.with(rows))
-}
-
-/// Keys, newest first.
-pub(super) async fn list_api_keys(
-    pool: &PgPool,
-    filter: &ApiKeyFilter,
-    page: &PageRequest,
-) -> Result<Page<ApiKey>> {
-    let mut snapshot = pool.begin_with(SNAPSHOT).await?;
-    let page = page_of_ids(&mut snapshot, &Listing::api_keys(filter, page)).await?;
-    let found = sqlx::query("SELECT * FROM api_keys WHERE id = ANY($1) ORDER BY id DESC")
-        .bind(&page.ids)
-        .fetch_all(&mut *snapshot)
-        .await?;
-    let rows = found.iter().map(rows::api_key).collect::<Result<_>>()?;
-    Ok(page.with(rows))
-}
-
-/// The audit log, newest first.
-pub(super) async fn list_audit(
-    pool: &PgPool,
-    filter: &AuditFilter,
-    page: &PageRequest,
-) -> Result<Page<AuditEntry>> {
-    let mut snapshot = pool.begin_with(SNAPSHOT).await?;
-    let page = page_of_ids(&mut snapshot, &Listing::audit(filter, page)).await?;
-    let sql = format!("SELECT {AUDIT_COLUMNS} FROM audit_log WHERE id = ANY($1) ORDER BY id DESC");
-    let found = sqlx::query(AssertSqlSafe(sql))
-        .bind(&page.ids)
-        .fetch_all(&mut *snapshot)
-        .await?;
-    let rows = found.iter().map(rows::audit_entry).collect::<Result<_>>()?;
-    Ok(page.with(rows))
-}
-
 /// One event.
-pub(super) async fn event(pool: &PgPool, id: EventId) -> Result<Option<EventRow>> {
+async fn event(pool: &PgPool, id: EventId) -> Result<Option<EventRow>> {
     Ok(event_rows(pool, &[id]).await?.pop())
 }
 
@@ -183,7 +178,7 @@ async fn events(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Event
 }
 
 /// Events, newest first.
-pub(super) async fn list_events(
+async fn list_events(
     pool: &PgPool,
     filter: &EventFilter,
     page: &PageRequest,
@@ -202,13 +197,13 @@ pub(super) async fn list_events(
 }
 
 /// One delivery with its last attempt.
-pub(super) async fn delivery(pool: &PgPool, id: DeliveryId) -> Result<Option<DeliveryRow>> {
+async fn delivery(pool: &PgPool, id: DeliveryId) -> Result<Option<DeliveryRow>> {
     let mut snapshot = pool.begin_with(SNAPSHOT).await?;
     Ok(deliveries(&mut snapshot, &[id.0]).await?.pop())
 }
 
 /// Deliveries with their last attempts, newest first.
-pub(super) async fn list_deliveries(
+async fn list_deliveries(
     pool: &PgPool,
     filter: &DeliveryFilter,
     page: &PageRequest,
@@ -259,7 +254,7 @@ async fn deliveries(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<D
 }
 
 /// The newest `limit` attempts, in the order of their numbers.
-pub(super) async fn attempts(pool: &PgPool, id: DeliveryId, limit: u32) -> Result<Vec<AttemptRow>> {
+async fn attempts(pool: &PgPool, id: DeliveryId, limit: u32) -> Result<Vec<AttemptRow>> {
     let sql = format!(
         "SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE delivery_id = $1
          ORDER BY number DESC, id DESC LIMIT $2"

@@ -35,8 +35,10 @@ const MOVES: [(&str, &str); 9] = [
     ("bigint", "version"),
 ];
 const FIRST_OF_MOVES: usize = 3;
-/// The number of an attempt is what its delivery has made with it, so both share a parameter.
+/// The number of an attempt is what its delivery has made with it, and its round the delivery's, so
+/// both share a parameter.
 const NUMBER: usize = FIRST_OF_MOVES + 4;
+const ROUND: usize = FIRST_OF_MOVES + 5;
 const ATTEMPTS: [(&str, &str); 16] = [
     ("uuid", "id"),
     ("text", "trigger"),
@@ -194,10 +196,10 @@ ended AS (
     SELECT *, $2 FROM gone
 ),
 logged AS (
-    INSERT INTO attempts ({}, delivery_id, number, stale)
+    INSERT INTO attempts ({}, delivery_id, number, round, stale)
     SELECT a.*, {stale}
     FROM (SELECT {}, unnest(${FIRST_OF_MOVES}::uuid[]) AS delivery_id,
-        unnest(${NUMBER}::int[]) AS number) AS a
+        unnest(${NUMBER}::int[]) AS number, unnest(${ROUND}::int[]) AS round) AS a
     {again}
 ),
 {}

@@ -2,15 +2,19 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use super::connect::answered;
 use super::read::{SNAPSHOT, query, reach};
 use super::rows;
+use crate::domain::id::{DeliveryId, EventId};
 use crate::store::paging::{Dialect, IdsOfStretch, Listing, behind};
 use crate::store::{
-    DeliveryCandidate, DeliveryFilter, EventCandidate, EventFilter, Position, Result, Stretch,
+    DeliveryCandidate, DeliveryFilter, DeliveryRow, EventCandidate, EventFilter, EventRow,
+    Position, Result, SearchStore, Stretch,
 };
 
 const EVENTS: &str = "
@@ -31,8 +35,37 @@ CROSS JOIN LATERAL (
     WHERE a.delivery_id = d.id ORDER BY a.number DESC, a.id DESC LIMIT 1
 ) AS last";
 
+#[async_trait]
+impl SearchStore for super::PostgresStore {
+    async fn walk_events_back(
+        &self,
+        filter: &EventFilter,
+        after: Option<Position>,
+        rows: u32,
+    ) -> Result<Stretch<EventCandidate>> {
+        answered(events(&self.pools.reads, filter, after, rows)).await
+    }
+
+    async fn walk_deliveries_back(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<Position>,
+        rows: u32,
+    ) -> Result<Stretch<DeliveryCandidate>> {
+        answered(deliveries(&self.pools.reads, filter, after, rows)).await
+    }
+
+    async fn event_rows(&self, ids: &[EventId]) -> Result<Vec<EventRow>> {
+        answered(super::read::event_rows(&self.pools.reads, ids)).await
+    }
+
+    async fn delivery_rows(&self, ids: &[DeliveryId]) -> Result<Vec<DeliveryRow>> {
+        answered(super::read::delivery_rows(&self.pools.reads, ids)).await
+    }
+}
+
 /// A stretch of events.
-pub(super) async fn events(
+async fn events(
     pool: &PgPool,
     filter: &EventFilter,
     after: Option<Position>,
@@ -50,7 +83,7 @@ pub(super) async fn events(
 }
 
 /// A stretch of deliveries.
-pub(super) async fn deliveries(
+async fn deliveries(
     pool: &PgPool,
     filter: &DeliveryFilter,
     after: Option<Position>,

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use sqlx::postgres::{PgConnection, PgPool, PgRow};
 use sqlx::{Executor, Row};
 use uuid::Uuid;
 
+use super::connect::answered;
 use super::read::SNAPSHOT;
 use crate::domain::Timestamp;
 use crate::domain::id::SubscriptionId;
@@ -16,7 +18,7 @@ use crate::store::statistics::{
     self, DeltaRow, MOST_UNFOLDED, Statistics, StatisticsQuery, Whose, figures_bytes, scope,
     scope_text, width,
 };
-use crate::store::{CutBreaker, Folded, Result, codec};
+use crate::store::{CutBreaker, Folded, Result, StatisticsStore, codec};
 
 /// Whoever folds does so alone: it reads buckets and writes them again. The first number is the
 /// relay's own, as in `accept.rs`.
@@ -100,8 +102,34 @@ pub const PLANS: [(&str, &str, &str); 7] = [
     (CUT, "(10)", "subscription_runtime_cut"),
 ];
 
+#[async_trait]
+impl StatisticsStore for super::PostgresStore {
+    async fn fold_statistics(&self, limit: u32) -> Result<Folded> {
+        answered(fold(&self.pools.work, limit)).await
+    }
+
+    async fn statistics(&self, query: &StatisticsQuery) -> Result<Statistics> {
+        answered(read(&self.pools.reads, query)).await
+    }
+
+    async fn forget_statistics(&self, width: Width, before: Timestamp, limit: u32) -> Result<u64> {
+        answered(forget(&self.pools.work, width, before, limit)).await
+    }
+
+    async fn oldest_pending_since(
+        &self,
+        of: Option<&[SubscriptionId]>,
+    ) -> Result<Option<Timestamp>> {
+        answered(oldest(&self.pools.reads, of)).await
+    }
+
+    async fn cut_breakers(&self, limit: u32) -> Result<Vec<CutBreaker>> {
+        answered(cut(&self.pools.reads, limit)).await
+    }
+}
+
 /// Folds a batch. None where another is at it.
-pub(super) async fn fold(pool: &PgPool, limit: u32) -> Result<Folded> {
+async fn fold(pool: &PgPool, limit: u32) -> Result<Folded> {
     let mut transaction = pool.begin().await?;
     let alone: bool = sqlx::query_scalar(ALONE)
         .fetch_one(&mut *transaction)
@@ -163,7 +191,7 @@ fn columns<'a>(keys: impl Iterator<Item = &'a Key>) -> (Vec<String>, Vec<i16>, V
 }
 
 /// Buckets as of one moment, with what is not folded yet.
-pub(super) async fn read(pool: &PgPool, query: &StatisticsQuery) -> Result<Statistics> {
+async fn read(pool: &PgPool, query: &StatisticsQuery) -> Result<Statistics> {
     let mut snapshot = pool.begin_with(SNAPSHOT).await?;
     let mut folded = BTreeMap::new();
     for piece in &query.pieces {
@@ -248,12 +276,7 @@ fn delta_row(row: &PgRow) -> Result<DeltaRow> {
 }
 
 /// Forgets a batch of old buckets.
-pub(super) async fn forget(
-    pool: &PgPool,
-    width: Width,
-    before: Timestamp,
-    limit: u32,
-) -> Result<u64> {
+async fn forget(pool: &PgPool, width: Width, before: Timestamp, limit: u32) -> Result<u64> {
     let done = sqlx::query(FORGET)
         .bind(width.minutes())
         .bind(At(before))
@@ -264,10 +287,7 @@ pub(super) async fn forget(
 }
 
 /// When the oldest of what is pending was made: one step into the key, or one for each of these.
-pub(super) async fn oldest(
-    pool: &PgPool,
-    of: Option<&[SubscriptionId]>,
-) -> Result<Option<Timestamp>> {
+async fn oldest(pool: &PgPool, of: Option<&[SubscriptionId]>) -> Result<Option<Timestamp>> {
     let found: Option<Option<At>> = match of {
         None => sqlx::query_scalar(OLDEST).fetch_optional(pool).await?,
         Some(ids) => {
@@ -280,7 +300,7 @@ pub(super) async fn oldest(
 }
 
 /// Breakers that are not closed.
-pub(super) async fn cut(pool: &PgPool, limit: u32) -> Result<Vec<CutBreaker>> {
+async fn cut(pool: &PgPool, limit: u32) -> Result<Vec<CutBreaker>> {
     let found: Vec<(Uuid, String, Option<At>)> = sqlx::query_as(CUT)
         .bind(i64::from(limit))
         .fetch_all(pool)

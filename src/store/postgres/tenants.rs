@@ -1,16 +1,22 @@
 //! Tenants. Every change raises the directory's version in its own statement, so that every process
 //! hears of it as of a subscription's. The gate is that of the subscriptions (`directory.rs`).
 
+use async_trait::async_trait;
 use sqlx::postgres::PgPool;
 use sqlx::{Executor, Row};
 
+use super::connect::answered;
 use super::directory::GATE;
 use super::rows;
 use crate::domain::Timestamp;
+use crate::domain::signing::SigningSecrets;
+use crate::domain::statistics::Scope;
 use crate::domain::tenant::Tenant;
 use crate::store::rows::At;
+use crate::store::statistics::scope_text;
 use crate::store::{
-    Changed, Page, PageRequest, Position, Result, TenantDeleted, TenantLeftovers, codec,
+    Changed, Kept, Page, PageRequest, Position, Result, TenantDeleted, TenantLeftovers,
+    TenantSecrets, TenantStore, codec,
 };
 
 /// A tombstone makes room for another one. Where one stands, the version is raised for nothing:
@@ -68,8 +74,52 @@ SELECT
     ) AS deliveries,
     (SELECT 1 FROM events WHERE tenant = $1 LIMIT 1) IS NOT NULL AS events";
 
+#[async_trait]
+impl TenantStore for super::PostgresStore {
+    async fn create_tenant(&self, tenant: &Tenant) -> Result<Option<i64>> {
+        answered(create(&self.pools.work, tenant)).await
+    }
+
+    async fn update_tenant(&self, tenant: &Tenant) -> Result<Changed> {
+        answered(update(&self.pools.work, tenant)).await
+    }
+
+    async fn delete_tenant(&self, id: &str, version: i64, now: Timestamp) -> Result<TenantDeleted> {
+        answered(delete(&self.pools.work, id, version, now)).await
+    }
+
+    async fn tenant(&self, id: &str) -> Result<Option<Tenant>> {
+        answered(one(&self.pools.work, id)).await
+    }
+
+    async fn list_tenants(&self, page: &PageRequest) -> Result<Page<Tenant>> {
+        answered(list(&self.pools.reads, page)).await
+    }
+
+    async fn tenant_secrets(&self, tenant: &str) -> Result<Option<TenantSecrets>> {
+        answered(super::secrets::of(&self.pools, tenant)).await
+    }
+
+    async fn keep_tenant_secrets(
+        &self,
+        tenant: &str,
+        kept: &SigningSecrets,
+        replaced: i64,
+        now: Timestamp,
+    ) -> Result<Kept> {
+        answered(super::secrets::keep(
+            &self.pools,
+            tenant,
+            kept,
+            replaced,
+            now,
+        ))
+        .await
+    }
+}
+
 /// Stores a new tenant and answers the version it drew.
-pub(super) async fn create(pool: &PgPool, tenant: &Tenant) -> Result<Option<i64>> {
+async fn create(pool: &PgPool, tenant: &Tenant) -> Result<Option<i64>> {
     let row = sqlx::query(CREATE)
         .bind(&*tenant.id)
         .bind(tenant.place)
@@ -84,7 +134,7 @@ pub(super) async fn create(pool: &PgPool, tenant: &Tenant) -> Result<Option<i64>
 }
 
 /// Replaces a tenant that is still as it was read.
-pub(super) async fn update(pool: &PgPool, tenant: &Tenant) -> Result<Changed> {
+async fn update(pool: &PgPool, tenant: &Tenant) -> Result<Changed> {
     let row = sqlx::query(UPDATE)
         .bind(&*tenant.id)
         .bind(&tenant.name)
@@ -100,15 +150,10 @@ pub(super) async fn update(pool: &PgPool, tenant: &Tenant) -> Result<Changed> {
     })
 }
 
-/// Tombstones a tenant of which nothing is left but its secrets, which go with it: whoever gets its
-/// name next is not to sign as it did. Looked for behind the gate, by a statement whose snapshot
+/// Tombstones a tenant of which nothing is left but its secrets and its statistics, which go with it:
+/// whoever gets its name next is not to sign as it did, nor to see what it sent. Looked for behind the gate, by a statement whose snapshot
 /// has every subscription that passed it before.
-pub(super) async fn delete(
-    pool: &PgPool,
-    id: &str,
-    version: i64,
-    now: Timestamp,
-) -> Result<TenantDeleted> {
+async fn delete(pool: &PgPool, id: &str, version: i64, now: Timestamp) -> Result<TenantDeleted> {
     let mut transaction = pool.begin().await?;
     transaction.execute(GATE).await?;
     let row = sqlx::query(LEFT)
@@ -134,12 +179,17 @@ pub(super) async fn delete(
         .bind(id)
         .execute(&mut *transaction)
         .await?;
+    // All of it is folded: its last event went with the retention.
+    sqlx::query("DELETE FROM statistics WHERE scope = $1")
+        .bind(scope_text(&Scope::Tenant(id.into())))
+        .execute(&mut *transaction)
+        .await?;
     transaction.commit().await?;
     Ok(TenantDeleted::Done)
 }
 
 /// One tenant that is not deleted.
-pub(super) async fn one(pool: &PgPool, id: &str) -> Result<Option<Tenant>> {
+async fn one(pool: &PgPool, id: &str) -> Result<Option<Tenant>> {
     let row = sqlx::query("SELECT * FROM tenants WHERE id = $1 AND status <> 'deleted'")
         .bind(id)
         .fetch_optional(pool)
@@ -148,7 +198,7 @@ pub(super) async fn one(pool: &PgPool, id: &str) -> Result<Option<Tenant>> {
 }
 
 /// Tenants that are not deleted, newest first.
-pub(super) async fn list(pool: &PgPool, page: &PageRequest) -> Result<Page<Tenant>> {
+async fn list(pool: &PgPool, page: &PageRequest) -> Result<Page<Tenant>> {
     let (limit, offset) = page.bounded();
     let found = sqlx::query(
         "SELECT * FROM tenants WHERE status <> 'deleted' AND ($1::uuid IS NULL OR place < $1)

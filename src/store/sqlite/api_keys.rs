@@ -1,21 +1,80 @@
 //! Keys that callers show. Every change raises the keyring's version in its own transaction.
 
+use async_trait::async_trait;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 use super::connect::Pools;
-use super::rows;
+use super::read::page_of_ids;
+use super::{id_list, rows};
 use crate::domain::Timestamp;
 use crate::domain::api_key::ApiKey;
 use crate::domain::id::ApiKeyId;
+use crate::store::paging::Listing;
 use crate::store::rows::{API_KEY_COLUMNS, At, bind_api_key};
-use crate::store::{ApiKeyCreated, KeyringChanges, Moved, Result, codec};
+use crate::store::{
+    ApiKeyCreated, ApiKeyFilter, KeyStore, KeyringChanges, Moved, Page, PageRequest, Result, codec,
+};
 
 const RAISE: &str = "UPDATE keyring SET version = version + 1 RETURNING version";
 
+#[async_trait]
+impl KeyStore for super::SqliteStore {
+    async fn create_api_key(&self, key: &ApiKey, most: u32) -> Result<ApiKeyCreated> {
+        create(&self.pools, key, most).await
+    }
+
+    async fn api_key(&self, id: ApiKeyId) -> Result<Option<ApiKey>> {
+        one(&self.pools, id).await
+    }
+
+    async fn list_api_keys(
+        &self,
+        filter: &ApiKeyFilter,
+        page: &PageRequest,
+    ) -> Result<Page<ApiKey>> {
+        list(&self.pools, filter, page).await
+    }
+
+    async fn revoke_api_key(&self, id: ApiKeyId, now: Timestamp) -> Result<Moved> {
+        revoke(&self.pools, id, now).await
+    }
+
+    async fn keyring_since(&self, version: i64) -> Result<KeyringChanges> {
+        since(&self.pools, version).await
+    }
+
+    async fn keyring_version(&self) -> Result<i64> {
+        version(&self.pools).await
+    }
+
+    async fn note_key_uses(&self, uses: &[(ApiKeyId, Timestamp)]) -> Result<()> {
+        note_uses(&self.pools, uses).await
+    }
+
+    async fn forget_api_keys(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        forget(&self.pools, before, limit).await
+    }
+}
+
+/// Keys, newest first.
+async fn list(pools: &Pools, filter: &ApiKeyFilter, page: &PageRequest) -> Result<Page<ApiKey>> {
+    let mut snapshot = pools.read().await?;
+    let page = page_of_ids(&mut snapshot, &Listing::api_keys(filter, page)).await?;
+    let found = sqlx::query(
+        "SELECT * FROM api_keys WHERE id IN (SELECT unhex(value) FROM json_each($1))
+         ORDER BY id DESC",
+    )
+    .bind(id_list(page.ids.iter().copied()))
+    .fetch_all(&mut *snapshot)
+    .await?;
+    let rows = found.iter().map(rows::api_key).collect::<Result<_>>()?;
+    Ok(page.with(rows))
+}
+
 /// Stores a new key.
-pub(super) async fn create(pools: &Pools, key: &ApiKey, most: u32) -> Result<ApiKeyCreated> {
+async fn create(pools: &Pools, key: &ApiKey, most: u32) -> Result<ApiKeyCreated> {
     let mut transaction = pools.write().await?;
     let version: i64 = sqlx::query_scalar(RAISE)
         .fetch_one(&mut *transaction)
@@ -51,7 +110,7 @@ pub(super) async fn create(pools: &Pools, key: &ApiKey, most: u32) -> Result<Api
 }
 
 /// One key.
-pub(super) async fn one(pools: &Pools, id: ApiKeyId) -> Result<Option<ApiKey>> {
+async fn one(pools: &Pools, id: ApiKeyId) -> Result<Option<ApiKey>> {
     let found = sqlx::query("SELECT * FROM api_keys WHERE id = ?")
         .bind(id.0)
         .fetch_optional(&pools.readers)
@@ -60,7 +119,7 @@ pub(super) async fn one(pools: &Pools, id: ApiKeyId) -> Result<Option<ApiKey>> {
 }
 
 /// Takes a key back that was not taken back before.
-pub(super) async fn revoke(pools: &Pools, id: ApiKeyId, now: Timestamp) -> Result<Moved> {
+async fn revoke(pools: &Pools, id: ApiKeyId, now: Timestamp) -> Result<Moved> {
     let mut transaction = pools.write().await?;
     let version: i64 = sqlx::query_scalar(RAISE)
         .fetch_one(&mut *transaction)
@@ -82,7 +141,7 @@ pub(super) async fn revoke(pools: &Pools, id: ApiKeyId, now: Timestamp) -> Resul
 }
 
 /// Version and changes of one snapshot: no change can hide between the two.
-pub(super) async fn since(pools: &Pools, version: i64) -> Result<KeyringChanges> {
+async fn since(pools: &Pools, version: i64) -> Result<KeyringChanges> {
     let found = sqlx::query(
         "SELECT keyring.version AS keyring_version, k.*
          FROM keyring LEFT JOIN api_keys k ON k.version > $1",
@@ -101,14 +160,14 @@ pub(super) async fn since(pools: &Pools, version: i64) -> Result<KeyringChanges>
 }
 
 /// The keyring's version.
-pub(super) async fn version(pools: &Pools) -> Result<i64> {
+async fn version(pools: &Pools) -> Result<i64> {
     Ok(sqlx::query_scalar("SELECT version FROM keyring")
         .fetch_one(&pools.readers)
         .await?)
 }
 
 /// Notes uses: pairs of an id and microseconds, as one parameter.
-pub(super) async fn note_uses(pools: &Pools, uses: &[(ApiKeyId, Timestamp)]) -> Result<()> {
+async fn note_uses(pools: &Pools, uses: &[(ApiKeyId, Timestamp)]) -> Result<()> {
     let pair =
         |(id, at): &(ApiKeyId, Timestamp)| json!([id.0.simple().to_string(), at.as_micros()]);
     let pairs: Value = uses.iter().map(pair).collect();
@@ -125,7 +184,7 @@ pub(super) async fn note_uses(pools: &Pools, uses: &[(ApiKeyId, Timestamp)]) -> 
 }
 
 /// Forgets a batch of keys that ended long ago.
-pub(super) async fn forget(pools: &Pools, before: Timestamp, limit: u32) -> Result<u64> {
+async fn forget(pools: &Pools, before: Timestamp, limit: u32) -> Result<u64> {
     let mut transaction = pools.write().await?;
     let done = sqlx::query(
         "DELETE FROM api_keys WHERE id IN (

@@ -1,33 +1,18 @@
 //! The catalogue of event types. Every change raises the directory's version in its transaction, so
 //! that the fence of acceptance brings the news to whoever has not heard it.
 
+use async_trait::async_trait;
 use sqlx::{Row, SqliteConnection};
 
-use super::connect::Pools;
+use super::turns::{answered, ended, listing, reading, writing};
 use super::{audit, rows};
 use crate::domain::audit::AuditEntry;
 use crate::domain::catalogue::EventTypeEntry;
+use crate::store::catalogue::{ADD, REPLACE, SINCE, catalogue_calls};
 use crate::store::rows::{At, bind_event_type};
-use crate::store::{CatalogueChange, Result, StoredCatalogue};
+use crate::store::{CatalogueChange, CatalogueStore, Result, StoredCatalogue};
 
-/// The catalogue's version, with its types where that is newer than the one known: one statement,
-/// so that the two belong together.
-const SINCE: &str = "
-SELECT catalogue.version AS catalogue_version, t.*
-FROM catalogue LEFT JOIN event_types t ON catalogue.version > $1
-ORDER BY t.name";
-
-const ADD: &str = "
-INSERT INTO event_types (name, description, example, schema, archived, created_at, updated_at,
-    version)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-ON CONFLICT DO NOTHING";
-
-const REPLACE: &str = "
-UPDATE event_types
-SET description = $2, example = $3, schema = $4, archived = $5, created_at = $6, updated_at = $7,
-    version = $8
-WHERE name = $1 AND version = $9";
+catalogue_calls!(super::SqliteStore, SqliteConnection);
 
 async fn raise_version(connection: &mut SqliteConnection) -> Result<i64> {
     let version =
@@ -39,105 +24,4 @@ async fn raise_version(connection: &mut SqliteConnection) -> Result<i64> {
         .execute(connection)
         .await?;
     Ok(version)
-}
-
-/// The version, and the types where it is newer than `version`.
-pub(super) async fn since(pools: &Pools, version: i64) -> Result<StoredCatalogue> {
-    let found = sqlx::query(SINCE)
-        .bind(version)
-        .fetch_all(&pools.readers)
-        .await?;
-    let mut stored = StoredCatalogue::default();
-    let mut types = Vec::new();
-    for row in &found {
-        stored.version = row.try_get("catalogue_version")?;
-        if row.try_get::<Option<String>, _>("name")?.is_some() {
-            types.push(rows::event_type(row)?);
-        }
-    }
-    stored.types = (stored.version > version).then_some(types);
-    Ok(stored)
-}
-
-/// One type.
-pub(super) async fn one(pools: &Pools, name: &str) -> Result<Option<EventTypeEntry>> {
-    let row = sqlx::query("SELECT * FROM event_types WHERE name = $1")
-        .bind(name)
-        .fetch_optional(&pools.readers)
-        .await?;
-    row.as_ref().map(rows::event_type).transpose()
-}
-
-/// A page of types.
-pub(super) async fn list(
-    pools: &Pools,
-    after: Option<&str>,
-    limit: u32,
-) -> Result<Vec<EventTypeEntry>> {
-    let found = sqlx::query("SELECT * FROM event_types WHERE name > $1 ORDER BY name LIMIT $2")
-        .bind(after.unwrap_or_default())
-        .bind(i64::from(limit))
-        .fetch_all(&pools.readers)
-        .await?;
-    found.iter().map(rows::event_type).collect()
-}
-
-/// Adds or replaces a type.
-pub(super) async fn keep(
-    pools: &Pools,
-    entry: &EventTypeEntry,
-    most: u32,
-    audit: &AuditEntry,
-) -> Result<CatalogueChange> {
-    let mut transaction = pools.write().await?;
-    let version = raise_version(&mut transaction).await?;
-    let done = if entry.version == 0 {
-        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM event_types")
-            .fetch_one(&mut *transaction)
-            .await?;
-        if count >= i64::from(most) {
-            transaction.rollback().await?;
-            return Ok(CatalogueChange::Full);
-        }
-        bind_event_type!(sqlx::query(ADD), entry)
-            .bind(version)
-            .execute(&mut *transaction)
-            .await?
-    } else {
-        bind_event_type!(sqlx::query(REPLACE), entry)
-            .bind(version)
-            .bind(entry.version)
-            .execute(&mut *transaction)
-            .await?
-    };
-    if done.rows_affected() == 0 {
-        transaction.rollback().await?;
-        return Ok(CatalogueChange::Overtaken);
-    }
-    audit::note(&mut transaction, audit).await?;
-    transaction.commit().await?;
-    Ok(CatalogueChange::At(version))
-}
-
-/// Removes a type.
-pub(super) async fn remove(
-    pools: &Pools,
-    name: &str,
-    version: i64,
-    audit: &AuditEntry,
-) -> Result<CatalogueChange> {
-    let mut transaction = pools.write().await?;
-    let raised = raise_version(&mut transaction).await?;
-    let done = sqlx::query("DELETE FROM event_types WHERE name = $1 AND version = $2")
-        .bind(name)
-        .bind(version)
-        .execute(&mut *transaction)
-        .await?;
-    if done.rows_affected() == 0 {
-        transaction.rollback().await?;
-        return Ok(CatalogueChange::Overtaken);
-    }
-    audit::note(&mut transaction, audit).await?;
-    transaction.commit().await?;
-    Ok(CatalogueChange::At(raised))
 }

@@ -2,21 +2,23 @@
 
 use std::sync::LazyLock;
 
+use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 use uuid::Uuid;
 
 use super::accept::DRAW;
 use super::bulk::Bulk;
 use super::connect::Pools;
+use super::read::page_of_ids;
 use super::{id_list, moves, rows, statistics};
 use crate::domain::Timestamp;
 use crate::domain::id::{EventId, JobId, first_id};
 use crate::domain::job::{EventHead, FinalDelivery, Job, JobState};
-use crate::store::paging::{OLDER, YOUNGER};
+use crate::store::paging::{Listing, OLDER, YOUNGER};
 use crate::store::rows::{At, NEW_JOB_COLUMNS, bind_new_job};
 use crate::store::{
-    EventWalk, JobBatch, JobCreated, JobMoved, JobWork, Moved, Replayed, Result, StoreError,
-    UnarrivedWalk, codec,
+    EventWalk, JobBatch, JobCreated, JobFilter, JobMoved, JobStore, JobWork, Moved, Page,
+    PageRequest, Replayed, Result, StoreError, UnarrivedWalk, codec,
 };
 
 const UNARRIVED: &str = "
@@ -43,8 +45,71 @@ static MAKE: LazyLock<Bulk> = LazyLock::new(|| {
     )
 });
 
+#[async_trait]
+impl JobStore for super::SqliteStore {
+    async fn create_job(&self, job: &Job, most: u32) -> Result<JobCreated> {
+        create(&self.pools, job, most).await
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<Job>> {
+        one(&self.pools, id).await
+    }
+
+    async fn open_jobs(&self, limit: u32) -> Result<Vec<Job>> {
+        open(&self.pools, limit).await
+    }
+
+    async fn list_jobs(&self, filter: &JobFilter, page: &PageRequest) -> Result<Page<Job>> {
+        list(&self.pools, filter, page).await
+    }
+
+    async fn move_job(&self, batch: &JobBatch) -> Result<JobMoved> {
+        move_batch(&self.pools, batch).await
+    }
+
+    async fn end_job(
+        &self,
+        id: JobId,
+        state: JobState,
+        error: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Moved> {
+        end(&self.pools, id, state, error, now).await
+    }
+
+    async fn forget_jobs(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        forget(&self.pools, before, limit).await
+    }
+
+    async fn walk_unarrived(&self, walk: &UnarrivedWalk) -> Result<Vec<FinalDelivery>> {
+        walk_unarrived(&self.pools, walk).await
+    }
+
+    async fn walk_events(&self, walk: &EventWalk) -> Result<Vec<EventHead>> {
+        walk_events(&self.pools, walk).await
+    }
+
+    async fn event_heads(&self, ids: &[EventId]) -> Result<Vec<EventHead>> {
+        event_heads(&self.pools, ids).await
+    }
+}
+
+/// Jobs, newest first.
+async fn list(pools: &Pools, filter: &JobFilter, page: &PageRequest) -> Result<Page<Job>> {
+    let mut snapshot = pools.read().await?;
+    let page = page_of_ids(&mut snapshot, &Listing::jobs(filter, page)).await?;
+    let found = sqlx::query(
+        "SELECT * FROM jobs WHERE id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY id DESC",
+    )
+    .bind(id_list(page.ids.iter().copied()))
+    .fetch_all(&mut *snapshot)
+    .await?;
+    let rows = found.iter().map(rows::job).collect::<Result<_>>()?;
+    Ok(page.with(rows))
+}
+
 /// Stores a new job, unless too many are open.
-pub(super) async fn create(pools: &Pools, job: &Job, most: u32) -> Result<JobCreated> {
+async fn create(pools: &Pools, job: &Job, most: u32) -> Result<JobCreated> {
     let mut transaction = pools.write().await?;
     let sql = format!(
         "INSERT INTO jobs ({NEW_JOB_COLUMNS})
@@ -74,7 +139,7 @@ pub(super) async fn create(pools: &Pools, job: &Job, most: u32) -> Result<JobCre
 }
 
 /// One job.
-pub(super) async fn one(pools: &Pools, id: JobId) -> Result<Option<Job>> {
+async fn one(pools: &Pools, id: JobId) -> Result<Option<Job>> {
     let found = sqlx::query("SELECT * FROM jobs WHERE id = ?")
         .bind(id.0)
         .fetch_optional(&pools.readers)
@@ -83,7 +148,7 @@ pub(super) async fn one(pools: &Pools, id: JobId) -> Result<Option<Job>> {
 }
 
 /// Jobs that are not final, oldest first.
-pub(super) async fn open(pools: &Pools, limit: u32) -> Result<Vec<Job>> {
+async fn open(pools: &Pools, limit: u32) -> Result<Vec<Job>> {
     let found = sqlx::query(
         "SELECT * FROM jobs INDEXED BY jobs_open WHERE finished_at IS NULL ORDER BY id LIMIT ?",
     )
@@ -94,7 +159,7 @@ pub(super) async fn open(pools: &Pools, limit: u32) -> Result<Vec<Job>> {
 }
 
 /// Moves a batch.
-pub(super) async fn move_batch(pools: &Pools, batch: &JobBatch) -> Result<JobMoved> {
+async fn move_batch(pools: &Pools, batch: &JobBatch) -> Result<JobMoved> {
     let mut transaction = pools.write().await?;
     let epoch: i64 = sqlx::query_scalar("SELECT epoch FROM leases WHERE partition = 0")
         .fetch_one(&mut *transaction)
@@ -185,7 +250,7 @@ async fn replay(
 }
 
 /// Ends a job that is not final.
-pub(super) async fn end(
+async fn end(
     pools: &Pools,
     id: JobId,
     state: JobState,
@@ -211,7 +276,7 @@ pub(super) async fn end(
 }
 
 /// Forgets a batch of jobs that became final long ago.
-pub(super) async fn forget(pools: &Pools, before: Timestamp, limit: u32) -> Result<u64> {
+async fn forget(pools: &Pools, before: Timestamp, limit: u32) -> Result<u64> {
     let mut transaction = pools.write().await?;
     let done = sqlx::query(
         "DELETE FROM jobs WHERE id IN (
@@ -228,10 +293,7 @@ pub(super) async fn forget(pools: &Pools, before: Timestamp, limit: u32) -> Resu
 }
 
 /// One range of the index of what did not arrive.
-pub(super) async fn walk_unarrived(
-    pools: &Pools,
-    walk: &UnarrivedWalk,
-) -> Result<Vec<FinalDelivery>> {
+async fn walk_unarrived(pools: &Pools, walk: &UnarrivedWalk) -> Result<Vec<FinalDelivery>> {
     let since = first_id(walk.since);
     let found = sqlx::query(UNARRIVED)
         .bind(walk.subscription.0)
@@ -244,7 +306,7 @@ pub(super) async fn walk_unarrived(
 }
 
 /// One range of the events' ids, which begin with the time they were made.
-pub(super) async fn walk_events(pools: &Pools, walk: &EventWalk) -> Result<Vec<EventHead>> {
+async fn walk_events(pools: &Pools, walk: &EventWalk) -> Result<Vec<EventHead>> {
     let since = first_id(walk.since.minus(OLDER));
     let after = walk.after.map_or(since, |id| id.0.max(since));
     let sql =
@@ -259,7 +321,7 @@ pub(super) async fn walk_events(pools: &Pools, walk: &EventWalk) -> Result<Vec<E
 }
 
 /// These events without their payloads.
-pub(super) async fn event_heads(pools: &Pools, ids: &[EventId]) -> Result<Vec<EventHead>> {
+async fn event_heads(pools: &Pools, ids: &[EventId]) -> Result<Vec<EventHead>> {
     let sql = format!(
         "SELECT {HEAD_COLUMNS} FROM events
          WHERE id IN (SELECT unhex(value) FROM json_each(?)) ORDER BY id"

@@ -1,5 +1,6 @@
 //! Lines: deliveries of a subscription that go one after the other.
 
+use async_trait::async_trait;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -10,7 +11,7 @@ use crate::domain::delivery::DeliveryState;
 use crate::domain::id::{DeliveryId, SubscriptionId};
 use crate::domain::ordering::{Line, Ordering};
 use crate::store::rows::At;
-use crate::store::{BlockingRow, DuePage, DueRow, HeadRow, Moved, Result};
+use crate::store::{BlockingRow, DuePage, DueRow, HeadRow, LineStore, Moved, Result};
 
 /// From line to line by one step into the index each, never along a line. Public for the test
 /// that reads its plan.
@@ -84,8 +85,68 @@ UPDATE pending_deliveries SET line = CASE WHEN $2 THEN $3 ELSE coalesce($4 || (
 ), '') END
 WHERE subscription_id = $5 AND id IN (SELECT unhex(value) FROM json_each($1))";
 
+#[async_trait]
+impl LineStore for super::SqliteStore {
+    async fn line_heads(
+        &self,
+        id: SubscriptionId,
+        rule: Timestamp,
+        after: Option<&Line>,
+        limit: usize,
+    ) -> Result<Vec<HeadRow>> {
+        heads(&self.pools, id, rule, after, limit).await
+    }
+
+    async fn lines_after(
+        &self,
+        id: SubscriptionId,
+        heads: &[(Line, i64)],
+        limit: usize,
+    ) -> Result<Vec<(Line, DueRow)>> {
+        after(&self.pools, id, heads, limit).await
+    }
+
+    async fn free_page(&self, id: SubscriptionId, now: Timestamp, limit: usize) -> Result<DuePage> {
+        free_page(&self.pools, id, now, limit).await
+    }
+
+    async fn line_up(
+        &self,
+        id: SubscriptionId,
+        ordering: Ordering,
+        after: i64,
+        limit: u32,
+    ) -> Result<Option<i64>> {
+        line_up(&self.pools, id, ordering, after, limit).await
+    }
+
+    async fn note_lined_up(&self, id: SubscriptionId, rule: Timestamp) -> Result<()> {
+        note_lined_up(&self.pools, id, rule).await
+    }
+
+    async fn release_line(
+        &self,
+        id: DeliveryId,
+        version: i64,
+        to: DeliveryState,
+        now: Timestamp,
+    ) -> Result<Moved> {
+        release(&self.pools, id, version, to, now).await
+    }
+
+    async fn blocking(
+        &self,
+        id: SubscriptionId,
+        rule: Timestamp,
+        after: Option<&Line>,
+        limit: u32,
+    ) -> Result<Vec<BlockingRow>> {
+        blocking(&self.pools, id, rule, after, limit).await
+    }
+}
+
 /// The heads of lines.
-pub(super) async fn heads(
+async fn heads(
     pools: &Pools,
     id: SubscriptionId,
     rule: Timestamp,
@@ -103,7 +164,7 @@ pub(super) async fn heads(
 }
 
 /// What follows these heads.
-pub(super) async fn after(
+async fn after(
     pools: &Pools,
     id: SubscriptionId,
     heads: &[(Line, i64)],
@@ -126,7 +187,7 @@ pub(super) async fn after(
 }
 
 /// What is due and stands in no line.
-pub(super) async fn free_page(
+async fn free_page(
     pools: &Pools,
     id: SubscriptionId,
     now: Timestamp,
@@ -136,7 +197,7 @@ pub(super) async fn free_page(
 }
 
 /// Lines a batch up.
-pub(super) async fn line_up(
+async fn line_up(
     pools: &Pools,
     id: SubscriptionId,
     ordering: Ordering,
@@ -168,11 +229,7 @@ pub(super) async fn line_up(
 }
 
 /// All is lined up.
-pub(super) async fn note_lined_up(
-    pools: &Pools,
-    id: SubscriptionId,
-    rule: Timestamp,
-) -> Result<()> {
+async fn note_lined_up(pools: &Pools, id: SubscriptionId, rule: Timestamp) -> Result<()> {
     let mut transaction = pools.write().await?;
     sqlx::query(
         "INSERT INTO subscription_runtime (subscription_id, lined_up) VALUES (?, ?)
@@ -187,7 +244,7 @@ pub(super) async fn note_lined_up(
 }
 
 /// A failed delivery blocks no more.
-pub(super) async fn release(
+async fn release(
     pools: &Pools,
     id: DeliveryId,
     version: i64,
@@ -223,7 +280,7 @@ pub(super) async fn release(
 }
 
 /// What blocks a line.
-pub(super) async fn blocking(
+async fn blocking(
     pools: &Pools,
     id: SubscriptionId,
     rule: Timestamp,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection};
 use sqlx::{AssertSqlSafe, Row};
@@ -9,21 +10,61 @@ use uuid::Uuid;
 
 use super::connect::Pools;
 use super::{id_list, rows};
-use crate::domain::api_key::ApiKey;
-use crate::domain::audit::AuditEntry;
-use crate::domain::id::{DeliveryId, EventId};
-use crate::domain::job::Job;
-use crate::domain::subscription::Subscription;
+use crate::domain::id::{DeliveryId, EventId, SubscriptionId};
+use crate::domain::subscription::{HistoryEntry, Subscription};
 use crate::store::paging::{Dialect, Listing, PageOfIds, Value};
 use crate::store::read::MAX_WALK;
-use crate::store::rows::{ATTEMPT_COLUMNS, AUDIT_COLUMNS, At, EVENT_COLUMNS, SUBSCRIPTION};
+use crate::store::rows::{ATTEMPT_COLUMNS, At, EVENT_COLUMNS, SUBSCRIPTION};
 use crate::store::{
-    ApiKeyFilter, AttemptRow, AuditFilter, DeliveryFilter, DeliveryRow, EventFilter, EventRow,
-    JobFilter, Page, PageRequest, Result,
+    AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, Page, PageRequest, ReadStore,
+    Result,
 };
 
 const DELIVERY: &str =
     "SELECT d.*, e.event_type FROM deliveries d JOIN events e ON e.id = d.event_id";
+
+#[async_trait]
+impl ReadStore for super::SqliteStore {
+    async fn list_subscriptions(
+        &self,
+        tenant: Option<&str>,
+        page: &PageRequest,
+    ) -> Result<Page<Subscription>> {
+        list_subscriptions(&self.pools, tenant, page).await
+    }
+
+    async fn history(&self, id: SubscriptionId, page: &PageRequest) -> Result<Page<HistoryEntry>> {
+        super::hold::history(&self.pools, id, page).await
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<EventRow>> {
+        event(&self.pools, id).await
+    }
+
+    async fn list_events(
+        &self,
+        filter: &EventFilter,
+        page: &PageRequest,
+    ) -> Result<Page<EventRow>> {
+        list_events(&self.pools, filter, page).await
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRow>> {
+        delivery(&self.pools, id).await
+    }
+
+    async fn list_deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        page: &PageRequest,
+    ) -> Result<Page<DeliveryRow>> {
+        list_deliveries(&self.pools, filter, page).await
+    }
+
+    async fn attempts(&self, id: DeliveryId, limit: u32) -> Result<Vec<AttemptRow>> {
+        attempts(&self.pools, id, limit).await
+    }
+}
 
 pub(super) fn query(
     (sql, values): (String, Vec<Value>),
@@ -36,7 +77,10 @@ pub(super) fn query(
     })
 }
 
-async fn page_of_ids(connection: &mut SqliteConnection, listing: &Listing) -> Result<PageOfIds> {
+pub(super) async fn page_of_ids(
+    connection: &mut SqliteConnection,
+    listing: &Listing,
+) -> Result<PageOfIds> {
     if let Some(asked) = listing.subscriptions_sql() {
         return page_of_tenant(connection, listing, asked).await;
     }
@@ -90,7 +134,7 @@ pub(super) async fn reach(
 }
 
 /// Subscriptions that are not deleted, newest first.
-pub(super) async fn list_subscriptions(
+async fn list_subscriptions(
     pools: &Pools,
     tenant: Option<&str>,
     page: &PageRequest,
@@ -112,64 +156,8 @@ pub(super) async fn list_subscriptions(
     Ok(page.with(rows))
 }
 
-/// Jobs, newest first.
-pub(super) async fn list_jobs(
-    pools: &Pools,
-    filter: &JobFilter,
-    page: &PageRequest,
-) -> Result<Page<Job>> {
-    let mut snapshot = pools.read().await?;
-    let page = page_of_ids(&mut snapshot, &Listing::jobs(filter, page)).await?;
-    let found = sqlx::query(
-        "SELECT * FROM jobs WHERE id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY id DESC",
-    )
-    .bind(id_list(page.ids.iter().copied()))
-    .fetch_all(&mut *snapshot)
-    .await?;
-    let rows = found.iter().map(rows::job).collect::<Result<_>>()?;
-    Ok(page.with(rows))
-}
-
-/// Keys, newest first.
-pub(super) async fn list_api_keys(
-    pools: &Pools,
-    filter: &ApiKeyFilter,
-    page: &PageRequest,
-) -> Result<Page<ApiKey>> {
-    let mut snapshot = pools.read().await?;
-    let page = page_of_ids(&mut snapshot, &Listing::api_keys(filter, page)).await?;
-    let found = sqlx::query(
-        "SELECT * FROM api_keys WHERE id IN (SELECT unhex(value) FROM json_each($1))
-         ORDER BY id DESC",
-    )
-    .bind(id_list(page.ids.iter().copied()))
-    .fetch_all(&mut *snapshot)
-    .await?;
-    let rows = found.iter().map(rows::api_key).collect::<Result<_>>()?;
-    Ok(page.with(rows))
-}
-
-/// The audit log, newest first.
-pub(super) async fn list_audit(
-    pools: &Pools,
-    filter: &AuditFilter,
-    page: &PageRequest,
-) -> Result<Page<AuditEntry>> {
-    let mut snapshot = pools.read().await?;
-    let page = page_of_ids(&mut snapshot, &Listing::audit(filter, page)).await?;
-    let sql = format!(
-        "SELECT {AUDIT_COLUMNS} FROM audit_log WHERE id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY id DESC"
-    );
-    let found = sqlx::query(AssertSqlSafe(sql))
-        .bind(id_list(page.ids.iter().copied()))
-        .fetch_all(&mut *snapshot)
-        .await?;
-    let rows = found.iter().map(rows::audit_entry).collect::<Result<_>>()?;
-    Ok(page.with(rows))
-}
-
 /// One event.
-pub(super) async fn event(pools: &Pools, id: EventId) -> Result<Option<EventRow>> {
+async fn event(pools: &Pools, id: EventId) -> Result<Option<EventRow>> {
     Ok(event_rows(pools, &[id]).await?.pop())
 }
 
@@ -192,7 +180,7 @@ async fn events(connection: &mut SqliteConnection, ids: &[Uuid]) -> Result<Vec<E
 }
 
 /// Events, newest first.
-pub(super) async fn list_events(
+async fn list_events(
     pools: &Pools,
     filter: &EventFilter,
     page: &PageRequest,
@@ -212,13 +200,13 @@ pub(super) async fn list_events(
 }
 
 /// One delivery with its last attempt.
-pub(super) async fn delivery(pools: &Pools, id: DeliveryId) -> Result<Option<DeliveryRow>> {
+async fn delivery(pools: &Pools, id: DeliveryId) -> Result<Option<DeliveryRow>> {
     let mut snapshot = pools.read().await?;
     Ok(deliveries(&mut snapshot, &[id.0]).await?.pop())
 }
 
 /// Deliveries with their last attempts, newest first.
-pub(super) async fn list_deliveries(
+async fn list_deliveries(
     pools: &Pools,
     filter: &DeliveryFilter,
     page: &PageRequest,
@@ -273,7 +261,7 @@ async fn deliveries(connection: &mut SqliteConnection, ids: &[Uuid]) -> Result<V
 }
 
 /// The newest `limit` attempts, in the order of their numbers.
-pub(super) async fn attempts(pools: &Pools, id: DeliveryId, limit: u32) -> Result<Vec<AttemptRow>> {
+async fn attempts(pools: &Pools, id: DeliveryId, limit: u32) -> Result<Vec<AttemptRow>> {
     let sql = format!(
         "SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE delivery_id = $1
          ORDER BY number DESC, id DESC LIMIT $2"
@@ -293,6 +281,7 @@ mod tests {
     use crate::domain::delivery::DeliveryState;
     use crate::domain::id::SubscriptionId;
     use crate::store::sqlite::plans;
+    use crate::store::{AuditFilter, JobFilter};
 
     #[tokio::test]
     async fn lists_of_deliveries_walk_both_tables_by_index_and_sort_nothing() {

@@ -35,10 +35,10 @@ SET due_at = ?, attempts = ?, round = ?, round_attempts = ?, aged_us = ?, versio
 WHERE subscription_id = ? AND id = ? AND version = ?";
 
 const LOG: &str = "
-INSERT INTO attempts (id, delivery_id, number, trigger, started_at, duration_us, name_us,
+INSERT INTO attempts (id, delivery_id, number, round, trigger, started_at, duration_us, name_us,
     connect_us, tls_us, first_byte_us, body_us, status, error_kind, error_message, request_headers,
     answer_headers, answer_body, answer_cut, stale)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING";
 
 /// SQLite's `max` of two is NULL where one is; 0 stands for none there, and is none again.
@@ -244,6 +244,7 @@ fn log_attempts(
             record.id.0.as_bytes(),
             record.delivery.id.0.as_bytes(),
             codec::count(record.number()),
+            codec::count(record.verdict.progress.round),
             record.trigger.as_str(),
             record.outcome.started_at.as_micros(),
             codec::micros(record.outcome.duration),

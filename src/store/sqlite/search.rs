@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use super::connect::Pools;
 use super::read::{query, reach};
 use super::{id_list, rows};
+use crate::domain::id::{DeliveryId, EventId};
 use crate::store::paging::{Dialect, IdsOfStretch, Listing, behind};
 use crate::store::{
-    DeliveryCandidate, DeliveryFilter, EventCandidate, EventFilter, Position, Result, Stretch,
+    DeliveryCandidate, DeliveryFilter, DeliveryRow, EventCandidate, EventFilter, EventRow,
+    Position, Result, SearchStore, Stretch,
 };
 
 const EVENTS: &str = "
@@ -33,8 +36,37 @@ SELECT delivery_id, status, error_kind, error_message FROM attempts WHERE rowid 
     FROM json_each($1) AS wanted
 )";
 
+#[async_trait]
+impl SearchStore for super::SqliteStore {
+    async fn walk_events_back(
+        &self,
+        filter: &EventFilter,
+        after: Option<Position>,
+        rows: u32,
+    ) -> Result<Stretch<EventCandidate>> {
+        events(&self.pools, filter, after, rows).await
+    }
+
+    async fn walk_deliveries_back(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<Position>,
+        rows: u32,
+    ) -> Result<Stretch<DeliveryCandidate>> {
+        deliveries(&self.pools, filter, after, rows).await
+    }
+
+    async fn event_rows(&self, ids: &[EventId]) -> Result<Vec<EventRow>> {
+        super::read::event_rows(&self.pools, ids).await
+    }
+
+    async fn delivery_rows(&self, ids: &[DeliveryId]) -> Result<Vec<DeliveryRow>> {
+        super::read::delivery_rows(&self.pools, ids).await
+    }
+}
+
 /// A stretch of events.
-pub(super) async fn events(
+async fn events(
     pools: &Pools,
     filter: &EventFilter,
     after: Option<Position>,
@@ -52,7 +84,7 @@ pub(super) async fn events(
 }
 
 /// A stretch of deliveries.
-pub(super) async fn deliveries(
+async fn deliveries(
     pools: &Pools,
     filter: &DeliveryFilter,
     after: Option<Position>,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -19,7 +20,7 @@ use crate::store::statistics::{
     self, DeltaRow, MOST_UNFOLDED, Statistics, StatisticsQuery, Whose, delta_bytes, figures_bytes,
     scope, scope_text, width,
 };
-use crate::store::{CutBreaker, Folded, Result, codec};
+use crate::store::{CutBreaker, Folded, Result, StatisticsStore, codec};
 
 const DELTAS: &str = "
 SELECT seq, at, body, subscription_id, from_state, to_state, tenant, event_type, moved
@@ -66,6 +67,32 @@ const TENANTS: &str = "
 SELECT id, tenant FROM subscriptions
 WHERE id IN (SELECT unhex(value) FROM json_each(?)) AND tenant IS NOT NULL";
 
+#[async_trait]
+impl StatisticsStore for super::SqliteStore {
+    async fn fold_statistics(&self, limit: u32) -> Result<Folded> {
+        fold(&self.pools, limit).await
+    }
+
+    async fn statistics(&self, query: &StatisticsQuery) -> Result<Statistics> {
+        read(&self.pools, query).await
+    }
+
+    async fn forget_statistics(&self, width: Width, before: Timestamp, limit: u32) -> Result<u64> {
+        forget(&self.pools, width, before, limit).await
+    }
+
+    async fn oldest_pending_since(
+        &self,
+        of: Option<&[SubscriptionId]>,
+    ) -> Result<Option<Timestamp>> {
+        oldest(&self.pools, of).await
+    }
+
+    async fn cut_breakers(&self, limit: u32) -> Result<Vec<CutBreaker>> {
+        cut(&self.pools, limit).await
+    }
+}
+
 /// Adds what a group comes to, within its transaction.
 pub(super) fn note(connection: &Connection, delta: &Delta, at: Timestamp) -> Result<()> {
     let body = delta_bytes(delta);
@@ -98,7 +125,7 @@ pub(super) async fn note_made(
 
 /// Folds a batch. What it comes to is worked out from a snapshot,
 /// so that the one writer is held for the writing alone. None where another folded meanwhile.
-pub(super) async fn fold(pools: &Pools, limit: u32) -> Result<Folded> {
+async fn fold(pools: &Pools, limit: u32) -> Result<Folded> {
     let mut snapshot = pools.read().await?;
     let number: i64 = sqlx::query_scalar("SELECT number FROM statistic_folds")
         .fetch_one(&mut *snapshot)
@@ -145,7 +172,7 @@ pub(super) async fn fold(pools: &Pools, limit: u32) -> Result<Folded> {
 }
 
 /// Buckets as of one moment, with what is not folded yet.
-pub(super) async fn read(pools: &Pools, query: &StatisticsQuery) -> Result<Statistics> {
+async fn read(pools: &Pools, query: &StatisticsQuery) -> Result<Statistics> {
     let mut snapshot = pools.read().await?;
     let mut folded = BTreeMap::new();
     for piece in &query.pieces {
@@ -228,12 +255,7 @@ fn delta_row(row: &SqliteRow) -> Result<DeltaRow> {
 }
 
 /// Forgets a batch of old buckets.
-pub(super) async fn forget(
-    pools: &Pools,
-    width: Width,
-    before: Timestamp,
-    limit: u32,
-) -> Result<u64> {
+async fn forget(pools: &Pools, width: Width, before: Timestamp, limit: u32) -> Result<u64> {
     let mut transaction = pools.write().await?;
     let done = sqlx::query(FORGET)
         .bind(width.minutes())
@@ -246,10 +268,7 @@ pub(super) async fn forget(
 }
 
 /// When the oldest of what is pending was made.
-pub(super) async fn oldest(
-    pools: &Pools,
-    of: Option<&[SubscriptionId]>,
-) -> Result<Option<Timestamp>> {
+async fn oldest(pools: &Pools, of: Option<&[SubscriptionId]>) -> Result<Option<Timestamp>> {
     let query = match of {
         None => sqlx::query_scalar(OLDEST),
         Some(ids) => sqlx::query_scalar(OLDEST_OF).bind(id_list(ids.iter().map(|id| id.0))),
@@ -259,7 +278,7 @@ pub(super) async fn oldest(
 }
 
 /// Breakers that are not closed.
-pub(super) async fn cut(pools: &Pools, limit: u32) -> Result<Vec<CutBreaker>> {
+async fn cut(pools: &Pools, limit: u32) -> Result<Vec<CutBreaker>> {
     let found: Vec<(Uuid, String, Option<At>)> = sqlx::query_as(CUT)
         .bind(i64::from(limit))
         .fetch_all(&pools.readers)

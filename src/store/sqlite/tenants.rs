@@ -1,14 +1,20 @@
 //! Tenants. Every change raises the directory's version in its transaction, so that every process
 //! hears of it as of a subscription's.
 
+use async_trait::async_trait;
+
 use super::connect::Pools;
 use super::directory::raise_version;
 use super::rows;
 use crate::domain::Timestamp;
+use crate::domain::signing::SigningSecrets;
+use crate::domain::statistics::Scope;
 use crate::domain::tenant::Tenant;
 use crate::store::rows::At;
+use crate::store::statistics::scope_text;
 use crate::store::{
-    Changed, Page, PageRequest, Position, Result, TenantDeleted, TenantLeftovers, codec,
+    Changed, Kept, Page, PageRequest, Position, Result, TenantDeleted, TenantLeftovers,
+    TenantSecrets, TenantStore, codec,
 };
 
 /// A tombstone makes room for another one.
@@ -39,8 +45,45 @@ SELECT
     ) AS deliveries,
     EXISTS (SELECT 1 FROM events WHERE tenant = $1) AS events";
 
+#[async_trait]
+impl TenantStore for super::SqliteStore {
+    async fn create_tenant(&self, tenant: &Tenant) -> Result<Option<i64>> {
+        create(&self.pools, tenant).await
+    }
+
+    async fn update_tenant(&self, tenant: &Tenant) -> Result<Changed> {
+        update(&self.pools, tenant).await
+    }
+
+    async fn delete_tenant(&self, id: &str, version: i64, now: Timestamp) -> Result<TenantDeleted> {
+        delete(&self.pools, id, version, now).await
+    }
+
+    async fn tenant(&self, id: &str) -> Result<Option<Tenant>> {
+        one(&self.pools, id).await
+    }
+
+    async fn list_tenants(&self, page: &PageRequest) -> Result<Page<Tenant>> {
+        list(&self.pools, page).await
+    }
+
+    async fn tenant_secrets(&self, tenant: &str) -> Result<Option<TenantSecrets>> {
+        super::secrets::of(&self.pools, tenant).await
+    }
+
+    async fn keep_tenant_secrets(
+        &self,
+        tenant: &str,
+        kept: &SigningSecrets,
+        replaced: i64,
+        now: Timestamp,
+    ) -> Result<Kept> {
+        super::secrets::keep(&self.pools, tenant, kept, replaced, now).await
+    }
+}
+
 /// Stores a new tenant and answers the version it drew.
-pub(super) async fn create(pools: &Pools, tenant: &Tenant) -> Result<Option<i64>> {
+async fn create(pools: &Pools, tenant: &Tenant) -> Result<Option<i64>> {
     let mut transaction = pools.write().await?;
     let version = raise_version(&mut transaction).await?;
     let done = sqlx::query(CREATE)
@@ -63,7 +106,7 @@ pub(super) async fn create(pools: &Pools, tenant: &Tenant) -> Result<Option<i64>
 }
 
 /// Replaces a tenant that is still as it was read.
-pub(super) async fn update(pools: &Pools, tenant: &Tenant) -> Result<Changed> {
+async fn update(pools: &Pools, tenant: &Tenant) -> Result<Changed> {
     let mut transaction = pools.write().await?;
     let version = raise_version(&mut transaction).await?;
     let done = sqlx::query(UPDATE)
@@ -84,13 +127,8 @@ pub(super) async fn update(pools: &Pools, tenant: &Tenant) -> Result<Changed> {
     Ok(Changed::At(version))
 }
 
-/// Tombstones a tenant of which nothing is left but its secrets, which go with it.
-pub(super) async fn delete(
-    pools: &Pools,
-    id: &str,
-    version: i64,
-    now: Timestamp,
-) -> Result<TenantDeleted> {
+/// Tombstones a tenant of which nothing is left but its secrets and its statistics, which go with it.
+async fn delete(pools: &Pools, id: &str, version: i64, now: Timestamp) -> Result<TenantDeleted> {
     let mut transaction = pools.write().await?;
     let row = sqlx::query(LEFT)
         .bind(id)
@@ -120,12 +158,17 @@ pub(super) async fn delete(
         .bind(id)
         .execute(&mut *transaction)
         .await?;
+    // All of it is folded: its last event went with the retention.
+    sqlx::query("DELETE FROM statistics WHERE scope = $1")
+        .bind(scope_text(&Scope::Tenant(id.into())))
+        .execute(&mut *transaction)
+        .await?;
     transaction.commit().await?;
     Ok(TenantDeleted::Done)
 }
 
 /// One tenant that is not deleted.
-pub(super) async fn one(pools: &Pools, id: &str) -> Result<Option<Tenant>> {
+async fn one(pools: &Pools, id: &str) -> Result<Option<Tenant>> {
     let row = sqlx::query("SELECT * FROM tenants WHERE id = $1 AND status <> 'deleted'")
         .bind(id)
         .fetch_optional(&pools.readers)
@@ -134,7 +177,7 @@ pub(super) async fn one(pools: &Pools, id: &str) -> Result<Option<Tenant>> {
 }
 
 /// Tenants that are not deleted, newest first.
-pub(super) async fn list(pools: &Pools, page: &PageRequest) -> Result<Page<Tenant>> {
+async fn list(pools: &Pools, page: &PageRequest) -> Result<Page<Tenant>> {
     let (limit, offset) = page.bounded();
     let found = sqlx::query(
         "SELECT * FROM tenants WHERE status <> 'deleted' AND place < coalesce($1, x'ff')

@@ -90,7 +90,7 @@ export class Relay {
 
   /** Ends it, and removes what it stored. */
   async stop(): Promise<void> {
-    // What its receivers owe it would be waited for.
+    // At once: a graceful stop would wait for receivers that hang.
     await this.#end("SIGKILL");
     Relay.running.delete(this);
     await this.#database?.drop();

@@ -15,7 +15,7 @@ export function Setup() {
 
 /** A further user, by the link that an administrator passed on. */
 export function Invitation() {
-  return <Account title="Welcome" lead="You were invited to this relay. Choose how you sign in." verb="Join" save={(token, { name, password }) => acceptInvitation({ token, name, password })} />;
+  return <Account title="Welcome" lead="By this link you choose your password, and the name that others see." verb="Save, and sign in" save={(token, { name, password }) => acceptInvitation({ token, name, password })} />;
 }
 
 interface Fields {
@@ -61,7 +61,7 @@ function Account({ title, lead, withEmail = false, verb, save }: { title: string
       <form onSubmit={submit} className="flex flex-col gap-3">
         <Field label="Name" fault={problem?.fault("name")}><Input name="name" autoComplete="name" required maxLength={255} /></Field>
         {withEmail && <Field label="E-mail" fault={problem?.fault("email")}><Input name="email" type="email" autoComplete="username" required /></Field>}
-        <Field label="Password" hint="A few words that nobody guesses are better than one with signs in it." fault={problem?.fault("password")}>
+        <Field label="Password" hint="At least 12 characters. A few words that nobody guesses are best." fault={problem?.fault("password")}>
           <Input name="password" type="password" autoComplete="new-password" required />
         </Field>
         {make.isError && !faulty && <p role="alert" className="text-bad">{adviceFor(make.error).title}</p>}

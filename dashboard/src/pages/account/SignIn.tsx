@@ -7,6 +7,7 @@ import { Button } from "../../ui/Button";
 import { Field, Input } from "../../ui/Field";
 import { Notice } from "../../ui/Feedback";
 import { Choice } from "../../ui/Tabs";
+import { bareKey } from "../../ui/pasted";
 import { AccountCard } from "./Card";
 import { forgetKey, takeKey, takenKey } from "./fragment";
 
@@ -48,7 +49,7 @@ export function SignIn() {
       const value = fields.get(name);
       return typeof value === "string" ? value : "";
     };
-    enter.mutate(by === "key" ? { key: text("key").trim() } : { email: text("email").trim(), password: text("password") });
+    enter.mutate(by === "key" ? { key: bareKey(text("key")) } : { email: text("email").trim(), password: text("password") });
   };
   return (
     <AccountCard title="Sign in">
@@ -70,10 +71,23 @@ export function SignIn() {
           </Field>
         )}
         {enter.isError && (
-          <p role="alert" className="text-bad">{enter.error instanceof Problem && enter.error.status === 401 && enter.error.code !== "key-ended" ? (by === "key" ? "This key is not valid here." : "E-mail and password do not match.") : adviceFor(enter.error).title}</p>
+          <p role="alert" className="text-bad">{enter.error instanceof Problem && enter.error.status === 401 && enter.error.code !== "key-ended" ? (by === "key" ? "This key is not valid here." : "E-mail and password do not match.") : refusal(enter.error)}</p>
         )}
         <Button kind="primary" type="submit" busy={enter.isPending} className="h-8">Sign in</Button>
+        {by === "password" && (
+          <details className="text-sm text-muted">
+            <summary className="min-h-6 w-fit leading-6">Forgot the password?</summary>
+            <p>No e-mail is sent. Ask an administrator: under Users they make a link by which you set a new one. An administrator who is locked out does it where the relay runs, by <span className="font-mono">posthaste users password ADDRESS</span>, or signs in with the admin key.</p>
+          </details>
+        )}
       </form>
     </AccountCard>
   );
+}
+
+/** Where the words of the refusal say nothing of what to do, that too. */
+function refusal(error: unknown): string {
+  const { title, advice } = adviceFor(error);
+  const said = title.charAt(0).toUpperCase() + title.slice(1);
+  return error instanceof Problem && error.code !== "inactive-tenant" ? said : `${said}. ${advice}`;
 }

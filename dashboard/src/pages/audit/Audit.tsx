@@ -7,17 +7,18 @@ import type { AuditEntry } from "../../api/types";
 import { TenantName } from "../../entities/TenantName";
 import { Button } from "../../ui/Button";
 import { cx } from "../../ui/class-names";
+import { serverNow } from "../../ui/clock";
 import { Curl, JsonViewer } from "../../ui/Code";
 import { Combobox } from "../../ui/Combobox";
 import { Drawer } from "../../ui/Dialog";
 import { EndlessTable, ListPage } from "../../ui/EndlessTable";
 import { EmptyState } from "../../ui/Feedback";
 import { Select } from "../../ui/Field";
-import { FilterText } from "../../ui/FilterText";
 import { exactTime, shortId } from "../../ui/format";
 import { Id } from "../../ui/Id";
 import { Facts, PageHead, Panel } from "../../ui/Panel";
 import { TwoLines, type Column } from "../../ui/Table";
+import { TextFilter } from "../../ui/TextFilter";
 import { Time } from "../../ui/Time";
 import { WITHIN, type AuditSearch } from "./search";
 
@@ -35,7 +36,7 @@ const THINGS = ["delivery", "event", "event_type", "job", "key", "session", "sub
 
 function auditQuery({ within, ...filters }: AuditSearch) {
   return endless(["audit", { within, ...filters }], (page, signal) => {
-    const since = within && new Date(Date.now() - WITHIN[within] * 1_000).toISOString();
+    const since = within && new Date(serverNow() - WITHIN[within] * 1_000).toISOString();
     return data(api.GET("/api/v1/audit", { params: { query: { ...filters, ...page, ...(since ? { since } : {}) } }, signal }));
   });
 }
@@ -86,10 +87,10 @@ export function AuditPage() {
       head={<PageHead title="Audit log" />}
       filters={
         <search className="mb-2 flex flex-wrap gap-2" aria-label="Audit log">
-          <FilterText key={`c-${search.caller ?? ""}`} type="search" label="Who" placeholder="Anybody: a key’s name, an e-mail" value={search.caller} onChange={(caller) => change({ caller })} className="min-w-full flex-1 sm:min-w-56 sm:max-w-80" />
+          <TextFilter type="search" label="Who" placeholder="Anybody: a key’s name, an e-mail" value={search.caller} onChange={(caller) => change({ caller })} className="min-w-full flex-1 sm:min-w-56 sm:max-w-80" />
           <div className="w-44 min-w-[calc(50%-0.25rem)] flex-1 sm:min-w-0 sm:flex-none"><Combobox label="Action" placeholder="Any action" mono options={ACTIONS} value={search.action ?? ""} onChange={(action) => change({ action: action || undefined })} /></div>
           <div className="w-36 min-w-[calc(50%-0.25rem)] flex-1 sm:min-w-0 sm:flex-none"><Combobox label="Thing" placeholder="Any thing" mono options={THINGS} value={search.thing ?? ""} onChange={(thing) => change({ thing: thing || undefined })} /></div>
-          <FilterText key={`i-${search.thingId ?? ""}`} label="Id or name of the thing" placeholder="Any id" mono value={search.thingId} onChange={(thingId) => change({ thingId })} className="w-40 min-w-[calc(50%-0.25rem)] flex-1 sm:min-w-0 sm:flex-none" />
+          <TextFilter label="Id or name of the thing" placeholder="Any id" mono value={search.thingId} onChange={(thingId) => change({ thingId })} className="w-40 min-w-[calc(50%-0.25rem)] flex-1 sm:min-w-0 sm:flex-none" />
           <Select aria-label="Done within" value={search.within ?? ""} onChange={(event) => change({ within: (event.target.value || undefined) as AuditSearch["within"] })} className="w-32 min-w-[calc(50%-0.25rem)] flex-1 sm:min-w-0 sm:flex-none">
             <option value="">Any time</option>
             {Object.keys(WITHIN).map((within) => <option key={within} value={within}>Last {within.replace("h", " h").replace("d", " d")}</option>)}

@@ -1,4 +1,5 @@
 /** What is looked for in the audit log, as it stands in the URL. */
+import { searchText } from "../search-text";
 
 export const WITHIN = { "1h": 3_600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000 } as const;
 export type Within = keyof typeof WITHIN;
@@ -14,9 +15,8 @@ export interface AuditSearch {
 export function auditSearch(search: Record<string, unknown>): AuditSearch {
   const found: AuditSearch = {};
   for (const name of ["action", "thing", "thingId", "caller"] as const) {
-    const value = search[name];
-    const text = typeof value === "number" ? String(value) : value;
-    if (typeof text === "string" && text.trim() !== "") found[name] = text.trim().slice(0, 255);
+    const text = searchText(search[name]);
+    if (text) found[name] = text;
   }
   const { within } = search;
   if (typeof within === "string" && Object.hasOwn(WITHIN, within)) found.within = within as Within;

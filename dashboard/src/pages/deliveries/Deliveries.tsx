@@ -1,13 +1,14 @@
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useCallback, useMemo, useState, type KeyboardEvent } from "react";
+import { MOST_ROWS } from "../../api/pages";
 import { useBarred } from "../../api/session";
 import type { Delivery } from "../../api/types";
+import { FirstSteps } from "../../entities/FirstSteps";
 import { SubscriptionName } from "../../entities/SubscriptionName";
 import { useSubscriptions } from "../../entities/subscriptions";
 import { useStanding } from "../../live/Live";
 import { Button } from "../../ui/Button";
 import { Checkbox } from "../../ui/Checkbox";
-import { Curl } from "../../ui/Code";
 import { EmptyState, ErrorState, SkeletonRows } from "../../ui/Feedback";
 import { count, exact } from "../../ui/format";
 import { Id } from "../../ui/Id";
@@ -18,7 +19,7 @@ import { Table, TwoLines, type Column } from "../../ui/Table";
 import { Countdown, Time } from "../../ui/Time";
 import { CancelDialog, RetryDialog } from "./Bulk";
 import { Filters, type Change } from "./Filters";
-import { changed, MOST_ROWS, rowOf, type DeliveryRow } from "./rows";
+import { changed, rowOf, type DeliveryRow } from "./rows";
 import { canTail, cleaned, type DeliveriesSearch } from "./search";
 import { all, current, NOTHING, ranged, toggled, type Selection } from "./selection";
 import { useDeliveryList } from "./use-list";
@@ -215,11 +216,8 @@ function Nothing({ isFiltered, list, onClear }: { isFiltered: boolean; list: Lis
   }
   return (
     <EmptyState icon="deliveries" title="Nothing was to be delivered yet">
-      <p className="max-w-prose">Each event makes one delivery for each subscription that wants its type. Register a subscription, then send an event:</p>
-      <div className="flex min-w-0 max-w-full flex-col gap-3">
-        <Curl note="1. Who wants it" method="POST" path="/api/v1/subscriptions" body={{ name: "First", url: "http://127.0.0.1:9000/", eventTypes: ["job.*"] }} />
-        <Curl note="2. What happened" method="POST" path="/api/v1/events" body={{ eventType: "job.created", payload: { jobId: "123" } }} />
-      </div>
+      <p className="max-w-prose">Each event makes one delivery for each subscription that wants its type.</p>
+      <FirstSteps subscription event patterns={["job.*"]} />
     </EmptyState>
   );
 }

@@ -2,7 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, data } from "../../api/client";
-import { adviceFor, Problem } from "../../api/problem";
+import { adviceFor, isNothing, Problem } from "../../api/problem";
 import { allows, useBarred, useSession } from "../../api/session";
 import type { Delivery } from "../../api/types";
 import { heldWords } from "../../entities/held";
@@ -23,7 +23,8 @@ import { deliveryState } from "../../ui/states";
 import { Countdown, Time } from "../../ui/Time";
 import { toast } from "../../ui/toasts";
 import { AttemptEntry } from "./AttemptEntry";
-import { blockingQuery, bodyQuery, deliveryQuery, explanationQuery, subscriptionQuery } from "./queries";
+import { subscriptionQuery } from "../subscriptions/queries";
+import { blockingQuery, bodyQuery, deliveryQuery, explanationQuery } from "./queries";
 import { ScheduleDrawn } from "./ScheduleDrawn";
 import { stateWords } from "./words";
 
@@ -45,7 +46,7 @@ export function DeliveryPage() {
   const blocking = useQuery({ ...blockingQuery(id, subscriptionId), enabled: mayBlock });
   const body = useQuery({ ...bodyQuery(id), enabled: seen !== undefined && !event.data?.payloadErasedAt, retry: false });
   const back = <nav aria-label="Where this is" className="mb-1"><Link to="/deliveries" className="inline-flex min-h-6 items-center gap-1 text-muted hover:text-text"><Icon name="left" size={13} />Deliveries</Link></nav>;
-  if (query.isError && !seen) return <>{back}<PageHead title="Delivery" /><Panel><ErrorState what="This delivery" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
+  if (isNothing(query)) return <>{back}<PageHead title="Delivery" /><Panel><ErrorState what="This delivery" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
   // What waits for its own retry is told by the schedule.
   const holding = seen?.status === "pending" ? (event.data?.explanation?.heldBy ?? []).filter((one) => one.by !== "retry_at") : [];
   const isHeld = holding.some((one) => one.by !== "in_flight");

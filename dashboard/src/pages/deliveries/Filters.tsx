@@ -5,7 +5,7 @@ import { subscriptionHeadsQuery } from "../../entities/subscriptions";
 import { Button } from "../../ui/Button";
 import { Combobox } from "../../ui/Combobox";
 import { Input, Select } from "../../ui/Field";
-import { count, exactTime, shortId } from "../../ui/format";
+import { count, exactTime, localText, shortId } from "../../ui/format";
 import { lookOf } from "../../ui/states";
 import { TextFilter } from "../../ui/TextFilter";
 import { eventTypesQuery } from "../events/queries";
@@ -85,12 +85,7 @@ function Chip({ label, onDrop }: { label: string; onDrop: () => void }) {
   return <Button icon="cross" onClick={onDrop} aria-label={`${label}: drop this filter`}>{label}</Button>;
 }
 
-/** In the viewer's zone, as the browser's own control has it. */
-function local(at: string | undefined): string {
-  if (!at) return "";
-  const moment = new Date(at);
-  return new Date(moment.getTime() - moment.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-}
+const local = (at: string | undefined) => (at ? localText(Date.parse(at), "minute") : "");
 
 function Moment({ label, value, onChange }: { label: string; value: string | undefined; onChange: (value: string | undefined) => void }) {
   return (

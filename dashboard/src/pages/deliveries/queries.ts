@@ -1,7 +1,9 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { api, data } from "../../api/client";
+import { MOST_ROWS } from "../../api/pages";
 import { Problem } from "../../api/problem";
-import { MOST_ROWS, rowOf, type RowsPage } from "./rows";
+import { serverNow } from "../../ui/clock";
+import { rowOf, type RowsPage } from "./rows";
 import { WITHIN, type DeliveriesSearch } from "./search";
 
 /** What failed for the relay's sake, and shows nothing yet, is asked for again: so the advice beside it says. */
@@ -16,7 +18,7 @@ const HEAD = 50;
 /** A page; `from` is a cursor together with the `since` that it was made with: it holds for the very same parameters only. */
 export async function readRows(search: DeliveriesSearch, from: string | undefined, limit: number, signal?: AbortSignal): Promise<RowsPage> {
   const { within, ...filters } = search;
-  const begin = within && new Date(Date.now() - WITHIN[within] * 1_000).toISOString();
+  const begin = within && new Date(serverNow() - WITHIN[within] * 1_000).toISOString();
   const [cursor, since = filters.since ?? begin] = from === undefined ? [] : (JSON.parse(from) as [string, string?]);
   const query = { ...filters, limit, ...(cursor ? { cursor } : {}), ...(since ? { since } : {}) };
   const page = await data(api.GET("/api/v1/deliveries", { params: { query }, ...(signal ? { signal } : {}) }));
@@ -66,13 +68,6 @@ export function explanationQuery(id: string, eventId: string, subscriptionId: st
         payloadErasedAt: event.payloadErasedAt ?? null, explanation: event.explanations?.data[0],
       };
     },
-  });
-}
-
-export function subscriptionQuery(id: string) {
-  return queryOptions({
-    queryKey: ["subscription", id],
-    queryFn: ({ signal }) => data(api.GET("/api/v1/subscriptions/{id}", { params: { path: { id } }, signal })),
   });
 }
 

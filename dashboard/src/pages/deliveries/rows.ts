@@ -33,8 +33,6 @@ export interface RowsPage {
 
 export type Rows = InfiniteData<RowsPage, string | undefined>;
 
-/** Rows that a list holds at most; past it one goes on with a list that begins there. */
-export const MOST_ROWS = 5_000;
 /** Rows of a list that is only watched. */
 export const MOST_TAILED = 1_000;
 const LONGEST_ERROR = 200;

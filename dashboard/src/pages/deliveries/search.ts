@@ -1,4 +1,5 @@
 /** What is looked for, as it stands in the URL. */
+import { searchText } from "../search-text";
 
 export const WITHIN = { "15m": 900, "1h": 3_600, "24h": 86_400, "7d": 604_800 } as const;
 export type Within = keyof typeof WITHIN;
@@ -31,10 +32,8 @@ export const isId = (text: string) => UUID.test(text);
 export function deliveriesSearch(search: Record<string, unknown>): DeliveriesSearch {
   const found: DeliveriesSearch = {};
   for (const name of ["q", "eventType", "tenant"] as const) {
-    const value = search[name];
-    // A search for digits alone comes out of the URL as a number.
-    const text = typeof value === "number" ? String(value) : value;
-    if (typeof text === "string" && text.trim() !== "") found[name] = text.trim().slice(0, 255);
+    const text = searchText(search[name]);
+    if (text) found[name] = text;
   }
   for (const name of ["subscriptionId", "eventId"] as const) {
     const value = search[name];

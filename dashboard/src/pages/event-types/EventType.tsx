@@ -2,8 +2,8 @@ import { useMutation, useQuery, useQueryClient, type QueryClient } from "@tansta
 import { getRouteApi, Link, useBlocker } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
 import { api, data } from "../../api/client";
-import { adviceFor, Problem } from "../../api/problem";
-import { useBarred } from "../../api/session";
+import { adviceFor, isNothing, Problem } from "../../api/problem";
+import { allows, useBarred, useBarredFromAll, useSession } from "../../api/session";
 import { Button } from "../../ui/Button";
 import { Curl } from "../../ui/Code";
 import { ConfirmByName, Dialog } from "../../ui/Dialog";
@@ -38,13 +38,14 @@ export function EventTypePage() {
   const { name } = route.useParams();
   const query = useQuery(eventTypeQuery(name));
   const catalogue = useQuery(catalogueQuery);
+  const session = useSession();
   const count = catalogue.data?.find((type) => type.name === name)?.count;
   const seen = query.data;
-  if (query.isError && !seen) return <><Back /><PageHead title={<span className="font-mono text-lg">{name}</span>} /><Panel><ErrorState what="This type" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
+  if (isNothing(query)) return <><Back /><PageHead title={<span className="font-mono text-lg">{name}</span>} /><Panel><ErrorState what="This type" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
   return (
     <>
       <Back />
-      <PageHead title={<span className="font-mono text-lg">{name}</span>} lead={seen && <State state={seen.type.archived ? "archived" : "active"} />} actions={seen && <Actions seen={seen} />} />
+      <PageHead title={<span className="font-mono text-lg">{name}</span>} lead={seen && <State state={seen.type.archived ? "archived" : "active"} />} actions={seen && session.tenant === null && <Actions seen={seen} />} />
       {seen?.type.archived && <div className="mb-3"><Notice tone="quiet" icon="stop">Archived: where unknown types are refused, so is this one. Its schema still holds.</Notice></div>}
       {!seen ? <Panel><Skeleton className="h-96 w-full" /></Panel> : (
         <Editor
@@ -89,8 +90,9 @@ const laidOut = (text: string) => prettyJson(text) ?? text;
 function Editor({ initial, isNew, aside }: { initial: Draft; isNew: boolean; aside?: React.ReactNode }) {
   const client = useQueryClient();
   const navigate = making.useNavigate();
-  const barred = useBarred("admin");
+  const barred = useBarredFromAll();
   const mayTry = useBarred("events:write");
+  const session = useSession();
   // Laid out to be read; where nothing is changed, nothing is saved.
   const [first] = useState<Draft>(() => ({ name: initial.name, description: initial.description, schema: laidOut(initial.schema), example: laidOut(initial.example) }));
   const [draft, setDraft] = useState(first);
@@ -143,7 +145,7 @@ function Editor({ initial, isNew, aside }: { initial: Draft; isNew: boolean; asi
               label="Example" hint="A payload as it may look, for whoever subscribes." value={draft.example} fault={problem?.fault("example")} rows={18} readOnly={Boolean(barred)}
               onChange={(example) => { check.reset(); set("example")(example); }}
               placeholder={'{\n  "jobId": "123"\n}'}
-              actions={!isNew && <Button kind="quiet" busy={check.isPending} barred={canCheck} onClick={() => check.mutate(draft)}>Check it against the schema</Button>}
+              actions={!isNew && session.tenant === null && <Button kind="quiet" busy={check.isPending} barred={canCheck} onClick={() => check.mutate(draft)}>Check it against the schema</Button>}
             />
           </div>
           <div role="status" className="empty:hidden">
@@ -153,7 +155,8 @@ function Editor({ initial, isNew, aside }: { initial: Draft; isNew: boolean; asi
             {check.isError && <p className="text-bad">It could not be checked: {adviceFor(check.error).title}</p>}
           </div>
           {elsewhere && !(isNew && problem?.code === "conflict") && <p role="alert" className="flex gap-1.5 text-bad"><Icon name="warning" size={14} className="mt-0.5" />{adviceFor(save.error).title}</p>}
-          <div className="flex flex-wrap items-center gap-2">
+          {/* A client only reads. */}
+          <div className={session.tenant === null ? "flex flex-wrap items-center gap-2" : "hidden"}>
             <Button kind="primary" type="submit" busy={save.isPending} barred={barred || (!isNew && !isChanged && "Nothing is changed")}>{isNew ? "Add to the catalogue" : "Save"}</Button>
             {isChanged && !isNew && <Button onClick={() => { save.reset(); check.reset(); setDraft(first); }}>Discard</Button>}
           </div>
@@ -161,9 +164,11 @@ function Editor({ initial, isNew, aside }: { initial: Draft; isNew: boolean; asi
       </Panel>
       <div className="flex min-w-0 flex-col gap-3">
         {aside}
-        <Panel title="An event of it by the API">
-          <Curl method="POST" path="/api/v1/events" body={{ eventType: draft.name || "job.created", payload: draft.example.trim() && !own.example ? (JSON.parse(draft.example) as unknown) : {} }} />
-        </Panel>
+        {allows(session, "events:write") && (
+          <Panel title="An event of it by the API">
+            <Curl method="POST" path="/api/v1/events" raw={`{"eventType":${JSON.stringify(draft.name || "job.created")},"payload":${draft.example.trim() && !own.example ? draft.example.trim() : "{}"}}`} />
+          </Panel>
+        )}
       </div>
       <Dialog
         open={blocker.status === "blocked"} onClose={() => blocker.reset?.()} title="Leave without saving?" about="What you changed here is lost."
@@ -177,7 +182,7 @@ function Actions({ seen }: { seen: Written }) {
   const { name, archived } = seen.type;
   const client = useQueryClient();
   const navigate = route.useNavigate();
-  const barred = useBarred("admin");
+  const barred = useBarredFromAll();
   const [deleting, setDeleting] = useState(false);
   const archive = useMutation({
     mutationFn: async (next: boolean) => written(await data(api.PATCH("/api/v1/event-types/{name}", { params: { path: { name } }, body: { archived: next }, parseAs: "text" } as const))),

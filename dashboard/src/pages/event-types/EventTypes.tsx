@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useMemo } from "react";
-import { useBarred } from "../../api/session";
+import { useBarredFromAll, useSession } from "../../api/session";
 import { useInterval } from "../../live/Live";
 import { Button } from "../../ui/Button";
 import { Curl } from "../../ui/Code";
@@ -10,6 +10,7 @@ import { EmptyState, ErrorState, SkeletonRows } from "../../ui/Feedback";
 import { Input } from "../../ui/Field";
 import { count, exact } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
+import { PRIMARY_LINK } from "../../ui/link-looks";
 import { PageHead } from "../../ui/Panel";
 import { State } from "../../ui/State";
 import { Table, type Column } from "../../ui/Table";
@@ -40,7 +41,8 @@ const COLUMNS: readonly Column<EventTypeRow>[] = [
 export function EventTypesPage() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
-  const barred = useBarred("admin");
+  const barred = useBarredFromAll();
+  const session = useSession();
   const query = useQuery({ ...catalogueQuery, refetchInterval: useInterval(30_000) });
   const { q, show = "used" } = search;
   const rows = useMemo(() => {
@@ -54,7 +56,7 @@ export function EventTypesPage() {
     if (next.show !== "used") to.show = next.show;
     void navigate({ search: to, replace: true });
   };
-  const make = barred ? <Button kind="primary" icon="plus" barred={barred}>Describe a type</Button> : <MakeLink />;
+  const make = session.tenant !== null ? null : barred ? <Button kind="primary" icon="plus" barred={barred}>Describe a type</Button> : <MakeLink />;
   const isFiltered = Object.keys(search).length > 0;
   return (
     <ListPage
@@ -72,7 +74,7 @@ export function EventTypesPage() {
           : rows.length === 0 ? (query.data?.length === 0 ? (
             <EmptyState icon="book" title="No type is described yet">
               <p className="max-w-prose">Events of any type are taken all the same. Described here, a type tells subscribers what they get; with a JSON Schema, the relay refuses what does not fit.</p>
-              <Curl method="POST" path="/api/v1/event-types" body={{ name: "job.created", description: "A job was opened.", example: { jobId: "123" }, schema: { type: "object", required: ["jobId"] } }} />
+              {!barred && <Curl method="POST" path="/api/v1/event-types" body={{ name: "job.created", description: "A job was opened.", example: { jobId: "123" }, schema: { type: "object", required: ["jobId"] } }} />}
               {make}
             </EmptyState>
           ) : <EmptyState icon="search" title={isFiltered ? "No type matches" : "All types are archived"}><Button onClick={() => void navigate({ search: { show: "all" } })}>Show all</Button></EmptyState>)
@@ -82,5 +84,5 @@ export function EventTypesPage() {
 }
 
 function MakeLink() {
-  return <Link to="/new/event-type" className="inline-flex h-7 items-center gap-1.5 rounded bg-accent px-2.5 font-medium text-accent-text hover:brightness-110"><Icon name="plus" size={14} />Describe a type</Link>;
+  return <Link to="/new/event-type" className={PRIMARY_LINK}><Icon name="plus" size={14} />Describe a type</Link>;
 }

@@ -2,7 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, data } from "../../api/client";
-import { adviceFor } from "../../api/problem";
+import { adviceFor, isNothing } from "../../api/problem";
 import { useBarred } from "../../api/session";
 import type { Attempt, Delivery, Event, Explanation } from "../../api/types";
 import { heldWords } from "../../entities/held";
@@ -23,6 +23,8 @@ import { HttpStatus, State } from "../../ui/State";
 import { deliveryState, lookOf, TONES } from "../../ui/states";
 import { Countdown, Time } from "../../ui/Time";
 import { toast } from "../../ui/toasts";
+import { startRun } from "../../work/store";
+import { deliveryQuery } from "../deliveries/queries";
 import { eventQuery } from "./queries";
 
 const route = getRouteApi("/in/events/$id");
@@ -32,7 +34,7 @@ export function EventPage() {
   const { id } = route.useParams();
   const query = useQuery({ ...eventQuery(id), refetchInterval: useInterval(false) });
   const back = <nav aria-label="Where this is" className="mb-1"><Link to="/events" className="inline-flex min-h-6 items-center gap-1 text-muted hover:text-text"><Icon name="left" size={13} />Events</Link></nav>;
-  if (query.isError && !query.data) return <>{back}<PageHead title="Event" /><Panel><ErrorState what="This event" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
+  if (isNothing(query)) return <>{back}<PageHead title="Event" /><Panel><ErrorState what="This event" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
   const seen = query.data;
   return (
     <>
@@ -84,16 +86,14 @@ const FINAL = new Set(["delivered", "failed", "expired", "cancelled", "skipped"]
 function useRetry(eventId: string) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: async (deliveries: readonly string[]) => {
-      // One after the other: an event has up to a hundred, and each is a change of its own.
-      for (const id of deliveries) await data(api.POST("/api/v1/deliveries/{id}/retry", { params: { path: { id } } }));
-      return deliveries.length;
-    },
-    onSuccess: (sent) => toast({ text: sent === 1 ? "It is sent again" : `${sent} deliveries are sent again` }),
+    mutationFn: (id: string) => retried(id),
+    onSuccess: () => toast({ text: "It is sent again" }),
     onError: (error) => toast({ tone: "bad", text: "It was not sent again", detail: adviceFor(error).title }),
     onSettled: () => client.invalidateQueries({ queryKey: ["event", eventId] }),
   });
 }
+
+const retried = (id: string) => data(api.POST("/api/v1/deliveries/{id}/retry", { params: { path: { id } } }));
 
 function Actions({ event }: { event: Event }) {
   const client = useQueryClient();
@@ -101,6 +101,18 @@ function Actions({ event }: { event: Event }) {
   const mayRetry = useBarred("deliveries:write");
   const mayErase = useBarred("admin");
   const retry = useRetry(event.id);
+  // Each is a change of its own, which may be refused: the panel of work says what came of which.
+  const [isRunning, setRunning] = useState(false);
+  const retryAll = (ids: readonly string[]) => {
+    setRunning(true);
+    startRun({
+      title: `Send ${ids.length} deliveries of an event again`, verb: "sent", items: ids, call: async (id) => void (await retried(id)),
+      onEnd: () => {
+        setRunning(false);
+        void client.invalidateQueries({ queryKey: ["event", event.id] });
+      },
+    });
+  };
   const final = (event.deliveries ?? []).filter((one) => FINAL.has(one.status)).map((one) => one.id);
   const pending = (event.deliveries ?? []).length - final.length;
   const erase = useMutation({
@@ -115,7 +127,7 @@ function Actions({ event }: { event: Event }) {
   return (
     <>
       <Button
-        icon="retry" busy={retry.isPending} onClick={() => retry.mutate(final)}
+        icon="retry" busy={retry.isPending || isRunning} onClick={() => (final[0] && final.length === 1 ? retry.mutate(final[0]) : retryAll(final))}
         barred={mayRetry || (event.payloadErasedAt ? "Its payload is erased" : final.length === 0 && "No delivery of it has ended yet")}
       >
         {final.length > 1 ? `Send all ${final.length} again` : "Send again"}
@@ -168,7 +180,7 @@ function OneDelivery({ delivery, explanation, name, receivedAt, alone }: { deliv
         <span className="hidden text-right text-sm text-muted sm:block">
           {took !== undefined ? `after ${duration(took)}` : delivery.nextRetryAt && held.length === 0 ? <>next <Countdown until={delivery.nextRetryAt} /></> : <Time at={delivery.finishedAt ?? delivery.lastAttemptAt ?? delivery.createdAt} />}
         </span>
-        <Button kind="quiet" icon="retry" bare busy={retry.isPending} barred={barred} onClick={() => retry.mutate([delivery.id])}>
+        <Button kind="quiet" icon="retry" bare busy={retry.isPending} barred={barred} onClick={() => retry.mutate(delivery.id)}>
           {delivery.status === "pending" ? "Try now" : "Send again"}
         </Button>
       </div>
@@ -181,10 +193,7 @@ function OneDelivery({ delivery, explanation, name, receivedAt, alone }: { deliv
 }
 
 function Timeline({ delivery, receivedAt, held }: { delivery: Delivery; receivedAt: string; held: Explanation["heldBy"] }) {
-  const query = useQuery({
-    queryKey: ["delivery", delivery.id],
-    queryFn: ({ signal }) => data(api.GET("/api/v1/deliveries/{id}", { params: { path: { id: delivery.id } }, signal })),
-  });
+  const query = useQuery(deliveryQuery(delivery.id));
   if (query.isPending) return <div className="px-8 pb-3"><Skeleton className="h-4 w-64" /></div>;
   if (query.isError) return <ErrorState what="The attempts" error={query.error} onRetry={() => void query.refetch()} />;
   const attempts = query.data.attempts ?? [];

@@ -1,22 +1,26 @@
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { useBarred, useSession } from "../../api/session";
-import { useFacts, useInterval, useStanding } from "../../live/Live";
+import { MOST_ROWS, usePageInterval } from "../../api/pages";
+import { allows, useBarred, useSession } from "../../api/session";
+import { FirstSteps } from "../../entities/FirstSteps";
+import { useFacts, useStanding } from "../../live/Live";
 import { Button } from "../../ui/Button";
-import { Curl } from "../../ui/Code";
+import { serverNow } from "../../ui/clock";
 import { Combobox } from "../../ui/Combobox";
 import { EmptyState, ErrorState, Notice, SkeletonRows } from "../../ui/Feedback";
-import { Input, Select } from "../../ui/Field";
+import { Select } from "../../ui/Field";
 import { count } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
 import { Id } from "../../ui/Id";
+import { PRIMARY_LINK } from "../../ui/link-looks";
 import { PageHead } from "../../ui/Panel";
 import { Table, TwoLines, type Column } from "../../ui/Table";
+import { TextFilter } from "../../ui/TextFilter";
 import { Time } from "../../ui/Time";
-import { eventsQuery, eventTypesQuery, MOST_ROWS, type EventRow } from "./queries";
+import { eventsQuery, eventTypesQuery, type EventRow } from "./queries";
 import { matches, WITHIN, type EventsSearch } from "./search";
-import { arrived, emptyTail, merged, resumed } from "./tail";
+import { arrived, caughtUp, emptyTail, merged, resumed } from "./tail";
 
 const route = getRouteApi("/in/events");
 /** Facts are drawn together this often. */
@@ -33,19 +37,33 @@ export function EventsPage() {
   const live = useStanding() === "live";
   const [paused, setPaused] = useState(false);
   const list = useInfiniteQuery({ ...eventsQuery(search), refetchInterval: usePolling(search) });
-  const { tail, setTail, coming } = useTail(search, paused);
+  const [atTop, setAtTop] = useState(true);
+  // Keys are on a row, which must neither move nor go.
+  const [isOnRow, setOnRow] = useState(false);
+  const [topKey, setTopKey] = useState(0);
+  // Nothing moves under a finger: new rows come in while the first one is seen.
+  const isHeld = paused || !atTop || isOnRow;
+  const { tail, setTail, coming } = useTail(search, isHeld);
   const listed = useMemo(() => list.data?.pages.flatMap((page) => page.rows) ?? [], [list.data]);
   const rows = useMemo(() => merged(tail.shown, listed, (row) => row.id), [tail.shown, listed]);
-  const refetch = list.refetch;
-  // More came than a tail keeps: the list begins anew.
+  const client = useQueryClient();
+  const { refetch, errorUpdateCount } = list;
+  // More came than a tail keeps: the list begins anew, with its first page.
   useEffect(() => {
-    if (tail.passed && !paused) void refetch().then(() => setTail(emptyTail()));
-  }, [tail.passed, paused, refetch, setTail]);
-  const resume = () => {
-    setTail(resumed);
+    if (!tail.passed || isHeld) return;
+    client.setQueryData(eventsQuery(search).queryKey, (now) => now && { pages: now.pages.slice(0, 1), pageParams: now.pageParams.slice(0, 1) });
+    void refetch().then(({ isSuccess, data }) => {
+      if (isSuccess) setTail((now) => caughtUp(now, data.pages.flatMap((page) => page.rows), (row) => row.id));
+    });
+  }, [client, search, tail.passed, isHeld, refetch, setTail, errorUpdateCount]);
+  const toTop = useCallback(() => {
     setPaused(false);
-  };
+    setAtTop(true);
+    setTopKey((now) => now + 1);
+    setTail(resumed);
+  }, [setTail]);
   const change = useCallback((changed: Partial<Record<keyof EventsSearch, string | undefined>>) => {
+    setAtTop(true);
     void navigate({ search: (now) => clean({ ...now, until: undefined, ...changed }), replace: true });
   }, [navigate]);
   const { fetchNextPage, hasNextPage, isFetchingNextPage } = list;
@@ -58,12 +76,12 @@ export function EventsPage() {
   const canTail = search.q === undefined && search.until === undefined;
   return (
     <div className="list-page">
-      <PageHead title="Events" actions={<>
-        {canTail && live && (paused
-          ? <Button icon="play" onClick={resume}>{tail.passed ? "Resume" : tail.waiting.length > 0 ? `Show ${count(tail.waiting.length)} new` : "Resume"}</Button>
+      <PageHead title="Events" lead={canTail && live && !paused && isHeld && "New rows wait while you look"} actions={<>
+        {canTail && live && (isHeld
+          ? <Button icon="play" onClick={toTop}>{!tail.passed && tail.waiting.length > 0 ? `Show ${count(tail.waiting.length)} new` : paused ? "Resume" : "Newest"}</Button>
           : <Button icon="pause" onClick={() => setPaused(true)}>Pause</Button>)}
         {!canTail && <Button icon="retry" busy={list.isRefetching} onClick={() => void list.refetch()}>Look again</Button>}
-        {barred ? <Button kind="primary" icon="send" barred={barred}>Send event</Button> : <SendLink />}
+        {!barred ? <SendLink /> : session.tenant === null && <Button kind="primary" icon="send" barred={barred}>Send event</Button>}
       </>} />
       <Filters search={search} onChange={change} withTenant={session.tenant === null} />
       <div className="list-box">
@@ -73,7 +91,7 @@ export function EventsPage() {
               : (
                 <Table
                   label="Events" height="fill" columns={columns(session.tenant === null)} narrow={NARROW} rows={rows} rowKey={(row) => row.id} onEnd={onEnd}
-                  isNew={(row) => coming.has(row.id)}
+                  isNew={(row) => coming.has(row.id)} onTop={setAtTop} onRowFocus={setOnRow} topKey={topKey}
                   onOpen={(row) => void navigate({ to: "/events/$id", params: { id: row.id } })}
                   foot={<Foot list={list} rows={rows.length} onGoOn={() => change({ until: rows.at(-1)?.receivedAt })} />}
                 />
@@ -85,16 +103,16 @@ export function EventsPage() {
 
 function SendLink() {
   return (
-    <Link to="/events/send" className="inline-flex h-7 items-center gap-1.5 rounded bg-accent px-2.5 font-medium text-accent-text hover:brightness-110">
+    <Link to="/events/send" className={PRIMARY_LINK}>
       <Icon name="send" size={14} /> Send event
     </Link>
   );
 }
 
-/** Without the stream the newest page is asked for again and again; never all that was scrolled through. */
+/** Without the stream the newest page is asked for again and again. */
 function usePolling(search: EventsSearch) {
-  const interval = useInterval(false);
-  return (query: { state: { data?: { pages: unknown[] } | undefined } }) => (search.q === undefined && (query.state.data?.pages.length ?? 0) <= 1 ? interval : false);
+  const interval = usePageInterval(false);
+  return search.q === undefined && interval;
 }
 
 function useTail(search: EventsSearch, paused: boolean) {
@@ -106,7 +124,8 @@ function useTail(search: EventsSearch, paused: boolean) {
   const setTail = useCallback((change: ReturnType<typeof emptyTail<EventRow>> | ((tail: ReturnType<typeof emptyTail<EventRow>>) => ReturnType<typeof emptyTail<EventRow>>)) => {
     setHeld((now) => {
       const before = now.key === key ? now.tail : emptyTail<EventRow>();
-      return { key, tail: typeof change === "function" ? change(before) : change };
+      const tail = typeof change === "function" ? change(before) : change;
+      return now.key === key && tail === now.tail ? now : { key, tail };
     });
   }, [key]);
   useFacts((fact) => {
@@ -123,11 +142,12 @@ function useTail(search: EventsSearch, paused: boolean) {
       const came = batch.current;
       if (came.length === 0) {
         setComing((now) => (now.size === 0 ? now : new Set()));
+        if (!paused) setTail(resumed);
         return;
       }
       batch.current = [];
       setTail((now) => arrived(now, came, paused));
-      const since = Date.now() - NEW_FOR;
+      const since = serverNow() - NEW_FOR;
       setComing(new Set(paused ? [] : came.filter((row) => Date.parse(row.receivedAt) > since).slice(-50).map((row) => row.id)));
     }, BEAT);
     return () => clearInterval(timer);
@@ -164,34 +184,16 @@ function Filters({ search, onChange, withTenant }: { search: EventsSearch; onCha
   const options = (types.data ?? []).map((type) => ({ value: type.name, ...(type.count > 0 ? { note: count(type.count) } : {}) }));
   return (
     <search className="mb-2 flex flex-wrap gap-2" aria-label="Events">
-      <Text key={`q-${search.q ?? ""}`} value={search.q} onChange={(q) => onChange({ q })} name="q" placeholder='Search: words, an id, payload.orderId=7' type="search" className="min-w-full flex-1 sm:min-w-60" />
+      <TextFilter value={search.q} onChange={(q) => onChange({ q })} label="Search events" placeholder='Search: words, an id, payload.orderId=7' type="search" className="min-w-full flex-1 sm:min-w-60" />
       <div className="w-40 min-w-0 flex-1 sm:flex-none"><Combobox label="Type" placeholder="Any type" mono options={options} value={search.eventType ?? ""} onChange={(eventType) => onChange({ eventType: eventType || undefined })} /></div>
-      <Text key={`s-${search.source ?? ""}`} value={search.source} onChange={(source) => onChange({ source })} name="Source" placeholder="Any source" className="w-28 flex-1 sm:flex-none" />
-      {withTenant && <Text key={`t-${search.tenant ?? ""}`} value={search.tenant} onChange={(tenant) => onChange({ tenant })} name="Tenant" placeholder="Any tenant" className="hidden w-28 sm:block" />}
+      <TextFilter value={search.source} onChange={(source) => onChange({ source })} label="Source" placeholder="Any source" className="w-28 flex-1 sm:flex-none" />
+      {withTenant && <TextFilter value={search.tenant} onChange={(tenant) => onChange({ tenant })} label="Tenant" placeholder="Any tenant" className="hidden w-28 sm:block" />}
       <Select aria-label="Received within" value={search.within ?? ""} onChange={(event) => onChange({ within: (event.target.value || undefined) })} className="w-32 flex-1 sm:flex-none">
         <option value="">Any time</option>
         {Object.keys(WITHIN).map((within) => <option key={within} value={within}>Last {within.replace("m", " min").replace("h", " h").replace("d", " d")}</option>)}
       </Select>
       {search.until !== undefined && <Button kind="quiet" icon="cross" onClick={() => onChange({ until: undefined })}>Before <Time at={search.until} /></Button>}
     </search>
-  );
-}
-
-/** A text that counts once one has finished typing: on Enter, or on leaving. */
-function Text({ value, onChange, name, placeholder, className, type = "text" }: { value: string | undefined; onChange: (value: string | undefined) => void; name: string; placeholder: string; className: string; type?: "text" | "search" }) {
-  const take = (text: string) => {
-    const next = text.trim() || undefined;
-    if (next !== value) onChange(next);
-  };
-  return (
-    <div className={className}><Input
-      type={type} aria-label={name === "q" ? "Search events" : name} placeholder={placeholder} defaultValue={value} spellCheck={false} autoComplete="off"
-      onBlur={(event) => take(event.target.value)}
-      onKeyDown={(event) => {
-        if (event.key === "Enter") take(event.currentTarget.value);
-        if (event.key === "Escape") event.currentTarget.blur();
-      }}
-    /></div>
   );
 }
 
@@ -206,6 +208,7 @@ function Foot({ list, rows, onGoOn }: { list: { isFetchingNextPage: boolean; has
 }
 
 function Nothing({ isFiltered, isPartial, onClear }: { isFiltered: boolean; isPartial: boolean; onClear: () => void }) {
+  const session = useSession();
   if (isFiltered) {
     return (
       <EmptyState icon="search" title="No event matches">
@@ -216,9 +219,9 @@ function Nothing({ isFiltered, isPartial, onClear }: { isFiltered: boolean; isPa
   }
   return (
     <EmptyState title="No event has come yet">
-      <p>Events appear here the moment they are accepted. Send one:</p>
-      <Curl method="POST" path="/api/v1/events" body={{ eventType: "job.created", payload: { jobId: "123" } }} />
-      <SendLink />
+      <p>{session.tenant === null ? "Events appear here the moment they are accepted." : "Your events appear here the moment they are accepted. What is sent to all is not listed; its deliveries are."}</p>
+      {allows(session, "events:write") && <SendLink />}
+      <FirstSteps event />
     </EmptyState>
   );
 }

@@ -1,4 +1,4 @@
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
 import { api, data } from "../../api/client";
@@ -12,6 +12,8 @@ import { Icon } from "../../ui/Icon";
 import { jsonFault, prettyJson } from "../../ui/json";
 import { PageHead, Panel } from "../../ui/Panel";
 import { toast } from "../../ui/toasts";
+import { eventTypeQuery } from "../event-types/queries";
+import { oneKeyForEach } from "./idempotency";
 import { eventTypesQuery } from "./queries";
 
 const FIRST = '{\n  "jobId": "123",\n  "title": "Engineer"\n}';
@@ -35,6 +37,8 @@ export function SendEventPage() {
   const [draft, setDraft] = useState<Draft>({ eventType: "", eventName: "", source: "dashboard", tenant: session.tenant ?? "", idempotencyKey: "", orderingKey: "" });
   const [payload, setPayload] = useState(FIRST);
   const [tried, setTried] = useState(false);
+  const [keyOf] = useState(oneKeyForEach);
+  const client = useQueryClient();
   const set = (name: keyof Draft) => (value: string) => setDraft((now) => ({ ...now, [name]: value }));
   const typeFault = draft.eventType === "" ? "Say what happened, such as job.created" : !TYPE.test(draft.eventType) ? "Segments of letters, digits, _ and -, parted by dots" : undefined;
   const payloadFault = jsonFault(payload);
@@ -42,8 +46,10 @@ export function SendEventPage() {
     mutationFn: async () => {
       const { eventType, ...rest } = draft;
       const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value.trim() !== ""));
+      // Where no answer came, the same is sent again under the same key, and accepted once.
+      const once = keyOf(JSON.stringify([draft, payload]));
       // The payload goes as it was typed: numbers that JavaScript cannot hold included.
-      const body = `${JSON.stringify({ eventType, ...given }).slice(0, -1)},"payload":${payload}}`;
+      const body = `${JSON.stringify({ eventType, idempotencyKey: once, ...given }).slice(0, -1)},"payload":${payload}}`;
       return data(api.POST("/api/v1/events", { body: { eventType }, bodySerializer: () => body }));
     },
     onSuccess: async (answer) => {
@@ -51,6 +57,11 @@ export function SendEventPage() {
       toast({ text: "It is stored, and on its way" });
       await navigate({ to: "/events/$id", params: { id: answer.eventId } });
     },
+  });
+  const example = useMutation({
+    mutationFn: (name: string) => client.fetchQuery(eventTypeQuery(name)),
+    onSuccess: (found) => setPayload(prettyJson(found.example) ?? found.example),
+    onError: (error) => toast({ tone: "bad", text: "The example cannot be read", detail: adviceFor(error).title }),
   });
   const problem = send.error instanceof Problem ? send.error : undefined;
   const submit = (event: FormEvent) => {
@@ -79,7 +90,7 @@ export function SendEventPage() {
             </Field>
             <div className="-mt-1 flex flex-wrap gap-2">
               <Button kind="quiet" barred={payloadFault && "It is no JSON yet"} onClick={() => setPayload(prettyJson(payload) ?? payload)}>Lay it out</Button>
-              {chosen?.example !== undefined && chosen.example !== null && <Button kind="quiet" onClick={() => setPayload(JSON.stringify(chosen.example, null, 2))}>Use the catalogue's example</Button>}
+              {chosen?.hasExample && <Button kind="quiet" busy={example.isPending} onClick={() => example.mutate(chosen.name)}>Use the catalogue's example</Button>}
             </div>
             <div className="grid gap-3 sm:grid-cols-2">
               <Field label="Source" optional fault={problem?.fault("source")}><Input value={draft.source} onChange={(event) => set("source")(event.target.value)} maxLength={255} /></Field>
@@ -92,7 +103,7 @@ export function SendEventPage() {
           </form>
         </Panel>
         <Panel title="The same by the API">
-          <Curl method="POST" path="/api/v1/events" body={{ eventType: draft.eventType || "job.created", payload: payloadFault ? {} : (JSON.parse(payload) as unknown) }} />
+          <Curl method="POST" path="/api/v1/events" raw={`{"eventType":${JSON.stringify(draft.eventType || "job.created")},"payload":${payloadFault ? "{}" : payload.trim()}}`} />
           <p className="mt-2 text-muted">202 means durable: the event and all its deliveries are committed before the answer.</p>
         </Panel>
       </div>

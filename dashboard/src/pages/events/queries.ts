@@ -1,6 +1,8 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { api, data } from "../../api/client";
+import { isOnePage, MOST_ROWS } from "../../api/pages";
 import type { Event } from "../../api/types";
+import { serverNow } from "../../ui/clock";
 import { rawField } from "../../ui/json";
 import { WITHIN, type EventsSearch } from "./search";
 
@@ -15,8 +17,6 @@ export interface EventRow {
 }
 
 const PAGE = 100;
-/** Rows that a list holds at most; past it one goes on with a list that begins there. */
-export const MOST_ROWS = 5_000;
 
 export function eventsQuery(search: EventsSearch) {
   return infiniteQueryOptions({
@@ -24,7 +24,7 @@ export function eventsQuery(search: EventsSearch) {
     initialPageParam: undefined as string | undefined,
     queryFn: async ({ pageParam, signal }) => {
       const { within, ...filters } = search;
-      const since = within && new Date(Date.now() - WITHIN[within] * 1_000).toISOString();
+      const since = within && new Date(serverNow() - WITHIN[within] * 1_000).toISOString();
       // A cursor of a search holds for the very same parameters only, so `since` goes with it.
       const [cursor, from = since] = pageParam === undefined ? [] : (JSON.parse(pageParam) as [string, string?]);
       const query = { ...filters, limit: PAGE, ...(cursor ? { cursor } : {}), ...(from ? { since: from } : {}) };
@@ -35,6 +35,7 @@ export function eventsQuery(search: EventsSearch) {
       }));
       return { rows, partial: page.partial, next: page.nextCursor ? JSON.stringify([page.nextCursor, ...(from ? [from] : [])]) : undefined };
     },
+    refetchOnWindowFocus: isOnePage,
     getNextPageParam: (last, pages) => (pages.length * PAGE >= MOST_ROWS ? undefined : last.next),
   });
 }
@@ -62,6 +63,7 @@ export const eventTypesQuery = queryOptions({
     ]);
     const counted = new Map(seen.byType.map((type) => [type.eventType, type.count]));
     const names = [...new Set([...counted.keys(), ...catalogue.data.map((type) => type.name)])];
-    return names.map((name) => ({ name, count: counted.get(name) ?? 0, example: catalogue.data.find((type) => type.name === name)?.example }));
+    const withExample = new Set(catalogue.data.flatMap((type) => (type.example === null || type.example === undefined ? [] : [type.name])));
+    return names.map((name) => ({ name, count: counted.get(name) ?? 0, hasExample: withExample.has(name) }));
   },
 });

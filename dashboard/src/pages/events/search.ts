@@ -1,4 +1,5 @@
 /** What is looked for, as it stands in the URL. */
+import { searchText } from "../search-text";
 
 export const WITHIN = { "15m": 900, "1h": 3_600, "24h": 86_400, "7d": 604_800 } as const;
 export type Within = keyof typeof WITHIN;
@@ -16,10 +17,8 @@ export interface EventsSearch {
 export function eventsSearch(search: Record<string, unknown>): EventsSearch {
   const found: EventsSearch = {};
   for (const name of ["q", "eventType", "source", "tenant"] as const) {
-    const value = search[name];
-    // A search for digits alone comes out of the URL as a number.
-    const text = typeof value === "number" ? String(value) : value;
-    if (typeof text === "string" && text.trim() !== "") found[name] = text.trim().slice(0, 255);
+    const text = searchText(search[name]);
+    if (text) found[name] = text;
   }
   const { within, until } = search;
   if (typeof within === "string" && Object.hasOwn(WITHIN, within)) found.within = within as Within;

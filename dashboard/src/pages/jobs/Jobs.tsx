@@ -1,11 +1,13 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useCallback, useMemo, useState } from "react";
+import { isNothing } from "../../api/problem";
 import { allows, useBarred, useSession } from "../../api/session";
 import { SubscriptionName } from "../../entities/SubscriptionName";
 import { subscriptionHeadsQuery, useSubscriptions } from "../../entities/subscriptions";
 import { useInterval } from "../../live/Live";
 import { Button } from "../../ui/Button";
+import { serverNow } from "../../ui/clock";
 import { Curl } from "../../ui/Code";
 import { Combobox } from "../../ui/Combobox";
 import { Drawer } from "../../ui/Dialog";
@@ -57,7 +59,7 @@ export function JobsPage() {
         {list.isError && rows.length === 0 ? <ErrorState what="Jobs" error={list.error} onRetry={() => void list.refetch()} />
           : list.isPending ? <SkeletonRows rows={10} />
             : rows.length === 0 ? <Nothing isFiltered={search.status !== undefined || search.subscriptionId !== undefined} onClear={() => change({ status: undefined, subscriptionId: undefined })} />
-              : <Table label="Jobs" height="fill" columns={columns} narrow={narrow} rows={rows} rowKey={(row) => row.id} onEnd={onEnd} onOpen={(row) => change({ job: row.id })} />}
+              : <Table label="Jobs" height="fill" columns={columns} narrow={narrow} rows={rows} rowKey={(row) => row.id} onEnd={onEnd} isOld={list.isPlaceholderData} onOpen={(row) => change({ job: row.id })} />}
       </div>
       {search.job && <JobDrawer key={search.job} id={search.job} onClose={() => change({ job: undefined })} />}
     </div>
@@ -115,7 +117,7 @@ function JobDrawer({ id, onClose }: { id: string; onClose: () => void }) {
       open onClose={onClose} title={job ? `${kindWords(job.kind)} for ${head?.name ?? job.subscriptionId.slice(0, 8)}` : "Job"} about={<Id id={id} full />}
       foot={job && !hasEnded(job) && <Button kind="danger" icon="stop" busy={cancel.isPending} barred={barred} onClick={() => cancel.mutate(id)}>Cancel the job</Button>}
     >
-      {query.isError && !job ? <ErrorState what="This job" error={query.error} onRetry={() => void query.refetch()} /> : !job ? <Skeleton className="h-40 w-full" /> : (
+      {isNothing(query) ? <ErrorState what="This job" error={query.error} onRetry={() => void query.refetch()} /> : !job ? <Skeleton className="h-40 w-full" /> : (
         <div className="flex flex-col gap-3">
           <div>
             <div className="flex items-center justify-between"><State state={job.state} /><span className="text-sm tabular-nums text-muted">{exact(job.done + job.skipped)} of {job.atLeast && "at least "}{exact(job.total)} looked at</span></div>
@@ -149,15 +151,18 @@ function JobDrawer({ id, onClose }: { id: string; onClose: () => void }) {
   );
 }
 
-const anHourAgo = () => `${new Date(Date.now() - 3_600_000).toISOString().slice(0, 19)}Z`;
+const anHourAgo = () => `${new Date(serverNow() - 3_600_000).toISOString().slice(0, 19)}Z`;
 
 function Nothing({ isFiltered, onClear }: { isFiltered: boolean; onClear: () => void }) {
   const [since] = useState(anHourAgo);
+  const session = useSession();
+  const { data: heads } = useQuery({ ...subscriptionHeadsQuery, enabled: allows(session, "subscriptions:read") });
+  const first = heads?.[0];
   if (isFiltered) return <EmptyState icon="search" title="No job matches"><Button onClick={onClear}>Show all jobs</Button></EmptyState>;
   return (
     <EmptyState icon="jobs" title="No job yet">
-      <p className="max-w-prose">A job sends many deliveries again, at a pace that receivers can take: select some in <Link to="/deliveries" search={{ status: "failed" }} className="text-accent underline">Deliveries</Link>, or ask by the API. Those that have ended are forgotten after a while.</p>
-      <Curl note="All that failed in an hour" method="POST" path="/api/v1/subscriptions/$SUBSCRIPTION/retry-failed" body={{ since, dryRun: true }} />
+      <p className="max-w-prose">A job sends many deliveries again, at a pace that receivers can take: select some in <Link to="/deliveries" search={{ status: "failed" }} className="text-accent underline">Deliveries</Link>, replay from a subscription's page, or ask by the API. Those that have ended are forgotten after a while.</p>
+      {first && allows(session, "deliveries:write") && <Curl note={`All that failed of ${first.name} in an hour; dryRun only counts`} method="POST" path={`/api/v1/subscriptions/${first.id}/retry-failed`} body={{ since, dryRun: true }} />}
     </EmptyState>
   );
 }

@@ -12,10 +12,10 @@ import { Curl } from "../../ui/Code";
 import { ConfirmByName } from "../../ui/Dialog";
 import { EndlessTable, ListPage } from "../../ui/EndlessTable";
 import { EmptyState } from "../../ui/Feedback";
-import { FilterText } from "../../ui/FilterText";
 import { PageHead } from "../../ui/Panel";
 import { Badge, State } from "../../ui/State";
 import { TwoLines, type Column } from "../../ui/Table";
+import { TextFilter } from "../../ui/TextFilter";
 import { Time } from "../../ui/Time";
 import { toast } from "../../ui/toasts";
 import { MakeKey } from "./MakeKey";
@@ -40,7 +40,7 @@ export function KeysPage() {
       head={<PageHead title="Keys" actions={<Button kind="primary" icon="plus" barred={barred} onClick={() => setMaking(true)}>Make a key</Button>} />}
       filters={session.tenant === null && (
         <search className="mb-2 flex" aria-label="Keys">
-          <FilterText key={search.tenant ?? ""} value={search.tenant} onChange={(tenant) => void navigate({ search: tenant ? { tenant } : {}, replace: true })} type="search" label="Tenant" placeholder="Any tenant" className="w-60" />
+          <TextFilter value={search.tenant} onChange={(tenant) => void navigate({ search: tenant ? { tenant } : {}, replace: true })} type="search" label="Tenant" placeholder="Any tenant" className="w-60" />
         </search>
       )}
     >

@@ -5,6 +5,7 @@ import { adviceFor, Problem } from "../../api/problem";
 import { useSession, type Scope } from "../../api/session";
 import { Button } from "../../ui/Button";
 import { CheckField } from "../../ui/CheckField";
+import { serverNow } from "../../ui/clock";
 import { Curl } from "../../ui/Code";
 import { Combobox } from "../../ui/Combobox";
 import { Dialog } from "../../ui/Dialog";
@@ -30,7 +31,7 @@ export function MakeKey({ tenant, onClose }: { tenant?: string | undefined; onCl
   const tenants = useInfiniteQuery({ ...tenantsQuery, enabled: session.tenant === null });
   const make = useMutation({
     mutationFn: () => {
-      const expiresAt = expiry(lifetime, on, Date.now());
+      const expiresAt = expiry(lifetime, on, serverNow());
       return data(api.POST("/api/v1/keys", {
         body: { name: name.trim(), ...(preset === "own" ? { scopes: [...scopes] } : { preset }), ...(of.trim() ? { tenant: of.trim() } : {}), ...(expiresAt ? { expiresAt } : {}) },
       }));

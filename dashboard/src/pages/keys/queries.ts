@@ -1,14 +1,14 @@
 import { api, data } from "../../api/client";
 import { endless } from "../../api/pages";
+import { searchText } from "../search-text";
 
 export interface KeysSearch {
   tenant?: string;
 }
 
 export function keysSearch(search: Record<string, unknown>): KeysSearch {
-  const value = search["tenant"];
-  const tenant = typeof value === "number" ? String(value) : value;
-  return typeof tenant === "string" && tenant.trim() !== "" ? { tenant: tenant.trim().slice(0, 255) } : {};
+  const tenant = searchText(search["tenant"]);
+  return tenant ? { tenant } : {};
 }
 
 export function keysQuery(search: KeysSearch) {

@@ -1,15 +1,18 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useMemo } from "react";
+import { useMemo, useState } from "react";
 import { api, data } from "../../api/client";
-import { useSession } from "../../api/session";
+import { allows, useSession } from "../../api/session";
 import type { Overview, Series, SeriesPoint } from "../../api/types";
+import { FirstSteps } from "../../entities/FirstSteps";
 import { SubscriptionName } from "../../entities/SubscriptionName";
+import { Term } from "../../entities/Term";
 import { useInterval } from "../../live/Live";
-import { Curl } from "../../ui/Code";
+import { serverNow } from "../../ui/clock";
 import { EmptyState, ErrorState, Notice, Skeleton } from "../../ui/Feedback";
-import { axisDuration, count, duration, exact, percent, rate } from "../../ui/format";
+import { axisDuration, count, duration, exact, percent, rate, wholes } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
+import { BUTTON_LINK, PRIMARY_LINK } from "../../ui/link-looks";
 import { Chart } from "../../ui/LazyChart";
 import { Figure, PageHead, Panel } from "../../ui/Panel";
 import { StateBar } from "../../ui/Sparkline";
@@ -18,7 +21,9 @@ import { lookOf, TONES } from "../../ui/states";
 import { Choice } from "../../ui/Tabs";
 import { Countdown, Time } from "../../ui/Time";
 import { deliveriesSearch } from "../deliveries/search";
-import { byOutcome } from "./outcomes";
+import { MomentsPanel } from "./Moments";
+import { byOutcome, sinceBegun } from "./outcomes";
+import { StoryPanel } from "./Story";
 
 const route = getRouteApi("/in/");
 const WINDOWS = [{ value: "1h", label: "1 h" }, { value: "24h", label: "24 h" }, { value: "7d", label: "7 d" }] as const;
@@ -34,14 +39,14 @@ export function OverviewPage() {
     refetchInterval: useInterval(5_000),
   });
   const series = useQuery({
-    queryKey: ["overview", "series", window],
-    queryFn: ({ signal }) => data(api.GET("/api/v1/dashboard/metrics", { params: { query: { window } }, signal })),
-    refetchInterval: useInterval(15_000),
+    queryKey: ["series", window],
+    queryFn: async ({ signal }) => ({ ...await data(api.GET("/api/v1/dashboard/metrics", { params: { query: { window } }, signal })), asOf: serverNow() }),
+    refetchInterval: useInterval(window === "1h" ? 5_000 : 30_000),
     // The chart of the window before stands until the next one is there.
     placeholderData: (before) => before,
-    staleTime: 10_000,
   });
   const seen = overview.data;
+  const session = useSession();
   return (
     <>
       <PageHead title="Overview" actions={
@@ -52,15 +57,17 @@ export function OverviewPage() {
           {overview.isError && <Notice tone="busy" icon="warning">What you see is from <Time at={seen?.generatedAt} />: the relay does not answer now.</Notice>}
           {seen && !seen.complete && <Notice tone="quiet" icon="clock">The newest of what happened is still being counted.</Notice>}
           <Figures seen={seen} />
-          {seen?.events.ever === 0 && <FirstSteps />}
+          {seen?.events.ever === 0 && <Begin />}
           <div className="grid gap-3 lg:grid-cols-[minmax(0,1fr)_21rem] xl:grid-cols-[minmax(0,1fr)_24rem]">
             <div className="order-2 flex min-w-0 flex-col gap-3 lg:order-1">
-              <Charts series={series.data} asOf={series.dataUpdatedAt} error={series.isError && !series.data ? series.error : undefined} onRetry={() => void series.refetch()} stale={series.isPlaceholderData} />
+              <MomentsPanel />
+              <Charts series={series.data} error={series.isError && !series.data ? series.error : undefined} onRetry={() => void series.refetch()} stale={series.isPlaceholderData} />
             </div>
             <div className="order-1 flex min-w-0 flex-col gap-3 lg:order-2">
               <TroublePanel seen={seen} />
+              <StoryPanel />
               <StatesPanel seen={seen} />
-              <HealthPanel seen={seen} />
+              {session.tenant === null && <HealthPanel seen={seen} />}
             </div>
           </div>
         </div>
@@ -80,20 +87,21 @@ function Figures({ seen }: { seen: Overview | undefined }) {
     <dl className={STRIP}>
       <Figure name="Events" value={rate(rates.eventsPerSecond)} unit="/s" note={`${count(events.today)} today`} />
       <Figure name="Delivered" value={rate(rates.deliveriesPerSecond)} unit="/s" note={`${count(day.delivered)} in 24 h`} />
-      <Figure name="Attempts" value={rate(rates.attemptsPerSecond)} unit="/s" note={`${count(day.attempts.retries)} retries`} />
-      <Figure name="Success" value={percent(day.successRate)} tone={worst < 0.95 ? "text-bad" : worst < 0.99 ? "text-busy" : undefined} note="of 24 h" />
-      <Figure name="Latency p50" value={duration(day.latencyMs.p50)} note="event to answer" />
+      <Figure name={<Term of="attempts">Attempts</Term>} value={rate(rates.attemptsPerSecond)} unit="/s" note={`${count(day.attempts.retries)} retries`} />
+      <Figure name={<Term of="success">Success</Term>} value={percent(day.successRate)} tone={worst < 0.95 ? "text-bad" : worst < 0.99 ? "text-busy" : undefined} note="of 24 h" />
+      <Figure name={<Term of="latency">Latency p50</Term>} value={duration(day.latencyMs.p50)} note="event to answer" />
       <Figure name="Latency p95" value={duration(day.latencyMs.p95)} note={`p99 ${duration(day.latencyMs.p99)}`} />
-      <Figure name="Backlog" value={<Link to="/deliveries" search={{ status: "pending" }} className="hover:underline">{count(backlog.pending)}</Link>} note={backlog.oldestAt ? <>oldest <Time at={backlog.oldestAt} /></> : "nothing waits"} />
-      <Figure name="Undelivered" value={<Link to="/deliveries" search={{ status: day.failed > 0 || day.expired === 0 ? "failed" : "expired", within: "24h" }} className="hover:underline">{count(day.failed + day.expired)}</Link>} tone={day.failed + day.expired > 0 ? "text-bad" : undefined} note={`${rate(rates.failuresPerSecond)} /s now`} />
+      <Figure name={<Term of="backlog">Backlog</Term>} value={<Link to="/deliveries" search={{ status: "pending" }} className="hover:underline">{count(backlog.pending)}</Link>} note={backlog.oldestAt ? <>oldest <Time at={backlog.oldestAt} /></> : "nothing waits"} />
+      <Figure name={<Term of="undelivered">Undelivered</Term>} value={<Link to="/deliveries" search={{ status: day.failed > 0 || day.expired === 0 ? "failed" : "expired", within: "24h" }} className="hover:underline">{count(day.failed + day.expired)}</Link>} tone={day.failed + day.expired > 0 ? "text-bad" : undefined} note={`${rate(rates.failuresPerSecond)} /s now`} />
     </dl>
   );
 }
 
-function Charts({ series, asOf, error, onRetry, stale }: { series: Series | undefined; asOf: number; error: unknown; onRetry: () => void; stale: boolean }) {
+function Charts({ series, error, onRetry, stale }: { series: Series & { asOf: number } | undefined; error: unknown; onRetry: () => void; stale: boolean }) {
   const drawn = useMemo(() => {
     if (!series) return undefined;
-    const { points } = series;
+    const { asOf } = series;
+    const points = sinceBegun(series.points);
     // The step that has begun is not over: a rate over all of it would always be too low.
     const perSecond = (value: (point: SeriesPoint) => number) => points.map((point) => {
       const seconds = Math.min(series.stepSeconds, (asOf - Date.parse(point.start)) / 1_000);
@@ -112,14 +120,14 @@ function Charts({ series, asOf, error, onRetry, stale }: { series: Series | unde
         { name: "p50", colour: "--accent", values: points.map((point) => point.latencyMs.p50 ?? null) },
       ],
     };
-  }, [series, asOf]);
+  }, [series]);
   if (error !== undefined) return <Panel><ErrorState what="The charts" error={error} onRetry={onRetry} /></Panel>;
   const aside = (text: string) => <span className="text-sm tabular-nums text-muted">{text}</span>;
   const step = series ? duration(series.stepSeconds * 1_000) : "";
   return (
     <div className={stale ? "flex flex-col gap-3 opacity-60" : "flex flex-col gap-3"}>
       <Panel title="Attempts by outcome" aside={series && aside(`${exact(series.totals.attempts.total)} attempts, by ${step}`)}>
-        {drawn ? <Chart label="Attempts by outcome" kind="stack" times={drawn.times} series={drawn.outcomes} format={count} height={200} /> : <Skeleton className="h-[14rem] w-full" />}
+        {drawn ? <Chart label="Attempts by outcome" kind="stack" times={drawn.times} series={drawn.outcomes} format={count} axisFormat={wholes} height={200} /> : <Skeleton className="h-[14rem] w-full" />}
       </Panel>
       <div className="grid gap-3 xl:grid-cols-2">
         <Panel title="Events and deliveries" aside={aside("a second")}>
@@ -133,10 +141,18 @@ function Charts({ series, asOf, error, onRetry, stale }: { series: Series | unde
   );
 }
 
+/** Rows of trouble for which room is kept, and the height of each, in rem. */
+const MOST_ROOM = 4;
+const ROW = 3.2;
+
 function TroublePanel({ seen }: { seen: Overview | undefined }) {
   const trouble = seen?.trouble ?? [];
+  // It keeps the room that it has needed, so that what is below moves seldom.
+  const [room, setRoom] = useState(0);
+  if (trouble.length > room) setRoom(Math.min(trouble.length, MOST_ROOM));
   return (
     <Panel title="In trouble" flush aside={seen && trouble.length > 0 && <span className="text-sm text-muted">worst first</span>}>
+      <div style={{ minHeight: `${room * ROW}rem` }}>
       {!seen ? <div className="p-3"><Skeleton className="h-4 w-40" /></div> : trouble.length === 0 ? (
         <p className="flex items-center gap-2 px-3 py-2.5 text-muted"><Icon name="check" className="text-good" size={14} />No subscription is in trouble.</p>
       ) : (
@@ -156,6 +172,7 @@ function TroublePanel({ seen }: { seen: Overview | undefined }) {
           ))}
         </ul>
       )}
+      </div>
     </Panel>
   );
 }
@@ -210,16 +227,21 @@ function HealthPanel({ seen }: { seen: Overview | undefined }) {
   );
 }
 
-function FirstSteps() {
+function Begin() {
   const session = useSession();
+  const mayAll = allows(session, "subscriptions:write") && allows(session, "events:write");
   return (
     <Panel>
       <EmptyState icon="send" title="No event has come yet">
         <p className="max-w-prose">
-          {session.tenant === null ? "Register who wants events, then send one. Both work from here and by the API; the key is printed at the first start." : "As soon as events for your subscriptions come, this page fills."}
+          {mayAll ? "Register who wants events, then send one: by the buttons, or by the commands below. It shows up here at once."
+            : session.tenant === null ? "As soon as events come, this page fills." : "As soon as there are events for your subscriptions, this page fills."}
         </p>
-        <Curl note="1. Register a subscription" method="POST" path="/api/v1/subscriptions" body={{ name: "First", url: "http://127.0.0.1:9000/", eventTypes: ["*"] }} />
-        {session.tenant === null && <Curl note="2. Send an event" method="POST" path="/api/v1/events" body={{ eventType: "job.created", payload: { jobId: "123" } }} />}
+        <span className="flex flex-wrap justify-center gap-2">
+          {allows(session, "subscriptions:write") && <Link to="/subscriptions/new" className={PRIMARY_LINK}><Icon name="plus" size={14} />Register a subscription</Link>}
+          {allows(session, "events:write") && <Link to="/events/send" className={BUTTON_LINK}><Icon name="send" size={14} />Send an event</Link>}
+        </span>
+        <FirstSteps subscription event />
       </EmptyState>
     </Panel>
   );

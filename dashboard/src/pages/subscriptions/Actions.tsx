@@ -7,6 +7,7 @@ import { adviceFor, Problem } from "../../api/problem";
 import { useBarred } from "../../api/session";
 import type { Subscription } from "../../api/types";
 import { Button } from "../../ui/Button";
+import { serverNow } from "../../ui/clock";
 import { Combobox } from "../../ui/Combobox";
 import { ConfirmByName, Dialog } from "../../ui/Dialog";
 import { Field, TextArea } from "../../ui/Field";
@@ -36,7 +37,7 @@ export function useFlow(subscription: Subscription) {
       await client.cancelQueries({ queryKey: ["subscription", id] });
       const before = { one: client.getQueryData(key), runtime: client.getQueryData(runtime) };
       const state = how === "pause" ? "paused" as const : "active" as const;
-      client.setQueryData(key, (now) => now && { ...now, state, isActive: how === "resume", stateReason: null, stateChangedAt: new Date().toISOString() });
+      client.setQueryData(key, (now) => now && { ...now, state, isActive: how === "resume", stateReason: null, stateChangedAt: new Date(serverNow()).toISOString() });
       client.setQueryData(runtime, (now) => now && { ...now, state, stateReason: null });
       return before;
     },

@@ -10,18 +10,19 @@ import { useBarred } from "../../api/session";
 import type { Job, JobPreview, Subscription } from "../../api/types";
 import { useInterval } from "../../live/Live";
 import { Button } from "../../ui/Button";
-import { cx } from "../../ui/class-names";
+import { serverNow } from "../../ui/clock";
 import { Dialog } from "../../ui/Dialog";
 import { ErrorState } from "../../ui/Feedback";
 import { Field, Input } from "../../ui/Field";
-import { count, duration, exact, shortId } from "../../ui/format";
+import { count, duration, exact, localText, shortId } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
 import { Panel } from "../../ui/Panel";
+import { Progress } from "../../ui/Progress";
 import { lookOf } from "../../ui/states";
 import { Time } from "../../ui/Time";
 import { toast } from "../../ui/toasts";
+import { hasEnded, jobWords, movedWords, progressOf, reachWords, useCancelJob } from "../../work/jobs";
 import { patternFault } from "./draft";
-import { hasEnded, jobWords, localText, moved, reach, share } from "./jobs";
 import { jobsQuery } from "./queries";
 
 export type BulkKind = "retry_failed" | "replay";
@@ -39,7 +40,7 @@ function Bulk({ subscription, kind, onClose }: { subscription: Subscription; kin
   const form = useId();
   const client = useQueryClient();
   const isReplay = kind === "replay";
-  const [since, setSince] = useState(() => localText(Date.now() - 24 * HOUR));
+  const [since, setSince] = useState(() => localText(serverNow() - 24 * HOUR));
   const [until, setUntil] = useState("");
   const [states, setStates] = useState<readonly (typeof STATES)[number][]>(["failed", "expired"]);
   const [types, setTypes] = useState("");
@@ -92,7 +93,7 @@ function Bulk({ subscription, kind, onClose }: { subscription: Subscription; kin
           <Field label="Until" optional hint="Empty: now." fault={problem?.fault("until")}><Input type="datetime-local" step={1} value={until} onChange={(event) => setUntil(event.target.value)} /></Field>
         </div>
         <div className="-mt-1 flex flex-wrap gap-1">
-          {SPANS.map(([name, ms]) => <Button key={name} kind="quiet" onClick={() => { setSince(localText(Date.now() - ms)); setUntil(""); }}>Last {name}</Button>)}
+          {SPANS.map(([name, ms]) => <Button key={name} kind="quiet" onClick={() => { setSince(localText(serverNow() - ms)); setUntil(""); }}>Last {name}</Button>)}
         </div>
         {isReplay ? (
           <Field label="Event types" optional hint={`Types or patterns, parted by spaces. Empty: its own (${subscription.eventTypes.slice(0, 4).join(", ")}${subscription.eventTypes.length > 4 ? " …" : ""}).`} fault={(wrong && `A type ${wrong}`) ?? problem?.fault("eventTypes")}>
@@ -127,17 +128,11 @@ function Bulk({ subscription, kind, onClose }: { subscription: Subscription; kin
 
 /** Jobs that go on, and the last that ended; nothing where there was none. */
 export function JobsPanel({ id }: { id: string }) {
-  const client = useQueryClient();
   const barred = useBarred("deliveries:write");
   const polled = useInterval(2_000);
-  const query = useQuery({ ...jobsQuery(id), refetchInterval: ({ state }) => (state.data?.data.some((job) => !hasEnded(job)) ? polled : false) });
-  const cancel = useMutation({
-    mutationFn: (job: string) => data(api.POST("/api/v1/jobs/{id}/cancel", { params: { path: { id: job } } })),
-    onSuccess: () => toast({ text: "The job is cancelled", detail: "What it has moved stays moved." }),
-    onError: (error) => toast({ tone: "bad", text: "The job was not cancelled", detail: adviceFor(error).title }),
-    onSettled: () => client.invalidateQueries({ queryKey: ["jobs"] }),
-  });
-  const jobs = query.data?.data ?? [];
+  const query = useQuery({ ...jobsQuery(id), refetchInterval: ({ state }) => (state.data?.some((job) => !hasEnded(job)) ? polled : false) });
+  const cancel = useCancelJob();
+  const jobs = query.data ?? [];
   if (query.isError && jobs.length === 0) return <Panel title="Bulk work"><ErrorState what="Bulk work" error={query.error} onRetry={() => void query.refetch()} /></Panel>;
   if (jobs.length === 0) return null;
   return (
@@ -146,17 +141,15 @@ export function JobsPanel({ id }: { id: string }) {
         {jobs.map((job) => (
           <li key={job.id} className="px-3 py-1.5">
             <div className="flex items-center justify-between gap-3">
-              <span className="min-w-0 truncate font-medium" title={reach(job)}>{jobWords(job)}</span>
+              <span className="min-w-0 truncate font-medium" title={reachWords(job)}>{jobWords(job)}</span>
               {hasEnded(job)
                 ? <span className="whitespace-nowrap text-sm text-muted">{job.state} <Time at={job.finishedAt ?? job.createdAt} /></span>
                 : <Button kind="quiet" icon="stop" busy={cancel.isPending && cancel.variables === job.id} barred={barred} onClick={() => cancel.mutate(job.id)}>Cancel</Button>}
             </div>
             {!hasEnded(job) && (
-              <div role="progressbar" aria-label={jobWords(job)} aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.floor(share(job) * 100)} className="my-1 h-1.5 overflow-hidden rounded-sm bg-quiet-soft">
-                <div style={{ width: `${share(job) * 100}%` }} className={cx("h-full transition-[width] duration-500", "bg-probing-mark")} />
-              </div>
+              <Progress label={jobWords(job)} value={progressOf(job)} />
             )}
-            <p className="text-sm text-muted">{moved(job)}{job.error && <span className="text-bad"> · {job.error}</span>}</p>
+            <p className="text-sm text-muted">{movedWords(job)}{job.error && <span className="text-bad"> · {job.error}</span>}</p>
           </li>
         ))}
       </ul>

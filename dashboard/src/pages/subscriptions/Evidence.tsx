@@ -1,4 +1,5 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { api, data } from "../../api/client";
 import { adviceFor } from "../../api/problem";
 import { useBarred } from "../../api/session";
@@ -14,7 +15,6 @@ import { lookOf, TONES } from "../../ui/states";
 import { Time } from "../../ui/Time";
 import { toast } from "../../ui/toasts";
 import { reasonWords } from "./instrument";
-import { DeliveryLink } from "./links";
 import { blockedQuery, historyQuery } from "./queries";
 
 const WHO: Record<string, string> = { operator: "by an operator", rule: "by a rule", trial: "by a trial that succeeded" };
@@ -83,7 +83,7 @@ export function BlockedPanel({ id }: { id: string }) {
           <li key={one.deliveryId} className="flex flex-wrap items-center gap-x-3 gap-y-1 px-3 py-1.5">
             <div className="min-w-0 flex-1 basis-40">
               <p className="truncate font-mono text-sm font-medium" title={one.orderingKey ?? undefined}>{one.orderingKey ?? "all deliveries"}</p>
-              <p className="flex items-center gap-2 text-sm text-muted"><State plain state={one.reason} /><DeliveryLink id={one.deliveryId}>the delivery</DeliveryLink><Time at={one.since} /></p>
+              <p className="flex items-center gap-2 text-sm text-muted"><State plain state={one.reason} /><Link to="/deliveries/$id" params={{ id: one.deliveryId }} className="hover:underline">the delivery</Link><Time at={one.since} /></p>
             </div>
             <Button icon="retry" barred={barred} busy={release.isPending && release.variables.delivery === one.deliveryId && release.variables.how === "retry"} onClick={() => release.mutate({ delivery: one.deliveryId, how: "retry" })}>Send again</Button>
             <Button icon="skip" barred={barred} busy={release.isPending && release.variables.delivery === one.deliveryId && release.variables.how === "skip"} onClick={() => release.mutate({ delivery: one.deliveryId, how: "skip" })}>Skip it</Button>

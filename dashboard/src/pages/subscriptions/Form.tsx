@@ -5,6 +5,7 @@ import { api, data } from "../../api/client";
 import { adviceFor, Problem, type Fault } from "../../api/problem";
 import { allows, useBarred, useSession } from "../../api/session";
 import type { RetryPolicy, Subscription } from "../../api/types";
+import { EXAMPLE_RECEIVER, IS_HERE } from "../../entities/example";
 import { Button } from "../../ui/Button";
 import { Curl } from "../../ui/Code";
 import { Field, Input, Select, Switch } from "../../ui/Field";
@@ -12,9 +13,9 @@ import { duration } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
 import { Panel } from "../../ui/Panel";
 import { Choice } from "../../ui/Tabs";
+import { defaultsQuery, ofOthers, type Defaults } from "./defaults";
 import { bodyOf, faultsOf, MASK, PRESETS, retryInForce, retryOf, shortBody, type Draft, type Preset, type SignatureDraft } from "./draft";
 import { Patterns } from "./Patterns";
-import { defaultsQuery } from "./queries";
 import { RetrySchedule } from "./RetrySchedule";
 import { coolDowns } from "./schedule";
 import { TestOutcome } from "./TestOutcome";
@@ -69,7 +70,8 @@ export function SubscriptionForm({ initial, stored, save, onLeave }: Props) {
     if (!barred) attempt(() => submitting.mutate());
   };
   const failure = submitting.error ?? testing.error;
-  const common: SectionProps = { draft, change, leave, faultAt, stored };
+  const asked = useQuery({ ...defaultsQuery(allows(session, "admin") && session.tenant === null), enabled: allows(session, "subscriptions:read") });
+  const common: SectionProps = { draft, change, leave, faultAt, stored, defaults: useMemo(() => inForce(asked.data, stored), [asked.data, stored]), isAsking: asked.isLoading };
   return (
     <form ref={form} onSubmit={submit} noValidate className="grid gap-3 lg:grid-cols-[minmax(0,1fr)_minmax(0,25rem)]">
       <div className="flex min-w-0 max-w-4xl flex-col gap-3">
@@ -126,6 +128,17 @@ interface SectionProps {
   leave: (path: string) => void;
   faultAt: (path: string) => string | undefined;
   stored: Subscription | undefined;
+  defaults: Defaults;
+  isAsking: boolean;
+}
+
+/** What holds where nothing is said; of what nobody tells, what holds for a stored one that says nothing. */
+function inForce(found: Defaults | undefined, stored: Subscription | undefined): Defaults {
+  const own = ofOthers(stored ? [stored] : []);
+  return {
+    retryPolicy: found?.retryPolicy ?? own.retryPolicy, breaker: found?.breaker ?? own.breaker, deactivation: found?.deactivation ?? own.deactivation,
+    timeoutMs: found?.timeoutMs ?? own.timeoutMs, maxInFlight: found?.maxInFlight ?? own.maxInFlight,
+  };
 }
 
 type TextKey = { [K in keyof Draft]: Draft[K] extends string ? (string extends Draft[K] ? K : never) : never }[keyof Draft];
@@ -161,7 +174,7 @@ function Receiver(props: SectionProps & { isClient: boolean }) {
           <Text {...props} name="name" path="name" label="Name" hint="For people." isFirst={!stored} />
           {!props.isClient && <Text {...props} name="tenant" path="clientId" label="Tenant" optional hint="Whose it is: events of others do not reach it." />}
         </div>
-        <Text {...props} name="url" path="url" label="URL" mono inputMode="url" placeholder="https://example.com/webhooks" hint="Every delivery is a POST to it." />
+        <Text {...props} name="url" path="url" label="URL" mono inputMode="url" placeholder={EXAMPLE_RECEIVER} hint={IS_HERE && !stored ? <>Every delivery is a POST to it. To try it out, <span className="font-mono">posthaste receive</span> prints what comes to {EXAMPLE_RECEIVER}</> : "Every delivery is a POST to it."} />
         <Patterns value={draft.patterns} onChange={(patterns) => change({ patterns }, "eventTypes")} fault={faultAt("eventTypes")} faultOf={(index) => faultAt(`eventTypes[${index}]`)} />
         <Headers {...props} />
       </div>
@@ -271,14 +284,13 @@ function Signatures({ draft, change, leave, faultAt }: SectionProps) {
 }
 
 function Pace(props: SectionProps) {
-  const { draft, change, stored } = props;
-  const most = stored?.effective.maxInFlight;
+  const { draft, change, defaults } = props;
   return (
     <Panel title="Pace">
       <div className="flex flex-col gap-3">
         <div className={GRID}>
-          <Text {...props} name="timeout" path="timeoutMs" label="Deadline of an attempt" optional placeholder={stored && stored.timeoutMs === null ? timeText(stored.effective.timeoutMs) : "the relay's default"} hint="Name, connect, TLS, headers and body together. 100 ms to 1 min." />
-          <Text {...props} name="maxInFlight" path="maxInFlight" label="In flight at most" optional inputMode="numeric" placeholder={most === undefined ? "the relay's default" : String(most)} hint="Attempts at the same time, 1 to 1000." />
+          <Text {...props} name="timeout" path="timeoutMs" label="Deadline of an attempt" optional placeholder={timeText(defaults.timeoutMs) || "the relay's default"} hint="Name, connect, TLS, headers and body together. 100 ms to 1 min." />
+          <Text {...props} name="maxInFlight" path="maxInFlight" label="In flight at most" optional inputMode="numeric" placeholder={numberText(defaults.maxInFlight, "the relay's default")} hint="Attempts at the same time, 1 to 1000." />
         </div>
         <div><Switch on={draft.limited} onChange={(limited) => change({ limited }, "rateLimit")} label="Limit its rate" /></div>
         {draft.limited && (
@@ -294,11 +306,9 @@ function Pace(props: SectionProps) {
 }
 
 function Retries(props: SectionProps) {
-  const { draft, change, stored } = props;
-  const session = useSession();
-  const asked = useQuery({ ...defaultsQuery(allows(session, "admin") && session.tenant === null), enabled: allows(session, "subscriptions:read") });
-  const standard: RetryPolicy | undefined = asked.data ?? (stored && !stored.retryPolicy ? stored.effective.retryPolicy : undefined);
-  const inForce = retryInForce(retryOf(draft), standard);
+  const { draft, change, defaults } = props;
+  const standard: RetryPolicy | undefined = defaults.retryPolicy ?? undefined;
+  const drawn = retryInForce(retryOf(draft), standard);
   const hint = (ms: number | null | undefined) => (ms ? timeText(ms) : undefined);
   return (
     <Panel title="Retries" aside={<Choice label="Schedule" value={draft.retry} onChange={(retry) => change({ retry }, "retryPolicy")} options={[{ value: "default", label: "Default" }, { value: "growing", label: "Growing" }, { value: "list", label: "A list" }]} />}>
@@ -318,16 +328,16 @@ function Retries(props: SectionProps) {
             <Text {...props} name="maxAge" path="retryPolicy.maxAgeMs" label="Expires after" optional placeholder={hint(standard?.maxAgeMs) ?? "never"} hint="Counted from the first attempt." />
           </div>
         )}
-        {inForce ? <RetrySchedule policy={inForce} /> : <p className="text-muted">{asked.isPending ? "The relay's own schedule is being read …" : "The relay's own schedule; it is shown on the subscription's page."}</p>}
+        {drawn ? <RetrySchedule policy={drawn} /> : <p className="text-muted">{props.isAsking ? "The relay's own schedule is being read …" : "The relay's own schedule; it is shown on the subscription's page."}</p>}
       </div>
     </Panel>
   );
 }
 
 function Failing(props: SectionProps) {
-  const { draft, change, stored } = props;
-  const rules = stored?.effective.breaker;
-  const ends = stored?.effective.deactivation;
+  const { draft, change, defaults } = props;
+  const rules = defaults.breaker;
+  const ends = defaults.deactivation;
   const [first, longest] = [parseTime(draft.coolDown) ?? rules?.coolDownMs, parseTime(draft.coolDownMax) ?? rules?.coolDownMaxMs];
   return (
     <Panel title="When it fails">
@@ -342,9 +352,9 @@ function Failing(props: SectionProps) {
                 <Text {...props} name="inARow" path="breaker.consecutiveFailures" label="Opens after failures in a row" inputMode="numeric" placeholder={numberText(rules?.consecutiveFailures)} />
                 <Text {...props} name="ratio" path="breaker.failureRatio" label="or at a share of, in %" inputMode="decimal" placeholder={rules?.failureRatio ? String(rules.failureRatio * 100) : "default"} />
                 <Text {...props} name="minimum" path="breaker.minimumAttempts" label="of at least attempts" inputMode="numeric" placeholder={numberText(rules?.minimumAttempts)} />
-                <Text {...props} name="window" path="breaker.windowMs" label="within" placeholder={rules?.windowMs ? timeText(rules.windowMs) : "default"} />
-                <Text {...props} name="coolDown" path="breaker.coolDownMs" label="Stays open at first" placeholder={rules?.coolDownMs ? timeText(rules.coolDownMs) : "default"} />
-                <Text {...props} name="coolDownMax" path="breaker.coolDownMaxMs" label="and at most" placeholder={rules?.coolDownMaxMs ? timeText(rules.coolDownMaxMs) : "default"} />
+                <Text {...props} name="window" path="breaker.windowMs" label="within" placeholder={timeText(rules?.windowMs) || "default"} />
+                <Text {...props} name="coolDown" path="breaker.coolDownMs" label="Stays open at first" placeholder={timeText(rules?.coolDownMs) || "default"} />
+                <Text {...props} name="coolDownMax" path="breaker.coolDownMaxMs" label="and at most" placeholder={timeText(rules?.coolDownMaxMs) || "default"} />
                 <Text {...props} name="probes" path="breaker.probes" label="Probes that have to succeed" inputMode="numeric" placeholder={numberText(rules?.probes)} />
               </div>
               {first !== null && first !== undefined && longest !== null && longest !== undefined && first > 0 && longest >= first && <p className="mt-2 text-sm text-muted">While probes fail it stays open for {coolDowns(first, longest).map((one) => duration(one).replace(".0 ", " ")).join(", then ")}.</p>}
@@ -358,8 +368,8 @@ function Failing(props: SectionProps) {
           {draft.deactivation === "own" && (
             <div className={GRID3}>
               <Text {...props} name="exhausted" path="deactivation.exhaustedDeliveries" label="After used up in a row" inputMode="numeric" placeholder={numberText(ends?.exhaustedDeliveries)} hint="Deliveries; 0 switches it off." />
-              <Text {...props} name="failingFor" path="deactivation.failingForMs" label="or without a success for" placeholder={ends?.failingForMs ? timeText(ends.failingForMs) : "default"} hint="0 switches it off." />
-              <Text {...props} name="trials" path="deactivation.trialIntervalMs" label="Tried every" placeholder={ends?.trialIntervalMs ? timeText(ends.trialIntervalMs) : "default"} hint="0: never by itself." />
+              <Text {...props} name="failingFor" path="deactivation.failingForMs" label="or without a success for" placeholder={timeText(ends?.failingForMs) || "default"} hint="0 switches it off." />
+              <Text {...props} name="trials" path="deactivation.trialIntervalMs" label="Tried every" placeholder={timeText(ends?.trialIntervalMs) || "default"} hint="0: never by itself." />
             </div>
           )}
         </fieldset>
@@ -382,7 +392,7 @@ function Order({ draft, change, faultAt }: SectionProps) {
 }
 
 /** As a placeholder: what holds where nothing is given. */
-const numberText = (value: number | null | undefined) => (value === null || value === undefined ? "default" : String(value));
+const numberText = (value: number | null | undefined, otherwise = "default") => (value === null || value === undefined ? otherwise : String(value));
 
 function Picked<T extends string>({ value, onChange, options, ...described }: {
   value: T; onChange: (value: T) => void; options: readonly (readonly [T, string])[]; id?: string; "aria-describedby"?: string | undefined; "aria-invalid"?: boolean | undefined;

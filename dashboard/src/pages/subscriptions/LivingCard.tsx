@@ -7,6 +7,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { allows, useSession } from "../../api/session";
 import type { Runtime, Subscription } from "../../api/types";
+import { Term } from "../../entities/Term";
 import { useInterval } from "../../live/Live";
 import { cx } from "../../ui/class-names";
 import { useNow } from "../../ui/clock";
@@ -68,7 +69,7 @@ function Instrument({ subscription, runtime, isStale }: { subscription: Subscrip
         <p className="text-sm text-muted">
           {isStale ? <span className="text-busy">the relay does not answer now</span>
             : runtime.owner === "another" ? "another process delivers: what only that one knows is not shown"
-              : (runtime.restarts ?? 0) > 0 ? <span className="text-busy">its actor was started again {exact(runtime.restarts ?? 0)}×</span> : <span className="max-sm:hidden">its actor never crashed</span>}
+              : (runtime.restarts ?? 0) > 0 ? <span className="text-busy">its actor was started again {exact(runtime.restarts ?? 0)}×</span> : ""}
         </p>
       </header>
       <Upright value={isUpright}>
@@ -98,11 +99,12 @@ function Retries({ subscription, runtime }: { subscription: Subscription; runtim
   return (
     <>
       <div className="flex flex-wrap items-baseline justify-between gap-x-4">
-        <h3 className="label">Retries{subscription.retryPolicy ? "" : ", by the relay's default"}</h3>
+        <h3 className="label"><Term of="retries">Retries</Term>{subscription.retryPolicy ? "" : ", by the relay's default"}</h3>
         <p className="text-sm text-muted">
           {waiting?.next
             ? <>next retry in <b className="font-semibold text-text"><Countdown until={waiting.next.at} past="a moment" /></b>, attempt {waiting.next.attempt}{waiting.waiting > 1 && `, of ${waiting.all ? waiting.waiting : `the newest ${waiting.waiting}`} that wait for one`}</>
-            : "no retry is planned"}
+            : runtime.breaker.state === "open" && runtime.backlog.count > 0 ? "retries wait until a probe succeeds"
+              : waiting && !waiting.all ? "none of the newest that wait is a retry" : "no retry is planned"}
         </p>
       </div>
       <RetrySchedule policy={subscription.effective.retryPolicy} {...(waiting?.next ? { next: waiting.next.attempt } : {})} />

@@ -4,6 +4,8 @@
  * bottom where there is no room beside each other.
  */
 import { createContext, use, type ReactNode } from "react";
+import { Term } from "../../entities/Term";
+import type { TermName } from "../../entities/terms";
 import { cx } from "../../ui/class-names";
 import { TONES, type Tone } from "../../ui/states";
 
@@ -12,6 +14,9 @@ const HALVES = { backlog: 20, window: 30, pace: 22, breaker: 30, slots: 29, rece
 const ORDER = Object.keys(HALVES) as Which[];
 
 export type Which = keyof typeof HALVES;
+
+/** The words of which one may want to know what they mean. */
+const EXPLAINED: Partial<Record<Which, TermName>> = { backlog: "backlog", window: "window", pace: "pace", breaker: "breaker", slots: "inFlight" };
 
 /** Whether the line runs from top to bottom. */
 export const Upright = createContext(false);
@@ -33,8 +38,8 @@ const ROW = 80;
 
 export const paint = (tone: Tone | "line" | "edge" | "panel" | "muted") => (tone in TONES ? `var(${TONES[tone as Tone].stroke})` : `var(--${tone})`);
 
-export function Station({ which, name, label, value, unit, note, children, leaving, arriving }: {
-  which: Which; name: string;
+export function Station({ which, name, term = EXPLAINED[which], label, value, unit, note, children, leaving, arriving }: {
+  which: Which; name: string; term?: TermName | undefined;
   /** The picture in words. */
   label: string;
   value: ReactNode; unit?: ReactNode; note: ReactNode;
@@ -55,7 +60,7 @@ export function Station({ which, name, label, value, unit, note, children, leavi
         ? <svg role="img" aria-label={label} width={COLUMN} height={ROW} viewBox={`${-COLUMN / 2} ${-ROW / 2} ${COLUMN} ${ROW}`} className="relative block">{children}</svg>
         : <svg role="img" aria-label={label} width={half * 2} height={HEIGHT} viewBox={`${-half} ${-HEIGHT / 2} ${half * 2} ${HEIGHT}`} style={{ marginLeft: EDGE }} className="relative block overflow-visible">{children}</svg>}
       <div className={isUpright ? "min-w-0 py-2 pr-3" : "px-3"}>
-        <h3 className="label">{name}</h3>
+        <h3 className="label">{term ? <Term of={term}>{name}</Term> : name}</h3>
         <p className="truncate text-xl font-medium leading-7 tracking-tight tabular-nums">{value}{unit && <span className="ml-1 text-sm font-normal tracking-normal text-muted">{unit}</span>}</p>
         <p className={cx("line-clamp-2 text-sm text-muted", !isUpright && "min-h-9")}>{note}</p>
       </div>

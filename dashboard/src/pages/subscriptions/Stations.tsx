@@ -39,8 +39,9 @@ export function WindowStation({ runtime, isIdle, leaving }: { runtime: Runtime; 
   const flying = wide(Math.max(0, window.held - window.waiting));
   const waits = Math.min(frame.width - flying, wide(window.waiting));
   // What is stopped holds nothing in memory, as it should.
-  const isBehind = !window.caughtUp && !isIdle;
-  const standing = isIdle ? "holds nothing while nothing is sent" : isBehind ? "behind: the rest is in the database" : "caught up";
+  // Nor is it behind where nothing waits.
+  const isBehind = !window.caughtUp && !isIdle && runtime.backlog.count > 0;
+  const standing = isIdle ? "holds nothing while nothing is sent" : isBehind ? "behind: the rest is in the database" : runtime.backlog.count === 0 ? "nothing to hold" : "caught up";
   return (
     <Station
       which="window" name="Window" leaving={leaving} value={count(window.held)} unit={`of ${count(window.most)}`}
@@ -83,7 +84,7 @@ export function PaceStation({ runtime, tokens, isHeld, arriving, leaving }: { ru
   const share = tokens.most === 0 ? 0 : tokens.left / tokens.most;
   return (
     <Station
-      which="pace" name="Tokens" leaving={leaving} label={`${exact(tokens.left)} of ${exact(tokens.most)} tokens left, refilled by ${tokens.words}`}
+      which="pace" name="Tokens" term="tokens" leaving={leaving} label={`${exact(tokens.left)} of ${exact(tokens.most)} tokens left, refilled by ${tokens.words}`}
       value={count(tokens.left)} unit={`of ${count(tokens.most)}`} note={<>{tokens.words} · {rate(runtime.drain.perSecond ?? 0)} /s of late</>}
     >
       <circle r={RADIUS + 3} style={{ fill: paint("panel") }} />

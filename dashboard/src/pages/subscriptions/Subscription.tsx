@@ -1,26 +1,29 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
+import { isNothing } from "../../api/problem";
 import { allows, useBarred, useSession } from "../../api/session";
 import type { Subscription, SubscriptionStats, Window } from "../../api/types";
 import { useInterval } from "../../live/Live";
 import { Button } from "../../ui/Button";
 import { EmptyState, ErrorState, Notice, Skeleton, SkeletonRows } from "../../ui/Feedback";
-import { axisDuration, count, duration, exact, percent } from "../../ui/format";
+import { axisDuration, count, duration, exact, percent, wholes } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
 import { CopyButton, Id } from "../../ui/Id";
 import { Chart } from "../../ui/LazyChart";
+import { BUTTON_LINK } from "../../ui/link-looks";
 import { Facts, Figure, PageHead, Panel } from "../../ui/Panel";
 import { Badge, HttpStatus, State } from "../../ui/State";
 import { deliveryState } from "../../ui/states";
 import { Choice } from "../../ui/Tabs";
 import { Countdown, Time } from "../../ui/Time";
-import { byOutcome } from "../overview/outcomes";
+import { MomentsPanel } from "../overview/Moments";
+import { byOutcome, sinceBegun } from "../overview/outcomes";
+import { StoryPanel } from "../overview/Story";
 import { Actions } from "./Actions";
 import { JobsPanel } from "./Bulk";
 import { BlockedPanel, HistoryPanel } from "./Evidence";
 import { reasonWords } from "./instrument";
-import { BUTTON_LINK, DeliveriesLink, DeliveryLink } from "./links";
 import { LivingCard } from "./LivingCard";
 import { recentQuery, statsQuery, subscriptionQuery } from "./queries";
 import { RotateDialog, SigningPanel } from "./Secrets";
@@ -35,14 +38,14 @@ export function SubscriptionPage() {
   const session = useSession();
   const query = useQuery({ ...subscriptionQuery(id), refetchInterval: useInterval(false) });
   const back = <nav aria-label="Where this is" className="mb-1"><Link to="/subscriptions" className="inline-flex min-h-6 items-center gap-1 text-muted hover:text-text"><Icon name="left" size={13} />Subscriptions</Link></nav>;
-  if (query.isError && !query.data) return <>{back}<PageHead title="Subscription" /><Panel><ErrorState what="This subscription" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
+  if (isNothing(query)) return <>{back}<PageHead title="Subscription" /><Panel><ErrorState what="This subscription" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
   const seen = query.data;
   const mayRead = allows(session, "deliveries:read");
   return (
     <>
       {back}
       <PageHead
-        title={seen ? seen.name : <Skeleton className="h-6 w-56" />}
+        title={seen ? <bdi>{seen.name}</bdi> : <Skeleton className="h-6 w-56" />}
         lead={<span className="flex flex-wrap items-center gap-x-3">{seen && <State state={seen.state} />}<Id id={id} /></span>}
         actions={seen && <Actions subscription={seen} />}
       >
@@ -56,10 +59,12 @@ export function SubscriptionPage() {
             <div className="flex min-w-0 flex-col gap-3">
               {mayRead && <BlockedPanel id={id} />}
               {mayRead && <JobsPanel id={id} />}
-              {mayRead ? <Numbers id={id} /> : <Panel><p className="text-muted">Its deliveries and numbers take the scope deliveries:read.</p></Panel>}
+              {mayRead && <MomentsPanel subscription={id} />}
+              {mayRead ? <Numbers subscription={seen} /> : <Panel><p className="text-muted">Its deliveries and numbers take the scope deliveries:read.</p></Panel>}
               {mayRead && <Recent id={id} />}
             </div>
             <div className="flex min-w-0 flex-col gap-3">
+              <StoryPanel subscription={id} />
               <HistoryPanel id={id} />
               <Signing subscription={seen} />
               <Settings subscription={seen} />
@@ -100,11 +105,15 @@ function HeldNotice({ subscription }: { subscription: Subscription }) {
   );
 }
 
-function Numbers({ id }: { id: string }) {
-  const { window = "24h" } = route.useSearch();
+/** What is younger than this is shown by the minute, unless one asks for something else. */
+const YOUNG = 7_200_000;
+
+function Numbers({ subscription: { id, createdAt } }: { subscription: Subscription }) {
+  const [standard] = useState<Window>(() => (Date.now() - Date.parse(createdAt) < YOUNG ? "1h" : "24h"));
+  const { window = standard } = route.useSearch();
   const navigate = route.useNavigate();
-  const query = useQuery({ ...statsQuery(id, window), refetchInterval: useInterval(15_000), placeholderData: (before) => before });
-  const choose = (next: Window) => void navigate({ search: next === "24h" ? {} : { window: next }, replace: true });
+  const query = useQuery({ ...statsQuery(id, window), refetchInterval: useInterval(window === "1h" || window === "24h" ? 5_000 : 30_000), placeholderData: (before) => before });
+  const choose = (next: Window) => void navigate({ search: next === standard ? {} : { window: next }, replace: true });
   const seen = query.data;
   return (
     <Panel
@@ -118,14 +127,17 @@ function Numbers({ id }: { id: string }) {
 }
 
 function Drawn({ seen, isStale }: { seen: SubscriptionStats; isStale: boolean }) {
-  const drawn = useMemo(() => ({
-    times: seen.points.map((point) => Date.parse(point.start) / 1_000),
-    outcomes: byOutcome(seen.points),
-    latency: [
-      { name: "p99", colour: "--bad-mark", values: seen.points.map((point) => point.attempts.durationMs.p99 ?? null) },
-      { name: "p50", colour: "--accent", values: seen.points.map((point) => point.attempts.durationMs.p50 ?? null) },
-    ],
-  }), [seen]);
+  const drawn = useMemo(() => {
+    const points = sinceBegun(seen.points);
+    return {
+      times: points.map((point) => Date.parse(point.start) / 1_000),
+      outcomes: byOutcome(points),
+      latency: [
+        { name: "p99", colour: "--bad-mark", values: points.map((point) => point.attempts.durationMs.p99 ?? null) },
+        { name: "p50", colour: "--accent", values: points.map((point) => point.attempts.durationMs.p50 ?? null) },
+      ],
+    };
+  }, [seen]);
   const { totals } = seen;
   const lost = totals.failed + totals.expired;
   const share = totals.successRate ?? 1;
@@ -154,7 +166,7 @@ function Recent({ id }: { id: string }) {
   const query = useQuery({ ...recentQuery(id), refetchInterval: useInterval(false) });
   const rows = query.data ?? [];
   return (
-    <Panel title="Recent deliveries" flush aside={<span className="flex gap-3"><DeliveriesLink subscription={id} status="failed">Failed ones</DeliveriesLink><DeliveriesLink subscription={id}>All of them</DeliveriesLink></span>}>
+    <Panel title="Recent deliveries" flush aside={<span className="flex gap-3"><Link to="/deliveries" search={{ subscriptionId: id, status: "failed" }} className="text-accent hover:underline">Failed ones</Link><Link to="/deliveries" search={{ subscriptionId: id }} className="text-accent hover:underline">All of them</Link></span>}>
       {query.isPending ? <SkeletonRows rows={6} />
         : query.isError && rows.length === 0 ? <ErrorState what="Its deliveries" error={query.error} onRetry={() => void query.refetch()} />
           : rows.length === 0 ? <EmptyState icon="deliveries" title="Nothing was delivered yet"><p className="max-w-prose">The next event that matches comes here the moment it is accepted.</p></EmptyState>
@@ -163,7 +175,7 @@ function Recent({ id }: { id: string }) {
                 {rows.map((row) => (
                   <li key={row.id} className="grid h-8 grid-cols-[6rem_minmax(0,1fr)_4.5rem] items-center gap-x-3 px-3 sm:grid-cols-[6.5rem_minmax(0,1fr)_5rem_5.5rem_7rem]">
                     <State plain state={deliveryState(row)} />
-                    <DeliveryLink id={row.id} className="truncate font-mono text-sm font-medium hover:underline">{row.eventType}</DeliveryLink>
+                    <Link to="/deliveries/$id" params={{ id: row.id }} className="truncate font-mono text-sm font-medium hover:underline">{row.eventType}</Link>
                     <span className="hidden truncate sm:block"><HttpStatus status={row.httpStatus} error={row.errorKind} /></span>
                     <span className="hidden truncate text-sm text-muted sm:block">{row.attemptCount === 0 ? "no attempt" : row.attemptCount === 1 ? "1 attempt" : `${row.attemptCount} attempts`}</span>
                     <span className="truncate text-right text-sm text-muted">{row.nextRetryAt && row.attemptCount > 0 ? <>next <Countdown until={row.nextRetryAt} past="soon" /></> : <Time at={row.finishedAt ?? row.createdAt} />}</span>
@@ -185,9 +197,6 @@ function Signing({ subscription }: { subscription: Subscription }) {
     </>
   );
 }
-
-/** There are no halves of attempts on an axis. */
-const wholes = (value: number) => (Number.isInteger(value) ? count(value) : "");
 
 const ORDER: Record<string, string> = { none: "none: all at once", key: "by key: one after the other within a key", all: "all one after the other" };
 

@@ -1,22 +1,24 @@
 import { useInfiniteQuery, useQueries, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useEffect, useMemo } from "react";
+import { usePageInterval } from "../../api/pages";
 import { allows, useBarred, useSession } from "../../api/session";
+import { FirstSteps } from "../../entities/FirstSteps";
 import { useInterval } from "../../live/Live";
 import { Button } from "../../ui/Button";
-import { Curl } from "../../ui/Code";
 import { EmptyState, ErrorState, Skeleton, SkeletonRows } from "../../ui/Feedback";
 import { Input, Select } from "../../ui/Field";
 import { count, exact, percent } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
+import { PRIMARY_LINK } from "../../ui/link-looks";
 import { PageHead } from "../../ui/Panel";
 import { Sparkline } from "../../ui/Sparkline";
 import { State } from "../../ui/State";
 import { lookOf } from "../../ui/states";
 import { Table, TwoLines, type Column } from "../../ui/Table";
+import { TextFilter } from "../../ui/TextFilter";
 import { Countdown, Time } from "../../ui/Time";
 import { reasonWords } from "./instrument";
-import { PRIMARY_LINK } from "./links";
 import { MOST_ROWS, sparklinesQuery, subscriptionQuery, subscriptionsQuery, troubleQuery, type SubscriptionRow } from "./queries";
 import { matches, STATES, type SubscriptionsSearch } from "./search";
 
@@ -30,8 +32,7 @@ export function SubscriptionsPage() {
   const navigate = route.useNavigate();
   const session = useSession();
   const barred = useBarred("subscriptions:write");
-  const interval = useInterval(false);
-  const list = useInfiniteQuery({ ...subscriptionsQuery(search.tenant), refetchInterval: (query) => ((query.state.data?.pages.length ?? 0) <= 1 ? interval : false) });
+  const list = useInfiniteQuery({ ...subscriptionsQuery(search.tenant), refetchInterval: usePageInterval(false) });
   const { hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage } = list;
   // State and text are judged here, so all of them are read, up to a bound.
   useEffect(() => {
@@ -179,13 +180,7 @@ function Filters({ search, onChange, withTenant }: { search: SubscriptionsSearch
         {STATES.map((state) => <option key={state} value={state}>{lookOf(state).word}</option>)}
       </Select>
       {withTenant && (
-        <div className="w-36 min-w-0 flex-1 sm:flex-none">
-          <Input
-            key={search.tenant} aria-label="Tenant" placeholder="Any tenant" defaultValue={search.tenant} spellCheck={false} autoComplete="off"
-            onBlur={(event) => event.target.value.trim() !== (search.tenant ?? "") && onChange({ tenant: event.target.value.trim() })}
-            onKeyDown={(event) => event.key === "Enter" && onChange({ tenant: event.currentTarget.value.trim() })}
-          />
-        </div>
+        <TextFilter label="Tenant" placeholder="Any tenant" value={search.tenant} onChange={(tenant) => onChange({ tenant })} className="w-36 min-w-0 flex-1 sm:flex-none" />
       )}
     </search>
   );
@@ -196,8 +191,9 @@ function Nothing() {
   return (
     <EmptyState level={2} icon="subscriptions" title="Nobody is subscribed yet">
       <p className="max-w-prose">A subscription says who gets which events, where, and how fast. Every event that matches is delivered there, signed, until it arrives.</p>
-      <Curl method="POST" path="/api/v1/subscriptions" body={{ name: "First", url: "https://example.com/webhooks", eventTypes: ["order.*"] }} note="Register one by the API: the answer shows its secret" />
       {!barred && <RegisterLink />}
+      {!barred && <p>Or by the API; the answer shows its secret:</p>}
+      <FirstSteps subscription />
     </EmptyState>
   );
 }

@@ -5,17 +5,11 @@ import { Icon } from "../../ui/Icon";
 import { prettyJson } from "../../ui/json";
 import { HttpStatus } from "../../ui/State";
 import { cx } from "../../ui/class-names";
-
-const PARTS = [
-  ["nameMs", "Name", "bg-held-mark"], ["connectMs", "Connect", "bg-probing-mark"], ["tlsMs", "TLS", "bg-busy-mark"],
-  ["firstByteMs", "First byte", "bg-accent"], ["bodyMs", "Body", "bg-good-mark"],
-] as const;
+import { timingParts } from "../deliveries/timing";
 
 /** What came of a test send: the answer, where its time went, and what was sent. */
 export function TestOutcome({ outcome }: { outcome: TestSend }) {
-  const { timing } = outcome;
-  const parts = PARTS.flatMap(([key, name, mark]) => (timing[key] === null || timing[key] === undefined ? [] : [{ name, mark, ms: timing[key] }]));
-  const whole = parts.reduce((sum, part) => sum + part.ms, 0) || 1;
+  const parts = timingParts(outcome);
   const headers = (given: Record<string, string>) => Object.entries(given).map(([name, value]) => `${name}: ${value}`).join("\n");
   return (
     <div role="status" className="flex min-w-0 flex-col gap-2">
@@ -28,7 +22,7 @@ export function TestOutcome({ outcome }: { outcome: TestSend }) {
       {outcome.error && <p className="break-words text-muted">{outcome.error}</p>}
       {parts.length > 0 && (
         <div>
-          <div aria-hidden="true" className="flex h-1.5 gap-px overflow-hidden rounded-sm">{parts.map((part) => <div key={part.name} style={{ flexGrow: part.ms / whole, flexBasis: 2 }} className={part.mark} />)}</div>
+          <div aria-hidden="true" className="flex h-1.5 gap-px overflow-hidden rounded-sm">{parts.map((part) => <div key={part.name} style={{ flexGrow: part.share, flexBasis: 2 }} className={part.mark} />)}</div>
           <p className="mt-1 flex flex-wrap gap-x-3 text-sm text-muted">{parts.map((part) => <span key={part.name} className="inline-flex items-center gap-1"><span aria-hidden="true" className={cx("size-2 rounded-[2px]", part.mark)} />{part.name} {duration(part.ms)}</span>)}</p>
         </div>
       )}

@@ -64,6 +64,10 @@ describe("what is sent", () => {
     expect(bodyOf({ ...GOOD, tenant: "acme", secretKind: "tenant" })).toMatchObject({ secretFrom: "tenant" });
   });
 
+  it("shows a command that works before anything is filled in", () => {
+    expect(shortBody(EMPTY)).toEqual({ name: "First", url: "http://127.0.0.1:9000/", eventTypes: ["*"] });
+  });
+
   it("never shows a secret in the command", () => {
     expect(JSON.stringify(shortBody({ ...GOOD, secretKind: "brought", secret: "top-secret" }))).not.toContain("top-secret");
   });

@@ -4,6 +4,8 @@
  * only the relay can judge (a name that resolves to a private address) is left to it.
  */
 import type { NewSubscription, RetryPolicy, Subscription, SubscriptionChange } from "../../api/types";
+import { EXAMPLE_RECEIVER } from "../../entities/example";
+import { pastedFault } from "../../ui/pasted";
 import { parseTime, timeText } from "./time-text";
 
 export const MASK = "********";
@@ -191,7 +193,9 @@ export function bodyOf(draft: Draft): Body {
 /** What the API shows of a new one, without what says nothing: for the command beside the form. */
 export function shortBody(draft: Draft): Record<string, unknown> {
   const usual = bodyOf(EMPTY);
-  return Object.fromEntries(Object.entries(bodyOf(draft)).filter(([name, value]) => ["name", "url", "eventTypes"].includes(name) || JSON.stringify(value) !== JSON.stringify(usual[name]))
+  // Of a form that is empty yet, a command that works.
+  const shown = { ...draft, name: isBlank(draft.name) ? "First" : draft.name, url: isBlank(draft.url) ? EXAMPLE_RECEIVER : draft.url, patterns: draft.patterns.length > 0 ? draft.patterns : ["*"] };
+  return Object.fromEntries(Object.entries(bodyOf(shown)).filter(([name, value]) => ["name", "url", "eventTypes"].includes(name) || JSON.stringify(value) !== JSON.stringify(usual[name]))
     .map(([name, value]) => [name, name === "secret" ? "…" : value]));
 }
 
@@ -353,6 +357,8 @@ export function faultsOf(draft: Draft): ReadonlyMap<string, string> {
 export function secretFault(secret: string): string | undefined {
   if (secret === "") return "is required: bring one, or let one be made";
   const bytes = new TextEncoder().encode(secret).length;
+  const pasted = pastedFault(secret);
+  if (pasted) return pasted;
   if (secret.startsWith("whsec_")) {
     try {
       const inside = atob(secret.slice(6)).length;

@@ -36,7 +36,7 @@ export function verdictOf(runtime: Runtime, now: number): Verdict {
   if (state === "paused") return { gate: "stopped", tone: "held", word: "Paused", detail: `${waits}; all of it is kept` };
   if (state === "deactivated" || state === "suspended") return { gate: "stopped", tone: "bad", word: state === "deactivated" ? "Deactivated" : "Suspended", detail: backlog.count === 0 ? "what comes for it is held" : `${waits}, held until it is reactivated` };
   if (breaker.state === "open") {
-    return { gate: "cut", tone: "bad", word: "Cut", detail: isAhead(breaker.nextProbeAt, now) ? `the breaker is open; ${waits}` : `the breaker is about to probe; ${waits}` };
+    return { gate: "cut", tone: "bad", word: "Cut", detail: isAhead(breaker.nextProbeAt, now) ? `the breaker is open after too many failures: nothing is sent; ${waits}` : `the breaker is about to probe; ${waits}` };
   }
   if (breaker.state === "half_open") return { gate: "probing", tone: "probing", word: "Probing", detail: `one attempt at a time tries the receiver; ${waits}` };
   if (isAhead(runtime.holdUntil, now)) return { gate: "held", tone: "held", word: "Held", detail: `the receiver asked to be left alone; ${waits}` };

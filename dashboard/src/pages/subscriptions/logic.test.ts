@@ -1,8 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Runtime } from "../../api/types";
 import { backlogLevel, columnsFor, coolDownLeft, slotsOf, tokensOf, verdictOf } from "./instrument";
-import { share } from "./jobs";
-import { retryOfSettings } from "./queries";
 import { coolDowns, place, planned } from "./schedule";
 import { matches, subscriptionsSearch } from "./search";
 import { parseTime, timeText } from "./time-text";
@@ -107,20 +105,4 @@ describe("looking for subscriptions", () => {
   it("drops what is not known from the URL", () => {
     expect(subscriptionsSearch({ q: 17, state: "strange", tenant: " acme ", x: 1 })).toEqual({ q: "17", tenant: "acme" });
   });
-});
-
-it("says whole of a job only once it is", () => {
-  const job = { state: "running" as const, total: 10, done: 10, skipped: 0 };
-  expect(share(job)).toBe(0.99);
-  expect(share({ ...job, state: "completed" })).toBe(1);
-  expect(share({ ...job, total: 0 })).toBe(0);
-  expect(share({ ...job, state: "cancelled", done: 5 })).toBe(0.5);
-});
-
-it("reads the default schedule from the settings in force", () => {
-  const settings = (values: Record<string, string>) => Object.entries(values).map(([key, value]) => ({ section: "retry", key, value }));
-  const usual = { attempts: "9", base_ms: "5000", factor: "5.0", cap_ms: "43200000", jitter: "0.2", delays_ms: "[]", max_age_ms: "0" };
-  expect(retryOfSettings(settings(usual))).toEqual({ attempts: 9, baseMs: 5_000, factor: 5, capMs: 43_200_000, jitter: 0.2 });
-  expect(retryOfSettings(settings({ ...usual, delays_ms: "[1000, 2000]" }))).toEqual({ delaysMs: [1_000, 2_000], jitter: 0.2 });
-  expect(retryOfSettings([])).toBeNull();
 });

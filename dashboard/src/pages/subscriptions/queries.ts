@@ -1,6 +1,8 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { api, data } from "../../api/client";
-import type { RetryPolicy, Window } from "../../api/types";
+import { isOnePage } from "../../api/pages";
+import type { Window } from "../../api/types";
+import { jobRow } from "../../work/jobs";
 
 /** A row of the list: what is shown of a subscription, and nothing else. */
 export interface SubscriptionRow {
@@ -31,6 +33,7 @@ export function subscriptionsQuery(tenant: string | undefined) {
       }));
       return { rows, next: page.nextCursor ?? undefined };
     },
+    refetchOnWindowFocus: isOnePage,
     getNextPageParam: (last, pages) => (pages.length * PAGE >= MOST_ROWS ? undefined : last.next),
   });
 }
@@ -38,7 +41,7 @@ export function subscriptionsQuery(tenant: string | undefined) {
 /** The last day of up to a hundred of them. */
 export function sparklinesQuery(ids: readonly string[]) {
   return queryOptions({
-    queryKey: ["subscriptions", "sparklines", ids],
+    queryKey: ["sparklines", ids],
     enabled: ids.length > 0,
     queryFn: async ({ signal }) => {
       const seen = await data(api.GET("/api/v1/subscriptions/stats", { params: { query: { ids: ids.join(",") } }, signal }));
@@ -52,7 +55,7 @@ const MOST_IN_TROUBLE = 10;
 
 /** Breakers that are not closed, by id, as the overview has them. Where it names as many as it may, there may be more: `all` is false. */
 export const troubleQuery = queryOptions({
-  queryKey: ["overview", "trouble"],
+  queryKey: ["breakers"],
   queryFn: async ({ signal }) => {
     const { trouble } = await data(api.GET("/api/v1/dashboard/overview", { signal }));
     return { all: trouble.length < MOST_IN_TROUBLE, breakers: new Map(trouble.map((one) => [one.id, { state: one.breaker, openUntil: one.openUntil ?? null }])) };
@@ -92,9 +95,8 @@ export function nextRetryQuery(id: string) {
 
 export function statsQuery(id: string, window: Window) {
   return queryOptions({
-    queryKey: ["subscription", id, "stats", window],
+    queryKey: ["stats", id, window],
     queryFn: ({ signal }) => data(api.GET("/api/v1/subscriptions/{id}/stats", { params: { path: { id }, query: { window } }, signal })),
-    staleTime: 10_000,
   });
 }
 
@@ -132,39 +134,6 @@ export function recentQuery(id: string) {
 export function jobsQuery(id: string) {
   return queryOptions({
     queryKey: ["jobs", "of", id],
-    queryFn: ({ signal }) => data(api.GET("/api/v1/jobs", { params: { query: { subscriptionId: id, limit: 5 } }, signal })),
+    queryFn: async ({ signal }) => (await data(api.GET("/api/v1/jobs", { params: { query: { subscriptionId: id, limit: 5 } }, signal }))).data.map(jobRow),
   });
-}
-
-/**
- * The retry policy of those who set none: from the settings in force where one may read them,
- * otherwise from a subscription that follows it. Null where neither tells.
- */
-export function defaultsQuery(isAdmin: boolean) {
-  return queryOptions({
-    queryKey: ["defaults", "retry", isAdmin],
-    staleTime: 300_000,
-    queryFn: async ({ signal }): Promise<RetryPolicy | null> => {
-      if (isAdmin) {
-        const settings = await data(api.GET("/api/v1/system/settings", { signal }));
-        return retryOfSettings(settings.data);
-      }
-      const page = await data(api.GET("/api/v1/subscriptions", { params: { query: { limit: 100 } }, signal }));
-      return page.data.find((one) => !one.retryPolicy)?.effective.retryPolicy ?? null;
-    },
-  });
-}
-
-/** The section `retry`, as subscriptions have it. Values are TOML; numbers and lists of them read as JSON does. */
-export function retryOfSettings(settings: readonly { section: string; key: string; value?: string | null }[]): RetryPolicy | null {
-  const found = new Map(settings.filter((one) => one.section === "retry").map((one) => [one.key, one.value ?? ""]));
-  const number = (key: string) => {
-    const value = Number(found.get(key));
-    return found.has(key) && Number.isFinite(value) ? value : undefined;
-  };
-  const delays = [...(found.get("delays_ms") ?? "").matchAll(/\d+/g)].map(([digits]) => Number(digits));
-  const [attempts, baseMs, factor, capMs, jitter, age] = ["attempts", "base_ms", "factor", "cap_ms", "jitter", "max_age_ms"].map(number);
-  const common = { ...(jitter === undefined ? {} : { jitter }), ...(age ? { maxAgeMs: age } : {}) };
-  if (delays.length > 0) return { delaysMs: delays, ...common };
-  return attempts && baseMs && factor && capMs ? { attempts, baseMs, factor, capMs, ...common } : null;
 }

@@ -1,5 +1,6 @@
 /** What is looked for, as it stands in the URL. */
 import type { Window } from "../../api/types";
+import { searchText } from "../search-text";
 
 export const STATES = ["active", "paused", "deactivated", "suspended"] as const;
 export type StateFilter = (typeof STATES)[number];
@@ -13,9 +14,8 @@ export interface SubscriptionsSearch {
 export function subscriptionsSearch(search: Record<string, unknown>): SubscriptionsSearch {
   const found: SubscriptionsSearch = {};
   for (const name of ["q", "tenant"] as const) {
-    const value = search[name];
-    const text = typeof value === "number" ? String(value) : value;
-    if (typeof text === "string" && text.trim() !== "") found[name] = text.trim().slice(0, 255);
+    const text = searchText(search[name]);
+    if (text) found[name] = text;
   }
   const { state } = search;
   if (STATES.some((one) => one === state)) found.state = state as StateFilter;
@@ -23,13 +23,13 @@ export function subscriptionsSearch(search: Record<string, unknown>): Subscripti
 }
 
 export interface SubscriptionSearch {
-  /** The last 24 hours where it is not there. */
-  window?: Exclude<Window, "24h">;
+  /** Where it is not there: the last 24 hours, of one that is young the last one. */
+  window?: Window;
 }
 
 export function subscriptionSearch(search: Record<string, unknown>): SubscriptionSearch {
   const { window } = search;
-  return window === "1h" || window === "7d" || window === "30d" ? { window } : {};
+  return window === "1h" || window === "24h" || window === "7d" || window === "30d" ? { window } : {};
 }
 
 /** The parts of a row that the filters judge. */

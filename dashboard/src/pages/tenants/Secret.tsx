@@ -12,6 +12,7 @@ import { CopyButton } from "../../ui/Id";
 import { Panel } from "../../ui/Panel";
 import { Badge } from "../../ui/State";
 import { Countdown } from "../../ui/Time";
+import { pastedFault } from "../../ui/pasted";
 import { toast } from "../../ui/toasts";
 
 /** The secret that a tenant's subscriptions may share. It is asked for when somebody wants to see it, and kept nowhere but in the page. */
@@ -75,13 +76,14 @@ function Rotate({ tenant, onClose, onDone }: { tenant: string; onClose: () => vo
   const [own, setOwn] = useState("");
   const rotate = useMutation({
     gcTime: 0,
-    mutationFn: () => data(api.POST("/api/v1/tenants/{id}/secret", { params: { path: { id: tenant } }, body: { ...(overlap === "" ? {} : { overlapSeconds: Number(overlap) }), ...(own.trim() ? { secret: own.trim() } : {}) } })),
+    mutationFn: () => data(api.POST("/api/v1/tenants/{id}/secret", { params: { path: { id: tenant } }, body: { ...(overlap === "" ? {} : { overlapSeconds: Number(overlap) }), ...(own ? { secret: own } : {}) } })),
     onSuccess: () => {
       toast({ text: "There is a new secret", detail: "Give it to those who check signatures." });
       onClose();
       onDone();
     },
   });
+  const pasted = pastedFault(own);
   const problem = rotate.error instanceof Problem ? rotate.error : undefined;
   const elsewhere = rotate.isError && !problem?.faults.some((fault) => ["secret", "overlapSeconds"].includes(fault.path));
   return (
@@ -93,13 +95,13 @@ function Rotate({ tenant, onClose, onDone }: { tenant: string; onClose: () => vo
         id={form} noValidate className="flex flex-col gap-3"
         onSubmit={(event) => {
           event.preventDefault();
-          if (!rotate.isPending) rotate.mutate();
+          if (!pasted && !rotate.isPending) rotate.mutate();
         }}
       >
         <Field label="The old one signs too for" fault={problem?.fault("overlapSeconds")}>
           <Select value={overlap} onChange={(event) => setOverlap(event.target.value)} className="w-full">{OVERLAPS.map(([value, label]) => <option key={value} value={value}>{label}</option>)}</Select>
         </Field>
-        <Field label="Secret" optional hint="One that was made elsewhere. By default one is made." fault={problem?.fault("secret")}><Input mono type="password" autoComplete="off" value={own} onChange={(event) => setOwn(event.target.value)} placeholder="whsec_…" /></Field>
+        <Field label="Secret" optional hint="One that was made elsewhere. By default one is made." fault={(pasted && `secret ${pasted}`) ?? problem?.fault("secret")}><Input mono type="password" autoComplete="off" value={own} onChange={(event) => setOwn(event.target.value)} placeholder="whsec_…" /></Field>
         {elsewhere && <p role="alert" className="text-bad">{adviceFor(rotate.error).title}</p>}
       </form>
     </Dialog>

@@ -2,9 +2,10 @@ import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tansta
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, data } from "../../api/client";
-import { adviceFor, Problem } from "../../api/problem";
+import { adviceFor, isNothing, Problem } from "../../api/problem";
 import { useBarred } from "../../api/session";
 import type { ApiKey, Tenant } from "../../api/types";
+import { EXAMPLE_RECEIVER } from "../../entities/example";
 import { SubscriptionName } from "../../entities/SubscriptionName";
 import { useInterval } from "../../live/Live";
 import { Button } from "../../ui/Button";
@@ -38,12 +39,12 @@ export function TenantPage() {
   return (
     <>
       <nav aria-label="Where this is" className="mb-1"><Link to="/tenants" className="inline-flex min-h-6 items-center gap-1 text-muted hover:text-text"><Icon name="left" size={13} />Tenants</Link></nav>
-      {query.isError && !tenant ? (
+      {isNothing(query) ? (
         query.error instanceof Problem && query.error.status === 404 ? <Unregistered id={id} /> : <><PageHead title={id} /><Panel><ErrorState what="This tenant" error={query.error} onRetry={() => void query.refetch()} /></Panel></>
       ) : (
         <>
           <PageHead
-            title={tenant?.name ?? <Skeleton className="h-6 w-56" />}
+            title={tenant ? <bdi>{tenant.name}</bdi> : <Skeleton className="h-6 w-56" />}
             lead={<span className="flex items-center gap-3">{tenant && <State state={tenant.status} />}<Id id={id} full /></span>}
             actions={tenant && <Actions tenant={tenant} />}
           />
@@ -168,7 +169,7 @@ function Subscriptions({ id }: { id: string }) {
     <Panel title="Subscriptions" flush aside={rows && rows.length > 0 && <span className="text-sm text-muted">{query.data?.more ? "the newest 100" : rows.length}</span>}>
       {query.isError && !rows ? <ErrorState what="Its subscriptions" error={query.error} onRetry={() => void query.refetch()} />
         : !rows ? <SkeletonRows rows={3} />
-          : rows.length === 0 ? <EmptyState icon="subscriptions" title="It has no subscription"><Curl method="POST" path="/api/v1/subscriptions" body={{ name: "First", url: "https://example.com/webhooks", eventTypes: ["*"], tenant: id }} /></EmptyState>
+          : rows.length === 0 ? <EmptyState icon="subscriptions" title="It has no subscription"><Curl method="POST" path="/api/v1/subscriptions" body={{ name: "First", url: EXAMPLE_RECEIVER, eventTypes: ["*"], tenant: id }} /></EmptyState>
             : <Table
                 label="Subscriptions" rows={rows} rowKey={(row) => row.id}
                 columns={[

@@ -17,7 +17,7 @@ import { ShownOnce } from "../../ui/ShownOnce";
 import { Badge, State } from "../../ui/State";
 import { TwoLines, type Column } from "../../ui/Table";
 import { Choice } from "../../ui/Tabs";
-import { Time } from "../../ui/Time";
+import { Countdown, Time } from "../../ui/Time";
 import { toast } from "../../ui/toasts";
 import { Sessions } from "../account/Sessions";
 import { ROLE_NAMES, ROLES } from "./roles";
@@ -232,7 +232,7 @@ function Link({ made, onClose }: { made: InvitedUser; onClose: () => void }) {
   return (
     <ShownOnce
       title={`A link for ${made.name}`} label="Link" text={`${window.location.origin}${made.invitation.path}`} onClose={onClose}
-      about={<>Pass it on to {made.email} by a way that you trust: whoever opens it sets the password. It works once, and ends <Time at={made.invitation.expiresAt} />. A new link ends this one.</>}
+      about={<>Pass it on to {made.email} by a way that you trust: whoever opens it sets the password. It works once, within <Countdown until={made.invitation.expiresAt} />. A new link ends this one.</>}
     />
   );
 }
