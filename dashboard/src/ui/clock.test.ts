@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import type * as Clock from "./clock";
 
-let clock: typeof import("./clock");
+let clock: typeof Clock;
 
 beforeEach(async () => {
   vi.useFakeTimers();
