@@ -4,6 +4,9 @@ import { accessibility, contrast, sideways, smallTargets } from "../support/eyes
 import { test } from "../support/furnished-test";
 import { OPENED, openOver } from "../support/opened";
 
+/** What is drawn by script follows its window a moment later. */
+const soft = expect.configure({ soft: true });
+
 for (const opened of OPENED) {
   for (const [size, viewport] of [["desk", { width: 1360, height: 860 }], ["phone", { width: 390, height: 844 }]] as const) {
     test(`${opened.name}, ${size}`, async ({ open, made }) => {
@@ -14,8 +17,8 @@ for (const opened of OPENED) {
         await expect(page.locator("html")).toHaveAttribute("data-theme", colorScheme);
         expect.soft(await (colorScheme === "light" ? accessibility(page) : contrast(page)), `axe, ${colorScheme}`).toEqual([]);
       }
-      expect.soft(await sideways(page), "sideways").toEqual([]);
-      expect.soft(await smallTargets(page), "targets").toEqual([]);
+      await soft.poll(() => sideways(page), "sideways").toEqual([]);
+      await soft.poll(() => smallTargets(page), "targets").toEqual([]);
     });
   }
 }

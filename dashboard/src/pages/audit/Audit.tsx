@@ -114,7 +114,7 @@ export function AuditPage() {
 
 function Entry({ entry, onOnly }: { entry: AuditEntry; onOnly: (search: AuditSearch) => void }) {
   const only = (search: AuditSearch, name: string, shown: ReactNode) => (
-    <button type="button" title={name} onClick={() => onOnly(search)} className="max-w-full truncate text-left text-accent hover:underline">{shown}</button>
+    <button type="button" title={name} onClick={() => onOnly(search)} className="min-h-6 max-w-full truncate text-left text-accent hover:underline">{shown}</button>
   );
   const to = thingLink(entry);
   return (
