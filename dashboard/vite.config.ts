@@ -28,7 +28,7 @@ function withKey(): Plugin {
 }
 
 const proxy = {
-  "^/(api|health|docs)": { target: relay, ...(key === undefined ? {} : { headers: { authorization: `Bearer ${key}` } }) },
+  "^/(api|health|metrics|docs)": { target: relay, ...(key === undefined ? {} : { headers: { authorization: `Bearer ${key}` } }) },
 };
 
 export default defineConfig({

@@ -54,6 +54,8 @@ const GIVING_BACK: Duration = Duration::from_secs(3);
 /// Setup links that may be good at once where several processes start on one store: each prints its
 /// own.
 const SETUP_LINKS: u32 = 8;
+/// How long a stop tries to take the process out of those that are known.
+const LEAVING: Duration = Duration::from_secs(1);
 /// How long a stop tries to store when keys were used.
 const STORING_USES: Duration = Duration::from_secs(1);
 
@@ -92,7 +94,8 @@ impl Engine {
             .await
             .with_context(|| {
                 format!(
-                    "cannot listen on {} (server.listen)",
+                    "cannot listen on {} (server.listen); if another program has that port, \
+                     set POSTHASTE_LISTEN to another one",
                     settings.server.listen
                 )
             })?;
@@ -284,6 +287,12 @@ impl Engine {
         let uses = tokio::time::timeout(STORING_USES, uses);
         if !matches!(uses.await, Ok(Ok(()))) {
             tracing::warn!("when keys and sessions were used last could not be stored");
+        }
+        let leaving = tokio::time::timeout(LEAVING, self.deps.leave());
+        if !matches!(leaving.await, Ok(Ok(()))) {
+            tracing::warn!(
+                "this process will be shown as lost: the store did not take note of its end"
+            );
         }
 
         if let Some(traces) = &self.deps.traces {

@@ -29,9 +29,12 @@ const client = new QueryClient({
 });
 const router = makeRouter(client);
 
+/** Pages on which nobody has to be signed in. */
+const OPEN = new Set(["/sign-in", "/setup", "/invitation"]);
+
 function leave() {
   const { pathname, href } = router.state.location;
-  if (pathname === "/sign-in") return;
+  if (OPEN.has(pathname)) return;
   void router.navigate({ to: "/sign-in", search: { back: href } }).then(() => client.clear());
 }
 

@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
@@ -12,6 +13,7 @@ use super::backlog::Backlogs;
 use super::dispatcher::DispatcherMessage;
 use super::gauges::LastCount;
 use super::ingest::Ingest;
+use super::installation::LastStorage;
 use super::jobs::Jobs;
 use super::keys::KeysMessage;
 use super::lane::Lanes;
@@ -92,15 +94,19 @@ pub struct Deps {
     pub(super) outbox: Arc<Outbox>,
     pub(super) jobs: Arc<Jobs>,
     pub(super) last_count: LastCount,
+    pub(super) last_storage: LastStorage,
     pub(super) pulse: Pulse,
     pub(super) lives: Lives,
     pub(super) started_at: Timestamp,
+    pub(super) started: Instant,
     pub(super) pages: Arc<Semaphore>,
     pub(super) test_sends: TestSends,
     /// Attempts under way.
     pub(super) flights: TaskTracker,
     /// Renewals of the lease under way.
     pub(super) renewals: TaskTracker,
+    /// Beats under way.
+    pub(super) beats: TaskTracker,
     draining: AtomicBool,
     failed: watch::Sender<Option<String>>,
 }
@@ -133,13 +139,16 @@ impl Deps {
             outbox: Arc::new(Outbox::new(Doorbell::new())),
             jobs: Arc::new(Jobs::new(Doorbell::new())),
             last_count: LastCount::default(),
+            last_storage: LastStorage::default(),
             pulse: Pulse::default(),
             lives: Lives::default(),
             started_at: clock::now(),
+            started: clock::instant(),
             pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
             test_sends: TestSends::new(delivery.max_test_sends),
             flights: TaskTracker::new(),
             renewals: TaskTracker::new(),
+            beats: TaskTracker::new(),
             draining: AtomicBool::new(false),
             failed: watch::Sender::new(None),
             parts,
@@ -185,6 +194,14 @@ impl Deps {
         self.renewals.close();
         self.renewals.wait().await;
         self.store.release_lease(&self.holder).await
+    }
+
+    /// Takes this process out of those that are known, once no beat is under way that could put it
+    /// back. The actors have ended.
+    pub async fn leave(&self) -> Result<(), StoreError> {
+        self.beats.close();
+        self.beats.wait().await;
+        self.store.remove_node(&self.holder).await
     }
 
     /// Attempts under way and outcomes not recorded: what a stop had to leave.

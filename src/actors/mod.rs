@@ -10,10 +10,11 @@
 //! ├ Sweeper · Janitor      self-timed
 //! ├ Jobs                   bulk work, batch by batch         (a Pump over the open jobs)
 //! ├ Listener               hears other nodes                 (silent in a single process)
+//! ├ Presence               tells the store that this process lives
 //! └ Leases                 owns, renews, loses the deliveries (a formality in a single process)
 //! ```
 //!
-//! Role `ingest` starts Ingest and Listener only, the others all of them: one that only delivers
+//! Role `ingest` starts Ingest, Keys, Listener and Presence only, the others all of them: one that only delivers
 //! accepts no sender's events, but its own.
 //!
 //! Actors hold nothing that a restart may not lose. What must survive them belongs to the
@@ -31,6 +32,7 @@ mod flight;
 mod gauges;
 pub mod handle;
 mod ingest;
+mod installation;
 mod janitor;
 mod jobs;
 mod keys;
@@ -42,6 +44,7 @@ mod onward;
 mod operate;
 mod outbox;
 mod page;
+mod presence;
 mod progress;
 mod pulse;
 mod pump;
@@ -62,6 +65,7 @@ pub use cancel::{CancelAnswer, CancelledPending};
 pub use deps::Deps;
 pub use erase::EraseAnswer;
 pub use handle::{AcceptAnswer, Component, Health, NewEvent, Relay};
+pub use installation::Installation;
 pub use jobs::{JobAnswer, Preview};
 pub use live::{Live, LiveBreaker, LiveWindow, Owner};
 pub use retry::RetryAnswer;

@@ -21,6 +21,7 @@ use super::keys::Keys;
 use super::leases::Leases;
 use super::listener::Listener;
 use super::outbox::Outbox;
+use super::presence::Presence;
 use super::pump::Pump;
 use super::recorder::Recorder;
 use super::sweeper::Sweeper;
@@ -53,11 +54,13 @@ pub enum Singleton {
     Listener,
     /// Owns the deliveries.
     Leases,
+    /// Tells the store that this process lives.
+    Presence,
 }
 
 impl Singleton {
     /// In the order of their start.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Dispatcher,
         Self::Recorder,
         Self::Ingest,
@@ -68,13 +71,14 @@ impl Singleton {
         Self::Keys,
         Self::Listener,
         Self::Leases,
+        Self::Presence,
     ];
 
     /// Whether a process of that role needs it.
     pub(super) fn serves(self, role: Role) -> bool {
         match self {
             // Whoever delivers has operational events to accept.
-            Self::Ingest | Self::Keys | Self::Listener => true,
+            Self::Ingest | Self::Keys | Self::Listener | Self::Presence => true,
             Self::Recorder
             | Self::Outbox
             | Self::Dispatcher
@@ -98,6 +102,7 @@ impl Singleton {
             Self::Keys => "keys",
             Self::Listener => "listener",
             Self::Leases => "leases",
+            Self::Presence => "presence",
         }
     }
 
@@ -114,6 +119,7 @@ impl Singleton {
             Self::Keys => "looks after keys and limits",
             Self::Listener => "hears other nodes",
             Self::Leases => "owns the deliveries, or stands by",
+            Self::Presence => "tells the store that this process lives",
         }
     }
 }
@@ -218,6 +224,7 @@ impl State {
             Singleton::Keys => spawn(Keys, deps, root).await?,
             Singleton::Listener => spawn(Listener, deps, root).await?,
             Singleton::Leases => spawn(Leases, deps, root).await?,
+            Singleton::Presence => spawn(Presence, deps, root).await?,
         };
         self.children.insert(id, singleton);
         self.deps.lives.begin(singleton);

@@ -173,7 +173,8 @@ impl Relay {
             | Singleton::Jobs
             | Singleton::Keys
             | Singleton::Listener
-            | Singleton::Leases => return None,
+            | Singleton::Leases
+            | Singleton::Presence => return None,
         };
         Some(Queue { of, count, most })
     }

@@ -20,7 +20,7 @@ use clap::Args;
 use self::receivers::{Behaviour, Speed};
 use super::admin_key::{self, AdminKey};
 use super::{data_dir, open_files, reachable, runtime, say, serve};
-use crate::settings::Settings;
+use crate::settings::{Secret, Settings};
 use crate::telemetry;
 
 /// Where it listens if that is free and nothing else was asked for.
@@ -89,26 +89,34 @@ fn settings(listen: String, directory: &Path) -> anyhow::Result<Settings> {
 async fn start(listen: SocketAddr, key: &AdminKey, rate: u16, speed: Speed) -> anyhow::Result<()> {
     let base = format!("http://{}", reachable(listen));
     let sender = traffic::Sender::new(&base, key.secret.clone())?;
+    let customer = sender.customer().await?;
     for behaviour in Behaviour::ALL {
         let address = receivers::start(behaviour, speed).await?;
         sender.subscribe(behaviour, address, speed).await?;
     }
     sender.catalogue().await?;
-    say(&text(&base, key, rate));
+    say(&text(&base, key, &customer, rate));
     tokio::spawn(traffic::send(sender, rate));
     Ok(())
 }
 
-fn text(base: &str, key: &AdminKey, rate: u16) -> String {
+fn text(base: &str, key: &AdminKey, customer: &Secret, rate: u16) -> String {
     let receivers = Behaviour::ALL.map(|one| format!("  {:<14} {}\n", one.name(), one.says()));
     format!(
         "Posthaste's demo: {rate} events a second to five receivers of its own.\n\n\
          {}\n\
+         {}\n\
          Watch it      {base}/ui/sign-in#key={}\n\
+         As a customer {base}/ui/sign-in#key={}\n\
          Or by hand    curl -sS {base}/api/v1/dashboard/overview -H 'Authorization: Bearer {}'\n\n\
          Ctrl-C ends it, and its data is gone.",
         receivers.concat(),
+        format_args!(
+            "Chat bot and Payroll are those of a customer, {}.\n",
+            receivers::TENANT_NAME
+        ),
         key.secret.expose(),
+        customer.expose(),
         key.secret.expose(),
     )
 }

@@ -19,6 +19,7 @@ pub mod headers;
 pub mod id;
 pub mod idempotency;
 pub mod job;
+pub mod node;
 pub mod operational;
 pub mod ordering;
 pub mod outcome;

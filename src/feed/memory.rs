@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use super::{Feed, Notice};
+use super::{Feed, FeedDepth, FeedKind, FeedStanding, Notice};
 
 /// Hands nothing over: in one process, whoever commits hands over directly.
 #[derive(Debug, Default)]
@@ -19,5 +19,17 @@ impl Feed for MemoryFeed {
 
     fn health(&self) -> Result<String, String> {
         Ok("in process".to_owned())
+    }
+
+    fn standing(&self) -> FeedStanding {
+        FeedStanding {
+            kind: FeedKind::Memory,
+            since: None,
+            reconnects: 0,
+        }
+    }
+
+    async fn depth(&self) -> Result<Option<FeedDepth>, String> {
+        Ok(None)
     }
 }

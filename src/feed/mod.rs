@@ -10,9 +10,12 @@ pub mod redis_talk;
 pub mod shared_limits;
 pub mod talk;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
+use crate::domain::Timestamp;
 use crate::domain::id::{DeliveryId, SubscriptionId};
 
 /// Something another node said.
@@ -43,6 +46,35 @@ pub enum Notice {
     Gap,
 }
 
+/// What a feed goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedKind {
+    /// Nothing: nobody else is told.
+    Memory,
+    /// A Redis stream.
+    Redis,
+}
+
+/// How the connection that hears the others is, and how it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedStanding {
+    /// What it goes by.
+    pub kind: FeedKind,
+    /// Since when it is as it is; none where it was never otherwise.
+    pub since: Option<Timestamp>,
+    /// How often it was made again after it had been lost.
+    pub reconnects: u64,
+}
+
+/// How much a feed keeps, and how much of it was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedDepth {
+    /// Entries kept.
+    pub entries: u64,
+    /// How much later the newest entry came than the one that was read last.
+    pub behind: Duration,
+}
+
 /// The way to the other nodes.
 #[async_trait]
 pub trait Feed: Send + Sync + 'static {
@@ -55,4 +87,10 @@ pub trait Feed: Send + Sync + 'static {
 
     /// How it is: one sentence, `Err` where it does not work.
     fn health(&self) -> Result<String, String>;
+
+    /// The same in figures.
+    fn standing(&self) -> FeedStanding;
+
+    /// How much it keeps; nothing where it keeps nothing. `Err` says why nobody can tell.
+    async fn depth(&self) -> Result<Option<FeedDepth>, String>;
 }

@@ -4,17 +4,19 @@
 //! the database. So a stream that is trimmed, flushed or lost costs time and nothing else.
 //! There are no consumer groups: nothing has to survive in Redis, not even a position.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::aio::MultiplexedConnection;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use redis::streams::{StreamRangeReply, StreamReadOptions, StreamReadReply};
 use redis::{AsyncCommands, AsyncConnectionConfig, Client, RedisError};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{Feed, Notice};
+use super::{Feed, FeedDepth, FeedKind, FeedStanding, Notice};
+use crate::clock;
+use crate::domain::Timestamp;
 use crate::domain::id::{DeliveryId, SubscriptionId};
 
 /// Entries that the stream keeps, about: enough for a reader that lags by seconds.
@@ -33,7 +35,34 @@ pub struct RedisFeed {
     /// This process: entries of its own are not heard again.
     node: String,
     outbox: mpsc::Sender<Notice>,
-    state: Arc<Mutex<Result<String, String>>>,
+    /// For people's questions; it connects when somebody asks, and again by itself.
+    asking: ConnectionManager,
+    state: Arc<Mutex<State>>,
+}
+
+/// How the connection that reads is.
+struct State {
+    health: Result<String, String>,
+    /// Since when.
+    since: Timestamp,
+    /// How often it was made.
+    connects: u64,
+    /// The entry that was read last.
+    position: EntryId,
+}
+
+/// The id of an entry: milliseconds by Redis's clock, and a number within them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct EntryId(u64, u64);
+
+impl EntryId {
+    /// The one before all where the text is no id.
+    fn read(text: &str) -> Self {
+        let parts = text.split_once('-');
+        let read = parts
+            .and_then(|(millis, number)| Some(Self(millis.parse().ok()?, number.parse().ok()?)));
+        read.unwrap_or_default()
+    }
 }
 
 impl RedisFeed {
@@ -42,12 +71,24 @@ impl RedisFeed {
     pub fn start(url: &str, installation: &str, node: &str) -> Result<Self, String> {
         let client = Client::open(url).map_err(|error| describe(&error))?;
         let (outbox, waiting) = mpsc::channel(WAITING_NOTICES);
+        let config = ConnectionManagerConfig::new()
+            .set_number_of_retries(1)
+            .set_connection_timeout(Some(ANSWER_TIME))
+            .set_response_timeout(Some(ANSWER_TIME));
+        let asking = ConnectionManager::new_lazy_with_config(client.clone(), config)
+            .map_err(|error| describe(&error))?;
         let feed = Self {
             client,
             stream: format!("posthaste:{installation}:feed"),
             node: node.to_owned(),
             outbox,
-            state: Arc::new(Mutex::new(Err("not connected yet".to_owned()))),
+            asking,
+            state: Arc::new(Mutex::new(State {
+                health: Err("not connected yet".to_owned()),
+                since: clock::now(),
+                connects: 0,
+                position: EntryId::default(),
+            })),
         };
         tokio::spawn(write(
             feed.client.clone(),
@@ -70,6 +111,7 @@ impl RedisFeed {
             .first()
             .map_or_else(|| "0-0".to_owned(), |entry| entry.id.clone());
         self.note(Ok("connected".to_owned()));
+        self.state().position = EntryId::read(&position);
         let options = StreamReadOptions::default().block(BLOCK_MS).count(256);
         let mut notices = vec![Notice::Gap];
         loop {
@@ -100,11 +142,22 @@ impl RedisFeed {
                 }
                 position = entry.id;
             }
+            self.state().position = EntryId::read(&position);
         }
     }
 
-    fn note(&self, state: Result<String, String>) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    fn note(&self, health: Result<String, String>) {
+        let mut state = self.state();
+        // Attempts that fail one after the other are one absence.
+        if state.health.is_ok() != health.is_ok() {
+            state.since = clock::now();
+        }
+        state.connects += u64::from(health.is_ok());
+        state.health = health;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,10 +178,36 @@ impl Feed for RedisFeed {
     }
 
     fn health(&self) -> Result<String, String> {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.state().health.clone()
+    }
+
+    fn standing(&self) -> FeedStanding {
+        let state = self.state();
+        FeedStanding {
+            kind: FeedKind::Redis,
+            since: Some(state.since),
+            reconnects: state.connects.saturating_sub(1),
+        }
+    }
+
+    async fn depth(&self) -> Result<Option<FeedDepth>, String> {
+        let mut asking = self.asking.clone();
+        let mut question = redis::pipe();
+        question.xlen(&self.stream);
+        question.xrange_count(&self.stream, "-", "+", 1);
+        question.xrevrange_count(&self.stream, "+", "-", 1);
+        let answer = question.query_async(&mut asking);
+        let answer: (u64, StreamRangeReply, StreamRangeReply) =
+            answer.await.map_err(|error: RedisError| describe(&error))?;
+        let (entries, first, last) = answer;
+        let id = |reply: StreamRangeReply| reply.ids.first().map(|entry| EntryId::read(&entry.id));
+        // What was trimmed, nobody reads any more.
+        let read = self.state().position.max(id(first).unwrap_or_default());
+        let behind = id(last).map_or(0, |last| last.0.saturating_sub(read.0));
+        Ok(Some(FeedDepth {
+            entries,
+            behind: Duration::from_millis(behind),
+        }))
     }
 }
 
@@ -320,6 +399,17 @@ mod tests {
             assert_eq!(decode("retry", &garbage), [], "garbage is nothing");
         }
         assert_eq!(decode("due", &[1, 2, 3]), []);
+    }
+
+    #[test]
+    fn entries_lie_in_the_order_of_their_ids() {
+        assert_eq!(
+            EntryId::read("1761472800000-12"),
+            EntryId(1_761_472_800_000, 12)
+        );
+        assert!(EntryId::read("9-0") < EntryId::read("10-0"));
+        assert!(EntryId::read("10-9") < EntryId::read("10-10"));
+        assert_eq!(EntryId::read("garbage"), EntryId(0, 0));
     }
 
     #[test]

@@ -56,6 +56,7 @@ mod keys;
 mod limiting;
 mod links;
 mod metrics;
+mod nodes;
 mod openapi;
 mod opening;
 mod ordering;

@@ -39,8 +39,8 @@ use super::error::ProblemView;
 use super::routes::{guarded_routes, open_routes};
 use super::{
     audit, dashboard, dashboard_files, deliveries, event_types, events, health, history, jobs,
-    keys, links, metrics, ordering, reference, runtime, secrets, sessions, sign_in, statistics,
-    stream, subscriptions, system, tenants, test_send, users,
+    keys, links, metrics, nodes, ordering, reference, runtime, secrets, sessions, sign_in,
+    statistics, stream, subscriptions, system, tenants, test_send, users,
 };
 use crate::domain::search::StatusClass;
 
@@ -87,7 +87,7 @@ use crate::domain::search::StatusClass;
         audit::list, stream::show, test_send::stored, test_send::unsaved,
         deliveries::retry_of_event,
         health::overview, health::live, health::ready, metrics::show,
-        system::show, system::settings,
+        system::show, system::settings, nodes::show,
         show, reference::moved, reference::page, reference::file,
         dashboard_files::from_root, dashboard_files::from_short, dashboard_files::page,
         dashboard_files::file,

@@ -11,8 +11,8 @@ use axum::routing::{self, MethodRouter};
 
 use super::{
     HttpState, audit, dashboard, dashboard_files, deliveries, event_types, events, health, history,
-    jobs, keys, links, metrics, openapi, ordering, reference, runtime, secrets, sessions, sign_in,
-    statistics, stream, subscriptions, system, tenants, test_send, users,
+    jobs, keys, links, metrics, nodes, openapi, ordering, reference, runtime, secrets, sessions,
+    sign_in, statistics, stream, subscriptions, system, tenants, test_send, users,
 };
 use crate::domain::access::Scope;
 
@@ -110,6 +110,7 @@ pub(super) fn guarded_routes() -> Vec<Route<HttpState>> {
         Route::get("/audit", Admin, audit::list),
         Route::get("/system", Admin, system::show),
         Route::get("/system/settings", Admin, system::settings),
+        Route::get("/system/nodes", Admin, nodes::show),
         Route::get(metrics::PATH, Admin, metrics::show),
     ]
 }

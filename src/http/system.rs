@@ -1,7 +1,8 @@
 //! `GET /system`: the process that answers, as those see it who run it: its supervision tree, who
 //! owns the deliveries, and how full it is. `GET /system/settings`: what is in force.
 //!
-//! All of it is of this process alone; behind a load balancer another one may answer next.
+//! All of it is of this process alone; behind a load balancer another one may answer next. What
+//! several processes are together stands in `nodes.rs`.
 
 use axum::Json;
 use axum::extract::State;
@@ -56,7 +57,7 @@ struct NodeView {
 #[derive(ToSchema)]
 #[schema(as = Profile, rename_all = "lowercase")]
 #[expect(dead_code, reason = "only its schema is used")]
-enum ProfileWord {
+pub(super) enum ProfileWord {
     Embedded,
     Distributed,
 }
@@ -91,9 +92,9 @@ struct LoadView {
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Usage)]
-struct UsageView {
-    count: usize,
-    most: usize,
+pub(super) struct UsageView {
+    pub(super) count: u64,
+    pub(super) most: u64,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -149,18 +150,17 @@ struct RestartedView {
 
 impl SystemView {
     fn new(tree: Tree, health: HealthView, gauges: &Gauges, settings: &Settings) -> Self {
-        let profile = match settings.is_distributed() {
-            true => "distributed",
-            false => "embedded",
+        let usage = |(count, most)| UsageView {
+            count: wide(count),
+            most: wide(most),
         };
-        let usage = |(count, most)| UsageView { count, most };
         let restarted = tree.subscriptions.restarted.into_iter();
         Self {
             node: NodeView {
                 name: tree.holder,
                 version: env!("CARGO_PKG_VERSION"),
                 role: settings.engine.role.as_str(),
-                profile,
+                profile: settings.profile(),
                 started_at: tree.started_at,
                 uptime_ms: millis(clock::now().since(tree.started_at)),
                 process_id: std::process::id(),
@@ -191,6 +191,10 @@ impl SystemView {
     }
 }
 
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
 impl ActorView {
     fn new(actor: ActorPicture) -> Self {
         Self {
@@ -210,7 +214,7 @@ impl ActorView {
 }
 
 /// Neither the node nor its settings are any tenant's.
-fn of_the_whole(caller: &Caller) -> Result<()> {
+pub(super) fn of_the_whole(caller: &Caller) -> Result<()> {
     check_of_all(caller, "look at the whole relay")
 }
 

@@ -147,6 +147,14 @@ impl Settings {
         self.store.database_url.is_some()
     }
 
+    /// The word for the profile, in answers.
+    pub fn profile(&self) -> &'static str {
+        match self.is_distributed() {
+            true => "distributed",
+            false => "embedded",
+        }
+    }
+
     /// The settings in force one by one, secrets masked.
     pub fn shown(&self) -> Vec<Shown> {
         print::shown(&self.origin)
@@ -410,6 +418,8 @@ pub struct EngineSettings {
     pub lease_ttl: Duration,
     /// Time between renewals of the lease.
     pub lease_renew: Duration,
+    /// How often a process tells the store that it lives.
+    pub beat: Duration,
     /// Restarts of one actor within `restart_window` before it is given up.
     pub restart_limit: u32,
     /// See `restart_limit`.

@@ -517,6 +517,7 @@ fn engine(reader: &mut Reader<'_>) -> EngineSettings {
         retire_after: reader.millis("engine.retire_after_ms", 100, DAY_MS),
         lease_ttl: reader.millis("engine.lease_ttl_ms", 1_000, 5 * MINUTE_MS),
         lease_renew: reader.millis("engine.lease_renew_ms", 100, 150_000),
+        beat: reader.millis("engine.beat_ms", 100, MINUTE_MS),
         restart_limit: reader.count("engine.restart_limit", 1, 1_000),
         restart_window: reader.millis("engine.restart_window_ms", 1_000, HOUR_MS),
     }

@@ -29,6 +29,7 @@ mod codec;
 mod failure;
 pub mod job;
 mod lines;
+mod nodes;
 mod paging;
 pub mod postgres;
 pub mod read;
@@ -38,6 +39,7 @@ mod secret_box;
 pub mod secrets;
 pub mod sqlite;
 pub mod statistics;
+pub mod storage;
 mod tenants;
 
 pub use account::{AccountStore, FirstUser, Link, SessionChanges, UserChanged, UserCreated};
@@ -54,6 +56,7 @@ pub use job::{
     UnarrivedWalk,
 };
 pub use lines::LineStore;
+pub use nodes::{MOST_NODES, NodeStore};
 pub use postgres::PostgresStore;
 pub use read::{
     AttemptRow, DeliveryFilter, DeliveryRow, EventFilter, EventRow, Page, PageRequest, Position,
@@ -66,6 +69,7 @@ pub use search::{
 pub use secrets::{Kept, Resealed, TenantSecrets};
 pub use sqlite::SqliteStore;
 pub use statistics::{Folded, Statistics, StatisticsQuery, StatisticsStore, Whose};
+pub use storage::{Connections, Storage, StoredDatabase, StoredFile, TableSize, TimePart};
 pub use tenants::TenantStore;
 
 /// Why the store did not do what was asked.
@@ -111,6 +115,7 @@ pub trait Store:
     + JobStore
     + KeyStore
     + LineStore
+    + NodeStore
     + ReadStore
     + SearchStore
     + StatisticsStore

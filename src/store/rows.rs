@@ -114,7 +114,32 @@ macro_rules! bind_event_type {
     }};
 }
 
-pub(super) use {bind_audit, bind_event_type};
+/// Binds what a process tells of itself, then how long it may go unseen, then its age.
+macro_rules! bind_node {
+    ($query:expr, $node:expr, $patience:expr, $age:expr) => {{
+        let node: &NodeReport = $node;
+        let figures = &node.figures;
+        $query
+            .bind(node.name.as_str())
+            .bind(node.host.as_deref())
+            .bind(node.version.as_str())
+            .bind(node.role.as_str())
+            .bind(node.profile.as_str())
+            .bind(node.unwell.join(" "))
+            .bind(codec::large(figures.in_flight))
+            .bind(codec::large(figures.most_in_flight))
+            .bind(codec::large(figures.window_bytes))
+            .bind(codec::large(figures.most_window_bytes))
+            .bind(codec::large(figures.subscriptions))
+            .bind(codec::large(figures.restarts))
+            .bind(codec::large(figures.waiting))
+            .bind(figures.resident_bytes.map(codec::large))
+            .bind(codec::micros($patience))
+            .bind(codec::micros($age))
+    }};
+}
+
+pub(super) use {bind_audit, bind_event_type, bind_node};
 
 /// The columns of an attempt, in every query that reads one.
 pub(super) const ATTEMPT_COLUMNS: &str = "id, number, round, trigger, stale, started_at, duration_us, \
@@ -187,6 +212,7 @@ macro_rules! row_readers {
         };
         use crate::domain::idempotency::{KeyName, KnownKey};
         use crate::domain::job::{EventHead, FinalDelivery, Job, Total};
+        use crate::domain::node::{KnownNode, NodeFigures, NodeReport};
         use crate::domain::operational::OperationalEvent;
         use crate::domain::ordering::Line;
         use crate::domain::outcome::{Headers, Timing};
@@ -199,7 +225,7 @@ macro_rules! row_readers {
         use crate::store::secret_box::SecretBox;
         use crate::store::{
             AttemptRow, BlockingRow, DeliveryCandidate, DeliveryRow, DueRow, EventCandidate,
-            EventRow, HeadRow, LastAttempt, LastFailure, Result, Runtime, Standing,
+            EventRow, HeadRow, LastAttempt, LastFailure, Result, Runtime, Standing, StoreError,
             TenantLeftovers, WaitingEvent,
         };
 
@@ -651,6 +677,35 @@ macro_rules! row_readers {
                 received_at: at(row, "received_at")?,
                 ordering_key: row.try_get("ordering_key")?,
                 payload_bytes: row.try_get("payload_bytes")?,
+            })
+        }
+
+        pub(super) fn node(row: &$row) -> Result<KnownNode> {
+            let count = |column| Ok::<_, StoreError>(row.try_get::<i64, _>(column)?.unsigned_abs());
+            let unwell: String = row.try_get("unwell")?;
+            let resident_bytes: Option<i64> = row.try_get("resident_bytes")?;
+            Ok(KnownNode {
+                report: NodeReport {
+                    name: row.try_get("name")?,
+                    host: row.try_get("host")?,
+                    version: row.try_get("version")?,
+                    role: row.try_get("role")?,
+                    profile: row.try_get("profile")?,
+                    figures: NodeFigures {
+                        in_flight: count("in_flight")?,
+                        most_in_flight: count("most_in_flight")?,
+                        window_bytes: count("window_bytes")?,
+                        most_window_bytes: count("most_window_bytes")?,
+                        subscriptions: count("subscriptions")?,
+                        restarts: count("restarts")?,
+                        waiting: count("waiting")?,
+                        resident_bytes: resident_bytes.map(i64::unsigned_abs),
+                    },
+                    unwell: unwell.split_whitespace().map(str::to_owned).collect(),
+                },
+                age: codec::duration(row.try_get("age_us")?),
+                unseen: codec::duration(row.try_get("unseen_us")?),
+                is_lost: row.try_get("is_lost")?,
             })
         }
 

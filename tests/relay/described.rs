@@ -364,6 +364,7 @@ async fn counted(walk: &mut Walk<'_>, subscription: &str) {
         ("GET /api/v1/dashboard/overview", ""),
         ("GET /api/v1/system", ""),
         ("GET /api/v1/system/settings", ""),
+        ("GET /api/v1/system/nodes", ""),
         ("GET /api/v1/dashboard/metrics", "?window=1h"),
         ("GET /api/v1/dashboard/recent-deliveries", "?limit=3"),
     ] {

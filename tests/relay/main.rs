@@ -35,6 +35,7 @@ mod limits;
 mod logging;
 mod lost_notices;
 mod measured;
+mod nodes;
 mod operational;
 mod ordering;
 mod overtaken;

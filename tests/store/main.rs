@@ -21,6 +21,7 @@ mod hold;
 mod jobs;
 mod lists;
 mod migrations;
+mod nodes;
 mod operational;
 mod ordering;
 mod postgres;

@@ -32,7 +32,12 @@ export function Broken({ error, reset }: ErrorComponentProps) {
     const timer = setInterval(() => document.visibilityState === "visible" && again(), AGAIN);
     return () => clearInterval(timer);
   }, [isAway, again]);
-  return <ErrorState what="This page" error={error} onRetry={again} />;
+  return (
+    <>
+      <ErrorState what="This page" error={error} onRetry={again} />
+      {error instanceof Problem && error.status === 403 && <p className="px-4"><Link to="/sign-in" className="font-medium text-accent underline underline-offset-2">Sign in as somebody else</Link></p>}
+    </>
+  );
 }
 
 /** A page that this account or key is not for. */

@@ -42,6 +42,11 @@ export function maySee(session: Session, place: Pick<Place, "scope" | "operators
   return allows(session, place.scope) && !(place.operatorsOnly && session.tenant !== null);
 }
 
+/** Where somebody begins: not all may see the overview. */
+export function homeOf(session: Session): Place["to"] {
+  return PLACES.find((place) => maySee(session, place))?.to ?? "/account";
+}
+
 /** Forms that are nothing to look at for those who may not send them. */
 const EDITS = /^\/subscriptions\/[^/]+\/edit$/;
 

@@ -30,7 +30,8 @@ function focusFirstField(event: Event) {
 /** What is done about a toast leaves the dialog below it open. */
 export function keepForToasts(event: { target: EventTarget | null; detail: { originalEvent: Event }; preventDefault: () => void }) {
   const { target } = event.detail.originalEvent;
-  if (target instanceof Element && target.closest(`[${TOASTS}]`)) event.preventDefault();
+  // One that was clicked away is in the page no more when this is asked.
+  if (target instanceof Element && (!target.isConnected || target.closest(`[${TOASTS}]`))) event.preventDefault();
 }
 
 /** In the middle of the page. */

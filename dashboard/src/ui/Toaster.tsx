@@ -31,7 +31,7 @@ export function Toaster() {
   // Nobody is told when a toast that has the pointer or the focus goes.
   const isHeld = toasts.length > 0 && (isLooked.pointer || isLooked.focus || isLooked.away);
   return (
-    <section aria-label="Notices (F8)" {...{ [TOASTS]: "" }}>
+    <section aria-label="Notifications (F8)" {...{ [TOASTS]: "" }}>
       {/* Said when they come: a list that is there before is what screen readers listen to. */}
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions */}
       <ol

@@ -44,6 +44,13 @@ const LOOKS = {
   ok: { tone: "good", icon: "check", word: "Well" },
   degraded: { tone: "busy", icon: "warning", word: "Degraded" },
   unavailable: { tone: "bad", icon: "cross", word: "Unavailable" },
+  // Nodes, and who owns a partition.
+  delivering: { tone: "good", icon: "send", word: "Delivering" },
+  standby: { tone: "quiet", icon: "clock", word: "Standing by" },
+  ingest: { tone: "good", icon: "events", word: "Accepting" },
+  lost: { tone: "bad", icon: "cross", word: "Lost" },
+  owned: { tone: "good", icon: "check", word: "Owned" },
+  unowned: { tone: "bad", icon: "cross", word: "Nobody's" },
   // Jobs; cancelled and failed are as of deliveries.
   queued: { tone: "quiet", icon: "clock", word: "Queued" },
   running: { tone: "probing", icon: "play", word: "Running" },

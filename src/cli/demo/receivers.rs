@@ -31,6 +31,10 @@ const LIMIT_PERIOD: Duration = Duration::from_secs(2);
 const ALIVE: Duration = Duration::from_secs(30);
 const GONE: Duration = Duration::from_secs(35);
 
+/// The customer, and what its people are called.
+pub(super) const TENANT: &str = "acme";
+pub(super) const TENANT_NAME: &str = "Acme GmbH";
+
 /// How much faster than told everything goes, so that tests need not wait for it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Speed(pub(super) u32);
@@ -69,6 +73,11 @@ impl Behaviour {
             Self::Limiting => "Chat bot",
             Self::Mortal => "Payroll",
         }
+    }
+
+    /// Whose its subscription is: two are a customer's, who sees them in a portal of its own.
+    pub(super) fn tenant(self) -> Option<&'static str> {
+        matches!(self, Self::Limiting | Self::Mortal).then_some(TENANT)
     }
 
     /// What there is to see of it.

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::receivers::TENANT;
+
 /// A type, what it says, and an example.
 pub(super) struct Sample {
     pub(super) event_type: &'static str,
@@ -84,6 +86,11 @@ impl Sample {
         // Applications come often, jobs are closed seldom.
         const TURNS: [usize; 16] = [3, 5, 4, 6, 0, 3, 9, 5, 7, 10, 4, 1, 3, 5, 8, 2];
         &ALL[TURNS[usize::try_from(number).unwrap_or(0) % TURNS.len()]]
+    }
+
+    /// Whose the event is: assessments are made for the customer alone. All others go to everybody.
+    pub(super) fn tenant(&self) -> Option<&'static str> {
+        self.event_type.starts_with("assessment.").then_some(TENANT)
     }
 
     pub(super) fn payload(&self, number: u64) -> Value {

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
-use super::receivers::{Behaviour, Speed};
+use super::receivers::{Behaviour, Speed, TENANT, TENANT_NAME};
 use super::samples::{self, Sample};
 use crate::settings::Secret;
 
@@ -54,6 +54,9 @@ impl Sender {
                 self.ask(self.client.patch(path).json(&body)).await?;
             }
             None => {
+                if let Some(tenant) = behaviour.tenant() {
+                    body["clientId"] = tenant.into();
+                }
                 let path = format!("{}/subscriptions", self.api);
                 self.ask(self.client.post(path).json(&body)).await?;
             }
@@ -69,16 +72,43 @@ impl Sender {
                 "description": sample.description,
                 "example": sample.payload(1),
             });
-            let post = self.client.post(format!("{}/event-types", self.api));
-            let answer = post
-                .bearer_auth(self.key.expose())
-                .json(&body)
-                .send()
-                .await?;
-            // A demo before this one made it.
-            if answer.status() != StatusCode::CONFLICT {
-                successful(answer).await?;
+            self.make("/event-types", &body).await?;
+        }
+        Ok(())
+    }
+
+    /// Registers the customer, and makes the key by which it sees what is its own.
+    pub(super) async fn customer(&self) -> anyhow::Result<Secret> {
+        let tenant = json!({
+            "id": TENANT, "name": TENANT_NAME, "limits": {"maxSubscriptions": 5},
+        });
+        self.make("/tenants", &tenant).await?;
+        // Those of demos before this one: nobody knows them any more.
+        let keys = self
+            .get(&format!("/keys?tenant={TENANT}&limit=100"))
+            .await?;
+        for key in keys["data"].as_array().into_iter().flatten() {
+            if let (Some("active"), Some(id)) = (key["state"].as_str(), key["id"].as_str()) {
+                let delete = self.client.delete(format!("{}/keys/{id}", self.api));
+                successful(self.send(delete).await?).await?;
             }
+        }
+        let key =
+            json!({"name": format!("{TENANT_NAME}: portal"), "preset": "client", "tenant": TENANT});
+        let post = self.client.post(format!("{}/keys", self.api));
+        let made = self.ask(post.json(&key)).await?;
+        let key = made["key"]
+            .as_str()
+            .context("a key that was made is shown")?;
+        Ok(Secret::new(key))
+    }
+
+    /// Makes something, unless a demo before this one did.
+    async fn make(&self, path: &str, body: &Value) -> anyhow::Result<()> {
+        let post = self.client.post(format!("{}{path}", self.api)).json(body);
+        let answer = self.send(post).await?;
+        if answer.status() != StatusCode::CONFLICT {
+            successful(answer).await?;
         }
         Ok(())
     }
@@ -89,9 +119,12 @@ impl Sender {
     }
 
     async fn ask(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
+        Ok(successful(self.send(request).await?).await?.json().await?)
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<reqwest::Response> {
         let answer = request.bearer_auth(self.key.expose()).send().await;
-        let answer = answer.context("the demo's relay does not answer")?;
-        Ok(successful(answer).await?.json().await?)
+        answer.context("the demo's relay does not answer")
     }
 }
 
@@ -134,12 +167,16 @@ fn due(turn: u64, rate: u16, turns: u16) -> u64 {
 
 fn event(number: u64) -> Value {
     let sample = Sample::nth(number);
-    json!({
+    let mut event = json!({
         "eventType": sample.event_type,
         "eventName": sample.description,
         "source": sample.source,
         "payload": sample.payload(number),
-    })
+    });
+    if let Some(tenant) = sample.tenant() {
+        event["tenant"] = tenant.into();
+    }
+    event
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use crate::domain::id::{
     ApiKeyId, AttemptId, DeliveryId, EventId, JobId, SessionId, SubscriptionId, UserId,
 };
 use crate::domain::job::JobState;
+use crate::domain::node::NodeState;
 use crate::domain::ordering::{Ordering, OrderingFailure};
 use crate::domain::outcome::FailureKind;
 use crate::domain::payload_format::PayloadFormat;
@@ -153,6 +154,7 @@ words! {
     BreakerState: "Where a breaker is: flowing, cut, or probing.";
     DeliveryState: "Where a delivery is; all but `pending` are final.";
     JobState: "Where a job is.";
+    NodeState: "What a process does: it owns the deliveries, would take them over, only accepts events, or was not heard of for too long.";
     Ordering: "Which deliveries of a subscription go one after the other.";
     OrderingFailure: "What a delivery that failed for good does to those behind it.";
     ChangedBy: "Who made a change.";

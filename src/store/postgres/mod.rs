@@ -18,6 +18,7 @@ mod hold;
 mod jobs;
 mod line;
 mod moves;
+mod nodes;
 mod operational;
 mod partitions;
 mod read;
@@ -27,6 +28,7 @@ mod rows;
 mod search;
 mod secrets;
 mod statistics;
+mod storage;
 mod tenants;
 mod turns;
 

@@ -216,7 +216,7 @@ fn name(table: &str, span: Span) -> String {
     format!("{table}_{}_{}", hour(span.from), hour(span.to))
 }
 
-fn span_of(name: &str) -> Option<Span> {
+pub(super) fn span_of(name: &str) -> Option<Span> {
     let mut parts = name.rsplit('_');
     let [to, from] = [parts.next()?, parts.next()?].map(moment);
     Some(Span {

@@ -44,6 +44,7 @@ pub(super) struct Pools {
     /// One connection: SQLite lets one write at a time, and here they queue fairly.
     pub(super) writer: SqlitePool,
     pub(super) readers: SqlitePool,
+    file: File,
     turn: Arc<Turn<()>>,
     patience: Duration,
     pub(super) secret_box: SecretBox,
@@ -108,6 +109,11 @@ impl Pools {
     /// A snapshot to read from.
     pub(super) async fn read(&self) -> Result<Transaction<'static, Sqlite>> {
         Ok(self.readers.begin().await?)
+    }
+
+    /// Where the file is.
+    pub(super) fn path(&self) -> &Path {
+        &self.file.0
     }
 
     /// Ends all connections. The writer last: it moves the log into the file and tidies up.
@@ -192,11 +198,12 @@ pub(super) async fn open(settings: &StoreSettings) -> Result<Pools> {
     let turn = Arc::default();
     let file = File(path);
     let started = Checkpointer::start(file.clone(), Arc::clone(&turn))
-        .and_then(|checkpointer| Writer::start(file, Arc::clone(&turn), checkpointer));
+        .and_then(|checkpointer| Writer::start(file.clone(), Arc::clone(&turn), checkpointer));
     Ok(Pools {
         hot: started.map_err(|error| StoreError::Unavailable(error.to_string()))?,
         writer,
         readers,
+        file,
         turn,
         patience: settings.acquire_timeout,
         secret_box: SecretBox::new(&settings.master_keys),

@@ -20,6 +20,7 @@ mod hold;
 mod jobs;
 mod line;
 mod moves;
+mod nodes;
 mod operational;
 #[cfg(test)]
 mod plans;
@@ -30,6 +31,7 @@ mod rows;
 mod search;
 mod secrets;
 mod statistics;
+mod storage;
 mod tenants;
 mod turns;
 mod writer;

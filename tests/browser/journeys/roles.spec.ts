@@ -50,9 +50,11 @@ test.describe("a viewer", () => {
 
     await page.goto("/ui/events");
     await isBarred(page, page.getByRole("button", { name: "Send event" }), "The role viewer may not send events");
-    await page.goto("/ui/events/send");
-    await page.getByLabel("Type").fill(`${own}.created`);
-    await isBarred(page, page.getByRole("button", { name: "Send", exact: true }), "The role viewer may not send events");
+    // Forms are nothing to look at.
+    for (const path of ["/ui/events/send", "/ui/subscriptions/new", `/ui/subscriptions/${subscription}/edit`, "/ui/new/event-type"]) {
+      await page.goto(path);
+      await expect(page.getByRole("heading", { level: 1, name: "This page is not open to you" })).toBeVisible();
+    }
     await page.goto(`/ui/events/${event}`);
     for (const again of await page.getByRole("button", { name: "Send again" }).all()) await isBarred(page, again, "The role viewer may not change deliveries");
     await page.goto(`/ui/deliveries/${delivery}`);
@@ -60,9 +62,6 @@ test.describe("a viewer", () => {
     await page.goto(`/ui/deliveries?subscriptionId=${subscription}`);
     await rows(page, "Deliveries", own).getByRole("checkbox").click();
     for (const name of ["Send again…", "Cancel…"]) await isBarred(page, page.getByRole("button", { name }), "The role viewer may not change deliveries");
-    await page.goto(`/ui/subscriptions/${subscription}/edit`);
-    await isBarred(page, page.getByRole("button", { name: "Save" }), "The role viewer may not change subscriptions");
-    await isBarred(page, page.getByRole("button", { name: "Send a test" }), "The role viewer may not change subscriptions");
     await page.goto("/ui/event-types");
     await isBarred(page, page.getByRole("button", { name: "Describe a type" }).first(), "The role viewer may not administer the relay");
 
@@ -79,17 +78,16 @@ test.describe("a viewer", () => {
 test.describe("an operator", () => {
   test.use({ as: "operator" });
 
-  test("runs the relay, and does not administer it", async ({ page, admin, receiver, own, watch }) => {
+  test("runs the relay, and does not administer it", async ({ page, admin, receiver, own }) => {
     const { subscription } = await delivered(admin, receiver, own);
     await page.goto("/ui/");
     const places = page.getByRole("navigation", { name: "Pages" }).getByRole("link");
     await expect(places).toHaveText(["Overview", "Events", "Subscriptions", "Deliveries", "Jobs", "Event types"]);
-    // By its address a page is there, and says that it may not be seen.
-    for (const [path, what] of [["users", "Users"], ["keys", "Keys"], ["audit", "The audit log"], ["tenants", "Tenants"]] as const) {
-      watch.expects(new RegExp(`status of 403 .*/api/v1/${path}`));
+    // By its address a page is not open either, and asks the relay for nothing.
+    for (const path of ["users", "keys", "audit", "tenants", "tenants/acme", "system", "new/event-type"]) {
       await page.goto(`/ui/${path}`);
-      await expect(page.getByRole("alert")).toContainText(`${what} cannot be shown`);
-      await expect(page.getByRole("alert")).toContainText("An administrator can widen what it may do.");
+      await expect(page.getByRole("heading", { level: 1, name: "This page is not open to you" })).toBeVisible();
+      await expect(page.locator("#main")).toContainText("with the role operator");
     }
     await page.goto("/ui/event-types");
     await isBarred(page, page.getByRole("button", { name: "Describe a type" }).first(), "The role operator may not administer the relay");

@@ -38,7 +38,7 @@ test("the first start's link makes the first user, once", async ({ start, open, 
   await expect(other.getByText("Nobody has an account yet")).toBeHidden();
 });
 
-test("by e-mail and password, there and out again", async ({ admin, open, own }) => {
+test("by e-mail and password, there and out again", async ({ admin, open, own, watch }) => {
   const email = `${own}@example.com`;
   await admin.post("/api/v1/users", { email, name: "Grace", role: "operator", password: PASSWORD });
   const page = await open("nobody");
@@ -46,6 +46,7 @@ test("by e-mail and password, there and out again", async ({ admin, open, own })
   await expect(page.getByRole("heading", { name: title })).toBeVisible();
   await page.getByLabel("E-mail").fill(email);
   await page.getByLabel("Password").fill("not the password");
+  watch.expects(/status of 401 .*\/api\/v1\/session\)$/);
   await page.getByRole("button", { name: "Sign in" }).click();
   await expect(page.getByRole("alert")).toHaveText("E-mail and password do not match.");
 
@@ -61,11 +62,12 @@ test("by e-mail and password, there and out again", async ({ admin, open, own })
   await expect(page).toHaveURL(/\/ui\/sign-in\?back=/);
 });
 
-test("by a key, typed or behind the # of a link", async ({ admin, open, own, relay }) => {
+test("by a key, typed or behind the # of a link", async ({ admin, open, own, relay, watch }) => {
   const page = await open("nobody");
   await page.goto("/ui/sign-in");
   await page.getByRole("button", { name: "API key" }).click();
   await page.getByRole("textbox", { name: "API key" }).fill("phk_of_nobody_at_all_0123456789");
+  watch.expects(/status of 401 .*\/api\/v1\/session\)$/);
   await page.getByRole("button", { name: "Sign in" }).click();
   await expect(page.getByRole("alert")).toHaveText("This key is not valid here.");
   await page.getByRole("textbox", { name: "API key" }).fill(ADMIN_KEY);
@@ -82,6 +84,13 @@ test("by a key, typed or behind the # of a link", async ({ admin, open, own, rel
   await expect(other.getByRole("button", { name: own })).toBeVisible();
   await other.goBack();
   expect(other.url()).not.toContain(key);
+
+  // Who may not see the overview begins where they may be.
+  const service = await admin.post<{ key: string }>("/api/v1/keys", { name: `${own} service`, preset: "service" });
+  const third = await open("nobody");
+  await third.goto(`${relay.base}/ui/sign-in#key=${service.key}`);
+  await third.getByRole("button", { name: "Sign in" }).click();
+  await expect(third.getByRole("heading", { name: "Events" })).toBeVisible();
 });
 
 test("who is signed out elsewhere signs in again and is back where they were", async ({ admin, open, own, watch }) => {

@@ -25,7 +25,7 @@ test("invited, they set a password and come in; their role is changed, and they 
   await theirs.goto(link);
   await theirs.getByLabel("Name").fill(`Grace ${own}`);
   await theirs.getByLabel("Password").fill(PASSWORD);
-  await theirs.getByRole("button", { name: "Join" }).click();
+  await theirs.getByRole("button", { name: "Save, and sign in" }).click();
   await expect(theirs.getByRole("button", { name: `Grace ${own}` })).toContainText("viewer");
   expect(theirs.url()).not.toContain("token");
   await theirs.goto("/ui/subscriptions");
@@ -65,7 +65,7 @@ test("invited, they set a password and come in; their role is changed, and they 
   await late.getByLabel("Name").fill("Eve");
   await late.getByLabel("Password").fill(PASSWORD);
   watch.expects(/status of 403 .*\/api\/v1\/invitation\)$/);
-  await late.getByRole("button", { name: "Join" }).click();
+  await late.getByRole("button", { name: "Save, and sign in" }).click();
   await expect(late.getByRole("alert")).toBeVisible();
 
   await row.getByRole("button", { name: /^What to do with/ }).click();

@@ -1,9 +1,9 @@
 /** What journeys look at again and again, by what people see of it. */
 import { expect, type Locator, type Page } from "@playwright/test";
 
-/** A notice in the corner; screen readers are told it elsewhere, for a moment. */
+/** A notice in the corner. */
 export function toast(page: Page, text: string | RegExp): Locator {
-  return page.getByRole("region", { name: /^Notifications/ }).getByRole("listitem").filter({ hasText: text });
+  return page.getByRole("region", { name: /^Notifications/ }).locator("li").filter({ hasText: text });
 }
 
 /** The subscription's actor as an instrument. */

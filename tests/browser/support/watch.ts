@@ -5,12 +5,6 @@
  */
 import type { BrowserContext, ConsoleMessage } from "@playwright/test";
 
-/**
- * The page asks who is signed in, and the browser notes the refusal. To be taken out once the page
- * no longer asks in vain.
- */
-const NOT_SIGNED_IN_YET = /status of 401 .*\/api\/v1\/session\)$/;
-
 interface Expected {
   line: RegExp;
   came: boolean;
@@ -57,7 +51,7 @@ export class Watch {
   }
 
   #note(line: string): void {
-    if (this.#isOver || NOT_SIGNED_IN_YET.test(line)) return;
+    if (this.#isOver) return;
     const expected = this.#expected.find((one) => one.line.test(line));
     if (expected) expected.came = true;
     else this.#faults.push(line);

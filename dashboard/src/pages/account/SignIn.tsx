@@ -3,6 +3,7 @@ import { getRouteApi, useRouter } from "@tanstack/react-router";
 import { useEffect, useState, type FormEvent } from "react";
 import { adviceFor, Problem } from "../../api/problem";
 import { readSetup, sessionQuery, signIn, type Credentials } from "../../api/session";
+import { homeOf } from "../../shell/places";
 import { Button } from "../../ui/Button";
 import { Field, Input } from "../../ui/Field";
 import { Notice } from "../../ui/Feedback";
@@ -39,7 +40,7 @@ export function SignIn() {
       client.clear();
       client.setQueryData(sessionQuery.queryKey, session);
       if (back) await router.navigate({ href: back });
-      else await router.navigate({ to: "/" });
+      else await router.navigate({ to: homeOf(session) });
     },
   });
   const submit = (event: FormEvent<HTMLFormElement>) => {

@@ -20,7 +20,7 @@ export async function readRows(search: DeliveriesSearch, from: string | undefine
   const { within, ...filters } = search;
   const begin = within && new Date(serverNow() - WITHIN[within] * 1_000).toISOString();
   const [cursor, since = filters.since ?? begin] = from === undefined ? [] : (JSON.parse(from) as [string, string?]);
-  const query = { ...filters, limit, ...(cursor ? { cursor } : {}), ...(since ? { since } : {}) };
+  const query = { ...filters, answers: false, limit, ...(cursor ? { cursor } : {}), ...(since ? { since } : {}) };
   const page = await data(api.GET("/api/v1/deliveries", { params: { query }, ...(signal ? { signal } : {}) }));
   return { rows: page.data.map(rowOf), partial: page.partial, next: page.nextCursor ? JSON.stringify([page.nextCursor, ...(since ? [since] : [])]) : undefined };
 }

@@ -3,7 +3,7 @@ import type { Attempt } from "../../api/types";
 import { delayAfter, drawnSchedule, ofRound } from "./schedule";
 
 const attempt = (number: number, trigger = "schedule", more: Partial<Attempt> = {}): Attempt => ({
-  id: `a${number}`, number, trigger, stale: false, startedAt: new Date(number * 1_000).toISOString(), durationMs: 10, timing: { nameMs: null, connectMs: null, tlsMs: null, firstByteMs: null, bodyMs: null }, requestHeaders: {}, responseHeaders: {},
+  id: `a${number}`, number, round: null, trigger, stale: false, startedAt: new Date(number * 1_000).toISOString(), durationMs: 10, timing: { nameMs: null, connectMs: null, tlsMs: null, firstByteMs: null, bodyMs: null }, requestHeaders: {}, responseHeaders: {},
   responseBody: "", responseBodyCut: false, status: 500, error: null, errorKind: "status", ...more,
 });
 const numbers = (attempts: readonly Attempt[]) => attempts.map((one) => one.number);
@@ -19,6 +19,11 @@ describe("the round that is under way", () => {
   it("begins with the attempt by hand", () => expect(numbers(ofRound([attempt(1), attempt(2), attempt(3, "manual"), attempt(4)], 2))).toEqual([3, 4]));
   it("has none yet where a job has just brought it back", () => expect(ofRound([attempt(1), attempt(2)], 2)).toEqual([]));
   it("of what a replay made is its second", () => expect(numbers(ofRound([attempt(1, "manual"), attempt(2)], 2))).toEqual([1, 2]));
+  it("is what the attempts say of themselves, whatever made them", () => {
+    const said = [attempt(1, "schedule", { round: 1 }), attempt(2, "trial", { round: 2 }), attempt(3, "schedule", { round: 2 })];
+    expect(numbers(ofRound(said, 2))).toEqual([2, 3]);
+    expect(ofRound(said, 3)).toEqual([]);
+  });
   it("does not count what is stale", () => expect(numbers(ofRound([attempt(1), attempt(2, "schedule", { stale: true }), attempt(3)], 1))).toEqual([1, 3]));
 });
 

@@ -48,9 +48,10 @@ export function delayAfter(policy: Policy, failed: number): number | undefined {
   return Math.min(policy.baseMs * (policy.factor ?? 1) ** (failed - 1), policy.capMs ?? Infinity);
 }
 
-/** The attempts of the round that is under way. A round but the first begins with an attempt by hand. */
+/** The attempts of the round that is under way. Old ones do not say theirs: then a round but the first begins with an attempt by hand. */
 export function ofRound(attempts: readonly Attempt[], round: number): readonly Attempt[] {
   const moved = attempts.filter((one) => !one.stale);
+  if (moved.every((one) => one.round !== null)) return moved.filter((one) => one.round === round);
   const begins = moved.flatMap((one, index) => (one.trigger === "manual" ? [index] : []));
   // Rounds that began by hand, and the first one where it had attempts.
   const seen = begins.length + 1;

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { api, data } from "../../api/client";
+import { adviceFor } from "../../api/problem";
 import { allows, useSession } from "../../api/session";
 import type { Overview, Series, SeriesPoint } from "../../api/types";
 import { FirstSteps } from "../../entities/FirstSteps";
@@ -21,6 +22,7 @@ import { lookOf, TONES } from "../../ui/states";
 import { Choice } from "../../ui/Tabs";
 import { Countdown, Time } from "../../ui/Time";
 import { deliveriesSearch } from "../deliveries/search";
+import { HealthPanel } from "./HealthPanel";
 import { MomentsPanel } from "./Moments";
 import { byOutcome, sinceBegun } from "./outcomes";
 import { StoryPanel } from "./Story";
@@ -54,7 +56,7 @@ export function OverviewPage() {
       } />
       {overview.isError && !seen ? <Panel><ErrorState what="The overview" error={overview.error} onRetry={() => void overview.refetch()} /></Panel> : (
         <div className="flex flex-col gap-3">
-          {overview.isError && <Notice tone="busy" icon="warning">What you see is from <Time at={seen?.generatedAt} />: the relay does not answer now.</Notice>}
+          {overview.isError && <Notice tone="busy" icon="warning">What you see is from <Time at={seen?.generatedAt} />: {adviceFor(overview.error).title}.</Notice>}
           {seen && !seen.complete && <Notice tone="quiet" icon="clock">The newest of what happened is still being counted.</Notice>}
           <Figures seen={seen} />
           {seen?.events.ever === 0 && <Begin />}
@@ -204,25 +206,6 @@ function StatesPanel({ seen }: { seen: Overview | undefined }) {
           </ul>
         </div>
       ))}
-    </Panel>
-  );
-}
-
-function HealthPanel({ seen }: { seen: Overview | undefined }) {
-  const parts = Object.entries(seen?.health.components ?? {});
-  return (
-    <Panel title="Health" flush aside={seen && <State state={seen.health.status} />}>
-      {!seen ? <div className="p-3"><Skeleton className="h-20 w-full" /></div> : (
-        <ul className="divide-y">
-          {parts.map(([name, part]) => (
-            <li key={name} className="flex min-h-8 items-center gap-3 px-3 py-1">
-              <span className="w-24 shrink-0 capitalize">{name.replaceAll("_", " ")}</span>
-              <span className="min-w-0 flex-1 truncate text-sm text-muted" title={part.detail ?? undefined}>{part.detail}</span>
-              <State plain state={part.ok ? "ok" : "unavailable"} />
-            </li>
-          ))}
-        </ul>
-      )}
     </Panel>
   );
 }

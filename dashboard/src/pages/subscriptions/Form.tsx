@@ -324,7 +324,7 @@ function Retries(props: SectionProps) {
         {draft.retry === "list" && <Text {...props} name="delays" path="retryPolicy.delaysMs" label="Delays" mono placeholder="5 s, 1 min, 10 min, 1 h, 6 h" hint="One before each further attempt, parted by commas. Empty: no retry." />}
         {draft.retry !== "default" && (
           <div className={GRID}>
-            <Text {...props} name="jitter" path="retryPolicy.jitter" label="Spread, in %" optional inputMode="decimal" placeholder={standard?.jitter === undefined || standard.jitter === null ? undefined : String(standard.jitter * 100)} hint="By chance sooner or later, so that retries do not come together." />
+            <Text {...props} name="jitter" path="retryPolicy.jitter" label="Spread, in %" optional inputMode="decimal" placeholder={percentText(standard?.jitter)} hint="By chance sooner or later, so that retries do not come together." />
             <Text {...props} name="maxAge" path="retryPolicy.maxAgeMs" label="Expires after" optional placeholder={hint(standard?.maxAgeMs) ?? "never"} hint="Counted from the first attempt." />
           </div>
         )}
@@ -350,7 +350,7 @@ function Failing(props: SectionProps) {
             <>
               <div className={GRID3}>
                 <Text {...props} name="inARow" path="breaker.consecutiveFailures" label="Opens after failures in a row" inputMode="numeric" placeholder={numberText(rules?.consecutiveFailures)} />
-                <Text {...props} name="ratio" path="breaker.failureRatio" label="or at a share of, in %" inputMode="decimal" placeholder={rules?.failureRatio ? String(rules.failureRatio * 100) : "default"} />
+                <Text {...props} name="ratio" path="breaker.failureRatio" label="or at a share of, in %" inputMode="decimal" placeholder={percentText(rules?.failureRatio) ?? "default"} />
                 <Text {...props} name="minimum" path="breaker.minimumAttempts" label="of at least attempts" inputMode="numeric" placeholder={numberText(rules?.minimumAttempts)} />
                 <Text {...props} name="window" path="breaker.windowMs" label="within" placeholder={timeText(rules?.windowMs) || "default"} />
                 <Text {...props} name="coolDown" path="breaker.coolDownMs" label="Stays open at first" placeholder={timeText(rules?.coolDownMs) || "default"} />
@@ -390,6 +390,9 @@ function Order({ draft, change, faultAt }: SectionProps) {
     </Panel>
   );
 }
+
+/** 0.29 is 29, not 28.999999999999996. */
+const percentText = (share: number | null | undefined) => (share === null || share === undefined ? undefined : String(Number((share * 100).toFixed(4))));
 
 /** As a placeholder: what holds where nothing is given. */
 const numberText = (value: number | null | undefined, otherwise = "default") => (value === null || value === undefined ? otherwise : String(value));

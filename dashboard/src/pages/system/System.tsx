@@ -11,6 +11,8 @@ import { Badge, State } from "../../ui/State";
 import { Tabs } from "../../ui/Tabs";
 import { Time } from "../../ui/Time";
 import { Gauges } from "./Gauges";
+import { MetricsPanel } from "./Metrics";
+import { NodesPanel } from "./Nodes";
 import { systemQuery } from "./queries";
 import { SettingsPanel } from "./Settings";
 import { Tree } from "./Tree";
@@ -19,18 +21,20 @@ const route = getRouteApi("/in/system");
 /** Nothing of this is told by the stream. */
 const EVERY = 2_000;
 
-/** The process that answers: what runs in it, how loaded it is, and by which settings. */
+/** The process that answers: what runs in it, how loaded it is, and by which settings; and all the others. */
 export function SystemPage() {
   const { tab = "running" } = route.useSearch();
   const navigate = route.useNavigate();
   return (
     <>
-      <PageHead title="System" actions={<><Outside href="/metrics">Metrics</Outside><Outside href="/health">Health</Outside></>} />
+      <PageHead title="System" actions={<Outside href="/health">Health</Outside>} />
       <Tabs
         bare label="What is shown" value={tab}
-        onChange={(next) => void navigate({ search: next === "settings" ? { tab: "settings" } : {}, replace: true })}
+        onChange={(next) => void navigate({ search: next === "running" ? {} : { tab: next }, replace: true })}
         tabs={[
-          { value: "running", label: "Running", content: <div className="pt-3"><Running /></div> },
+          { value: "running", label: "This process", content: <div className="pt-3"><Running /></div> },
+          { value: "nodes", label: "Nodes and store", content: <div className="pt-3"><NodesPanel /></div> },
+          { value: "metrics", label: "Metrics", content: <div className="pt-3"><MetricsPanel /></div> },
           { value: "settings", label: "Settings in force", content: <div className="pt-3"><SettingsPanel /></div> },
         ]}
       />

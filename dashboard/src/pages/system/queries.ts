@@ -1,5 +1,6 @@
 import { queryOptions } from "@tanstack/react-query";
 import { api, data } from "../../api/client";
+import { scraped, type Scraped } from "./metrics";
 import { watched, type Watched } from "./trail";
 
 export const systemQuery = queryOptions({
@@ -8,6 +9,15 @@ export const systemQuery = queryOptions({
   queryFn: async ({ signal, client, queryKey }): Promise<Watched> => {
     const system = await data(api.GET("/api/v1/system", { signal }));
     return watched(client.getQueryData<Watched>(queryKey), system);
+  },
+});
+
+export const metricsQuery = queryOptions({
+  queryKey: ["metrics"],
+  staleTime: 0,
+  queryFn: async ({ signal, client, queryKey }): Promise<Scraped> => {
+    const text = await data(api.GET("/metrics", { signal, parseAs: "text" }));
+    return scraped(client.getQueryData<Scraped>(queryKey), text, Date.now());
   },
 });
 

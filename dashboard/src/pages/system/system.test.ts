@@ -48,6 +48,7 @@ describe("settings", () => {
 
   it("are looked for by the URL, and what is not known is dropped", () => {
     expect(systemSearch({ tab: "settings", q: 15, changed: true, other: 1 })).toEqual({ tab: "settings", q: "15", changed: true });
+    expect(systemSearch({ tab: "nodes" })).toEqual({ tab: "nodes" });
     expect(systemSearch({ tab: "x", q: " ", changed: "yes" })).toEqual({});
   });
 });
