@@ -26,7 +26,7 @@ export function ConnectionMark() {
   const { word, about, mark } = awaySince !== undefined ? AWAY : WORDS[standing];
   return (
     <Hint text={about} side="right">
-      <button type="button" className="inline-flex h-7 items-center gap-2 rounded px-2 text-sm text-muted hover:text-text" aria-label={`${word}. ${about}`}>
+      <button type="button" className="inline-flex h-7 items-center gap-2 rounded px-2 text-sm text-muted hover:text-text md:gap-[0.8125rem] md:pl-[0.71875rem]" aria-label={`${word}. ${about}`}>
         <span className={cx("size-2 rounded-full", mark)} />
         {word}
       </button>

@@ -37,7 +37,7 @@ export function Shell() {
       <a href="#main" className="sr-only z-50 rounded bg-raised px-3 py-1.5 focus:not-sr-only focus:fixed focus:left-2 focus:top-2">Skip to the page</a>
       <div className="flex min-h-dvh flex-col md:flex-row">
         <Side onPalette={openPalette} onHelp={openHelp} />
-        <main id="main" className="mx-auto w-full min-w-0 max-w-[110rem] flex-1 px-3 pb-20 pt-3 md:px-5 md:pb-6 md:pt-4"><Outage /><SignInAgain /><Admitted><Outlet /></Admitted></main>
+        <main id="main" className="mx-auto w-full min-w-0 max-w-[110rem] flex-1 px-3 pb-16 pt-3 md:px-5 md:pb-6 md:pt-4"><Outage /><SignInAgain /><Admitted><Outlet /></Admitted></main>
         <BottomBar />
       </div>
       <WorkPanel />
@@ -163,7 +163,7 @@ function Account({ onHelp }: { onHelp: () => void }) {
     <Menu
       align="start"
       trigger={
-        <Button kind="quiet" className="min-w-0 !justify-start px-2 md:h-auto md:w-full md:py-1">
+        <Button kind="quiet" className="min-w-0 !justify-start px-[0.4375rem] md:h-auto md:w-full md:gap-2.5 md:py-1">
           <span className="sr-only md:hidden">Account: {session.name}</span>
           <Icon name="users" size={15} />
           <span className="hidden min-w-0 text-left leading-tight md:block">
