@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo dev test browser fuzz chaos soak bench postman lint fmt clean
+.PHONY: help run demo dev test browser screenshots fuzz chaos soak bench postman lint fmt clean
 
 help: ## Print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */\1\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
@@ -21,6 +21,9 @@ test: ## Run all tests on throw-away Postgres and Redis servers (ARGS="..." goes
 
 browser: ## Run the dashboard's tests in a browser alone (ARGS="..." goes to playwright test)
 	@scripts/browser.sh $(ARGS)
+
+screenshots: ## Take pictures of every page of the dashboard into dashboard/screenshots (README=1 makes the README's anew)
+	@scripts/screenshots.sh $(ARGS)
 
 fuzz: ## Hold the API against its description for longer (SEED=, EXAMPLES=, ONLY=, PROFILE=)
 	@scripts/fuzz.sh

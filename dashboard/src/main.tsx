@@ -9,6 +9,7 @@ import { isSame, readSession, sessionQuery, type Session } from "./api/session";
 import { onOtherTab } from "./api/tabs";
 import { takeKey } from "./pages/account/fragment";
 import { makeRouter } from "./router";
+import { askToSignInAgain, doneAsking } from "./shell/session-end";
 import { HintProvider } from "./ui/Tooltip";
 import { Toaster } from "./ui/Toaster";
 
@@ -34,7 +35,7 @@ const OPEN = new Set(["/sign-in", "/setup", "/invitation"]);
 
 function leave() {
   const { pathname, href } = router.state.location;
-  if (OPEN.has(pathname)) return;
+  if (OPEN.has(pathname) || askToSignInAgain()) return;
   void router.navigate({ to: "/sign-in", search: { back: href } }).then(() => client.clear());
 }
 
@@ -47,6 +48,7 @@ async function followTab(session: Session | null) {
   if (!session) return leave();
   if (before && !isSame(before, session)) return window.location.reload();
   client.setQueryData(sessionQuery.queryKey, session);
+  doneAsking();
   const { pathname, search } = router.state.location;
   if (pathname !== "/sign-in") return;
   if (search.back) await router.navigate({ href: search.back });

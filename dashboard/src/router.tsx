@@ -4,7 +4,7 @@
  * thing, another one is another page (`remountDeps`): no dialog, secret or number of the one before stays.
  */
 import type { QueryClient } from "@tanstack/react-query";
-import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from "@tanstack/react-router";
+import { createRootRouteWithContext, createRoute, createRouter, Outlet, redirect } from "@tanstack/react-router";
 import { sessionQuery } from "./api/session";
 import { auditSearch } from "./pages/audit/search";
 import { deliveriesSearch } from "./pages/deliveries/search";
@@ -16,6 +16,7 @@ import { overviewSearch } from "./pages/overview/search";
 import { subscriptionSearch, subscriptionsSearch } from "./pages/subscriptions/search";
 import { systemSearch } from "./pages/system/search";
 import { Broken, Missing } from "./shell/Fallbacks";
+import { page } from "./shell/lazy-page";
 import { Shell } from "./shell/Shell";
 
 interface Context {
@@ -34,12 +35,12 @@ const signIn = createRoute({
     const back = text(search["back"]);
     return back?.startsWith("/") && !back.startsWith("//") ? { back } : {};
   },
-  component: lazyRouteComponent(() => import("./pages/account/SignIn"), "SignIn"),
+  component: page(() => import("./pages/account/SignIn"), "SignIn"),
 });
 
-const setup = createRoute({ getParentRoute: () => root, path: "/setup", component: lazyRouteComponent(() => import("./pages/account/Setup"), "Setup") });
+const setup = createRoute({ getParentRoute: () => root, path: "/setup", component: page(() => import("./pages/account/Setup"), "Setup") });
 
-const invitation = createRoute({ getParentRoute: () => root, path: "/invitation", component: lazyRouteComponent(() => import("./pages/account/Setup"), "Invitation") });
+const invitation = createRoute({ getParentRoute: () => root, path: "/invitation", component: page(() => import("./pages/account/Setup"), "Invitation") });
 
 /** Everything behind the sign-in. */
 const signedIn = createRoute({
@@ -59,70 +60,70 @@ const overview = createRoute({
   getParentRoute: () => signedIn,
   path: "/",
   validateSearch: overviewSearch,
-  component: lazyRouteComponent(() => import("./pages/overview/Overview"), "OverviewPage"),
+  component: page(() => import("./pages/overview/Overview"), "OverviewPage"),
 });
 
 const events = createRoute({
   getParentRoute: () => signedIn,
   path: "/events",
   validateSearch: eventsSearch,
-  component: lazyRouteComponent(() => import("./pages/events/Events"), "EventsPage"),
+  component: page(() => import("./pages/events/Events"), "EventsPage"),
 });
 
-const sendEvent = createRoute({ getParentRoute: () => signedIn, path: "/events/send", component: lazyRouteComponent(() => import("./pages/events/SendEvent"), "SendEventPage") });
+const sendEvent = createRoute({ getParentRoute: () => signedIn, path: "/events/send", component: page(() => import("./pages/events/SendEvent"), "SendEventPage") });
 
-const event = createRoute({ getParentRoute: () => signedIn, path: "/events/$id", remountDeps: ({ params }) => params, component: lazyRouteComponent(() => import("./pages/events/Event"), "EventPage") });
+const event = createRoute({ getParentRoute: () => signedIn, path: "/events/$id", remountDeps: ({ params }) => params, component: page(() => import("./pages/events/Event"), "EventPage") });
 
 const subscriptions = createRoute({
   getParentRoute: () => signedIn,
   path: "/subscriptions",
   validateSearch: subscriptionsSearch,
-  component: lazyRouteComponent(() => import("./pages/subscriptions/Subscriptions"), "SubscriptionsPage"),
+  component: page(() => import("./pages/subscriptions/Subscriptions"), "SubscriptionsPage"),
 });
 
-const register = createRoute({ getParentRoute: () => signedIn, path: "/subscriptions/new", component: lazyRouteComponent(() => import("./pages/subscriptions/Register"), "RegisterPage") });
+const register = createRoute({ getParentRoute: () => signedIn, path: "/subscriptions/new", component: page(() => import("./pages/subscriptions/Register"), "RegisterPage") });
 
 const subscription = createRoute({
   getParentRoute: () => signedIn,
   path: "/subscriptions/$id",
   remountDeps: ({ params }) => params,
   validateSearch: subscriptionSearch,
-  component: lazyRouteComponent(() => import("./pages/subscriptions/Subscription"), "SubscriptionPage"),
+  component: page(() => import("./pages/subscriptions/Subscription"), "SubscriptionPage"),
 });
 
-const editSubscription = createRoute({ getParentRoute: () => signedIn, path: "/subscriptions/$id/edit", remountDeps: ({ params }) => params, component: lazyRouteComponent(() => import("./pages/subscriptions/Edit"), "EditPage") });
+const editSubscription = createRoute({ getParentRoute: () => signedIn, path: "/subscriptions/$id/edit", remountDeps: ({ params }) => params, component: page(() => import("./pages/subscriptions/Edit"), "EditPage") });
 
 const deliveries = createRoute({
   getParentRoute: () => signedIn,
   path: "/deliveries",
   validateSearch: deliveriesSearch,
-  component: lazyRouteComponent(() => import("./pages/deliveries/Deliveries"), "DeliveriesPage"),
+  component: page(() => import("./pages/deliveries/Deliveries"), "DeliveriesPage"),
 });
 
-const delivery = createRoute({ getParentRoute: () => signedIn, path: "/deliveries/$id", remountDeps: ({ params }) => params, component: lazyRouteComponent(() => import("./pages/deliveries/Delivery"), "DeliveryPage") });
+const delivery = createRoute({ getParentRoute: () => signedIn, path: "/deliveries/$id", remountDeps: ({ params }) => params, component: page(() => import("./pages/deliveries/Delivery"), "DeliveryPage") });
 
-const jobs = createRoute({ getParentRoute: () => signedIn, path: "/jobs", validateSearch: jobsSearch, component: lazyRouteComponent(() => import("./pages/jobs/Jobs"), "JobsPage") });
+const jobs = createRoute({ getParentRoute: () => signedIn, path: "/jobs", validateSearch: jobsSearch, component: page(() => import("./pages/jobs/Jobs"), "JobsPage") });
 
-const eventTypes = createRoute({ getParentRoute: () => signedIn, path: "/event-types", validateSearch: eventTypesSearch, component: lazyRouteComponent(() => import("./pages/event-types/EventTypes"), "EventTypesPage") });
+const eventTypes = createRoute({ getParentRoute: () => signedIn, path: "/event-types", validateSearch: eventTypesSearch, component: page(() => import("./pages/event-types/EventTypes"), "EventTypesPage") });
 
-const eventType = createRoute({ getParentRoute: () => signedIn, path: "/event-types/$name", remountDeps: ({ params }) => params, component: lazyRouteComponent(() => import("./pages/event-types/EventType"), "EventTypePage") });
+const eventType = createRoute({ getParentRoute: () => signedIn, path: "/event-types/$name", remountDeps: ({ params }) => params, component: page(() => import("./pages/event-types/EventType"), "EventTypePage") });
 
 // Not below /event-types: any name of one segment may be a type's.
-const newEventType = createRoute({ getParentRoute: () => signedIn, path: "/new/event-type", component: lazyRouteComponent(() => import("./pages/event-types/EventType"), "NewEventTypePage") });
+const newEventType = createRoute({ getParentRoute: () => signedIn, path: "/new/event-type", component: page(() => import("./pages/event-types/EventType"), "NewEventTypePage") });
 
-const keys = createRoute({ getParentRoute: () => signedIn, path: "/keys", validateSearch: keysSearch, component: lazyRouteComponent(() => import("./pages/keys/Keys"), "KeysPage") });
+const keys = createRoute({ getParentRoute: () => signedIn, path: "/keys", validateSearch: keysSearch, component: page(() => import("./pages/keys/Keys"), "KeysPage") });
 
-const tenants = createRoute({ getParentRoute: () => signedIn, path: "/tenants", component: lazyRouteComponent(() => import("./pages/tenants/Tenants"), "TenantsPage") });
+const tenants = createRoute({ getParentRoute: () => signedIn, path: "/tenants", component: page(() => import("./pages/tenants/Tenants"), "TenantsPage") });
 
-const tenant = createRoute({ getParentRoute: () => signedIn, path: "/tenants/$id", remountDeps: ({ params }) => params, component: lazyRouteComponent(() => import("./pages/tenants/Tenant"), "TenantPage") });
+const tenant = createRoute({ getParentRoute: () => signedIn, path: "/tenants/$id", remountDeps: ({ params }) => params, component: page(() => import("./pages/tenants/Tenant"), "TenantPage") });
 
-const audit = createRoute({ getParentRoute: () => signedIn, path: "/audit", validateSearch: auditSearch, component: lazyRouteComponent(() => import("./pages/audit/Audit"), "AuditPage") });
+const audit = createRoute({ getParentRoute: () => signedIn, path: "/audit", validateSearch: auditSearch, component: page(() => import("./pages/audit/Audit"), "AuditPage") });
 
-const system = createRoute({ getParentRoute: () => signedIn, path: "/system", validateSearch: systemSearch, component: lazyRouteComponent(() => import("./pages/system/System"), "SystemPage") });
+const system = createRoute({ getParentRoute: () => signedIn, path: "/system", validateSearch: systemSearch, component: page(() => import("./pages/system/System"), "SystemPage") });
 
-const users = createRoute({ getParentRoute: () => signedIn, path: "/users", component: lazyRouteComponent(() => import("./pages/users/Users"), "UsersPage") });
+const users = createRoute({ getParentRoute: () => signedIn, path: "/users", component: page(() => import("./pages/users/Users"), "UsersPage") });
 
-const account = createRoute({ getParentRoute: () => signedIn, path: "/account", component: lazyRouteComponent(() => import("./pages/account/Account"), "AccountPage") });
+const account = createRoute({ getParentRoute: () => signedIn, path: "/account", component: page(() => import("./pages/account/Account"), "AccountPage") });
 
 const administration = [eventTypes, eventType, newEventType, keys, tenants, tenant, users, audit, system, account] as const;
 

@@ -208,7 +208,13 @@ impl Relay {
         let trouble = deps.pulse.trouble(deps.store.ping()).await;
         let store_ok = trouble.is_none();
         let failure = deps.failure().borrow().clone();
-        let (waiting, most) = deps.ingest.usage();
+        let (ingest_ok, ingest) = match (deps.ingest.trouble(), deps.ingest.usage()) {
+            (Some(trouble), _) => (false, format!("events cannot be committed: {trouble}")),
+            (None, (waiting, most)) => (
+                waiting < most,
+                format!("{waiting} of at most {most} events wait for their commit"),
+            ),
+        };
         let (slots, all_slots) = deps.slots.usage();
         let (feed_ok, feed) = match deps.feed.health() {
             Ok(detail) => (true, detail),
@@ -243,11 +249,7 @@ impl Relay {
                     deps.ownership.may_deliver() || deps.ownership.epoch().is_none(),
                     owner,
                 ),
-                component(
-                    "ingest",
-                    waiting < most,
-                    format!("{waiting} of at most {most} events wait for their commit"),
-                ),
+                component("ingest", ingest_ok, ingest),
                 component(
                     "recorder",
                     lag <= bounds.max_record_lag,

@@ -77,8 +77,9 @@ impl Meaning {
 /// By SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 fn of_postgres(code: &str) -> Meaning {
     match code {
-        // Idle in transaction too long; read-only (a standby after a failover); no lock in time.
-        "25P03" | "25006" | "55P03" => Meaning::Unavailable,
+        // Idle in transaction too long; read-only (a standby after a failover); no lock in time; the
+        // database takes no connections.
+        "25P03" | "25006" | "55P03" | "55000" => Meaning::Unavailable,
         // Connection; serialisation and deadlock; out of disk, memory or connections;
         // shutdown, statement timeout; I/O.
         _ if ["08", "40", "53", "57", "58"].contains(&class(code)) => Meaning::Unavailable,
@@ -110,7 +111,8 @@ mod tests {
     #[test]
     fn what_may_pass_is_told_from_what_will_not() {
         for code in [
-            "08006", "40001", "40P01", "53100", "53300", "55P03", "57014", "57P01", "57P03",
+            "08006", "40001", "40P01", "53100", "53300", "55000", "55P03", "57014", "57P01",
+            "57P03",
         ] {
             assert_eq!(of_postgres(code), Meaning::Unavailable, "{code}");
         }

@@ -3,7 +3,8 @@ import type { Settings } from "./support/test";
 import { given } from "./support/environment";
 
 export default defineConfig<object, Settings>({
-  testDir: "journeys",
+  testDir: ".",
+  testMatch: "journeys/*.spec.ts",
   outputDir: "results",
   // Each worker has a relay of its own, and each test things of its own on it.
   fullyParallel: true,
@@ -27,6 +28,8 @@ export default defineConfig<object, Settings>({
   },
   projects: [
     { name: "embedded", use: { profile: "embedded" } },
+    // How pages look is the same on both.
+    { name: "pages", testMatch: "pages/*.spec.ts", timeout: 120_000, use: { profile: "embedded" } },
     { name: "distributed", use: { profile: "distributed" } },
   ],
 });

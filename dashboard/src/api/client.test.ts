@@ -57,7 +57,10 @@ it("takes that nobody is signed in as an answer", async () => {
 
 it("says what happened where a proxy answers instead of the relay", async () => {
   answer = () => new Response("<html>Bad gateway</html>", { status: 502, statusText: "Bad Gateway" });
-  expect(await refused(look())).toMatchObject({ status: 502, code: "unknown", message: "Bad Gateway" });
+  // What stands in front says that the relay is away, and nothing of the relay's.
+  expect(await refused(look())).toBeInstanceOf(Unreachable);
+  answer = () => new Response("<html>No such site</html>", { status: 421, statusText: "Misdirected Request" });
+  expect(await refused(look())).toMatchObject({ status: 421, code: "unknown", message: "Misdirected Request" });
   answer = () => new Response("<html>Sign in to the network</html>", { headers: { "content-type": "text/html" } });
   expect(adviceFor(await refused(look())).title).toBe("what answered is not the relay");
   answer = () => new Response(new ReadableStream({ start: (to) => to.error(new TypeError("network error")) }));

@@ -9,6 +9,7 @@
 import createClient from "openapi-fetch";
 import { noteServerTime } from "../ui/clock";
 import { problemOf, Unreachable } from "./problem";
+import { PATIENCE, reach } from "./reach";
 import type { paths } from "./schema.gen";
 
 let csrfToken: string | undefined;
@@ -26,6 +27,14 @@ export function onSignedOut(tell: () => void) {
 
 const UNSAFE = new Set(["POST", "PUT", "PATCH", "DELETE"]);
 
+const GATEWAY = new Set([502, 503, 504]);
+
+/** A question that ends when the relay is found to be away, or soon where that is known: nobody waits for an answer that does not come. */
+function givenUp(input: Request): Request {
+  const end = reach.lost.aborted ? AbortSignal.timeout(PATIENCE) : reach.lost;
+  return new Request(input, { signal: AbortSignal.any([input.signal, end]) });
+}
+
 /** `fetch` as all requests of the dashboard make it. */
 export async function request(input: Request): Promise<Response> {
   const asked = Date.now();
@@ -33,14 +42,25 @@ export async function request(input: Request): Promise<Response> {
   if (token && UNSAFE.has(input.method)) input.headers.set("X-CSRF-Token", token);
   let response: Response;
   try {
-    response = await fetch(input);
+    response = await fetch(UNSAFE.has(input.method) ? input : givenUp(input));
   } catch (failure) {
-    if (failure instanceof DOMException && failure.name === "AbortError") throw failure;
+    if (input.signal.aborted) throw failure;
+    reach.doubt();
     throw new Unreachable();
   }
-  noteServerTime(Date.parse(response.headers.get("date") ?? ""), asked, Date.now());
-  if (response.ok) return response;
+  if (response.ok) {
+    reach.heard();
+    noteServerTime(Date.parse(response.headers.get("date") ?? ""), asked, Date.now());
+    return response;
+  }
   const problem = await problemOf(response);
+  // Something in front of the relay answers in its place.
+  if (problem.code === "unknown" && GATEWAY.has(problem.status)) {
+    reach.doubt();
+    throw new Unreachable();
+  }
+  reach.heard();
+  noteServerTime(Date.parse(response.headers.get("date") ?? ""), asked, Date.now());
   // Who never signed in was not signed out; nor was who has signed in since, or gave a wrong password.
   if (problem.status === 401 && problem.code !== "sign-in-refused" && token && token === csrfToken) {
     csrfToken = undefined;

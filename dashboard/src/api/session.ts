@@ -41,10 +41,15 @@ export function isSame(one: Session, other: Session): boolean {
   return who(one) === who(other);
 }
 
-/** Of somebody who has just come in. */
-function begun(session: Schemas["CurrentSession"]): Session {
+/** Of somebody who has just come in. Where the cookie does not come back, they would land on the sign-in page again and never know why. */
+async function begun(answer: Schemas["CurrentSession"]): Promise<Session> {
+  const session = kept(answer);
+  if (!await readSession()) {
+    const why = window.location.protocol === "http:" ? "the relay sets it for https alone (sessions.secure_cookies)" : "something between the browser and the relay takes it away";
+    throw new Error(`You were let in, but your browser does not send the session's cookie back: it blocks cookies, or ${why}`);
+  }
   tellOtherTabs();
-  return kept(session);
+  return session;
 }
 
 export async function signIn(credentials: Credentials): Promise<Session> {
@@ -76,7 +81,7 @@ export async function changePassword(body: { current: string; password: string }
   await data(api.POST("/api/v1/session/password", { body }));
 }
 
-export const sessionQuery = queryOptions({ queryKey: ["session"], queryFn: readSession, staleTime: 60_000, retry: false });
+export const sessionQuery = queryOptions({ queryKey: ["session"], queryFn: readSession, staleTime: 60_000, gcTime: Infinity, retry: false });
 
 const signedIn = getRouteApi("/in");
 

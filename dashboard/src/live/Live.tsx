@@ -1,6 +1,7 @@
 /** One stream for the whole page, for whoever wants to know of facts. */
 import { useQueryClient } from "@tanstack/react-query";
 import { createContext, useContext, useEffect, useRef, useState, useSyncExternalStore, type ReactNode } from "react";
+import { reach, type Reach } from "../api/reach";
 import { Connection, type Standing } from "./connection";
 import type { Fact } from "./facts";
 import { Lately, type Beat, type Line } from "./lately";
@@ -24,6 +25,12 @@ export function LiveProvider({ children }: { children: ReactNode }) {
       connection.read(lately.note),
       connection.watch(() => connection.standing === "live" && lately.resumed()),
       connection.start(),
+      // What was asked for meanwhile is asked anew: the stream may go on as if nothing had been.
+      reach.onReturn(() => {
+        connection.again();
+        refresher.note({ event: "reset", data: { reason: "returned" } });
+      }),
+      reach.start(),
     ];
     return () => {
       ends.reverse().forEach((end) => end());
@@ -42,6 +49,16 @@ function useLive(): Live {
 export function useStanding(): Standing {
   const { connection } = useLive();
   return useSyncExternalStore(connection.watch, () => connection.standing);
+}
+
+/** Whether the relay answers, and is well. */
+export function useReach(): Reach {
+  return useSyncExternalStore(reach.watch, () => reach.seen);
+}
+
+/** Opens the stream again where it was refused: another session may have it. */
+export function useReopen(): () => void {
+  return useLive().connection.again;
 }
 
 /** Calls `handle` with each fact while the component is shown. */

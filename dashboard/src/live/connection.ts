@@ -4,6 +4,7 @@
  */
 import { request } from "../api/client";
 import { Problem } from "../api/problem";
+import { reach } from "../api/reach";
 import { factOf, type Fact } from "./facts";
 import { MessageParser } from "./sse";
 
@@ -21,6 +22,8 @@ export class Connection {
   #lastId: string | undefined;
   #stop: AbortController | undefined;
   #patience: ReturnType<typeof setTimeout> | undefined;
+  /** Ends the wait before the next try. */
+  #wake = () => {};
   #readers = new Set<(fact: Fact) => void>();
   #watchers = new Set<() => void>();
 
@@ -53,6 +56,16 @@ export class Connection {
       this.#rest();
     };
   }
+
+  /** There is reason to think that the stream can be had now: also where it was refused. */
+  again = (): void => {
+    if (this.#standing === "resting") return;
+    if (this.#standing === "refused") {
+      this.#standing = "connecting";
+      this.#begin();
+    }
+    this.#wake();
+  };
 
   #set(standing: Standing) {
     if (standing === this.#standing) return;
@@ -98,7 +111,7 @@ export class Connection {
       this.#lose();
       failures += 1;
       const wait = Math.min(LONGEST_WAIT, 400 * 2 ** Math.min(failures, 6));
-      await pause(wait * (0.5 + Math.random() / 2), signal);
+      await this.#pause(wait * (0.5 + Math.random() / 2), signal);
     }
   }
 
@@ -118,6 +131,7 @@ export class Connection {
       for (;;) {
         const { done, value } = await reader.read();
         if (done) return;
+        reach.heard();
         clearTimeout(alarm);
         alarm = setTimeout(() => silent.abort(), SILENCE);
         for (const message of parser.push(text.decode(value, { stream: true }))) {
@@ -142,17 +156,20 @@ export class Connection {
     }
   }
 
+  #pause(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", end);
+        resolve();
+      };
+      const timer = setTimeout(end, ms);
+      signal.addEventListener("abort", end);
+      this.#wake = end;
+    });
+  }
+
   #tell(fact: Fact) {
     this.#readers.forEach((tell) => tell(fact));
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    }, { once: true });
-  });
 }

@@ -1,9 +1,15 @@
-import { useStanding } from "../live/Live";
+import { useReach, useStanding } from "../live/Live";
 import type { Standing } from "../live/connection";
 import { cx } from "../ui/class-names";
 import { Hint } from "../ui/Tooltip";
 
-const WORDS: Record<Standing, { word: string; about: string; mark: string }> = {
+interface Words {
+  word: string;
+  about: string;
+  mark: string;
+}
+
+const WORDS: Record<Standing, Words> = {
   live: { word: "Live", about: "What happens shows up by itself, at once.", mark: "bg-good-mark" },
   connecting: { word: "Connecting", about: "The live stream is being opened.", mark: "bg-busy-mark breathe" },
   polling: { word: "Every 5 s", about: "The live stream is away; pages ask every five seconds until it is back.", mark: "bg-busy-mark" },
@@ -11,12 +17,16 @@ const WORDS: Record<Standing, { word: string; about: string; mark: string }> = {
   refused: { word: "Not live", about: "Your account or key may not read the live stream; pages ask every five seconds.", mark: "bg-quiet-mark" },
 };
 
+const AWAY: Words = { word: "No answer", about: "The relay does not answer. This page shows what it knew, and tries again by itself.", mark: "bg-bad-mark" };
+
 /** Whether what is shown keeps itself up to date. */
 export function ConnectionMark() {
-  const { word, about, mark } = WORDS[useStanding()];
+  const standing = useStanding();
+  const { awaySince } = useReach();
+  const { word, about, mark } = awaySince !== undefined ? AWAY : WORDS[standing];
   return (
     <Hint text={about} side="right">
-      <button type="button" className="inline-flex h-7 items-center gap-2 rounded px-2 text-sm text-muted hover:text-text" aria-label={`${word}. ${about}`}>
+      <button type="button" className="inline-flex h-7 items-center gap-2 rounded px-2 text-sm text-muted hover:text-text md:gap-[0.8125rem] md:pl-[0.71875rem]" aria-label={`${word}. ${about}`}>
         <span className={cx("size-2 rounded-full", mark)} />
         {word}
       </button>

@@ -3,6 +3,7 @@ import { useCallback, useEffect } from "react";
 import { Problem, Unreachable } from "../api/problem";
 import { useSession } from "../api/session";
 import { EmptyState, ErrorState } from "../ui/Feedback";
+import { answers, NotLoaded } from "./lazy-page";
 import { maySee, PLACES } from "./places";
 
 /** No page has this address. */
@@ -15,26 +16,36 @@ export function Missing() {
   );
 }
 
-/** How often a page that could not begin asks whether the relay is there again. */
-const AGAIN = 5_000;
+/** Times between two tries of a page that is broken because the relay is. */
+const SOON = 2_000;
+const LONGEST = 30_000;
 
-/** A page could not be drawn. */
+/** A page could not be drawn. Where that is the relay's fault, it comes back with the relay. */
 export function Broken({ error, reset }: ErrorComponentProps) {
   const router = useRouter();
   const again = useCallback(() => {
+    if (error instanceof NotLoaded) error.forget();
     reset();
     void router.invalidate();
-  }, [reset, router]);
-  // As the advice says: whoever waits for the relay need not press anything.
-  const isAway = error instanceof Unreachable || (error instanceof Problem && error.status >= 500);
+  }, [error, reset, router]);
+  const heals = error instanceof NotLoaded ? error.away : error instanceof Unreachable || (error instanceof Problem && error.status >= 500);
   useEffect(() => {
-    if (!isAway) return;
-    const timer = setInterval(() => document.visibilityState === "visible" && again(), AGAIN);
-    return () => clearInterval(timer);
-  }, [isAway, again]);
+    if (!heals) return;
+    let over = false;
+    let timer: ReturnType<typeof setTimeout>;
+    const look = async (wait: number) => {
+      if (document.visibilityState !== "hidden" && await answers() && !over) again();
+      if (!over) timer = setTimeout(() => void look(Math.min(wait * 1.5, LONGEST)), wait);
+    };
+    timer = setTimeout(() => void look(SOON), SOON);
+    return () => {
+      over = true;
+      clearTimeout(timer);
+    };
+  }, [heals, again]);
   return (
     <>
-      <ErrorState what="This page" error={error} onRetry={again} />
+      <ErrorState what="This page" error={error instanceof NotLoaded && error.away ? new Unreachable() : error} onRetry={again} />
       {error instanceof Problem && error.status === 403 && <p className="px-4"><Link to="/sign-in" className="font-medium text-accent underline underline-offset-2">Sign in as somebody else</Link></p>}
     </>
   );

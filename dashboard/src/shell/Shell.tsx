@@ -13,7 +13,11 @@ import { ConnectionMark } from "./ConnectionMark";
 import { Barred } from "./Fallbacks";
 import { Help } from "./Help";
 import { Keys, Palette, PALETTE_KEYS } from "./Palette";
+import { preloadAll } from "./lazy-page";
+import { Outage } from "./Outage";
 import { maySee, neededFor, PLACES } from "./places";
+import { watchTyping } from "./session-end";
+import { SignInAgain } from "./SignInAgain";
 import { useKeys } from "./use-keys";
 import { WorkPanel } from "../work/WorkPanel";
 
@@ -25,12 +29,15 @@ export function Shell() {
   const openHelp = useCallback(() => setHelp(true), []);
   useKeys({ onPalette: openPalette, onHelp: openHelp });
   useFocusOnArrival();
+  const router = useRouter();
+  useEffect(() => watchTyping(router), [router]);
+  usePreloading();
   return (
     <LiveProvider>
       <a href="#main" className="sr-only z-50 rounded bg-raised px-3 py-1.5 focus:not-sr-only focus:fixed focus:left-2 focus:top-2">Skip to the page</a>
       <div className="flex min-h-dvh flex-col md:flex-row">
         <Side onPalette={openPalette} onHelp={openHelp} />
-        <main id="main" className="mx-auto w-full min-w-0 max-w-[110rem] flex-1 px-3 pb-20 pt-3 md:px-5 md:pb-6 md:pt-4"><Admitted><Outlet /></Admitted></main>
+        <main id="main" className="mx-auto w-full min-w-0 max-w-[110rem] flex-1 px-3 pb-16 pt-3 md:px-5 md:pb-6 md:pt-4"><Outage /><SignInAgain /><Admitted><Outlet /></Admitted></main>
         <BottomBar />
       </div>
       <WorkPanel />
@@ -38,6 +45,14 @@ export function Shell() {
       <Help open={help} onClose={() => setHelp(false)} />
     </LiveProvider>
   );
+}
+
+/** A while after the first page: the others have to be there when the relay is not, or is another version. */
+function usePreloading() {
+  useEffect(() => {
+    const timer = setTimeout(() => void preloadAll(), 3_000);
+    return () => clearTimeout(timer);
+  }, []);
 }
 
 /** A new page is announced: its heading takes the focus, unless something in it already has. */
@@ -148,7 +163,7 @@ function Account({ onHelp }: { onHelp: () => void }) {
     <Menu
       align="start"
       trigger={
-        <Button kind="quiet" className="min-w-0 !justify-start px-2 md:h-auto md:w-full md:py-1">
+        <Button kind="quiet" className="min-w-0 !justify-start px-[0.4375rem] md:h-auto md:w-full md:gap-2.5 md:py-1">
           <span className="sr-only md:hidden">Account: {session.name}</span>
           <Icon name="users" size={15} />
           <span className="hidden min-w-0 text-left leading-tight md:block">

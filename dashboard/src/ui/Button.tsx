@@ -41,7 +41,7 @@ export function Button({ kind = "plain", icon, bare = false, busy = false, unhin
       className={cx(
         "inline-flex h-7 items-center justify-center gap-1.5 whitespace-nowrap rounded border text-base font-medium",
         "disabled:opacity-50 aria-disabled:cursor-not-allowed aria-disabled:opacity-55",
-        bare ? "w-7 px-0" : "px-2.5",
+        bare ? "w-7 shrink-0 px-0" : "px-2.5",
         KINDS[kind],
         className,
       )}

@@ -5,6 +5,7 @@ import { CopyButton } from "./Id";
 import { colouredJson, prettyJson } from "./json";
 import { Choice } from "./Tabs";
 import { Explained } from "./Tooltip";
+import { visible } from "./visible";
 
 /** Text as it is, to be copied. */
 export function CodeBlock({ text, label, className }: { text: string; label: string; className?: string }) {
@@ -12,7 +13,7 @@ export function CodeBlock({ text, label, className }: { text: string; label: str
     <div className={cx("flex min-w-0 items-start rounded border bg-sunken", className)}>
       {/* It scrolls, so it has to be reachable by keyboard. */}
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
-      <pre tabIndex={0} aria-label={label} className="max-h-96 min-w-0 flex-1 overflow-auto p-2.5 font-mono text-sm -outline-offset-2">{text}</pre>
+      <pre tabIndex={0} aria-label={label} className="max-h-96 min-w-0 flex-1 overflow-auto whitespace-pre-wrap p-2.5 font-mono text-sm wrap-anywhere -outline-offset-2">{visible(text)}</pre>
       <CopyButton text={text} what={label} className="m-1 size-6 shrink-0 justify-center text-muted" />
     </div>
   );
@@ -52,8 +53,8 @@ export function JsonViewer({ value, label, raw }: { value: unknown; label: strin
         </span>
       </div>
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
-      <pre tabIndex={0} aria-label={label} className={cx("max-h-[28rem] overflow-auto p-3 font-mono text-sm -outline-offset-2", as === "raw" && "whitespace-pre-wrap break-all")}>
-        {as === "pretty" && pretty.length <= MOST_COLOURED ? colouredJson(pretty) : shown}
+      <pre tabIndex={0} aria-label={label} className={cx("max-h-[28rem] overflow-auto whitespace-pre-wrap p-3 font-mono text-sm -outline-offset-2", as === "raw" ? "break-all" : "wrap-anywhere")}>
+        {as === "pretty" && pretty.length <= MOST_COLOURED ? colouredJson(visible(pretty)) : visible(shown)}
       </pre>
     </div>
   );

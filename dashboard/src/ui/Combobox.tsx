@@ -92,7 +92,7 @@ export function Combobox({ value, onChange, options, placeholder, label, strict 
       </Popover.Anchor>
       <Popover.Portal>
         <Popover.Content
-          ref={box} align="start" sideOffset={3} onOpenAutoFocus={(event) => event.preventDefault()} onCloseAutoFocus={(event) => event.preventDefault()}
+          ref={box} aria-label={label ?? "Suggestions"} align="start" sideOffset={3} onOpenAutoFocus={(event) => event.preventDefault()} onCloseAutoFocus={(event) => event.preventDefault()}
           className="z-50 max-h-72 min-w-(--radix-popover-trigger-width) max-w-96 overflow-y-auto rounded-md border bg-raised p-1 shadow-pop"
         >
           <div id={list} role="listbox" aria-label={label ?? "Suggestions"}>

@@ -19,8 +19,8 @@ interface List<T> {
 }
 
 /** An endless list in all its states. What it stands in gives it its height. */
-export function EndlessTable<T>({ list, what, label, columns, rowKey, onOpen, empty }: {
-  list: List<T>; what: string; label: string; columns: readonly Column<T>[]; rowKey: (row: T) => string; onOpen?: (row: T) => void; empty: ReactNode;
+export function EndlessTable<T>({ list, what, label, columns, narrow, rowKey, onOpen, empty }: {
+  list: List<T>; what: string; label: string; columns: readonly Column<T>[]; narrow?: { head: string; cell: (row: T) => ReactNode }; rowKey: (row: T) => string; onOpen?: (row: T) => void; empty: ReactNode;
 }) {
   const rows = useMemo(() => list.data?.pages.flatMap((page) => page.rows) ?? [], [list.data]);
   const { fetchNextPage, hasNextPage, isFetchingNextPage, isFetchNextPageError } = list;
@@ -34,7 +34,7 @@ export function EndlessTable<T>({ list, what, label, columns, rowKey, onOpen, em
   const last = list.data?.pages.at(-1);
   return (
     <Table
-      label={label} height="fill" columns={columns} rows={rows} rowKey={rowKey} onEnd={onEnd} isOld={list.isPlaceholderData} {...(onOpen ? { onOpen } : {})}
+      label={label} height="fill" columns={columns} {...(narrow ? { narrow } : {})} rows={rows} rowKey={rowKey} onEnd={onEnd} isOld={list.isPlaceholderData} {...(onOpen ? { onOpen } : {})}
       foot={
         isFetchNextPageError ? <div className={line}>The next ones could not be read. <Button kind="quiet" icon="retry" onClick={() => fetchNextPage()}>Try again</Button></div>
           : isFetchingNextPage ? <div className={line} role="status">Reading on …</div>
@@ -49,10 +49,10 @@ export function EndlessTable<T>({ list, what, label, columns, rowKey, onOpen, em
 /** A page that is one list: its head, its filters, and the list in what is left of the window. */
 export function ListPage({ head, filters, children }: { head: ReactNode; filters?: ReactNode; children: ReactNode }) {
   return (
-    <div className="flex h-[calc(100dvh-8.6rem)] min-h-80 flex-col md:h-[calc(100dvh-2.5rem)]">
+    <div className="list-page">
       {head}
       {filters}
-      <div className="relative min-h-0 flex-1 overflow-y-auto overflow-x-hidden rounded-md border bg-panel">{children}</div>
+      <div className="list-box">{children}</div>
     </div>
   );
 }

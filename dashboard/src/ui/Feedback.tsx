@@ -6,7 +6,7 @@ import { Icon, type IconName } from "./Icon";
 
 /** Where something will stand. It holds the same room, so that nothing jumps. */
 export function Skeleton({ className }: { className?: string }) {
-  return <div aria-hidden="true" className={cx("breathe rounded bg-sunken dark:bg-raised", className ?? "h-4 w-full")} />;
+  return <div aria-hidden="true" data-skeleton className={cx("breathe rounded bg-sunken dark:bg-raised", className ?? "h-4 w-full")} />;
 }
 
 export function SkeletonRows({ rows = 8 }: { rows?: number }) {
@@ -40,7 +40,7 @@ export function ErrorState({ error, onRetry, what }: { error: unknown; onRetry?:
   const { title, advice, reference } = adviceFor(error);
   return (
     <div role="alert" className="flex flex-col items-start gap-1.5 p-4">
-      <p className="flex items-center gap-2 font-semibold"><Icon name="warning" className="text-bad" />{what} cannot be shown: {title}</p>
+      <p className="flex items-start gap-2 font-semibold"><Icon name="warning" className="mt-0.5 text-bad" />{what} cannot be shown: {title}</p>
       <p className="max-w-prose text-muted">{advice}</p>
       {reference && <p className="text-sm text-muted">Request <span className="font-mono">{reference}</span></p>}
       {onRetry && <Button icon="retry" onClick={onRetry} className="mt-1">Try again</Button>}
@@ -52,8 +52,8 @@ export function ErrorState({ error, onRetry, what }: { error: unknown; onRetry?:
 export function Notice({ tone, icon, children, actions }: { tone: "busy" | "bad" | "held" | "quiet"; icon: IconName; children: ReactNode; actions?: ReactNode }) {
   const grounds = { busy: "bg-busy-soft text-busy", bad: "bg-bad-soft text-bad", held: "bg-held-soft text-held", quiet: "bg-quiet-soft text-quiet" };
   return (
-    <div className={cx("flex flex-wrap items-center gap-x-2 gap-y-1 rounded px-3 py-1.5", grounds[tone])}>
-      <Icon name={icon} size={14} />
+    <div className={cx("flex flex-wrap items-start gap-x-2 gap-y-1 rounded px-3 py-1.5", grounds[tone])}>
+      <Icon name={icon} size={14} className="mt-[0.1875rem]" />
       <span className="min-w-0 flex-1">{children}</span>
       {actions}
     </div>

@@ -30,7 +30,7 @@ export function CopyButton({ text, what, children, className }: { text: string; 
           setTimeout(() => setCopied(false), 1_200);
         });
       }}
-      className={cx("group/copy inline-flex min-h-6 max-w-full items-center gap-1 rounded hover:text-text", className)}
+      className={cx("group/copy inline-flex min-h-6 min-w-0 max-w-full items-center gap-1 rounded hover:text-text", className)}
     >
       {children !== undefined && <span className="truncate">{children}</span>}
       <Icon

@@ -1,7 +1,12 @@
 import { lazy, Suspense, type ComponentProps } from "react";
 import { Skeleton } from "./Feedback";
 
-const Drawn = lazy(() => import("./Chart"));
+/** Its file is gone, or nobody answers: the page around it is whole all the same. */
+function Missing() {
+  return <p className="text-muted">The chart cannot be drawn: a part of this page did not load. Reload the page.</p>;
+}
+
+const Drawn = lazy(() => import("./Chart").catch(() => ({ default: Missing })));
 
 /** A chart, whose library comes after the page. */
 export function Chart(props: ComponentProps<typeof Drawn>) {

@@ -1,14 +1,16 @@
 import { DropdownMenu } from "radix-ui";
 import type { ReactNode } from "react";
 import { cx } from "./class-names";
+import { useHome } from "./home";
 import { Icon, type IconName } from "./Icon";
 
 /** What can be done with something, behind one button. */
 export function Menu({ trigger, children, align = "end" }: { trigger: ReactNode; children: ReactNode; align?: "start" | "end" }) {
+  const [home, onOpenChange] = useHome();
   return (
-    <DropdownMenu.Root modal={false}>
+    <DropdownMenu.Root modal={false} onOpenChange={onOpenChange}>
       <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
-      <DropdownMenu.Portal>
+      <DropdownMenu.Portal container={home}>
         <DropdownMenu.Content align={align} sideOffset={4} collisionPadding={8} className="appear z-50 min-w-44 max-w-80 rounded-md border bg-raised p-1 shadow-pop">
           {children}
         </DropdownMenu.Content>

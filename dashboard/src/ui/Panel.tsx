@@ -1,4 +1,4 @@
-import { useId, type ReactNode } from "react";
+import { useEffect, useId, useRef, type ReactNode, type RefObject } from "react";
 import { cx } from "./class-names";
 
 /** A part of a page under its own heading. */
@@ -36,7 +36,7 @@ export function Facts({ rows }: { rows: (readonly [name: string, value: ReactNod
   return (
     <dl className="grid grid-cols-[minmax(6rem,max-content)_minmax(0,1fr)] gap-x-4 gap-y-0.5">
       {rows.map((row) => row && (
-        <div key={row[0]} className="col-span-2 grid min-h-6 grid-cols-subgrid items-center">
+        <div key={row[0]} className="col-span-2 grid min-h-6 grid-cols-subgrid items-baseline">
           <dt className="text-muted">{row[0]}</dt>
           <dd className="min-w-0 break-words">{row[1]}</dd>
         </div>
@@ -47,14 +47,24 @@ export function Facts({ rows }: { rows: (readonly [name: string, value: ReactNod
 
 /** The head of a page: where one is, and what can be done here. */
 export function PageHead({ title, lead, actions, children }: { title: ReactNode; lead?: ReactNode; actions?: ReactNode; children?: ReactNode }) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useTitle(heading);
   return (
     <header className="mb-3">
       <div className="flex min-h-8 flex-wrap items-center gap-x-4 gap-y-2">
-        <h1 className="min-w-0 truncate text-xl font-semibold tracking-tight outline-none" tabIndex={-1} id="page-title">{title}</h1>
+        <h1 className="min-w-0 wrap-anywhere text-xl font-semibold tracking-tight outline-none" tabIndex={-1} id="page-title" ref={heading}>{title}</h1>
         {lead && <div className="min-w-0 text-muted">{lead}</div>}
         {actions && <div className="ml-auto flex flex-wrap items-center gap-2">{actions}</div>}
       </div>
       {children}
     </header>
   );
+}
+
+/** The window is named as its page is, by whatever text stands in the heading. */
+export function useTitle(heading: RefObject<HTMLElement | null>) {
+  useEffect(() => {
+    const name = heading.current?.textContent;
+    document.title = name ? `${name} · Posthaste` : "Posthaste";
+  });
 }

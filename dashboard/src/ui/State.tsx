@@ -16,7 +16,8 @@ export function State({ state, plain = false, title }: { state: string; plain?: 
       )}
     >
       <Icon name={look.icon} size={13} />
-      {look.word}
+      {/* It stands on the line of the text around it, not the picture. */}
+      <span className="self-baseline">{look.word}</span>
     </span>
   );
 }

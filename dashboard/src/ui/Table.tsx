@@ -11,13 +11,19 @@ export interface Column<T> {
   align?: "right";
   /** Left out below this width; what matters is in the first columns. */
   from?: "sm" | "md" | "lg";
+  /** Stays beside the two lines that a row becomes where there is little room. */
+  stays?: "before" | "after";
 }
 
 export const ROW_HEIGHT = 32;
+/** Of rows of two lines. */
+const TALL_ROW_HEIGHT = 52;
 
 interface Props<T> {
   label: string;
   columns: readonly Column<T>[];
+  /** What a row becomes on a phone, where few columns would be left: two lines. */
+  narrow?: { head: string; cell: (row: T) => ReactNode };
   rows: readonly T[];
   rowKey: (row: T) => string;
   /** Enter or a click on a row. */
@@ -51,7 +57,7 @@ const NARROWEST: Record<"sm" | "md" | "lg", number> = { sm: 560, md: 760, lg: 1_
  * Arrow keys move between rows, Enter opens one. It measures itself, not the window: columns go
  * when it becomes narrow.
  */
-export function Table<T>({ label, columns, rows, rowKey, onOpen, isNew, foot, onEnd, height = "auto", onRowKey, isSelected, onTop, onRowFocus, isOld = false, topKey }: Props<T>) {
+export function Table<T>({ label, columns, narrow, rows, rowKey, onOpen, isNew, foot, onEnd, height = "auto", onRowKey, isSelected, onTop, onRowFocus, isOld = false, topKey }: Props<T>) {
   const box = useRef<HTMLDivElement>(null);
   const [wide, setWide] = useState(10_000);
   const [at, setAt] = useState(0);
@@ -63,12 +69,14 @@ export function Table<T>({ label, columns, rows, rowKey, onOpen, isNew, foot, on
     return () => observer.disconnect();
   }, []);
   const fills = height === "fill";
+  const isNarrow = narrow !== undefined && wide < NARROWEST.sm;
+  const rowHeight = isNarrow ? TALL_ROW_HEIGHT : ROW_HEIGHT;
   // The virtualizer's functions are read while rendering, as it is made for.
   // eslint-disable-next-line react-hooks/incompatible-library
   const virtual = useVirtualizer({
     count: fills ? rows.length : 0,
     getScrollElement: () => box.current,
-    estimateSize: () => ROW_HEIGHT,
+    estimateSize: () => rowHeight,
     overscan: 12,
     getItemKey: (index) => {
       const row = rows[index];
@@ -82,6 +90,11 @@ export function Table<T>({ label, columns, rows, rowKey, onOpen, isNew, foot, on
   }, [fills, last, onEnd, rows.length]);
 
   useEffect(() => {
+    if (fills) virtual.measure();
+    // What was measured is of rows of another height.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [rowHeight]);
+  useEffect(() => {
     box.current?.scrollTo({ top: 0 });
   }, [topKey]);
   useEffect(() => {
@@ -93,7 +106,9 @@ export function Table<T>({ label, columns, rows, rowKey, onOpen, isNew, foot, on
     return () => element.removeEventListener("scroll", look);
   }, [onTop]);
 
-  const shown = columns.filter((column) => column.from === undefined || wide >= NARROWEST[column.from]);
+  const staying = (where: "before" | "after") => columns.filter((column) => column.stays === where);
+  const shown: readonly Column<T>[] = isNarrow ? [...staying("before"), { key: "both", head: narrow.head, cell: narrow.cell, width: "minmax(0,1fr)" }, ...staying("after")]
+    : columns.filter((column) => column.from === undefined || wide >= NARROWEST[column.from]);
   const grid = { gridTemplateColumns: shown.map((column) => column.width).join(" ") };
   const focusRow = useCallback((index: number) => {
     setAt(index);
@@ -104,7 +119,7 @@ export function Table<T>({ label, columns, rows, rowKey, onOpen, isNew, foot, on
     if (event.target !== event.currentTarget) return;
     onRowKey?.(event, row, index, (to) => focusRow(Math.min(rows.length - 1, Math.max(0, to))));
     if (event.defaultPrevented) return;
-    const page = Math.max(1, Math.floor((box.current?.clientHeight ?? 0) / ROW_HEIGHT) - 2);
+    const page = Math.max(1, Math.floor((box.current?.clientHeight ?? 0) / rowHeight) - 2);
     const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -rows.length, End: rows.length };
     const step = steps[event.key];
     if (step !== undefined) {
@@ -133,7 +148,7 @@ export function Table<T>({ label, columns, rows, rowKey, onOpen, isNew, foot, on
       }}
       style={top === undefined ? grid : { ...grid, transform: `translateY(${top}px)` }}
       className={cx(
-        "grid h-8 items-center gap-x-4 border-b px-3 -outline-offset-2 last:border-b-0",
+        "grid items-center gap-x-4 border-b px-3 -outline-offset-2 last:border-b-0", isNarrow ? "h-13" : "h-8",
         isSelected?.(row) ? "bg-accent-soft" : "hover:bg-sunken/60",
         onOpen && "cursor-pointer", top !== undefined && "absolute inset-x-0 top-0", isNew?.(row) && "arrive",
       )}
@@ -144,9 +159,9 @@ export function Table<T>({ label, columns, rows, rowKey, onOpen, isNew, foot, on
     </div>
   );
   return (
-    <div ref={box} className={cx("relative overflow-x-hidden", fills ? "h-full overflow-y-auto [overflow-anchor:none]" : "overflow-y-visible")}>
+    <div ref={box} className={cx("relative overflow-x-hidden", fills ? "min-h-0 overflow-y-auto [overflow-anchor:none]" : "overflow-y-visible")}>
       <div role="table" aria-label={label} aria-rowcount={rows.length + 1} aria-busy={isOld || undefined} className={isOld ? "opacity-60" : undefined}>
-      <div role="rowgroup" className="sticky top-0 z-10 bg-panel">
+      <div role="rowgroup" className={isNarrow && staying("before").length === 0 ? "sr-only" : "sticky top-0 z-10 bg-panel"}>
         <div role="row" aria-rowindex={1} style={grid} className="grid h-8 items-center gap-x-4 border-b px-3">
           {shown.map((column) => (
             <div key={column.key} role="columnheader" className={cx("label truncate", column.align === "right" && "text-right")}>{column.head}</div>
@@ -164,5 +179,15 @@ export function Table<T>({ label, columns, rows, rowKey, onOpen, isNew, foot, on
       </div>
       {foot}
     </div>
+  );
+}
+
+/** A row on a phone: what it is and when, and under that how it stands. */
+export function TwoLines({ first, aside, second, end }: { first: ReactNode; aside?: ReactNode; second: ReactNode; end?: ReactNode }) {
+  return (
+    <>
+      <div className="flex items-baseline justify-between gap-3"><span className="min-w-0 truncate">{first}</span><span className="shrink-0 text-sm text-muted">{aside}</span></div>
+      <div className="flex items-baseline justify-between gap-3 text-sm"><span className="flex min-w-0 items-baseline gap-2.5">{second}</span><span className="max-w-1/2 shrink-0 truncate">{end}</span></div>
+    </>
   );
 }

@@ -12,7 +12,7 @@ export interface Tab<T extends string> {
 export function Tabs<T extends string>({ tabs, value, onChange, label, bare = false }: { tabs: readonly Tab<T>[]; value: T; onChange: (value: T) => void; label: string; bare?: boolean }) {
   return (
     <Radix.Root value={value} onValueChange={(next) => onChange(next as T)}>
-      <Radix.List aria-label={label} className={cx("flex gap-4 overflow-x-auto border-b", !bare && "px-3")}>
+      <Radix.List aria-label={label} className={cx("flex flex-wrap gap-x-4 border-b", !bare && "px-3")}>
         {tabs.map((tab) => (
           <Radix.Trigger
             key={tab.value} value={tab.value}

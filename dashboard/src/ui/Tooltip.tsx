@@ -1,5 +1,6 @@
 import { Tooltip } from "radix-ui";
 import { useState, type ReactNode } from "react";
+import { useHome } from "./home";
 
 /** Wraps the page once: the first hint waits, the next ones are there at once. */
 export function HintProvider({ children }: { children: ReactNode }) {
@@ -8,10 +9,11 @@ export function HintProvider({ children }: { children: ReactNode }) {
 
 /** Words that show on hover and on focus. Its child must take a ref and be focusable. */
 export function Hint({ text, children, side = "top" }: { text: ReactNode; children: ReactNode; side?: "top" | "right" | "bottom" | "left" }) {
+  const [home, onOpenChange] = useHome();
   return (
-    <Tooltip.Root>
+    <Tooltip.Root onOpenChange={onOpenChange}>
       <Tooltip.Trigger asChild>{children}</Tooltip.Trigger>
-      <Tooltip.Portal>
+      <Tooltip.Portal container={home}>
         <Tooltip.Content side={side} sideOffset={5} collisionPadding={8} className="appear z-50 max-w-80 rounded border bg-raised px-2 py-1 text-sm text-text shadow-pop">
           {text}
         </Tooltip.Content>
@@ -23,8 +25,13 @@ export function Hint({ text, children, side = "top" }: { text: ReactNode; childr
 /** A word with an explanation: by hover and focus as other hints, and by touch and click, which those do not hear. */
 export function Explained({ text, children }: { text: ReactNode; children: ReactNode }) {
   const [open, setOpen] = useState(false);
+  const [home, find] = useHome();
+  const change = (next: boolean) => {
+    find(next);
+    setOpen(next);
+  };
   return (
-    <Tooltip.Root open={open} onOpenChange={setOpen}>
+    <Tooltip.Root open={open} onOpenChange={change}>
       <Tooltip.Trigger asChild>
         <button
           type="button"
@@ -32,14 +39,14 @@ export function Explained({ text, children }: { text: ReactNode; children: React
           onPointerDown={(event) => event.preventDefault()}
           onClick={(event) => {
             event.preventDefault();
-            setOpen(true);
+            change(true);
           }}
           className="-my-1 inline-flex min-h-6 max-w-full cursor-help items-center text-inherit underline decoration-edge decoration-dotted underline-offset-3"
         >
           <span className="truncate">{children}</span>
         </button>
       </Tooltip.Trigger>
-      <Tooltip.Portal>
+      <Tooltip.Portal container={home}>
         <Tooltip.Content side="top" sideOffset={4} collisionPadding={8} className="appear z-50 max-w-80 rounded border bg-raised px-2 py-1 text-sm text-text shadow-pop">
           {text}
         </Tooltip.Content>

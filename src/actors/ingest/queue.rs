@@ -50,26 +50,45 @@ pub struct Ingest {
     max_group: usize,
     pub(super) key_retention: Duration,
     pub(super) outage: Outage,
+    accept_timeout: Duration,
 }
 
 /// Whether events cannot be committed at present: told once at its begin and once at its end,
 /// however many groups are turned away in between.
 #[derive(Debug, Default)]
-pub(super) struct Outage(AtomicBool);
+pub(super) struct Outage {
+    is_on: AtomicBool,
+    last: Mutex<Option<(Instant, String)>>,
+}
 
 impl Outage {
     /// A commit failed, through no fault of its data.
     pub(super) fn note_failure(&self, problem: &StoreError) {
-        if !self.0.swap(true, Ordering::Relaxed) {
+        if !self.is_on.swap(true, Ordering::Relaxed) {
             error!(%problem, "events cannot be committed; senders hear 503 until they can");
         }
+        *self.lock() = Some((clock::instant(), problem.to_string()));
     }
 
     /// A commit succeeded.
     pub(super) fn note_success(&self) {
-        if self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed) {
+        if self.is_on.load(Ordering::Relaxed) && self.is_on.swap(false, Ordering::Relaxed) {
             info!("events are committed again");
+            *self.lock() = None;
         }
+    }
+
+    /// Why the last commit failed, where that is not longer ago: a database that answers may have no
+    /// room left. Where nobody has tried since, nobody is turned away either.
+    fn within(&self, time: Duration) -> Option<String> {
+        let last = self.lock().clone();
+        let (at, problem) = last?;
+        let is_recent = clock::instant().saturating_duration_since(at) <= time;
+        is_recent.then_some(problem)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -92,6 +111,7 @@ impl Ingest {
             max_group: settings.max_group,
             key_retention: settings.idempotency_retention,
             outage: Outage::default(),
+            accept_timeout: settings.accept_timeout,
         }
     }
 
@@ -133,6 +153,12 @@ impl Ingest {
     /// Events not answered yet, and how many there may be.
     pub fn usage(&self) -> (usize, usize) {
         (self.lock().events, self.max_waiting)
+    }
+
+    /// Why events cannot be committed, where that is so. Whoever waits in the queue is tried again
+    /// within the time that they wait.
+    pub fn trouble(&self) -> Option<String> {
+        self.outage.within(self.accept_timeout)
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -284,6 +310,18 @@ mod tests {
             event: Arc::new(event),
             content: [0; 32],
         }]
+    }
+
+    #[test]
+    fn an_outage_is_over_with_a_commit_or_where_nobody_tries() {
+        let outage = Outage::default();
+        let long = Duration::from_secs(60);
+        assert_eq!(outage.within(long), None);
+        outage.note_failure(&StoreError::Unavailable("disk is full".to_owned()));
+        assert!(outage.within(long).unwrap().contains("disk is full"));
+        while outage.within(Duration::ZERO).is_some() {}
+        outage.note_success();
+        assert_eq!(outage.within(long), None);
     }
 
     #[test]

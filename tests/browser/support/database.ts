@@ -26,6 +26,16 @@ export class Database {
     return url.href;
   }
 
+  /** Nobody gets in, and whoever is in is thrown out: as if the server were away, for this relay alone. */
+  async shut(): Promise<void> {
+    await sql(`ALTER DATABASE ${this.#name} ALLOW_CONNECTIONS false`);
+    await sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${this.#name}'`);
+  }
+
+  async open(): Promise<void> {
+    await sql(`ALTER DATABASE ${this.#name} ALLOW_CONNECTIONS true`);
+  }
+
   async drop(): Promise<void> {
     await sql(`DROP DATABASE IF EXISTS ${this.#name} WITH (FORCE)`);
   }

@@ -62,6 +62,11 @@ export class Relay {
     return this.#base;
   }
 
+  /** Its own; undefined where it stores in a file. */
+  get database(): Database | undefined {
+    return this.#database;
+  }
+
   get admin(): Api {
     return new Api(this.#base, ADMIN_KEY);
   }

@@ -79,7 +79,7 @@ export const test = base.extend<Own, Shared>({
     const pages: Page[] = [];
     await use(async (as, { at = relay, ...options } = {}) => {
       const context = await browser.newContext({ baseURL: at.base, ...options });
-      await watch.follow(context, at.base);
+      await watch.follow(context, options.baseURL ?? at.base);
       await at.signIn(context, as);
       const page = await context.newPage();
       pages.push(page);

@@ -17,7 +17,7 @@ import { Select } from "../../ui/Field";
 import { exactTime, shortId } from "../../ui/format";
 import { Id } from "../../ui/Id";
 import { Facts, PageHead, Panel } from "../../ui/Panel";
-import type { Column } from "../../ui/Table";
+import { TwoLines, type Column } from "../../ui/Table";
 import { TextFilter } from "../../ui/TextFilter";
 import { Time } from "../../ui/Time";
 import { WITHIN, type AuditSearch } from "./search";
@@ -50,6 +50,16 @@ const COLUMNS: readonly Column<AuditEntry>[] = [
   { key: "tenant", head: "Tenant", width: "minmax(4rem,.6fr)", from: "lg", cell: (entry) => (entry.tenant ? <TenantName id={entry.tenant} /> : <span className="text-muted">–</span>) },
 ];
 
+const NARROW = {
+  head: "What was done",
+  cell: (entry: AuditEntry) => (
+    <TwoLines
+      first={<Action action={entry.action} />} aside={<Time at={entry.at} />}
+      second={<span className="truncate">{entry.caller}</span>} end={<span className="font-mono text-muted">{entry.thingId ? shortened(entry.thingId) : ""}</span>}
+    />
+  ),
+};
+
 const UUID = /^[0-9a-f]{8}-[0-9a-f-]{27}$/i;
 /** Ids are shortened; names are not. */
 const shortened = (id: string) => (UUID.test(id) ? shortId(id) : id);
@@ -78,10 +88,10 @@ export function AuditPage() {
       filters={
         <search className="mb-2 flex flex-wrap gap-2" aria-label="Audit log">
           <TextFilter type="search" label="Who" placeholder="Anybody: a key’s name, an e-mail" value={search.caller} onChange={(caller) => change({ caller })} className="min-w-full flex-1 sm:min-w-56 sm:max-w-80" />
-          <div className="w-44 min-w-0 flex-1 sm:flex-none"><Combobox label="Action" placeholder="Any action" mono options={ACTIONS} value={search.action ?? ""} onChange={(action) => change({ action: action || undefined })} /></div>
-          <div className="w-36 min-w-0 flex-1 sm:flex-none"><Combobox label="Thing" placeholder="Any thing" mono options={THINGS} value={search.thing ?? ""} onChange={(thing) => change({ thing: thing || undefined })} /></div>
-          <TextFilter label="Id or name of the thing" placeholder="Any id" mono value={search.thingId} onChange={(thingId) => change({ thingId })} className="w-40 flex-1 sm:flex-none" />
-          <Select aria-label="Done within" value={search.within ?? ""} onChange={(event) => change({ within: (event.target.value || undefined) as AuditSearch["within"] })} className="w-32 flex-1 sm:flex-none">
+          <div className="w-44 min-w-[calc(50%-0.25rem)] flex-1 sm:min-w-0 sm:flex-none"><Combobox label="Action" placeholder="Any action" mono options={ACTIONS} value={search.action ?? ""} onChange={(action) => change({ action: action || undefined })} /></div>
+          <div className="w-36 min-w-[calc(50%-0.25rem)] flex-1 sm:min-w-0 sm:flex-none"><Combobox label="Thing" placeholder="Any thing" mono options={THINGS} value={search.thing ?? ""} onChange={(thing) => change({ thing: thing || undefined })} /></div>
+          <TextFilter label="Id or name of the thing" placeholder="Any id" mono value={search.thingId} onChange={(thingId) => change({ thingId })} className="w-40 min-w-[calc(50%-0.25rem)] flex-1 sm:min-w-0 sm:flex-none" />
+          <Select aria-label="Done within" value={search.within ?? ""} onChange={(event) => change({ within: (event.target.value || undefined) as AuditSearch["within"] })} className="w-32 min-w-[calc(50%-0.25rem)] flex-1 sm:min-w-0 sm:flex-none">
             <option value="">Any time</option>
             {Object.keys(WITHIN).map((within) => <option key={within} value={within}>Last {within.replace("h", " h").replace("d", " d")}</option>)}
           </Select>
@@ -90,7 +100,7 @@ export function AuditPage() {
       }
     >
       <EndlessTable
-        list={list} what="The audit log" label="Audit log" rowKey={(entry) => entry.id} columns={COLUMNS} onOpen={setOpened}
+        list={list} what="The audit log" label="Audit log" rowKey={(entry) => entry.id} columns={COLUMNS} narrow={NARROW} onOpen={setOpened}
         empty={isFiltered
           ? <EmptyState icon="search" title="Nothing of that kind was done"><Button onClick={() => void navigate({ search: {} })}>Show all</Button></EmptyState>
           : <EmptyState icon="audit" title="Nothing has been changed yet"><p className="max-w-prose">Everything that changes the relay stands here, with who did it: also looking at a secret. Posting events does not.</p><Curl path="/api/v1/audit?limit=10" /></EmptyState>}
@@ -104,7 +114,7 @@ export function AuditPage() {
 
 function Entry({ entry, onOnly }: { entry: AuditEntry; onOnly: (search: AuditSearch) => void }) {
   const only = (search: AuditSearch, name: string, shown: ReactNode) => (
-    <button type="button" title={name} onClick={() => onOnly(search)} className="max-w-full truncate text-left text-accent hover:underline">{shown}</button>
+    <button type="button" title={name} onClick={() => onOnly(search)} className="min-h-6 max-w-full truncate text-left text-accent hover:underline">{shown}</button>
   );
   const to = thingLink(entry);
   return (

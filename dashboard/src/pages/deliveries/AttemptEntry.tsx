@@ -13,7 +13,7 @@ import { Time } from "../../ui/Time";
 import { toast } from "../../ui/toasts";
 import { curlOf } from "./curl";
 import { timingParts } from "./timing";
-import { isGood, saidOf, triggerWords } from "./words";
+import { isBinary, isGood, saidOf, triggerWords } from "./words";
 
 /** One attempt: what was sent, what came back, where the time went, and what it means. */
 export function AttemptEntry({ attempt, url, body, opened }: { attempt: Attempt; url: string | undefined; body: string | undefined; opened: boolean }) {
@@ -95,6 +95,7 @@ function Exchange({ attempt, url, body }: { attempt: Attempt; url: string | unde
         content: answer === "" ? <p className="p-3 text-muted">The answer has no body.</p> : (
           <>
             {attempt.responseBodyCut && <p className="border-b px-3 py-1.5 text-sm text-busy">Cut: these are the first {bytes(new Blob([answer]).size)}; what came after them was not kept.</p>}
+            {isBinary(answer) && <p className="border-b px-3 py-1.5 text-sm text-muted">Much of it is no text: � stands for bytes that are none.</p>}
             {prettyJson(answer) === undefined ? <CodeBlock text={answer} label="answer" className="m-2" /> : <JsonViewer value={null} raw={answer} label="answer" />}
           </>
         ),

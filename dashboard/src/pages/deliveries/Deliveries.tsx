@@ -15,7 +15,7 @@ import { Id } from "../../ui/Id";
 import { PageHead } from "../../ui/Panel";
 import { HttpStatus, State } from "../../ui/State";
 import { deliveryState } from "../../ui/states";
-import { Table, type Column } from "../../ui/Table";
+import { Table, TwoLines, type Column } from "../../ui/Table";
 import { Countdown, Time } from "../../ui/Time";
 import { CancelDialog, RetryDialog } from "./Bulk";
 import { Filters, type Change } from "./Filters";
@@ -77,6 +77,7 @@ export function DeliveriesPage() {
   };
   const selected = useMemo(() => current(selection, rows), [selection, rows]);
   const columns = useMemo(() => columnsOf(subscriptions, selection, select, rows, setSelection), [subscriptions, selection, select, rows]);
+  const narrow = useMemo(() => ({ head: "Delivery", cell: (row: DeliveryRow) => inTwoLines(row, subscriptions) }), [subscriptions]);
   const moved = useCallback((delivery: Delivery) => change((now) => changed(now, new Set([delivery.id]), () => rowOf(delivery))), [change]);
   const toTop = () => {
     setPaused(false);
@@ -85,7 +86,7 @@ export function DeliveriesPage() {
   };
   const isFiltered = Object.keys(search).length > 0;
   return (
-    <div className="flex h-[calc(100dvh-8.6rem)] flex-col md:h-[calc(100dvh-2.5rem)]">
+    <div className="list-page">
       <PageHead
         title="Deliveries"
         lead={tails && isLive && !paused && (isSelecting ? "New rows wait while you select" : isOnRow || !atTop ? "New rows wait while you look" : false)}
@@ -97,13 +98,13 @@ export function DeliveriesPage() {
         </>}
       />
       <Filters search={search} onChange={filter} />
-      <div className="relative min-h-0 flex-1 overflow-hidden rounded-md border bg-panel">
+      <div className="list-box">
         {list.isError && rows.length === 0 ? <ErrorState what="Deliveries" error={list.error} onRetry={() => void list.refetch()} />
           : list.isPending ? <SkeletonRows rows={14} />
             : rows.length === 0 ? <Nothing isFiltered={isFiltered} list={list} onClear={() => filter(NO_FILTERS)} />
               : (
                 <Table
-                  label="Deliveries" height="fill" columns={columns} rows={rows} rowKey={(row) => row.id} onEnd={onEnd}
+                  label="Deliveries" height="fill" columns={columns} narrow={narrow} rows={rows} rowKey={(row) => row.id} onEnd={onEnd}
                   isNew={(row) => fresh.has(row.id)} isSelected={(row) => selection.rows.has(row.id)} onRowKey={onRowKey} onTop={setAtTop} onRowFocus={setOnRow} topKey={topKey}
                   onOpen={(row) => void navigate({ to: "/deliveries/$id", params: { id: row.id } })}
                   foot={<Foot list={list} rows={rows} onGoOn={() => filter({ until: rows.at(-1)?.createdAt })} isRaised={isSelecting} />}
@@ -143,7 +144,7 @@ function columnsOf(
   const isAll = rows.length > 0 && rows.every((row) => selection.rows.has(row.id));
   return [
     {
-      key: "select", width: "1.5rem",
+      key: "select", width: "1.5rem", stays: "before",
       head: <Checkbox checked={isAll} some={selection.rows.size > 0} onChange={() => setSelection(isAll ? NOTHING : all(rows))} label="Select all that are shown" />,
       // Rows are selected by Space; boxes are for the pointer.
       cell: (row) => <Checkbox checked={selection.rows.has(row.id)} onChange={(_, event) => select(row, event.shiftKey)} label={`Select ${row.eventType} of ${row.id}`} tabIndex={-1} />,
@@ -163,6 +164,17 @@ function columnsOf(
     { key: "made", head: "Made", width: "4rem", cell: (row) => <span className="tabular-nums text-muted"><Time at={row.createdAt} /></span> },
     { key: "id", head: "Id", width: "8.5rem", from: "lg", cell: (row) => <Id id={row.id} /> },
   ];
+}
+
+function inTwoLines(row: DeliveryRow, subscriptions: ReturnType<typeof useSubscriptions>) {
+  return (
+    <TwoLines
+      first={<Link to="/deliveries/$id" params={{ id: row.id }} tabIndex={-1} className="font-mono text-sm font-medium">{row.eventType}</Link>}
+      aside={row.status === "pending" && row.nextRetryAt && row.attemptCount > 0 ? <>next in <Countdown until={row.nextRetryAt} past="a moment" /></> : <Time at={row.createdAt} />}
+      second={<><State plain state={deliveryState(row)} /><span className="truncate">{subscriptions.get(row.subscriptionId)?.name}</span></>}
+      end={<HttpStatus status={row.httpStatus} error={row.errorKind} />}
+    />
+  );
 }
 
 type List = ReturnType<typeof useDeliveryList>["list"];

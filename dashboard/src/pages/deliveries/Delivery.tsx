@@ -46,7 +46,7 @@ export function DeliveryPage() {
   const blocking = useQuery({ ...blockingQuery(id, subscriptionId), enabled: mayBlock });
   const body = useQuery({ ...bodyQuery(id), enabled: seen !== undefined && !event.data?.payloadErasedAt, retry: false });
   const back = <nav aria-label="Where this is" className="mb-1"><Link to="/deliveries" className="inline-flex min-h-6 items-center gap-1 text-muted hover:text-text"><Icon name="left" size={13} />Deliveries</Link></nav>;
-  if (isNothing(query)) return <>{back}<Panel><ErrorState what="This delivery" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
+  if (isNothing(query)) return <>{back}<PageHead title="Delivery" /><Panel><ErrorState what="This delivery" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
   // What waits for its own retry is told by the schedule.
   const holding = seen?.status === "pending" ? (event.data?.explanation?.heldBy ?? []).filter((one) => one.by !== "retry_at") : [];
   const isHeld = holding.some((one) => one.by !== "in_flight");
@@ -105,7 +105,7 @@ interface Held {
 function Standing({ delivery, holding, isHeld, isBlocking, orderingKey }: { delivery: Delivery; holding: readonly Held[]; isHeld: boolean; isBlocking: boolean; orderingKey: string | null }) {
   return (
     <Panel>
-      <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
+      <div className="flex flex-wrap items-baseline gap-x-3 gap-y-1">
         <State state={isHeld ? "held" : deliveryState(delivery)} />
         <p className="min-w-0 flex-1">{stateWords(delivery)}</p>
         {delivery.status === "pending" && delivery.nextRetryAt && !isHeld && <p className="text-muted">Next attempt in <span className="font-medium text-text"><Countdown until={delivery.nextRetryAt} past="a moment" /></span></p>}
@@ -114,12 +114,12 @@ function Standing({ delivery, holding, isHeld, isBlocking, orderingKey }: { deli
         <ul className="mt-2 flex flex-col gap-1">
           {holding.map((one) => (
             <li key={one.by} className={one.by === "in_flight" ? "flex items-start gap-2 text-probing" : "flex items-start gap-2 text-held"}>
-              <Icon name={one.by === "in_flight" ? "send" : "held"} size={14} className="mt-0.5" />
+              <Icon name={one.by === "in_flight" ? "send" : "held"} size={14} className="mt-[0.1875rem]" />
               <span>{heldWords(one.by)}{one.reason && ` (${one.reason})`}{one.until && <>, for another <Countdown until={one.until} past="moment" /></>}{one.behind && <>, behind <Link to="/deliveries/$id" params={{ id: one.behind }} className="font-mono text-sm underline">{shortId(one.behind)}</Link></>}</span>
             </li>
           ))}
           {isBlocking && (
-            <li className="flex items-start gap-2 text-busy"><Icon name="warning" size={14} className="mt-0.5" />
+            <li className="flex items-start gap-2 text-busy"><Icon name="warning" size={14} className="mt-[0.1875rem]" />
               <span>It blocks its line: {orderingKey ? <>what has the key <span className="font-mono text-sm">{orderingKey}</span></> : "what came after it"} waits until this one is sent again and arrives, or is skipped or cancelled.</span>
             </li>
           )}

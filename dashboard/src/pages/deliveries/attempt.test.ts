@@ -2,9 +2,15 @@ import { describe, expect, it } from "vitest";
 import { curlOf, MASK } from "./curl";
 import { FAILURES } from "./search";
 import { timingParts } from "./timing";
-import { FAILURE_WORDS, saidOf } from "./words";
+import { FAILURE_WORDS, isBinary, saidOf } from "./words";
 
 const NOTHING = { nameMs: null, connectMs: null, tlsMs: null, firstByteMs: null, bodyMs: null };
+
+it("tells bytes that are no text from text with a letter or two that was lost", () => {
+  expect(isBinary("\uFFFD\u0001PNG\uFFFD")).toBe(true);
+  expect(isBinary("")).toBe(false);
+  expect(isBinary(`na\uFFFDve ${"text ".repeat(10)}\n\t`)).toBe(false);
+});
 
 describe("words", () => {
   it("are there for every kind of failure, with advice", () => {

@@ -94,6 +94,13 @@ export function isGood(attempt: Pick<Attempt, "status" | "errorKind">): boolean 
   return !attempt.errorKind && typeof attempt.status === "number" && attempt.status >= 200 && attempt.status < 300;
 }
 
+/** Whether a tenth of an answer or more is bytes that are no text; the relay puts � in their place. */
+export function isBinary(answer: string): boolean {
+  const isLost = (letter: string) => letter === "\uFFFD" || (letter < " " && !"\t\n\r\f\v".includes(letter));
+  const lost = [...answer].filter(isLost).length;
+  return lost > 0 && lost * 10 >= answer.length;
+}
+
 /** Why the delivery is where it is, in one sentence. */
 export function stateWords(delivery: Pick<Delivery, "status" | "attemptCount" | "round" | "errorKind" | "error">): string {
   const tries = delivery.attemptCount === 1 ? "one attempt" : `${delivery.attemptCount} attempts`;

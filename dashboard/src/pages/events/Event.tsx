@@ -7,6 +7,7 @@ import { useBarred } from "../../api/session";
 import type { Attempt, Delivery, Event, Explanation } from "../../api/types";
 import { heldWords } from "../../entities/held";
 import { SubscriptionName } from "../../entities/SubscriptionName";
+import { useSubscriptions } from "../../entities/subscriptions";
 import { useInterval } from "../../live/Live";
 import { Button } from "../../ui/Button";
 import { cx } from "../../ui/class-names";
@@ -32,11 +33,12 @@ const route = getRouteApi("/in/events/$id");
 export function EventPage() {
   const { id } = route.useParams();
   const query = useQuery({ ...eventQuery(id), refetchInterval: useInterval(false) });
-  if (isNothing(query)) return <Panel><ErrorState what="This event" error={query.error} onRetry={() => void query.refetch()} /></Panel>;
+  const back = <nav aria-label="Where this is" className="mb-1"><Link to="/events" className="inline-flex min-h-6 items-center gap-1 text-muted hover:text-text"><Icon name="left" size={13} />Events</Link></nav>;
+  if (isNothing(query)) return <>{back}<PageHead title="Event" /><Panel><ErrorState what="This event" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
   const seen = query.data;
   return (
     <>
-      <nav aria-label="Where this is" className="mb-1"><Link to="/events" className="inline-flex min-h-6 items-center gap-1 text-muted hover:text-text"><Icon name="left" size={13} />Events</Link></nav>
+      {back}
       <PageHead
         title={seen ? <span className="font-mono text-lg">{seen.event.eventType}</span> : <Skeleton className="h-6 w-56" />}
         lead={<Id id={id} />}
@@ -144,17 +146,18 @@ function Actions({ event }: { event: Event }) {
 
 function Deliveries({ event }: { event: Event }) {
   const deliveries = event.deliveries ?? [];
+  const subscriptions = useSubscriptions();
   const names = new Map((event.explanations?.data ?? []).map((one) => [one.subscriptionId, one]));
   return (
     <Panel title="Deliveries" flush aside={deliveries.length > 0 && <span className="text-sm text-muted">{deliveries.length === 100 ? "the newest 100" : deliveries.length}</span>}>
       {deliveries.length === 0
         ? <EmptyState icon="deliveries" title="It went nowhere"><p>No subscription wanted it when it came. Below stands why, for each.</p></EmptyState>
-        : <ul className="divide-y">{deliveries.map((one) => <OneDelivery key={one.id} delivery={one} explanation={names.get(one.subscriptionId)} receivedAt={event.receivedAt} alone={deliveries.length === 1} />)}</ul>}
+        : <ul className="divide-y">{deliveries.map((one) => <OneDelivery key={one.id} delivery={one} explanation={names.get(one.subscriptionId)} name={subscriptions.get(one.subscriptionId)?.name} receivedAt={event.receivedAt} alone={deliveries.length === 1} />)}</ul>}
     </Panel>
   );
 }
 
-function OneDelivery({ delivery, explanation, receivedAt, alone }: { delivery: Delivery; explanation: Explanation | undefined; receivedAt: string; alone: boolean }) {
+function OneDelivery({ delivery, explanation, name, receivedAt, alone }: { delivery: Delivery; explanation: Explanation | undefined; name: string | undefined; receivedAt: string; alone: boolean }) {
   const [open, setOpen] = useState(alone);
   const barred = useBarred("deliveries:write");
   const retry = useRetry(delivery.eventId);
@@ -165,10 +168,10 @@ function OneDelivery({ delivery, explanation, receivedAt, alone }: { delivery: D
   return (
     <li>
       <div className="grid grid-cols-[minmax(0,1fr)_auto_1.75rem] items-center gap-x-3 py-1 pl-1.5 pr-2 sm:grid-cols-[minmax(0,1fr)_6.5rem_5.5rem_3.5rem_6.5rem_1.75rem]">
-        <button type="button" aria-expanded={open} aria-controls={id} onClick={() => setOpen(!open)} className="flex min-h-7 min-w-0 items-center gap-2 rounded px-1 text-left">
-          <Icon name={open ? "down" : "right"} size={13} className="text-muted" />
-          <SubscriptionName id={delivery.subscriptionId} name={explanation?.name} />
-        </button>
+        <span className="flex min-w-0 items-center gap-1">
+          <Button kind="quiet" icon={open ? "down" : "right"} bare unhinted aria-expanded={open} {...(open ? { "aria-controls": id } : {})} onClick={() => setOpen(!open)} className="size-6 shrink-0">{`Attempts for ${explanation?.name ?? name ?? delivery.subscriptionId}`}</Button>
+          <SubscriptionName id={delivery.subscriptionId} name={explanation?.name ?? name} />
+        </span>
         <span><Link to="/deliveries/$id" params={{ id: delivery.id }} className="hover:underline"><State plain state={held.length > 0 ? "held" : deliveryState(delivery)} /></Link></span>
         <span className="hidden truncate text-sm text-muted sm:block">
           {delivery.attemptCount === 0 ? "no attempt yet" : delivery.attemptCount === 1 ? "1 attempt" : `${delivery.attemptCount} attempts`}
@@ -252,9 +255,9 @@ function WhyNot({ explanations, more }: { explanations: readonly Explanation[]; 
   if (without.length === 0) return null;
   return (
     <Panel title="Why it did not go elsewhere" flush aside={<span className="text-sm text-muted">{without.length}{more && " of the newest 100"}</span>}>
-      <ul className="divide-y">
+      <ul className="max-h-[30rem] divide-y overflow-y-auto">
         {without.map((one) => (
-          <li key={one.subscriptionId} className="grid gap-x-4 px-3 py-1.5 sm:grid-cols-[minmax(8rem,14rem)_minmax(0,1fr)]">
+          <li key={one.subscriptionId} className="grid grid-cols-[minmax(0,1fr)] gap-x-4 px-3 py-1.5 sm:grid-cols-[minmax(8rem,14rem)_minmax(0,1fr)]">
             <SubscriptionName id={one.subscriptionId} name={one.name} />
             <span className="text-muted">{one.detail}.{one.patterns && <span className="block truncate font-mono text-sm" title={one.patterns.join(", ")}>{one.patterns.join(", ")}</span>}</span>
           </li>

@@ -15,7 +15,7 @@ import { Icon } from "../../ui/Icon";
 import { Id } from "../../ui/Id";
 import { PRIMARY_LINK } from "../../ui/link-looks";
 import { PageHead } from "../../ui/Panel";
-import { Table, type Column } from "../../ui/Table";
+import { Table, TwoLines, type Column } from "../../ui/Table";
 import { TextFilter } from "../../ui/TextFilter";
 import { Time } from "../../ui/Time";
 import { eventsQuery, eventTypesQuery, type EventRow } from "./queries";
@@ -75,7 +75,7 @@ export function EventsPage() {
   // What only the relay can judge is not tailed.
   const canTail = search.q === undefined && search.until === undefined;
   return (
-    <div className="flex h-[calc(100dvh-8.6rem)] flex-col md:h-[calc(100dvh-2.5rem)]">
+    <div className="list-page">
       <PageHead title="Events" lead={canTail && live && !paused && isHeld && "New rows wait while you look"} actions={<>
         {canTail && live && (isHeld
           ? <Button icon="play" onClick={toTop}>{!tail.passed && tail.waiting.length > 0 ? `Show ${count(tail.waiting.length)} new` : paused ? "Resume" : "Newest"}</Button>
@@ -84,13 +84,13 @@ export function EventsPage() {
         {!barred ? <SendLink /> : session.tenant === null && <Button kind="primary" icon="send" barred={barred}>Send event</Button>}
       </>} />
       <Filters search={search} onChange={change} withTenant={session.tenant === null} />
-      <div className="relative min-h-0 flex-1 overflow-hidden rounded-md border bg-panel">
+      <div className="list-box">
         {list.isError && rows.length === 0 ? <ErrorState what="Events" error={list.error} onRetry={() => void list.refetch()} />
           : list.isPending ? <SkeletonRows rows={14} />
             : rows.length === 0 && !hasNextPage ? <Nothing isFiltered={isFiltered} isPartial={last?.partial ?? false} onClear={() => void navigate({ search: {} })} />
               : (
                 <Table
-                  label="Events" height="fill" columns={columns(session.tenant === null)} rows={rows} rowKey={(row) => row.id} onEnd={onEnd}
+                  label="Events" height="fill" columns={columns(session.tenant === null)} narrow={NARROW} rows={rows} rowKey={(row) => row.id} onEnd={onEnd}
                   isNew={(row) => coming.has(row.id)} onTop={setAtTop} onRowFocus={setOnRow} topKey={topKey}
                   onOpen={(row) => void navigate({ to: "/events/$id", params: { id: row.id } })}
                   foot={<Foot list={list} rows={rows.length} onGoOn={() => change({ until: rows.at(-1)?.receivedAt })} />}
@@ -168,6 +168,16 @@ function columns(withTenant: boolean): Column<EventRow>[] {
     { key: "id", head: "Id", width: "8.5rem", cell: (row) => <Id id={row.id} /> },
   ];
 }
+
+const NARROW = {
+  head: "Event",
+  cell: (row: EventRow) => (
+    <TwoLines
+      first={<Link to="/events/$id" params={{ id: row.id }} tabIndex={-1} className="font-mono text-sm font-medium">{row.eventType}</Link>} aside={<Time at={row.receivedAt} />}
+      second={<span className="truncate">{row.eventName ?? <span className="text-muted">without a name</span>}</span>} end={<span className="text-muted">{row.source}</span>}
+    />
+  ),
+};
 
 function Filters({ search, onChange, withTenant }: { search: EventsSearch; onChange: (changed: Partial<Record<keyof EventsSearch, string | undefined>>) => void; withTenant: boolean }) {
   const types = useQuery(eventTypesQuery);

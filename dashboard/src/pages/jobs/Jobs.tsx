@@ -19,7 +19,7 @@ import { Facts, PageHead } from "../../ui/Panel";
 import { Progress } from "../../ui/Progress";
 import { State } from "../../ui/State";
 import { lookOf } from "../../ui/states";
-import { Table, type Column } from "../../ui/Table";
+import { Table, TwoLines, type Column } from "../../ui/Table";
 import { Time } from "../../ui/Time";
 import { hasEnded, jobQuery, kindWords, progressOf, useCancelJob, type JobRow } from "../../work/jobs";
 import { jobsQuery } from "./queries";
@@ -42,15 +42,24 @@ export function JobsPage() {
     if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
   }, [fetchNextPage, hasNextPage, isFetchingNextPage]);
   const columns = useMemo(() => columnsOf(subscriptions), [subscriptions]);
+  const narrow = useMemo(() => ({
+    head: "Job",
+    cell: (job: JobRow) => (
+      <TwoLines
+        first={<><span className="font-medium">{kindWords(job.kind)}</span> · {subscriptions.get(job.subscriptionId)?.name ?? job.subscriptionId.slice(0, 8)}</>} aside={<Time at={job.createdAt} />}
+        second={<State plain state={job.state} />} end={<span className="tabular-nums">{exact(job.done)}<span className="text-muted"> of {job.atLeast && "≥ "}{exact(job.total)}</span></span>}
+      />
+    ),
+  }), [subscriptions]);
   return (
-    <div className="flex h-[calc(100dvh-8.6rem)] flex-col md:h-[calc(100dvh-2.5rem)]">
+    <div className="list-page">
       <PageHead title="Jobs" lead="Replays and retries of many deliveries" />
       <Filters search={search} onChange={change} />
-      <div className="min-h-0 flex-1 overflow-hidden rounded-md border bg-panel">
+      <div className="list-box">
         {list.isError && rows.length === 0 ? <ErrorState what="Jobs" error={list.error} onRetry={() => void list.refetch()} />
           : list.isPending ? <SkeletonRows rows={10} />
             : rows.length === 0 ? <Nothing isFiltered={search.status !== undefined || search.subscriptionId !== undefined} onClear={() => change({ status: undefined, subscriptionId: undefined })} />
-              : <Table label="Jobs" height="fill" columns={columns} rows={rows} rowKey={(row) => row.id} onEnd={onEnd} isOld={list.isPlaceholderData} onOpen={(row) => change({ job: row.id })} />}
+              : <Table label="Jobs" height="fill" columns={columns} narrow={narrow} rows={rows} rowKey={(row) => row.id} onEnd={onEnd} isOld={list.isPlaceholderData} onOpen={(row) => change({ job: row.id })} />}
       </div>
       {search.job && <JobDrawer key={search.job} id={search.job} onClose={() => change({ job: undefined })} />}
     </div>

@@ -14,7 +14,7 @@ import { EndlessTable, ListPage } from "../../ui/EndlessTable";
 import { EmptyState } from "../../ui/Feedback";
 import { PageHead } from "../../ui/Panel";
 import { Badge, State } from "../../ui/State";
-import type { Column } from "../../ui/Table";
+import { TwoLines, type Column } from "../../ui/Table";
 import { TextFilter } from "../../ui/TextFilter";
 import { Time } from "../../ui/Time";
 import { toast } from "../../ui/toasts";
@@ -46,7 +46,7 @@ export function KeysPage() {
     >
       <EndlessTable
         list={list} what="Keys" label="Keys" rowKey={(key) => key.id}
-        columns={keyColumns({ withTenant: session.tenant === null, barred, onRevoke: setRevoking })}
+        columns={keyColumns({ withTenant: session.tenant === null, barred, onRevoke: setRevoking })} narrow={NARROW_KEY}
         empty={isFiltered
           ? <EmptyState icon="search" title="No key of that tenant"><Button onClick={() => void navigate({ search: {} })}>Show all keys</Button></EmptyState>
           : (
@@ -76,9 +76,19 @@ export function keyColumns({ withTenant, barred, onRevoke }: { withTenant: boole
     { key: "used", head: "Last used", width: "5.5rem", from: "sm", cell: (key) => (key.lastUsedAt ? <span className="text-muted"><Time at={key.lastUsedAt} /></span> : <span className="text-muted">never</span>) },
     { key: "expires", head: "Ends", width: "5.5rem", from: "md", cell: (key) => (key.revokedAt ? <span className="text-muted"><Time at={key.revokedAt} /></span> : key.expiresAt ? <Time at={key.expiresAt} /> : <span className="text-muted">never</span>) },
     { key: "made", head: "Made", width: "5.5rem", from: "lg", cell: (key) => <span className="text-muted"><Time at={key.createdAt} /></span> },
-    { key: "do", head: <span className="sr-only">Actions</span>, width: "4.5rem", align: "right", cell: (key) => (key.state === "active" ? <Button kind="quiet" className="h-6 px-2" barred={barred} onClick={() => onRevoke(key)} aria-label={`Revoke ${key.name}`}>Revoke</Button> : null) },
+    { key: "do", stays: "after", head: <span className="sr-only">Actions</span>, width: "4.5rem", align: "right", cell: (key) => (key.state === "active" ? <Button kind="quiet" className="h-6 px-2" barred={barred} onClick={() => onRevoke(key)} aria-label={`Revoke ${key.name}`}>Revoke</Button> : null) },
   ];
 }
+
+export const NARROW_KEY = {
+  head: "Key",
+  cell: (key: ApiKey) => (
+    <TwoLines
+      first={<span className="font-medium">{key.name}</span>} aside={<span className="font-mono">{key.prefix}…</span>}
+      second={<><State plain state={key.state} /><span className="truncate text-muted">{inShort(key.scopes).join(", ")}</span></>} end={key.tenant && <TenantName id={key.tenant} />}
+    />
+  ),
+};
 
 export function RevokeKey({ apiKey, onClose }: { apiKey: ApiKey | undefined; onClose: () => void }) {
   const session = useSession();

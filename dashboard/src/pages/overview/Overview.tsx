@@ -160,14 +160,14 @@ function TroublePanel({ seen }: { seen: Overview | undefined }) {
       ) : (
         <ul className="divide-y">
           {trouble.map((one) => (
-            <li key={one.id} className="px-3 py-1.5">
+            <li key={one.id} className="px-3 py-1">
               <div className="flex items-center justify-between gap-3">
                 <SubscriptionName id={one.id} name={one.name} />
                 <State state={one.state !== "active" ? one.state : one.breaker !== "closed" ? one.breaker : "failing"} />
               </div>
               <p className="truncate text-sm tabular-nums text-muted">
                 {one.failureRate !== null && one.failureRate !== undefined && one.attempts > 0
-                  ? <Link to="/deliveries" search={{ subscriptionId: one.id }} className="hover:underline">{percent(one.failureRate)} of {count(one.attempts)} attempts failed</Link> : one.stateReason ?? "no attempts lately"}
+                  ? <Link to="/deliveries" search={{ subscriptionId: one.id }} className="inline-block min-h-6 leading-6 hover:underline">{percent(one.failureRate)} of {count(one.attempts)} attempts failed</Link> : one.stateReason ?? "no attempts lately"}
                 {one.breaker === "open" && one.openUntil && <> · probe in <Countdown until={one.openUntil} past="a moment" /></>}
               </p>
             </li>
@@ -199,7 +199,7 @@ function StatesPanel({ seen }: { seen: Overview | undefined }) {
               <li key={part.key} className="flex items-center justify-between gap-2">
                 <State plain state={part.key} />
                 {name === "Deliveries"
-                  ? <Link to="/deliveries" search={deliveriesSearch({ status: part.key })} aria-label={`${part.name}: ${count(part.value)}`} className="tabular-nums hover:underline" title={exact(part.value)}>{count(part.value)}</Link>
+                  ? <Link to="/deliveries" search={deliveriesSearch({ status: part.key })} aria-label={`${part.name}: ${count(part.value)}`} className="inline-flex min-h-6 min-w-6 items-center justify-end tabular-nums hover:underline" title={exact(part.value)}>{count(part.value)}</Link>
                   : <span className="tabular-nums" title={exact(part.value)}>{count(part.value)}</span>}
               </li>
             ))}

@@ -15,12 +15,12 @@ export function RetrySchedule({ policy, next }: { policy: RetryPolicy; /** The a
   const words = plan.length === 1 ? "One attempt, and no retry" : `${plan.length} attempts over ${span(last.at)}${jitter}`;
   const expires = policy.maxAgeMs ? `; a delivery expires ${span(policy.maxAgeMs)} after its first attempt` : "";
   const long = Math.max(last.at, 1);
-  // Both ends stay clear of the edges.
-  const x = (at: number) => `${1.5 + place(at, long) * 97}%`;
+  const x = (at: number) => `${place(at, long) * 100}%`;
   return (
     <figure>
-      <svg role="img" aria-label={`${words}: ${plan.slice(1).map((one) => `attempt ${one.attempt} after ${span(one.delay)}`).join(", ")}`} width="100%" height={HEIGHT} className="block overflow-visible">
-        <line x1="1.5%" x2="98.5%" y1={LINE} y2={LINE} strokeWidth={1} style={{ stroke: "var(--edge)" }} />
+      {/* Room for half a mark at both ends, so that the first one begins where text does. */}
+      <svg role="img" aria-label={`${words}: ${plan.slice(1).map((one) => `attempt ${one.attempt} after ${span(one.delay)}`).join(", ")}`} height={HEIGHT} className="mx-1.5 mt-1 block w-[calc(100%-0.75rem)] overflow-visible">
+        <line x1="0%" x2="100%" y1={LINE} y2={LINE} strokeWidth={1} style={{ stroke: "var(--edge)" }} />
         {ticks(long * 0.94).map((tick) => (
           <g key={tick.at}>
             <line x1={x(tick.at)} x2={x(tick.at)} y1={LINE} y2={LINE + 7} strokeWidth={1} style={{ stroke: "var(--edge)" }} />

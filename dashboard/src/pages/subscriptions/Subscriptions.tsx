@@ -15,7 +15,7 @@ import { PageHead } from "../../ui/Panel";
 import { Sparkline } from "../../ui/Sparkline";
 import { State } from "../../ui/State";
 import { lookOf } from "../../ui/states";
-import { Table, type Column } from "../../ui/Table";
+import { Table, TwoLines, type Column } from "../../ui/Table";
 import { TextFilter } from "../../ui/TextFilter";
 import { Countdown, Time } from "../../ui/Time";
 import { reasonWords } from "./instrument";
@@ -45,21 +45,21 @@ export function SubscriptionsPage() {
     void navigate({ search: (now) => Object.fromEntries(Object.entries({ ...now, ...changed }).filter(([, value]) => value)) as SubscriptionsSearch, replace: true });
   const isWhole = list.data?.pages.at(-1)?.next === undefined;
   return (
-    <div className="flex h-[calc(100dvh-8.6rem)] flex-col md:h-[calc(100dvh-2.5rem)]">
+    <div className="list-page">
       <PageHead
         title="Subscriptions"
         lead={list.data && all.length > 0 && <span>{rows.length === all.length ? count(all.length) : `${count(rows.length)} of ${count(all.length)}`}{!isWhole && " of the newest"}</span>}
         actions={barred ? <Button kind="primary" icon="plus" barred={barred}>Register</Button> : <RegisterLink />}
       />
       <Filters search={search} onChange={change} withTenant={session.tenant === null} />
-      <div className="relative min-h-0 flex-1 overflow-hidden rounded-md border bg-panel">
+      <div className="list-box">
         {list.isError && all.length === 0 ? <ErrorState what="Subscriptions" error={list.error} onRetry={() => void list.refetch()} />
           : list.isPending ? <SkeletonRows rows={14} />
             : all.length === 0 && search.tenant === undefined ? <Nothing />
               : rows.length === 0 && isWhole ? <EmptyState level={2} icon="search" title="No subscription matches"><Button onClick={() => void navigate({ search: {} })}>Show all</Button></EmptyState>
                 : (
                   <Table
-                    label="Subscriptions" height="fill" columns={columns(numbers, session.tenant === null, allows(session, "deliveries:read"))} rows={rows} rowKey={(row) => row.id}
+                    label="Subscriptions" height="fill" columns={columns(numbers, session.tenant === null, allows(session, "deliveries:read"))} narrow={{ head: "Subscription", cell: (row) => <Narrow row={row} numbers={numbers} /> }} rows={rows} rowKey={(row) => row.id}
                     onOpen={(row) => void navigate({ to: "/subscriptions/$id", params: { id: row.id } })}
                     foot={!isWhole && <p role="status" className="flex h-9 items-center justify-center gap-2 text-sm text-muted">{isFetchNextPageError ? <>The next ones could not be read. <Button kind="quiet" icon="retry" onClick={() => void fetchNextPage()}>Try again</Button></> : hasNextPage ? "Reading on …" : `The newest ${count(MOST_ROWS)} are looked through; narrow by a tenant to see others.`}</p>}
                   />
@@ -114,6 +114,7 @@ function columns(numbers: Numbers, withTenant: boolean, withNumbers: boolean): C
           if (!seen) return numbers.isPending ? waiting : dash;
           const points = seen.delivered.map((good, index) => ({ good, bad: seen.failed[index] ?? 0 }));
           const [good, bad] = [sum(seen.delivered), sum(seen.failed)];
+          if (good + bad === 0) return <span className="text-sm text-muted">nothing</span>;
           return <span title={`${exact(good)} delivered, ${exact(bad)} not`}><Sparkline points={points} label={`${exact(good)} delivered and ${exact(bad)} not, in 24 hours`} /></span>;
         },
       },
@@ -136,6 +137,19 @@ function columns(numbers: Numbers, withTenant: boolean, withNumbers: boolean): C
       { key: "breaker", head: "Breaker", width: "8.5rem", from: "sm", cell: (row) => <BreakerNote row={row} numbers={numbers} /> },
     ] satisfies Column<SubscriptionRow>[] : []),
   ];
+}
+
+function Narrow({ row, numbers }: { row: SubscriptionRow; numbers: Numbers }) {
+  const pending = numbers.sparks.get(row.id)?.byState["pending"] ?? 0;
+  const isActive = row.state === "active";
+  return (
+    <TwoLines
+      first={<Link to="/subscriptions/$id" params={{ id: row.id }} tabIndex={-1} className="font-medium">{row.name}</Link>} aside={pending > 0 && <>{count(pending)} pending</>}
+      // Of one that is active the breaker says more.
+      second={<>{isActive ? <BreakerNote row={row} numbers={numbers} /> : <State plain state={row.state} />}<span className="truncate font-mono text-muted">{row.url.replace(/^https?:\/\//, "")}</span></>}
+      end={!isActive && <span className="text-muted"><Time at={row.stateChangedAt} /></span>}
+    />
+  );
 }
 
 const sum = (values: readonly number[]) => values.reduce((whole, one) => whole + one, 0);

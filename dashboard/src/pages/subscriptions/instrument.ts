@@ -76,6 +76,13 @@ export function slotsOf(inFlight: Runtime["inFlight"]): Slots {
   };
 }
 
+/** Columns that marks stand in: near to a square, and full rows where there is such a number. */
+export function columnsFor(marks: number): number {
+  const least = Math.max(1, Math.ceil(Math.sqrt(marks)));
+  for (let across = least; across <= least * 2; across += 1) if (marks % across === 0) return across;
+  return least;
+}
+
 export interface Tokens {
   left: number;
   most: number;

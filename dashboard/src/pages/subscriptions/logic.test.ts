@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Runtime } from "../../api/types";
-import { backlogLevel, coolDownLeft, slotsOf, tokensOf, verdictOf } from "./instrument";
+import { backlogLevel, columnsFor, coolDownLeft, slotsOf, tokensOf, verdictOf } from "./instrument";
 import { coolDowns, place, planned } from "./schedule";
 import { matches, subscriptionsSearch } from "./search";
 import { parseTime, timeText } from "./time-text";
@@ -41,6 +41,12 @@ it("draws as many slots as can be told apart", () => {
   expect(slotsOf({ count: 3, most: 8, ramp: null })).toEqual({ marks: 8, each: 1, busy: 3, open: 8 });
   expect(slotsOf({ count: 1, most: 1_000, ramp: 2 })).toEqual({ marks: 63, each: 16, busy: 1, open: 1 });
   expect(slotsOf({ count: null, most: 64, ramp: null }).busy).toBe(0);
+});
+
+it("stands slots in full rows, near to a square", () => {
+  expect([1, 5, 8, 63, 64].map(columnsFor)).toEqual([1, 5, 4, 9, 8]);
+  expect(columnsFor(13)).toBe(4);
+  expect(columnsFor(0)).toBe(1);
 });
 
 it("fills the tank by the power of ten, and never hides one that waits", () => {

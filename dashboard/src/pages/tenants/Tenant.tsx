@@ -21,7 +21,7 @@ import { State } from "../../ui/State";
 import { Table } from "../../ui/Table";
 import { Time } from "../../ui/Time";
 import { toast } from "../../ui/toasts";
-import { keyColumns, RevokeKey } from "../keys/Keys";
+import { keyColumns, NARROW_KEY, RevokeKey } from "../keys/Keys";
 import { MakeKey } from "../keys/MakeKey";
 import { keysQuery } from "../keys/queries";
 import { rateInWords } from "./limits";
@@ -40,7 +40,7 @@ export function TenantPage() {
     <>
       <nav aria-label="Where this is" className="mb-1"><Link to="/tenants" className="inline-flex min-h-6 items-center gap-1 text-muted hover:text-text"><Icon name="left" size={13} />Tenants</Link></nav>
       {isNothing(query) ? (
-        query.error instanceof Problem && query.error.status === 404 ? <Unregistered id={id} /> : <Panel><ErrorState what="This tenant" error={query.error} onRetry={() => void query.refetch()} /></Panel>
+        query.error instanceof Problem && query.error.status === 404 ? <Unregistered id={id} /> : <><PageHead title={id} /><Panel><ErrorState what="This tenant" error={query.error} onRetry={() => void query.refetch()} /></Panel></>
       ) : (
         <>
           <PageHead
@@ -137,7 +137,7 @@ function Actions({ tenant }: { tenant: Tenant }) {
 }
 
 function Limits({ tenant }: { tenant: Tenant | undefined }) {
-  if (!tenant) return <Panel title="Limits"><Skeleton className="h-24 w-full" /></Panel>;
+  if (!tenant) return <Panel title="About"><Skeleton className="h-24 w-full" /></Panel>;
   const { limits } = tenant;
   const none = <span className="text-muted">no limit</span>;
   const number = (value: number | null | undefined) => (value === null || value === undefined ? none : exact(value));
@@ -193,7 +193,7 @@ function Keys({ id }: { id: string }) {
       {list.isError && !rows ? <ErrorState what="Its keys" error={list.error} onRetry={() => void list.refetch()} />
         : !rows ? <SkeletonRows rows={2} />
           : rows.length === 0 ? <p className="px-3 py-2.5 text-muted">It has no key. With one of the kind “Client” its people sign in here, and see what is theirs.</p>
-            : <Table label="Keys" rows={rows} rowKey={(key) => key.id} columns={keyColumns({ withTenant: false, barred, onRevoke: setRevoking })} foot={list.hasNextPage && <p className="px-3 py-2 text-sm text-muted"><Link to="/keys" search={{ tenant: id }} className="text-accent hover:underline">All of its keys</Link></p>} />}
+            : <Table label="Keys" rows={rows} rowKey={(key) => key.id} narrow={NARROW_KEY} columns={keyColumns({ withTenant: false, barred, onRevoke: setRevoking })} foot={list.hasNextPage && <p className="px-3 py-2 text-sm text-muted"><Link to="/keys" search={{ tenant: id }} className="text-accent hover:underline">All of its keys</Link></p>} />}
       {making && <MakeKey tenant={id} onClose={() => setMaking(false)} />}
       <RevokeKey apiKey={revoking} onClose={() => setRevoking(undefined)} />
     </Panel>

@@ -15,7 +15,7 @@ import { Menu, MenuItem, MenuLabel, MenuLine } from "../../ui/Menu";
 import { Facts, PageHead, Panel } from "../../ui/Panel";
 import { ShownOnce } from "../../ui/ShownOnce";
 import { Badge, State } from "../../ui/State";
-import type { Column } from "../../ui/Table";
+import { TwoLines, type Column } from "../../ui/Table";
 import { Choice } from "../../ui/Tabs";
 import { Countdown, Time } from "../../ui/Time";
 import { toast } from "../../ui/toasts";
@@ -42,8 +42,8 @@ export function UsersPage() {
   return (
     <ListPage head={<PageHead title="Users" actions={invite} />}>
       <EndlessTable
-        list={list} what="Users" label="Users" rowKey={(user) => user.id} onOpen={(user) => setAsked({ what: "look", user })}
-        columns={[...COLUMNS, { key: "do", head: <span className="sr-only">Actions</span>, width: "1.5rem", align: "right", cell: (user) => <Actions user={user} onAsk={setAsked} onRefused={refused} /> }]}
+        list={list} what="Users" label="Users" narrow={NARROW} rowKey={(user) => user.id} onOpen={(user) => setAsked({ what: "look", user })}
+        columns={[...COLUMNS, { key: "do", stays: "after", head: <span className="sr-only">Actions</span>, width: "1.5rem", align: "right", cell: (user) => <Actions user={user} onAsk={setAsked} onRefused={refused} /> }]}
         empty={
           <EmptyState icon="users" title="Nobody has an account yet">
             <p className="max-w-prose">People with an account sign in by e-mail, with a role, and what they do stands in the audit log under their name.</p>
@@ -85,6 +85,16 @@ const COLUMNS: readonly Column<User>[] = [
   { key: "last", head: "Signed in", width: "5.5rem", from: "md", cell: (user) => (user.lastSignInAt ? <span className="text-muted"><Time at={user.lastSignInAt} /></span> : <span className="text-muted">never</span>) },
   { key: "made", head: "Made", width: "5.5rem", from: "lg", cell: (user) => <span className="text-muted"><Time at={user.createdAt} /></span> },
 ];
+
+const NARROW = {
+  head: "User",
+  cell: (user: User) => (
+    <TwoLines
+      first={<span className="font-medium">{user.name}</span>} aside={<Badge tone={user.role === "admin" ? "busy" : "quiet"}>{user.role}</Badge>}
+      second={<><State plain state={user.state} /><span className="truncate text-muted">{user.email}</span></>}
+    />
+  ),
+};
 
 type Listed = InfiniteData<Page<User>>;
 
