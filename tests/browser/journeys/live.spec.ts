@@ -2,6 +2,8 @@ import { rows, stays, untilLive } from "../support/seen";
 import { expect, test } from "../support/test";
 
 test("the relay is killed and comes back: the page says so, and shows what came meanwhile", async ({ start, open, receiver, own, watch }) => {
+  // It waits for the page's own patience, then for its next try.
+  test.slow();
   const relay = await start();
   const page = await open("admin", { at: relay });
   const { id } = await relay.admin.subscribe({ name: own, url: receiver.url, eventTypes: [`${own}.*`] });
