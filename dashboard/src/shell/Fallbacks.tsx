@@ -9,10 +9,10 @@ import { maySee, PLACES } from "./places";
 export function Missing() {
   return (
     <main>
-    <EmptyState icon="search" level={1} title="There is no such page">
-      <p>The address may be mistyped, or of an older version.</p>
-      <Link to="/" className="font-medium text-accent underline underline-offset-2">Go to the overview</Link>
-    </EmptyState>
+      <EmptyState icon="search" level={1} title="There is no such page">
+        <p>The address may be mistyped, or of an older version.</p>
+        <Link to="/" className="font-medium text-accent underline underline-offset-2">Go to the overview</Link>
+      </EmptyState>
     </main>
   );
 }
