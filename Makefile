@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .PHONY: help run demo dev test browser screenshots fuzz chaos soak bench postman lint fmt clean
 
 help: ## Print this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */\1\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */\1\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-11s %s\n' "$$name" "$$what"; done
 
 run: ## Build and run the relay with its dashboard for development: SQLite in ./data, local receivers allowed
 	@scripts/run.sh

@@ -9,10 +9,12 @@ import { maySee, PLACES } from "./places";
 /** No page has this address. */
 export function Missing() {
   return (
-    <EmptyState icon="search" title="There is no such page">
-      <p>The address may be mistyped, or of an older version.</p>
-      <Link to="/" className="font-medium text-accent underline underline-offset-2">Go to the overview</Link>
-    </EmptyState>
+    <main>
+      <EmptyState icon="search" level={1} title="There is no such page">
+        <p>The address may be mistyped, or of an older version.</p>
+        <Link to="/" className="font-medium text-accent underline underline-offset-2">Go to the overview</Link>
+      </EmptyState>
+    </main>
   );
 }
 

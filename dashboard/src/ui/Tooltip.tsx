@@ -41,7 +41,7 @@ export function Explained({ text, children }: { text: ReactNode; children: React
             event.preventDefault();
             change(true);
           }}
-          className="-my-1 inline-flex min-h-6 max-w-full cursor-help items-center text-inherit underline decoration-edge decoration-dotted underline-offset-3"
+          className="-mt-2 inline-flex min-h-6 max-w-full cursor-help items-end text-inherit underline decoration-edge decoration-dotted underline-offset-3"
         >
           <span className="truncate">{children}</span>
         </button>

@@ -143,6 +143,7 @@ for (const [look, options] of Object.entries(LOOKS)) {
 
 /** Live traffic puts other things first. */
 function onDemo(place: Place): Place {
-  const shows = { overview: "In trouble", events: /^(candidate|job|interview|assessment)\./, deliveries: "Delivered" }[place.name];
+  const types = /^(candidate|job|interview|assessment)\./;
+  const shows = { overview: "In trouble", events: types, deliveries: types }[place.name];
   return shows ? { ...place, shows } : place;
 }

@@ -91,7 +91,7 @@ export const OPENED: readonly Opened[] = [
   },
   {
     name: "a key that was made", path: () => "/keys",
-    open: async (page) => { await button(page, "Make a key").click(); await page.getByRole("textbox", { name: "Name" }).fill("Looked at"); await page.getByRole("dialog").getByRole("button", { name: "Make it" }).click(); },
+    open: async (page) => { await button(page, "Make a key").click(); await page.getByRole("textbox", { name: "Name" }).fill("Looked at"); await page.getByRole("dialog").getByRole("button", { name: "Make the key" }).click(); },
     shows: (page) => page.getByRole("dialog", { name: /Looked at/ }),
   },
   {

@@ -93,8 +93,8 @@ function Figures({ seen }: { seen: Overview | undefined }) {
       <Figure name={<Term of="success">Success</Term>} value={percent(day.successRate)} tone={worst < 0.95 ? "text-bad" : worst < 0.99 ? "text-busy" : undefined} note="of 24 h" />
       <Figure name={<Term of="latency">Latency p50</Term>} value={duration(day.latencyMs.p50)} note="event to answer" />
       <Figure name="Latency p95" value={duration(day.latencyMs.p95)} note={`p99 ${duration(day.latencyMs.p99)}`} />
-      <Figure name={<Term of="backlog">Backlog</Term>} value={<Link to="/deliveries" search={{ status: "pending" }} className="hover:underline">{count(backlog.pending)}</Link>} note={backlog.oldestAt ? <>oldest <Time at={backlog.oldestAt} /></> : "nothing waits"} />
-      <Figure name={<Term of="undelivered">Undelivered</Term>} value={<Link to="/deliveries" search={{ status: day.failed > 0 || day.expired === 0 ? "failed" : "expired", within: "24h" }} className="hover:underline">{count(day.failed + day.expired)}</Link>} tone={day.failed + day.expired > 0 ? "text-bad" : undefined} note={`${rate(rates.failuresPerSecond)} /s now`} />
+      <Figure name={<Term of="backlog">Backlog</Term>} value={<Link to="/deliveries" search={{ status: "pending" }} className="inline-block min-w-6 hover:underline">{count(backlog.pending)}</Link>} note={backlog.oldestAt ? <>oldest <Time at={backlog.oldestAt} /></> : "nothing waits"} />
+      <Figure name={<Term of="undelivered">Undelivered</Term>} value={<Link to="/deliveries" search={{ status: day.failed > 0 || day.expired === 0 ? "failed" : "expired", within: "24h" }} className="inline-block min-w-6 hover:underline">{count(day.failed + day.expired)}</Link>} tone={day.failed + day.expired > 0 ? "text-bad" : undefined} note={`${rate(rates.failuresPerSecond)} /s now`} />
     </dl>
   );
 }

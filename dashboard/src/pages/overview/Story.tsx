@@ -19,7 +19,7 @@ export function StoryPanel({ subscription }: { subscription?: string }) {
     <Panel title="What happens" flush aside={lines.length > 0 && <span className="text-sm text-muted">since you opened this</span>}>
       {/* Of one height once something has happened, so that nothing under it moves. It scrolls, so it has to be reachable by keyboard. */}
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
-      <div tabIndex={0} role="region" aria-label="What happens" className={cx("overflow-y-auto -outline-offset-2", lines.length === 0 ? "h-22" : subscription === undefined ? "h-64" : "h-36")}>
+      <div tabIndex={0} role="region" aria-label="One after the other" className={cx("overflow-y-auto -outline-offset-2", lines.length === 0 ? "h-22" : subscription === undefined ? "h-64" : "h-36")}>
         {lines.length === 0 ? (
           <p className="px-3 py-2.5 text-muted">{standing === "live" ? "Nothing out of the ordinary since you opened this. Failures, retries and recoveries show up here as they happen." : "It is told while the page is live."}</p>
         ) : (
