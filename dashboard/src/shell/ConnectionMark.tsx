@@ -2,6 +2,7 @@ import { useReach, useStanding } from "../live/Live";
 import type { Standing } from "../live/connection";
 import { cx } from "../ui/class-names";
 import { Hint } from "../ui/Tooltip";
+import { useAsking } from "./session-end";
 
 interface Words {
   word: string;
@@ -19,11 +20,14 @@ const WORDS: Record<Standing, Words> = {
 
 const AWAY: Words = { word: "No answer", about: "The relay does not answer. This page shows what it knew, and tries again by itself.", mark: "bg-bad-mark" };
 
+const ENDED: Words = { word: "Signed out", about: "Your session has ended. This page shows what it knew until you sign in again.", mark: "bg-quiet-mark" };
+
 /** Whether what is shown keeps itself up to date. */
 export function ConnectionMark() {
   const standing = useStanding();
   const { awaySince } = useReach();
-  const { word, about, mark } = awaySince !== undefined ? AWAY : WORDS[standing];
+  const isEnded = useAsking();
+  const { word, about, mark } = awaySince !== undefined ? AWAY : isEnded ? ENDED : WORDS[standing];
   return (
     <Hint text={about} side="right">
       <button type="button" className="inline-flex h-7 items-center gap-2 rounded px-2 text-sm text-muted hover:text-text md:gap-[0.8125rem] md:pl-[0.71875rem]" aria-label={`${word}. ${about}`}>

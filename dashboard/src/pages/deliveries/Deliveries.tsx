@@ -9,6 +9,7 @@ import { useSubscriptions } from "../../entities/subscriptions";
 import { useStanding } from "../../live/Live";
 import { Button } from "../../ui/Button";
 import { Checkbox } from "../../ui/Checkbox";
+import { useNow } from "../../ui/clock";
 import { EmptyState, ErrorState, SkeletonRows } from "../../ui/Feedback";
 import { count, exact } from "../../ui/format";
 import { Id } from "../../ui/Id";
@@ -159,18 +160,23 @@ function columnsOf(
     { key: "attempts", head: "Attempts", width: "4rem", from: "md", align: "right", cell: (row) => (row.attemptCount === 0 ? <span className="text-muted">–</span> : <span className="tabular-nums">{row.attemptCount}</span>) },
     {
       key: "next", head: "Ended, or next", width: "7.5rem", from: "md",
-      cell: (row) => <span className="tabular-nums text-muted">{row.status !== "pending" ? <Time at={row.finishedAt} /> : row.nextRetryAt ? <>next in <Countdown until={row.nextRetryAt} past="a moment" /></> : "to be sent"}</span>,
+      cell: (row) => <span className="tabular-nums text-muted">{row.status !== "pending" ? <Time at={row.finishedAt} /> : row.nextRetryAt ? <NextTry at={row.nextRetryAt} /> : "to be sent"}</span>,
     },
     { key: "made", head: "Made", width: "4rem", cell: (row) => <span className="tabular-nums text-muted"><Time at={row.createdAt} /></span> },
     { key: "id", head: "Id", width: "8.5rem", from: "lg", cell: (row) => <Id id={row.id} /> },
   ];
 }
 
+/** When it is tried again. What something holds back stays due, for longer than a moment. */
+function NextTry({ at }: { at: string }) {
+  return Date.parse(at) > useNow() ? <>next in <Countdown until={at} past="a moment" /></> : "due";
+}
+
 function inTwoLines(row: DeliveryRow, subscriptions: ReturnType<typeof useSubscriptions>) {
   return (
     <TwoLines
       first={<Link to="/deliveries/$id" params={{ id: row.id }} tabIndex={-1} className="font-mono text-sm font-medium">{row.eventType}</Link>}
-      aside={row.status === "pending" && row.nextRetryAt && row.attemptCount > 0 ? <>next in <Countdown until={row.nextRetryAt} past="a moment" /></> : <Time at={row.createdAt} />}
+      aside={row.status === "pending" && row.nextRetryAt && row.attemptCount > 0 ? <NextTry at={row.nextRetryAt} /> : <Time at={row.createdAt} />}
       second={<><State plain state={deliveryState(row)} /><span className="truncate">{subscriptions.get(row.subscriptionId)?.name}</span></>}
       end={<HttpStatus status={row.httpStatus} error={row.errorKind} />}
     />
