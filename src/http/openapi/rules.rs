@@ -34,7 +34,7 @@ fn object(schema: &mut RefOr<Schema>) -> Option<&mut Object> {
 }
 
 /// Place, keyword and what stands under it.
-fn rules() -> [(&'static str, &'static str, Value); 10] {
+fn rules() -> [(&'static str, &'static str, Value); 11] {
     let named = |names: &[&str]| -> Vec<Value> {
         let each = names.iter().map(|name| json!({"required": [name]}));
         each.collect()
@@ -44,6 +44,11 @@ fn rules() -> [(&'static str, &'static str, Value); 10] {
     let (whole, nothing) = (json!({"type": "integer"}), json!({"type": "null"}));
     [
         ("NewEvent", "oneOf", named(&["payload", "data"]).into()),
+        (
+            "NewTestSend",
+            "anyOf",
+            json!([{"properties": {"payload": nothing}}, {"properties": {"data": nothing}}]),
+        ),
         ("NewKey", "oneOf", named(&["scopes", "preset"]).into()),
         (
             "SignIn",
