@@ -1,6 +1,6 @@
 /** Shortcuts of the whole page: single keys, and `g` followed by another. Never while one types. */
 import { useNavigate } from "@tanstack/react-router";
-import { useEffect } from "react";
+import { useEffect, useRef } from "react";
 import { useSession } from "../api/session";
 import { maySee, PLACES } from "./places";
 
@@ -13,8 +13,9 @@ function isTyping(target: EventTarget | null): boolean {
 export function useKeys({ onPalette, onHelp }: { onPalette: () => void; onHelp: () => void }) {
   const navigate = useNavigate();
   const session = useSession();
+  // Outlives a session that is read anew between two keys.
+  const wentAt = useRef(0);
   useEffect(() => {
-    let wentAt = 0;
     const onKey = (event: KeyboardEvent) => {
       if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === "k") {
         event.preventDefault();
@@ -24,8 +25,8 @@ export function useKeys({ onPalette, onHelp }: { onPalette: () => void; onHelp: 
       if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target)) return;
       // Behind an open dialog nothing is done, and a menu's keys are its own.
       if (document.querySelector('[role="dialog"], [role="menu"]')) return;
-      const isSecond = event.timeStamp - wentAt < SECOND_KEY_WITHIN;
-      wentAt = 0;
+      const isSecond = event.timeStamp - wentAt.current < SECOND_KEY_WITHIN;
+      wentAt.current = 0;
       if (isSecond) {
         const place = PLACES.find((one) => one.key === event.key && maySee(session, one));
         if (place) {
@@ -34,7 +35,7 @@ export function useKeys({ onPalette, onHelp }: { onPalette: () => void; onHelp: 
         }
         return;
       }
-      if (event.key === "g") wentAt = event.timeStamp;
+      if (event.key === "g") wentAt.current = event.timeStamp;
       else if (event.key === "?") onHelp();
       else if (event.key === "/") {
         const search = document.querySelector<HTMLInputElement>('input[type="search"]');

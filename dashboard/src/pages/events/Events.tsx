@@ -20,7 +20,7 @@ import { TextFilter } from "../../ui/TextFilter";
 import { Time } from "../../ui/Time";
 import { eventsQuery, eventTypesQuery, type EventRow } from "./queries";
 import { matches, WITHIN, type EventsSearch } from "./search";
-import { arrived, caughtUp, emptyTail, merged, resumed } from "./tail";
+import { arrived, caughtUp, emptyTail, merged, resumed, without } from "./tail";
 
 const route = getRouteApi("/in/events");
 /** Facts are drawn together this often. */
@@ -45,7 +45,7 @@ export function EventsPage() {
   const isHeld = paused || !atTop || isOnRow;
   const { tail, setTail, coming } = useTail(search, isHeld);
   const listed = useMemo(() => list.data?.pages.flatMap((page) => page.rows) ?? [], [list.data]);
-  const rows = useMemo(() => merged(tail.shown, listed, (row) => row.id), [tail.shown, listed]);
+  const rows = useMemo(() => merged(tail.shown, without(listed, tail.waiting, (row) => row.id), (row) => row.id), [tail.shown, tail.waiting, listed]);
   const client = useQueryClient();
   const { refetch, errorUpdateCount } = list;
   // More came than a tail keeps: the list begins anew, with its first page.

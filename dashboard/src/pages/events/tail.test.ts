@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { arrived, caughtUp, emptyTail, merged, MOST, resumed } from "./tail";
+import { arrived, caughtUp, emptyTail, merged, MOST, resumed, without } from "./tail";
 
 const id = (n: number) => String(n).padStart(6, "0");
 const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => from + n);
@@ -37,4 +37,11 @@ it("shows what is in the list and in the tail once", () => {
   expect(merged([5, 4, 3, 2], [7, 6, 5], id)).toEqual([7, 6, 5, 4, 3, 2]);
   const listed = [3, 2];
   expect(merged([3], listed, id)).toBe(listed);
+});
+
+it("keeps back what waits also where the list has it", () => {
+  const tail = arrived(emptyTail<number>(), [4, 5], true);
+  expect(without([5, 4, 3], tail.waiting, String)).toEqual([3]);
+  const listed = [3, 2];
+  expect(without(listed, [], String)).toBe(listed);
 });

@@ -36,6 +36,13 @@ export function caughtUp<T>(tail: Tail<T>, listed: readonly T[], id: (row: T) =>
   return { shown: tail.shown.filter((row) => !known.has(id(row))), waiting: tail.waiting, passed: false };
 }
 
+/** What waits is not seen either where the list, asked for meanwhile, has it. */
+export function without<T>(listed: readonly T[], waiting: readonly T[], id: (row: T) => string): readonly T[] {
+  if (waiting.length === 0) return listed;
+  const kept = new Set(waiting.map(id));
+  return listed.filter((row) => !kept.has(id(row)));
+}
+
 /**
  * The tail and the list as one; what is in both stands once. Both have the newest first, by ids, which grow.
  * A list that was asked for meanwhile may begin above rows of the tail that are not on its pages yet.
