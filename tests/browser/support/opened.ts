@@ -110,7 +110,7 @@ export const OPENED: readonly Opened[] = [
     shows: (page) => page.getByRole("dialog"),
   },
   {
-    name: "an entry of the audit log", path: () => "/audit",
+    name: "an entry of the audit log", path: () => "/audit?action=tenant.create",
     open: async (page) => page.getByText("tenant.create").first().click(),
     shows: (page) => page.getByRole("dialog").getByText("What was given"),
   },
