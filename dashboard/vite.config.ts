@@ -49,5 +49,6 @@ export default defineConfig({
   },
   server: { proxy },
   preview: { proxy },
-  test: { environment: "jsdom", restoreMocks: true, include: ["src/**/*.test.{ts,tsx}"] },
+  // A document is made where a test asks for one by its first line.
+  test: { environment: "node", restoreMocks: true, include: ["src/**/*.test.{ts,tsx}"] },
 });

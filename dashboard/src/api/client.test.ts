@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { api, data, onSignedOut, request, setCsrfToken } from "./client";
 import { adviceFor, isNothing, Problem, Unreachable } from "./problem";

@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 import { describe, expect, it } from "vitest";
 import type { InstalledNode, Installation } from "../api/types";
 import { inOrder, isOwned, labelOf, nameParts, troubles, usualVersion } from "./nodes";

@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 import { expect, it } from "vitest";
 import type { Scope, Session } from "../api/session";
 import { maySee, neededFor, PLACES } from "./places";

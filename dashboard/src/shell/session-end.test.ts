@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 import { afterEach, expect, it } from "vitest";
 import { askToSignInAgain, doneAsking, watchTyping } from "./session-end";
 

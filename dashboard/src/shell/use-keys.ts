@@ -1,10 +1,9 @@
 /** Shortcuts of the whole page: single keys, and `g` followed by another. Never while one types. */
 import { useNavigate } from "@tanstack/react-router";
-import { useEffect, useRef } from "react";
+import { useEffect, useState } from "react";
 import { useSession } from "../api/session";
+import { keyPair } from "./key-pair";
 import { maySee, PLACES } from "./places";
-
-const SECOND_KEY_WITHIN = 1_200;
 
 function isTyping(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
@@ -14,7 +13,7 @@ export function useKeys({ onPalette, onHelp }: { onPalette: () => void; onHelp: 
   const navigate = useNavigate();
   const session = useSession();
   // Outlives a session that is read anew between two keys.
-  const wentAt = useRef(0);
+  const [step] = useState(() => keyPair("g"));
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === "k") {
@@ -25,18 +24,14 @@ export function useKeys({ onPalette, onHelp }: { onPalette: () => void; onHelp: 
       if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target)) return;
       // Behind an open dialog nothing is done, and a menu's keys are its own.
       if (document.querySelector('[role="dialog"], [role="menu"]')) return;
-      const isSecond = event.timeStamp - wentAt.current < SECOND_KEY_WITHIN;
-      wentAt.current = 0;
-      if (isSecond) {
+      const now = step(event.key, event.timeStamp);
+      if (now === "second") {
         const place = PLACES.find((one) => one.key === event.key && maySee(session, one));
         if (place) {
           event.preventDefault();
           void navigate({ to: place.to });
         }
-        return;
-      }
-      if (event.key === "g") wentAt.current = event.timeStamp;
-      else if (event.key === "?") onHelp();
+      } else if (event.key === "?") onHelp();
       else if (event.key === "/") {
         const search = document.querySelector<HTMLInputElement>('input[type="search"]');
         event.preventDefault();
@@ -46,5 +41,5 @@ export function useKeys({ onPalette, onHelp }: { onPalette: () => void; onHelp: 
     };
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);
-  }, [navigate, onHelp, onPalette, session]);
+  }, [navigate, onHelp, onPalette, session, step]);
 }

@@ -2,6 +2,7 @@ import { Dialog as Radix } from "radix-ui";
 import { useId, useState, type ReactNode } from "react";
 import { Button } from "./Button";
 import { cx } from "./class-names";
+import { leavesDialog } from "./escape";
 import { Field, Input } from "./Field";
 import { useReturnedFocus } from "./returned-focus";
 import { TOASTS } from "./Toaster";
@@ -57,6 +58,7 @@ function Modal({ open, onClose, title, about, children, foot, className, bodyCla
         <Radix.Content
           {...(about ? {} : { "aria-describedby": undefined })}
           onOpenAutoFocus={focusFirstField} onInteractOutside={keepForToasts}
+          onKeyDown={(event) => leavesDialog(event.nativeEvent) && onClose()}
           className={cx("appear outline-none fixed z-40 flex flex-col bg-raised shadow-pop", className)}
         >
           <Head title={title} about={about} />

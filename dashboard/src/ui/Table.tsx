@@ -113,7 +113,11 @@ export function Table<T>({ label, columns, narrow, rows, rowKey, onOpen, isNew, 
   const focusRow = useCallback((index: number) => {
     setAt(index);
     if (fills) virtual.scrollToIndex(index);
-    requestAnimationFrame(() => box.current?.querySelector<HTMLElement>(`[data-index="${index}"]`)?.focus());
+    const row = () => box.current?.querySelector<HTMLElement>(`[data-index="${index}"]`);
+    // At once where it is drawn: the next key, which may come before the next frame, starts from there.
+    const drawn = row();
+    if (drawn) drawn.focus();
+    else requestAnimationFrame(() => row()?.focus());
   }, [fills, virtual]);
   const onKeyDown = (event: KeyboardEvent<HTMLElement>, index: number, row: T) => {
     if (event.target !== event.currentTarget) return;

@@ -1,5 +1,6 @@
 import { Tooltip } from "radix-ui";
 import { useState, type ReactNode } from "react";
+import { takenByHint } from "./escape";
 import { useHome } from "./home";
 
 /** Wraps the page once: the first hint waits, the next ones are there at once. */
@@ -14,7 +15,7 @@ export function Hint({ text, children, side = "top" }: { text: ReactNode; childr
     <Tooltip.Root onOpenChange={onOpenChange}>
       <Tooltip.Trigger asChild>{children}</Tooltip.Trigger>
       <Tooltip.Portal container={home}>
-        <Tooltip.Content side={side} sideOffset={5} collisionPadding={8} className="appear z-50 max-w-80 rounded border bg-raised px-2 py-1 text-sm text-text shadow-pop">
+        <Tooltip.Content side={side} sideOffset={5} collisionPadding={8} onEscapeKeyDown={takenByHint} className="appear z-50 max-w-80 rounded border bg-raised px-2 py-1 text-sm text-text shadow-pop">
           {text}
         </Tooltip.Content>
       </Tooltip.Portal>
@@ -47,7 +48,7 @@ export function Explained({ text, children }: { text: ReactNode; children: React
         </button>
       </Tooltip.Trigger>
       <Tooltip.Portal container={home}>
-        <Tooltip.Content side="top" sideOffset={4} collisionPadding={8} className="appear z-50 max-w-80 rounded border bg-raised px-2 py-1 text-sm text-text shadow-pop">
+        <Tooltip.Content side="top" sideOffset={4} collisionPadding={8} onEscapeKeyDown={takenByHint} className="appear z-50 max-w-80 rounded border bg-raised px-2 py-1 text-sm text-text shadow-pop">
           {text}
         </Tooltip.Content>
       </Tooltip.Portal>

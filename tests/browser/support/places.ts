@@ -54,7 +54,7 @@ export const PLACES: readonly Place[] = [
   { name: "tenants", route: "/tenants", path: at("/tenants"), heading: "Tenants", shows: /A tenant with a rather long name/ },
   { name: "tenant", route: "/tenants/$id", path: (made) => `/tenants/${made.tenant}`, heading: /A tenant with a rather long name/, shows: "About" },
   { name: "users", route: "/users", path: at("/users"), heading: "Users", shows: "Grace Hopper" },
-  { name: "audit", route: "/audit", path: at("/audit"), heading: "Audit log", shows: "subscription.create" },
+  { name: "audit", route: "/audit", path: at("/audit"), heading: "Audit log", shows: "session.create" },
   { name: "account", route: "/account", path: at("/account"), heading: "Your account", shows: "this one" },
 ];
 

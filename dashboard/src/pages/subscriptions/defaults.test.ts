@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 import { describe, expect, it } from "vitest";
 import type { Subscription } from "../../api/types";
 import { ofOthers, ofSettings } from "./defaults";

@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 import { describe, expect, it } from "vitest";
 import type { Subscription } from "../../api/types";
 import { bodyOf, changesOf, draftOf, EMPTY, faultsOf, MASK, patternFault, patternMatches, retryInForce, retryOf, secretFault, shortBody, type Draft } from "./draft";
