@@ -1,7 +1,7 @@
 import { QueryClient } from "@tanstack/react-query";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Fact } from "./facts";
-import { MOST, PACE, Refresher } from "./refresh";
+import { deleting, MOST, PACE, Refresher } from "./refresh";
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -47,4 +47,23 @@ it("asks for nothing that is not touched, however much happens at once", () => {
   for (let n = 10; n < MOST; n += 1) refresher.note(settled(n));
   vi.advanceTimersByTime(PACE);
   expect(stale()).toEqual(["delivery/d1", "event/e1", "event/e2", "overview"]);
+});
+
+it("does not ask for what is being deleted: the fact comes before the answer", async () => {
+  const { client, stale, refresher } = watched();
+  client.setQueryData(["subscription", "s", "runtime"], 1);
+  client.setQueryData(["subscription", "t"], 1);
+  let answer: (value: unknown) => void = () => undefined;
+  const deleted = client.getMutationCache()
+    .build(client, { mutationKey: deleting("subscription", "s"), mutationFn: () => new Promise((done) => { answer = done; }) })
+    .execute(undefined);
+  await vi.advanceTimersByTimeAsync(0);
+  for (const subscriptionId of ["s", "t"]) refresher.note({ event: "subscription.changed", data: { subscriptionId } } as Fact);
+  vi.advanceTimersByTime(PACE);
+  expect(stale()).toEqual(["delivery/d1", "overview", "subscription/t"]);
+  answer(undefined);
+  await deleted;
+  refresher.note({ event: "subscription.changed", data: { subscriptionId: "s" } } as Fact);
+  vi.advanceTimersByTime(PACE);
+  expect(stale()).toContain("subscription/s/runtime");
 });

@@ -43,6 +43,11 @@ export function touched(fact: Fact): QueryKey[] {
   }
 }
 
+/** The key of a mutation that deletes what queries with this beginning show. */
+export function deleting(...thing: QueryKey): QueryKey {
+  return ["delete", ...thing];
+}
+
 export class Refresher {
   readonly #client: QueryClient;
   /** Keys that are touched, as text; a query is where one of them is its key or begins it. */
@@ -70,9 +75,11 @@ export class Refresher {
     const marks = this.#marks;
     this.#marks = new Set();
     const isMarked = (key: QueryKey) => Array.from({ length: key.length + 1 }, (_, length) => JSON.stringify(key.slice(0, length))).some((begin) => marks.has(begin));
+    // The fact that something is gone comes before the answer to who deleted it: it would be asked for in vain.
+    const isGoing = (key: QueryKey) => this.#client.isMutating({ mutationKey: deleting(...key.slice(0, 2)) }) > 0;
     void this.#client.invalidateQueries({
       // What is being asked for is not asked twice at once.
-      predicate: ({ queryKey }) => queryKey[0] !== "session" && isMarked(queryKey),
+      predicate: ({ queryKey }) => queryKey[0] !== "session" && isMarked(queryKey) && !isGoing(queryKey),
     }, { cancelRefetch: false });
   }
 }

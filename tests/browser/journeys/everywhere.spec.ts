@@ -128,7 +128,7 @@ test("by the keyboard alone", async ({ page, admin, receiver, own }) => {
   }
   // Also from where a hint is open: it goes with the dialog.
   await dialog.getByRole("button", { name: "Delete for good" }).focus();
-  await expect(page.getByRole("tooltip")).toHaveText("Type the name first");
+  await expect(page.getByRole("tooltip", { includeHidden: true })).toHaveText("Type the name first");
   await page.keyboard.press("Escape");
   await expect(dialog).toBeHidden();
   await expect(more).toBeFocused();

@@ -114,11 +114,13 @@ test.describe("behind a proxy", () => {
     await expect(outage(page)).toBeHidden();
   });
 
-  test("that takes cookies away, the sign-in page says why nobody gets in", async ({ open }) => {
+  test("that takes cookies away, the sign-in page says why nobody gets in", async ({ admin, open, own }) => {
+    const email = `${own}@example.com`;
+    await admin.post("/api/v1/users", { email, name: own, role: "viewer", password: PASSWORD });
     proxy.manners = { stripsCookies: true };
     const page = await open("nobody", { baseURL: proxy.base });
     await page.goto("/ui/sign-in");
-    await page.getByLabel("E-mail").fill("admin@example.com");
+    await page.getByLabel("E-mail").fill(email);
     await page.getByLabel("Password").fill(PASSWORD);
     await page.getByRole("button", { name: "Sign in", exact: true }).click();
     await expect(page.getByRole("alert")).toContainText("does not send the session's cookie back");

@@ -6,6 +6,7 @@ import { api, data } from "../../api/client";
 import { adviceFor, Problem } from "../../api/problem";
 import { useBarred } from "../../api/session";
 import type { Subscription } from "../../api/types";
+import { deleting } from "../../live/refresh";
 import { Button } from "../../ui/Button";
 import { serverNow } from "../../ui/clock";
 import { Combobox } from "../../ui/Combobox";
@@ -150,6 +151,7 @@ function Delete({ subscription, open, onClose }: { subscription: Subscription; o
   const client = useQueryClient();
   const navigate = useNavigate();
   const remove = useMutation({
+    mutationKey: deleting("subscription", id),
     mutationFn: () => data(api.DELETE("/api/v1/subscriptions/{id}", { params: { path: { id } } })),
     onSuccess: async () => {
       toast({ text: `${name} is deleted` });
@@ -157,7 +159,10 @@ function Delete({ subscription, open, onClose }: { subscription: Subscription; o
       client.removeQueries({ queryKey: ["subscription", id] });
       await client.invalidateQueries({ queryKey: ["subscriptions"] });
     },
-    onError: (error) => toast({ tone: "bad", text: "It was not deleted", detail: adviceFor(error).title }),
+    onError: (error) => {
+      toast({ tone: "bad", text: "It was not deleted", detail: adviceFor(error).title });
+      return client.invalidateQueries({ queryKey: ["subscription", id] });
+    },
   });
   return (
     <ConfirmByName
