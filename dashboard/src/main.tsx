@@ -4,6 +4,7 @@ import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { onSignedOut } from "./api/client";
+import { KeepingCache } from "./api/keep-error";
 import { isWorthRetrying, retryDelay } from "./api/retry";
 import { isSame, readSession, sessionQuery, type Session } from "./api/session";
 import { onOtherTab } from "./api/tabs";
@@ -17,6 +18,7 @@ import { Toaster } from "./ui/Toaster";
 takeKey();
 
 const client = new QueryClient({
+  queryCache: new KeepingCache(),
   defaultOptions: {
     queries: {
       // Facts of the stream say what is stale (live/refresh.ts).

@@ -9,6 +9,11 @@ export function Skeleton({ className }: { className?: string }) {
   return <div aria-hidden="true" data-skeleton className={cx("breathe rounded bg-sunken dark:bg-raised", className ?? "h-4 w-full")} />;
 }
 
+/** For a heading whose name is not known yet: what kind of thing it is can be said. */
+export function TitleSkeleton({ of }: { of: string }) {
+  return <><span className="sr-only">{of}</span><Skeleton className="h-6 w-56" /></>;
+}
+
 export function SkeletonRows({ rows = 8 }: { rows?: number }) {
   return (
     <div role="status" aria-label="Loading" className="divide-y">

@@ -32,7 +32,7 @@ export const PLACES: readonly Place[] = [
   { name: "event-that-is-not", route: "/events/$id", path: at("/events/00000000-0000-7000-8000-000000000000"), heading: "Event", shows: "Try again" },
   { name: "subscriptions", route: "/subscriptions", path: at("/subscriptions"), heading: "Subscriptions", shows: "Kept healthy" },
   { name: "register", route: "/subscriptions/new", path: at("/subscriptions/new"), heading: "Register a subscription", shows: "Body and signature" },
-  { name: "subscription-healthy", route: "/subscriptions/$id", path: (made) => `/subscriptions/${made.subscriptions.healthy}`, heading: "Kept healthy", shows: "Idle" },
+  { name: "subscription-healthy", route: "/subscriptions/$id", path: (made) => `/subscriptions/${made.subscriptions.healthy}`, heading: "Kept healthy", shows: "Settings in force" },
   { name: "subscription-cut", route: "/subscriptions/$id", path: (made) => `/subscriptions/${made.subscriptions.cut}`, heading: "Kept cut", shows: "the breaker is open" },
   { name: "subscription-held", route: "/subscriptions/$id", path: (made) => `/subscriptions/${made.subscriptions.held}`, heading: "Kept held", shows: "the receiver asked to be left alone" },
   { name: "subscription-paused", route: "/subscriptions/$id", path: (made) => `/subscriptions/${made.subscriptions.paused}`, heading: "Kept paused", shows: "all of it is kept" },

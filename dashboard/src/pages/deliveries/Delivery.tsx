@@ -12,7 +12,7 @@ import { Button } from "../../ui/Button";
 import { JsonViewer } from "../../ui/Code";
 import { copyText } from "../../ui/copy";
 import { Dialog } from "../../ui/Dialog";
-import { EmptyState, ErrorState, Notice, Skeleton, SkeletonRows } from "../../ui/Feedback";
+import { EmptyState, ErrorState, Notice, SkeletonRows, TitleSkeleton } from "../../ui/Feedback";
 import { duration, exact, shortId } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
 import { Id } from "../../ui/Id";
@@ -55,7 +55,7 @@ export function DeliveryPage() {
     <>
       {back}
       <PageHead
-        title={seen ? <span className="font-mono text-lg">{seen.eventType}</span> : <Skeleton className="h-6 w-56" />}
+        title={seen ? <span className="font-mono text-lg">{seen.eventType}</span> : <TitleSkeleton of="Delivery" />}
         lead={<span className="flex flex-wrap items-center gap-x-3">{seen && <span className="flex min-w-0 items-center gap-1.5 text-text"><Icon name="right" size={13} className="text-muted" /><SubscriptionName id={seen.subscriptionId} name={subscription.data?.name ?? event.data?.explanation?.name} /></span>}<Id id={id} /></span>}
         actions={seen && <Actions delivery={seen} isBlocking={isBlocking} isErased={Boolean(event.data?.payloadErasedAt)} />}
       />

@@ -13,7 +13,7 @@ import { Button } from "../../ui/Button";
 import { cx } from "../../ui/class-names";
 import { CodeBlock, JsonViewer } from "../../ui/Code";
 import { ConfirmByName } from "../../ui/Dialog";
-import { EmptyState, ErrorState, Skeleton, SkeletonRows } from "../../ui/Feedback";
+import { EmptyState, ErrorState, Skeleton, SkeletonRows, TitleSkeleton } from "../../ui/Feedback";
 import { duration, shortId } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
 import { Id } from "../../ui/Id";
@@ -40,7 +40,7 @@ export function EventPage() {
     <>
       {back}
       <PageHead
-        title={seen ? <span className="font-mono text-lg">{seen.event.eventType}</span> : <Skeleton className="h-6 w-56" />}
+        title={seen ? <span className="font-mono text-lg">{seen.event.eventType}</span> : <TitleSkeleton of="Event" />}
         lead={<Id id={id} />}
         actions={seen && <Actions event={seen.event} />}
       />

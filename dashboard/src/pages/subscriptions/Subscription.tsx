@@ -6,7 +6,7 @@ import { allows, useBarred, useSession } from "../../api/session";
 import type { Subscription, SubscriptionStats, Window } from "../../api/types";
 import { useInterval } from "../../live/Live";
 import { Button } from "../../ui/Button";
-import { EmptyState, ErrorState, Notice, Skeleton, SkeletonRows } from "../../ui/Feedback";
+import { EmptyState, ErrorState, Notice, Skeleton, SkeletonRows, TitleSkeleton } from "../../ui/Feedback";
 import { axisDuration, count, duration, exact, percent, wholes } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
 import { CopyButton, Id } from "../../ui/Id";
@@ -45,7 +45,7 @@ export function SubscriptionPage() {
     <>
       {back}
       <PageHead
-        title={seen ? <bdi>{seen.name}</bdi> : <Skeleton className="h-6 w-56" />}
+        title={seen ? <bdi>{seen.name}</bdi> : <TitleSkeleton of="Subscription" />}
         lead={<span className="flex flex-wrap items-center gap-x-3">{seen && <State state={seen.state} />}<Id id={id} /></span>}
         actions={seen && <Actions subscription={seen} />}
       >

@@ -11,7 +11,7 @@ import { useInterval } from "../../live/Live";
 import { Button } from "../../ui/Button";
 import { Curl } from "../../ui/Code";
 import { ConfirmByName } from "../../ui/Dialog";
-import { EmptyState, ErrorState, Notice, Skeleton, SkeletonRows } from "../../ui/Feedback";
+import { EmptyState, ErrorState, Notice, Skeleton, SkeletonRows, TitleSkeleton } from "../../ui/Feedback";
 import { exact } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
 import { Id } from "../../ui/Id";
@@ -44,7 +44,7 @@ export function TenantPage() {
       ) : (
         <>
           <PageHead
-            title={tenant ? <bdi>{tenant.name}</bdi> : <Skeleton className="h-6 w-56" />}
+            title={tenant ? <bdi>{tenant.name}</bdi> : <TitleSkeleton of="Tenant" />}
             lead={<span className="flex items-center gap-3">{tenant && <State state={tenant.status} />}<Id id={id} full /></span>}
             actions={tenant && <Actions tenant={tenant} />}
           />
