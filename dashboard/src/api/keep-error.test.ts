@@ -15,21 +15,24 @@ function asked(client: QueryClient) {
     const now = result.data ?? result.error?.message ?? "skeleton";
     if (shown.at(-1) !== now) shown.push(now);
   }));
+  const drawn = () => new Promise((done) => notifyManager.schedule(() => setTimeout(done)));
   const settled = () => vi.waitFor(() => expect(client.isFetching()).toBe(0));
-  return { answers, shown, settled };
+  return { answers, shown, drawn, settled };
 }
 
 it("keeps what is wrong while it is asked again, until there is another answer", async () => {
   const client = new QueryClient({ queryCache: new KeepingCache() });
-  const { answers, shown, settled } = asked(client);
+  const { answers, shown, drawn, settled } = asked(client);
   answers[0]?.bad(new Error("no answer"));
   await settled();
   void client.invalidateQueries();
   await vi.waitFor(() => expect(answers).toHaveLength(2));
+  await drawn();
   answers[1]?.bad(new Error("another reason"));
   await settled();
   void client.invalidateQueries();
   await vi.waitFor(() => expect(answers).toHaveLength(3));
+  await drawn();
   answers[2]?.good("an event");
   await settled();
   expect(shown).toEqual(["no answer", "another reason", "an event"]);
