@@ -1,8 +1,10 @@
+import { useQueryClient } from "@tanstack/react-query";
 import { Link, useRouter, type ErrorComponentProps } from "@tanstack/react-router";
 import { useCallback, useEffect } from "react";
 import { Problem, Unreachable } from "../api/problem";
 import { useSession } from "../api/session";
 import { EmptyState, ErrorState } from "../ui/Feedback";
+import { PageHead, Panel } from "../ui/Panel";
 import { answers, NotLoaded } from "./lazy-page";
 import { maySee, PLACES } from "./places";
 
@@ -25,11 +27,14 @@ const LONGEST = 30_000;
 /** A page could not be drawn. Where that is the relay's fault, it comes back with the relay. */
 export function Broken({ error, reset }: ErrorComponentProps) {
   const router = useRouter();
+  const client = useQueryClient();
   const again = useCallback(() => {
     if (error instanceof NotLoaded) error.forget();
+    // What could not be drawn is not drawn from again.
+    void client.resetQueries({ predicate: ({ queryKey }) => queryKey[0] !== "session" });
     reset();
     void router.invalidate();
-  }, [error, reset, router]);
+  }, [client, error, reset, router]);
   const heals = error instanceof NotLoaded ? error.away : error instanceof Unreachable || (error instanceof Problem && error.status >= 500);
   useEffect(() => {
     if (!heals) return;
@@ -47,7 +52,8 @@ export function Broken({ error, reset }: ErrorComponentProps) {
   }, [heals, again]);
   return (
     <>
-      <ErrorState what="This page" error={error instanceof NotLoaded && error.away ? new Unreachable() : error} onRetry={again} />
+      <PageHead title="Something is wrong" />
+      <Panel flush><ErrorState what="This page" error={error instanceof NotLoaded && error.away ? new Unreachable() : error} onRetry={again} /></Panel>
       {error instanceof Problem && error.status === 403 && <p className="px-4"><Link to="/sign-in" className="font-medium text-accent underline underline-offset-2">Sign in as somebody else</Link></p>}
     </>
   );

@@ -28,6 +28,21 @@ test("the overview counts what flows, and names what is in trouble first", async
   await expect(page.getByRole("row").filter({ hasText: own })).toHaveCount(11);
 });
 
+test("many are in trouble at once: all of them are named", async ({ start, open, own }) => {
+  const relay = await start();
+  const names = Array.from({ length: 7 }, (_, number) => `${own} ${number}`);
+  for (const name of names) await relay.admin.subscribe({ name, url: "http://127.0.0.1:9/", eventTypes: [`${own}.*`], breaker: { consecutiveFailures: 1, coolDownMs: 60_000 }, maxInFlight: 1 });
+  const page = await open("admin", { at: relay });
+  await page.goto("/ui/");
+  await untilLive(page);
+  await relay.admin.sendMany(`${own}.created`, 2);
+  const trouble = panel(page, "In trouble").getByRole("listitem");
+  await expect(trouble).toHaveCount(names.length);
+  for (const name of names) await expect(trouble.filter({ hasText: name })).toBeVisible();
+  await page.reload();
+  await expect(trouble).toHaveCount(names.length);
+});
+
 test("the system page shows what runs and by which settings, and no secret", async ({ page, profile }) => {
   await page.goto("/ui/system");
   await expect(page.getByText(profile === "embedded" ? "embedded: one file, one process" : "distributed: Postgres and Redis")).toBeVisible();

@@ -97,6 +97,16 @@ test("a session that ends in the middle of a form asks for the password, and not
   await expect(page.getByRole("heading", { name: `${own} is registered` })).toBeVisible();
 });
 
+test("what cannot be drawn says so, and the rest stands", async ({ page, watch }) => {
+  watch.expects(/TypeError|reading/);
+  await page.route("**/api/v1/dashboard/overview", (route) => route.fulfill({ json: { complete: true } }));
+  await page.goto("/ui/");
+  await expect(page.getByRole("alert")).toContainText("This page cannot be shown");
+  await page.unroute("**/api/v1/dashboard/overview");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await expect(page.getByRole("heading", { level: 1, name: "Overview" })).toBeVisible();
+});
+
 test.describe("behind a proxy", () => {
   let proxy: Proxy;
   test.beforeEach(async ({ relay }) => {

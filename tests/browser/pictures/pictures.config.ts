@@ -14,6 +14,7 @@ export default defineConfig({
     launchOptions: { executablePath: given("POSTHASTE_TEST_CHROMIUM") },
     locale: "en-GB",
     timezoneId: "Europe/Berlin",
+    trace: "retain-on-failure",
     // A picture is of one moment.
     reducedMotion: "reduce",
   },

@@ -46,7 +46,7 @@ export function DeliveryPage() {
   const blocking = useQuery({ ...blockingQuery(id, subscriptionId), enabled: mayBlock });
   const body = useQuery({ ...bodyQuery(id), enabled: seen !== undefined && !event.data?.payloadErasedAt, retry: false });
   const back = <nav aria-label="Where this is" className="mb-1"><Link to="/deliveries" className="inline-flex min-h-6 items-center gap-1 text-muted hover:text-text"><Icon name="left" size={13} />Deliveries</Link></nav>;
-  if (isNothing(query)) return <>{back}<PageHead title="Delivery" /><Panel><ErrorState what="This delivery" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
+  if (isNothing(query)) return <>{back}<PageHead title="Delivery" /><Panel flush><ErrorState what="This delivery" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
   // What waits for its own retry is told by the schedule.
   const holding = seen?.status === "pending" ? (event.data?.explanation?.heldBy ?? []).filter((one) => one.by !== "retry_at") : [];
   const isHeld = holding.some((one) => one.by !== "in_flight");

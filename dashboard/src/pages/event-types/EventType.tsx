@@ -41,7 +41,7 @@ export function EventTypePage() {
   const session = useSession();
   const count = catalogue.data?.find((type) => type.name === name)?.count;
   const seen = query.data;
-  if (isNothing(query)) return <><Back /><PageHead title={<span className="font-mono text-lg">{name}</span>} /><Panel><ErrorState what="This type" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
+  if (isNothing(query)) return <><Back /><PageHead title={<span className="font-mono text-lg">{name}</span>} /><Panel flush><ErrorState what="This type" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
   return (
     <>
       <Back />

@@ -34,7 +34,7 @@ export function EventPage() {
   const { id } = route.useParams();
   const query = useQuery({ ...eventQuery(id), refetchInterval: useInterval(false) });
   const back = <nav aria-label="Where this is" className="mb-1"><Link to="/events" className="inline-flex min-h-6 items-center gap-1 text-muted hover:text-text"><Icon name="left" size={13} />Events</Link></nav>;
-  if (isNothing(query)) return <>{back}<PageHead title="Event" /><Panel><ErrorState what="This event" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
+  if (isNothing(query)) return <>{back}<PageHead title="Event" /><Panel flush><ErrorState what="This event" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
   const seen = query.data;
   return (
     <>

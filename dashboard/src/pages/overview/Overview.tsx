@@ -54,7 +54,7 @@ export function OverviewPage() {
       <PageHead title="Overview" actions={
         <Choice label="Time that the charts show" value={window} onChange={(next) => void navigate({ search: next === "1h" ? {} : { window: next }, replace: true })} options={WINDOWS} />
       } />
-      {overview.isError && !seen ? <Panel><ErrorState what="The overview" error={overview.error} onRetry={() => void overview.refetch()} /></Panel> : (
+      {overview.isError && !seen ? <Panel flush><ErrorState what="The overview" error={overview.error} onRetry={() => void overview.refetch()} /></Panel> : (
         <div className="flex flex-col gap-3">
           {overview.isError && <Notice tone="busy" icon="warning">What you see is from <Time at={seen?.generatedAt} />: {adviceFor(overview.error).title}.</Notice>}
           {seen && !seen.complete && <Notice tone="quiet" icon="clock">The newest of what happened is still being counted.</Notice>}
@@ -123,7 +123,7 @@ function Charts({ series, error, onRetry, stale }: { series: Series & { asOf: nu
       ],
     };
   }, [series]);
-  if (error !== undefined) return <Panel><ErrorState what="The charts" error={error} onRetry={onRetry} /></Panel>;
+  if (error !== undefined) return <Panel flush><ErrorState what="The charts" error={error} onRetry={onRetry} /></Panel>;
   const aside = (text: string) => <span className="text-sm tabular-nums text-muted">{text}</span>;
   const step = series ? duration(series.stepSeconds * 1_000) : "";
   return (
@@ -151,7 +151,8 @@ function TroublePanel({ seen }: { seen: Overview | undefined }) {
   const trouble = seen?.trouble ?? [];
   // It keeps the room that it has needed, so that what is below moves seldom.
   const [room, setRoom] = useState(0);
-  if (trouble.length > room) setRoom(Math.min(trouble.length, MOST_ROOM));
+  const needed = Math.min(trouble.length, MOST_ROOM);
+  if (needed > room) setRoom(needed);
   return (
     <Panel title="In trouble" flush aside={seen && trouble.length > 0 && <span className="text-sm text-muted">worst first</span>}>
       <div style={{ minHeight: `${room * ROW}rem` }}>

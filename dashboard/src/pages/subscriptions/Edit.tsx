@@ -22,7 +22,7 @@ export function EditPage() {
     <>
       <nav aria-label="Where this is" className="mb-1"><Link to="/subscriptions/$id" params={{ id }} className="inline-flex min-h-6 items-center gap-1 text-muted hover:text-text"><Icon name="left" size={13} />{query.data?.name ?? "Subscription"}</Link></nav>
       <PageHead title={query.data ? `Edit ${query.data.name}` : "Edit"} lead={<Id id={id} />} />
-      {query.data ? <Editing latest={query.data} /> : query.isError ? <Panel><ErrorState what="This subscription" error={query.error} onRetry={() => void query.refetch()} /></Panel> : <Panel flush><SkeletonRows rows={8} /></Panel>}
+      {query.data ? <Editing latest={query.data} /> : query.isError ? <Panel flush><ErrorState what="This subscription" error={query.error} onRetry={() => void query.refetch()} /></Panel> : <Panel flush><SkeletonRows rows={8} /></Panel>}
     </>
   );
 }

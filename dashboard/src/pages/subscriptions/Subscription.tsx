@@ -38,7 +38,7 @@ export function SubscriptionPage() {
   const session = useSession();
   const query = useQuery({ ...subscriptionQuery(id), refetchInterval: useInterval(false) });
   const back = <nav aria-label="Where this is" className="mb-1"><Link to="/subscriptions" className="inline-flex min-h-6 items-center gap-1 text-muted hover:text-text"><Icon name="left" size={13} />Subscriptions</Link></nav>;
-  if (isNothing(query)) return <>{back}<PageHead title="Subscription" /><Panel><ErrorState what="This subscription" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
+  if (isNothing(query)) return <>{back}<PageHead title="Subscription" /><Panel flush><ErrorState what="This subscription" error={query.error} onRetry={() => void query.refetch()} /></Panel></>;
   const seen = query.data;
   const mayRead = allows(session, "deliveries:read");
   return (

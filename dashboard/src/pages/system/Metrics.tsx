@@ -26,7 +26,7 @@ export function MetricsPanel() {
   const query = useQuery({ ...metricsQuery, refetchInterval: useInterval(EVERY) });
   const seen = query.data;
   const shown = useMemo(() => matching(seen?.families ?? [], q), [seen, q]);
-  if (query.isError && !seen) return <Panel><ErrorState what="The metrics" error={query.error} onRetry={() => void query.refetch()} /></Panel>;
+  if (query.isError && !seen) return <Panel flush><ErrorState what="The metrics" error={query.error} onRetry={() => void query.refetch()} /></Panel>;
   const look = (next: string) => void navigate({ search: { tab: "metrics", ...(next ? { q: next } : {}) }, replace: true });
   return (
     <>

@@ -17,7 +17,7 @@ import { FeedPanel, StorePanel } from "./Store";
 export function NodesPanel() {
   const query = useQuery({ ...installationQuery, refetchInterval: useInterval(EVERY) });
   const seen = query.data;
-  if (query.isError && !seen) return <Panel><ErrorState what="The processes" error={query.error} onRetry={() => void query.refetch()} /></Panel>;
+  if (query.isError && !seen) return <Panel flush><ErrorState what="The processes" error={query.error} onRetry={() => void query.refetch()} /></Panel>;
   return (
     <div className="flex flex-col gap-3">
       {query.isError && <Notice tone="bad" icon="warning">The relay does not answer now. What you see is from <Time at={new Date(query.dataUpdatedAt).toISOString()} />.</Notice>}

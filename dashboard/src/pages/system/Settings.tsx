@@ -18,7 +18,7 @@ export function SettingsPanel() {
   const navigate = route.useNavigate();
   const query = useQuery(settingsQuery);
   const sections = useMemo(() => sectionsOf(query.data ?? [], q, changed), [query.data, q, changed]);
-  if (query.isError && !query.data) return <Panel><ErrorState what="The settings" error={query.error} onRetry={() => void query.refetch()} /></Panel>;
+  if (query.isError && !query.data) return <Panel flush><ErrorState what="The settings" error={query.error} onRetry={() => void query.refetch()} /></Panel>;
   const all = query.data ?? [];
   const look = (next: { q?: string | undefined; changed?: boolean }) => {
     const to = { q, changed, ...next };

@@ -40,7 +40,7 @@ export function TenantPage() {
     <>
       <nav aria-label="Where this is" className="mb-1"><Link to="/tenants" className="inline-flex min-h-6 items-center gap-1 text-muted hover:text-text"><Icon name="left" size={13} />Tenants</Link></nav>
       {isNothing(query) ? (
-        query.error instanceof Problem && query.error.status === 404 ? <Unregistered id={id} /> : <><PageHead title={id} /><Panel><ErrorState what="This tenant" error={query.error} onRetry={() => void query.refetch()} /></Panel></>
+        query.error instanceof Problem && query.error.status === 404 ? <Unregistered id={id} /> : <><PageHead title={id} /><Panel flush><ErrorState what="This tenant" error={query.error} onRetry={() => void query.refetch()} /></Panel></>
       ) : (
         <>
           <PageHead
