@@ -159,7 +159,7 @@ export default function Chart({ label, times, series, kind, format, axisFormat =
           </div>
         )}
       </div>
-      <details className="px-1 text-sm text-muted" id={table}>
+      <details className="text-sm text-muted" id={table}>
         <summary className="inline-block min-h-6 leading-6">As a table</summary>
         <div className="max-h-64 overflow-auto">
           <table className="w-full text-left">

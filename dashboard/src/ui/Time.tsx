@@ -25,3 +25,8 @@ export function Countdown({ until, past = "now" }: { until: string; past?: strin
     </time>
   );
 }
+
+/** When it is tried again. What something holds back stays due, for longer than a moment. */
+export function NextTry({ at }: { at: string }) {
+  return Date.parse(at) > useNow() ? <>next in <Countdown until={at} past="a moment" /></> : "due";
+}

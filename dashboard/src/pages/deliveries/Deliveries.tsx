@@ -9,7 +9,6 @@ import { useSubscriptions } from "../../entities/subscriptions";
 import { useStanding } from "../../live/Live";
 import { Button } from "../../ui/Button";
 import { Checkbox } from "../../ui/Checkbox";
-import { useNow } from "../../ui/clock";
 import { EmptyState, ErrorState, SkeletonRows } from "../../ui/Feedback";
 import { count, exact } from "../../ui/format";
 import { Id } from "../../ui/Id";
@@ -17,7 +16,7 @@ import { PageHead } from "../../ui/Panel";
 import { HttpStatus, State } from "../../ui/State";
 import { deliveryState } from "../../ui/states";
 import { Table, TwoLines, type Column } from "../../ui/Table";
-import { Countdown, Time } from "../../ui/Time";
+import { NextTry, Time } from "../../ui/Time";
 import { CancelDialog, RetryDialog } from "./Bulk";
 import { Filters, type Change } from "./Filters";
 import { changed, rowOf, type DeliveryRow } from "./rows";
@@ -165,11 +164,6 @@ function columnsOf(
     { key: "made", head: "Made", width: "4rem", cell: (row) => <span className="tabular-nums text-muted"><Time at={row.createdAt} /></span> },
     { key: "id", head: "Id", width: "8.5rem", from: "lg", cell: (row) => <Id id={row.id} /> },
   ];
-}
-
-/** When it is tried again. What something holds back stays due, for longer than a moment. */
-function NextTry({ at }: { at: string }) {
-  return Date.parse(at) > useNow() ? <>next in <Countdown until={at} past="a moment" /></> : "due";
 }
 
 function inTwoLines(row: DeliveryRow, subscriptions: ReturnType<typeof useSubscriptions>) {

@@ -168,7 +168,7 @@ function TroublePanel({ seen }: { seen: Overview | undefined }) {
               </div>
               <p className="truncate text-sm tabular-nums text-muted">
                 {one.failureRate !== null && one.failureRate !== undefined && one.attempts > 0
-                  ? <Link to="/deliveries" search={{ subscriptionId: one.id }} className="inline-block min-h-6 leading-6 hover:underline">{percent(one.failureRate)} of {count(one.attempts)} attempts failed</Link> : one.stateReason ?? "no attempts lately"}
+                  ? <Link to="/deliveries" search={{ subscriptionId: one.id }} className="inline-block min-h-6 leading-6 hover:underline">{one.attempts === 1 && one.failureRate === 1 ? "its only attempt failed" : `${percent(one.failureRate)} of ${count(one.attempts)} attempts failed`}</Link> : one.stateReason ?? "no attempts lately"}
                 {one.breaker === "open" && one.openUntil && <> · probe in <Countdown until={one.openUntil} past="a moment" /></>}
               </p>
             </li>

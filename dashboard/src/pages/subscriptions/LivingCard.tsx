@@ -82,7 +82,7 @@ function Instrument({ subscription, runtime, isStale }: { subscription: Subscrip
           <ReceiverStation subscription={subscription} runtime={runtime} verdict={verdict} />
         </ul>
       </Upright>
-      <footer className="border-t px-3 pb-2 pt-1.5"><Retries subscription={subscription} runtime={runtime} /></footer>
+      <footer className="border-t px-3 pb-2 pt-1.5"><Retries subscription={subscription} runtime={runtime} isHeld={isHeld || isCut || isStopped} /></footer>
     </>
   );
 }
@@ -92,7 +92,8 @@ function Lamp({ verdict }: { verdict: Verdict }) {
 }
 
 /** The schedule that its deliveries follow, and what comes next. */
-function Retries({ subscription, runtime }: { subscription: Subscription; runtime: Runtime }) {
+function Retries({ subscription, runtime, isHeld }: { subscription: Subscription; runtime: Runtime; /** Nothing is sent now, whatever is due. */ isHeld: boolean }) {
+  const now = useNow();
   const mayRead = allows(useSession(), "deliveries:read");
   const { data: next } = useQuery({ ...nextRetryQuery(subscription.id), enabled: runtime.backlog.count > 0 && mayRead, refetchInterval: useInterval(NEXT) });
   const waiting = runtime.backlog.count > 0 ? next : undefined;
@@ -102,7 +103,7 @@ function Retries({ subscription, runtime }: { subscription: Subscription; runtim
         <h3 className="label"><Term of="retries">Retries</Term>{subscription.retryPolicy ? "" : ", by the relay's default"}</h3>
         <p className="text-sm text-muted">
           {waiting?.next
-            ? <>next retry in <b className="font-semibold text-text"><Countdown until={waiting.next.at} past="a moment" /></b>, attempt {waiting.next.attempt}{waiting.waiting > 1 && `, of ${waiting.all ? waiting.waiting : `the newest ${waiting.waiting}`} that wait for one`}</>
+            ? <>{Date.parse(waiting.next.at) > now ? <>next retry in <b className="font-semibold text-text"><Countdown until={waiting.next.at} past="a moment" /></b></> : isHeld ? "next retry is due, and held" : "next retry is due"}, attempt {waiting.next.attempt}{waiting.waiting > 1 && `, of ${waiting.all ? waiting.waiting : `the newest ${waiting.waiting}`} that wait for one`}</>
             : runtime.breaker.state === "open" && runtime.backlog.count > 0 ? "retries wait until a probe succeeds"
               : waiting && !waiting.all ? "none of the newest that wait is a retry" : "no retry is planned"}
         </p>

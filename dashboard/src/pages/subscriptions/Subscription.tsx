@@ -16,7 +16,7 @@ import { Facts, Figure, PageHead, Panel } from "../../ui/Panel";
 import { Badge, HttpStatus, State } from "../../ui/State";
 import { deliveryState } from "../../ui/states";
 import { Choice } from "../../ui/Tabs";
-import { Countdown, Time } from "../../ui/Time";
+import { NextTry, Time } from "../../ui/Time";
 import { MomentsPanel } from "../overview/Moments";
 import { byOutcome, sinceBegun } from "../overview/outcomes";
 import { StoryPanel } from "../overview/Story";
@@ -178,7 +178,7 @@ function Recent({ id }: { id: string }) {
                     <Link to="/deliveries/$id" params={{ id: row.id }} className="truncate font-mono text-sm font-medium hover:underline">{row.eventType}</Link>
                     <span className="hidden truncate sm:block"><HttpStatus status={row.httpStatus} error={row.errorKind} /></span>
                     <span className="hidden truncate text-sm text-muted sm:block">{row.attemptCount === 0 ? "no attempt" : row.attemptCount === 1 ? "1 attempt" : `${row.attemptCount} attempts`}</span>
-                    <span className="truncate text-right text-sm text-muted">{row.nextRetryAt && row.attemptCount > 0 ? <>next <Countdown until={row.nextRetryAt} past="soon" /></> : <Time at={row.finishedAt ?? row.createdAt} />}</span>
+                    <span className="truncate text-right text-sm text-muted">{row.nextRetryAt && row.attemptCount > 0 ? <NextTry at={row.nextRetryAt} /> : <Time at={row.finishedAt ?? row.createdAt} />}</span>
                   </li>
                 ))}
               </ul>
@@ -214,7 +214,7 @@ function Settings({ subscription }: { subscription: Subscription }) {
         ["Deadline", <span key="d">{timeText(effective.timeoutMs)}{own(subscription.timeoutMs !== null && subscription.timeoutMs !== undefined)}</span>],
         ["In flight", <span key="f">{exact(effective.maxInFlight)} at most{own(subscription.maxInFlight !== null && subscription.maxInFlight !== undefined)}</span>],
         ["Rate", rateLimit ? <span key="r">{exact(rateLimit.limit)} in {timeText(rateLimit.periodMs ?? 1_000)}{rateLimit.burst && `, ${exact(rateLimit.burst)} at once`}{own(true)}</span> : "no limit"],
-        ["Retries", <span key="t">{effective.retryPolicy.delaysMs ? `${effective.retryPolicy.delaysMs.length + 1} attempts, by a list` : `${effective.retryPolicy.attempts} attempts, ${timeText(effective.retryPolicy.baseMs)} × ${effective.retryPolicy.factor} up to ${timeText(effective.retryPolicy.capMs)}`}{own(Boolean(subscription.retryPolicy))}</span>],
+        ["Retries", <span key="t">{effective.retryPolicy.delaysMs ? effective.retryPolicy.delaysMs.length === 0 ? "one attempt" : `${effective.retryPolicy.delaysMs.length + 1} attempts, by a list` : `${effective.retryPolicy.attempts} attempts, ${timeText(effective.retryPolicy.baseMs)} × ${effective.retryPolicy.factor} up to ${timeText(effective.retryPolicy.capMs)}`}{own(Boolean(subscription.retryPolicy))}</span>],
         ["Breaker", <span key="b">{rules.enabled === false ? "off" : `opens after ${exact(rules.consecutiveFailures ?? 0)} in a row, or ${percent(rules.failureRatio)} of ${exact(rules.minimumAttempts ?? 0)} in ${timeText(rules.windowMs)}; ${timeText(rules.coolDownMs)} growing to ${timeText(rules.coolDownMaxMs)}`}{own(Boolean(breaker))}</span>],
         ["Deactivation", <span key="e">{[ends.exhaustedDeliveries ? `${exact(ends.exhaustedDeliveries)} used up in a row` : "", ends.failingForMs ? `${timeText(ends.failingForMs)} without a success` : ""].filter(Boolean).join(", or ") || "by 410 alone"}{own(Boolean(deactivation))}</span>],
         ["Order", <span key="o">{ORDER[subscription.ordering] ?? subscription.ordering}{subscription.ordering !== "none" && (subscription.orderingFailure === "block" ? "; a failed one blocks" : "; a failed one is passed over")}</span>],
