@@ -32,7 +32,7 @@ export function Filters({ search, onChange }: { search: DeliveriesSearch; onChan
   const narrow = "min-w-[calc(50%-0.25rem)] flex-1 sm:min-w-0 sm:flex-none";
   return (
     <search className="mb-2 flex flex-wrap gap-2" aria-label="Deliveries">
-      <TextFilter label="Search deliveries" type="search" placeholder="Search: words, an id, payload.orderId=7" value={search.q} onChange={(q) => onChange({ q })} className="min-w-0 flex-1 sm:min-w-60" />
+      <TextFilter label="Search deliveries" type="search" placeholder="Words, an id, payload.orderId=7" value={search.q} onChange={(q) => onChange({ q })} className="min-w-0 flex-1 sm:min-w-60" />
       <Button icon="filter" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)} className="sm:hidden">Filters{others > 0 && ` · ${others}`}</Button>
       <div className={isOpen ? "flex w-full flex-wrap gap-2 sm:contents" : "hidden sm:contents"}>
       <Select aria-label="State" value={search.status ?? ""} onChange={(event) => onChange({ status: event.target.value })} className={`w-28 ${narrow}`}>

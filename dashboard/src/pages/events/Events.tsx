@@ -184,7 +184,7 @@ function Filters({ search, onChange, withTenant }: { search: EventsSearch; onCha
   const options = (types.data ?? []).map((type) => ({ value: type.name, ...(type.count > 0 ? { note: count(type.count) } : {}) }));
   return (
     <search className="mb-2 flex flex-wrap gap-2" aria-label="Events">
-      <TextFilter value={search.q} onChange={(q) => onChange({ q })} label="Search events" placeholder='Search: words, an id, payload.orderId=7' type="search" className="min-w-full flex-1 sm:min-w-60" />
+      <TextFilter value={search.q} onChange={(q) => onChange({ q })} label="Search events" placeholder='Words, an id, payload.orderId=7' type="search" className="min-w-full flex-1 sm:min-w-60" />
       <div className="w-40 min-w-0 flex-1 sm:flex-none"><Combobox label="Type" placeholder="Any type" mono options={options} value={search.eventType ?? ""} onChange={(eventType) => onChange({ eventType: eventType || undefined })} /></div>
       <TextFilter value={search.source} onChange={(source) => onChange({ source })} label="Source" placeholder="Any source" className="w-28 flex-1 sm:flex-none" />
       {withTenant && <TextFilter value={search.tenant} onChange={(tenant) => onChange({ tenant })} label="Tenant" placeholder="Any tenant" className="hidden w-28 sm:block" />}
