@@ -42,6 +42,11 @@ export class Unreachable extends Error {
   }
 }
 
+/** Of a part that is only there where it has something: that the relay is away, a line over the page says. */
+export function isWorthSaying(error: unknown): boolean {
+  return !(error instanceof Unreachable);
+}
+
 /**
  * Whether a page has nothing to show: nothing was answered yet, or the thing is gone since. What is only
  * not answered now stays as it was.

@@ -5,7 +5,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useId, useState } from "react";
 import { api, data } from "../../api/client";
-import { adviceFor, Problem } from "../../api/problem";
+import { adviceFor, isWorthSaying, Problem } from "../../api/problem";
 import { useBarred } from "../../api/session";
 import type { Job, JobPreview, Subscription } from "../../api/types";
 import { useInterval } from "../../live/Live";
@@ -133,7 +133,7 @@ export function JobsPanel({ id }: { id: string }) {
   const query = useQuery({ ...jobsQuery(id), refetchInterval: ({ state }) => (state.data?.some((job) => !hasEnded(job)) ? polled : false) });
   const cancel = useCancelJob();
   const jobs = query.data ?? [];
-  if (query.isError && jobs.length === 0) return <Panel title="Bulk work" flush><ErrorState what="Bulk work" error={query.error} onRetry={() => void query.refetch()} /></Panel>;
+  if (query.isError && jobs.length === 0 && isWorthSaying(query.error)) return <Panel title="Bulk work" flush><ErrorState what="Bulk work" error={query.error} onRetry={() => void query.refetch()} /></Panel>;
   if (jobs.length === 0) return null;
   return (
     <Panel title="Bulk work" flush>

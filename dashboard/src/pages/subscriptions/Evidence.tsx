@@ -1,7 +1,7 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { api, data } from "../../api/client";
-import { adviceFor } from "../../api/problem";
+import { adviceFor, isWorthSaying } from "../../api/problem";
 import { useBarred } from "../../api/session";
 import type { HistoryEntry } from "../../api/types";
 import { Button } from "../../ui/Button";
@@ -74,7 +74,7 @@ export function BlockedPanel({ id }: { id: string }) {
     onSettled: () => client.invalidateQueries({ queryKey: ["subscription", id] }),
   });
   const blocked = query.data?.data ?? [];
-  if (query.isError) return <Panel title="Blocked lines" flush><ErrorState what="Blocked lines" error={query.error} onRetry={() => void query.refetch()} /></Panel>;
+  if (query.isError && !query.data && isWorthSaying(query.error)) return <Panel title="Blocked lines" flush><ErrorState what="Blocked lines" error={query.error} onRetry={() => void query.refetch()} /></Panel>;
   if (blocked.length === 0) return null;
   return (
     <Panel title="Blocked lines" flush aside={<span className="text-sm text-muted">{exact(blocked.length)}{query.data?.nextCursor && " and more"}</span>}>

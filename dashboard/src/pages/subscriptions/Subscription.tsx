@@ -100,7 +100,7 @@ function HeldNotice({ subscription }: { subscription: Subscription }) {
   return (
     <Notice tone="bad" icon="stop">
       {state === "deactivated" ? "Deactivated" : "Suspended"} <Time at={subscription.stateChangedAt} />: {reasonWords(subscription.stateReason)}. What comes for it is held
-      {tries ? `, and the receiver is tried every ${timeText(trials)}` : ""}. Mend the receiver, test it, then reactivate.
+      {tries ? `, and the receiver is tried every ${timeText(trials)}` : ""}. {state === "suspended" ? "The fault is the relay's, and stands in its log: reactivate to try again." : "Mend the receiver, test it, then reactivate."}
     </Notice>
   );
 }
