@@ -146,6 +146,31 @@ test("by the keyboard alone", async ({ page, admin, receiver, own }) => {
   await expect(page).toHaveURL(new RegExp(`/ui/events/${event}$`));
 });
 
+test("a hint that is left and come back to at once is there", async ({ page, admin, receiver, own }) => {
+  const { id } = await admin.subscribe({ name: own, url: receiver.url, eventTypes: ["*"] });
+  await page.goto(`/ui/subscriptions/${id}`);
+  await page.getByRole("button", { name: "More" }).click();
+  await page.getByRole("menuitem", { name: "Delete…" }).click();
+  const dialog = page.getByRole("dialog", { name: "Delete the subscription" });
+  await expect(dialog.getByRole("textbox")).toBeFocused();
+  // All of it within few frames, so in the page itself.
+  await dialog.getByRole("button", { name: "Delete for good" }).evaluate(async (button: HTMLElement) => {
+    const frame = () => new Promise(requestAnimationFrame);
+    const appearing = () => document.getAnimations().some((one) => one instanceof CSSAnimation && one.animationName === "appear");
+    while (appearing()) await frame();
+    const before = document.activeElement as HTMLElement;
+    button.focus();
+    // It is left in the first moment of its appearing.
+    while (!appearing()) await Promise.resolve();
+    before.focus();
+    await frame();
+    button.focus();
+    do await frame(); while (appearing());
+    await frame();
+  });
+  await expect(page.getByRole("tooltip", { includeHidden: true })).toHaveText("Type the name first");
+});
+
 test("an address that leads nowhere says so", async ({ page }) => {
   await page.goto("/ui/nowhere");
   await expect(page.getByRole("heading", { name: "There is no such page" })).toBeVisible();
