@@ -184,3 +184,50 @@ async fn the_demo_shows_retries_and_a_breaker_that_opens_and_closes() {
     let left = std::fs::read_dir(scratch.path()).unwrap().count();
     assert_eq!(left, 0, "the demo's data is gone with it");
 }
+
+#[tokio::test]
+async fn a_demo_with_a_directory_goes_on_with_what_is_there() {
+    let scratch = tempfile::tempdir().unwrap();
+    let directory = scratch.path().join("kept");
+    let start = || {
+        let demo = Command::new(env!("CARGO_BIN_EXE_posthaste"))
+            .args("demo --listen 127.0.0.1:0 --data-dir".split(' '))
+            .arg(&directory)
+            .env_clear()
+            .env("TMPDIR", scratch.path())
+            .stdout(Stdio::piped())
+            .spawn();
+        let mut demo = Running(demo.unwrap());
+        let mut told = String::new();
+        for line in BufReader::new(demo.0.stdout.take().unwrap()).lines() {
+            told.push_str(&line.unwrap());
+            told.push('\n');
+            if told.contains("Ctrl-C") {
+                break;
+            }
+        }
+        (demo, told)
+    };
+    let subscriptions = async |told: &str| {
+        let (_, link) = told.split_once("http://").unwrap();
+        let (address, key) = link.split_once("/ui/sign-in#key=").unwrap();
+        let url = format!("http://{address}/api/v1/subscriptions");
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client.get(url).bearer_auth(key.split_once('\n').unwrap().0);
+        let page: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
+        let ids = page["data"].as_array().unwrap().iter();
+        ids.map(|one| one["id"].clone()).collect::<Vec<_>>()
+    };
+
+    let (demo, told) = start();
+    let stays = format!(
+        "Ctrl-C ends it, and its data stays in {}.",
+        directory.display()
+    );
+    assert!(told.contains(&stays), "{told}");
+    let made = subscriptions(&told).await;
+    assert_eq!(made.len(), 5);
+    drop(demo);
+    let (_demo, told) = start();
+    assert_eq!(subscriptions(&told).await, made);
+}

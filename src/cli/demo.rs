@@ -55,9 +55,8 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     data_dir::ensure(&settings.store.data_dir)?;
     let key = admin_key::obtain(&settings)?;
     let runtime = runtime()?;
-    let (rate, speed) = (args.rate, Speed(args.speed));
     let outcome = runtime.block_on(serve::until_stopped(settings, key, async |engine, key| {
-        start(engine.listen_addr(), key, rate, speed).await
+        start(engine.listen_addr(), key, args).await
     }));
     runtime.shutdown_background();
     outcome
@@ -86,7 +85,8 @@ fn settings(listen: String, directory: &Path) -> anyhow::Result<Settings> {
 }
 
 /// Starts the receivers, registers them and sends; then says what there is to see.
-async fn start(listen: SocketAddr, key: &AdminKey, rate: u16, speed: Speed) -> anyhow::Result<()> {
+async fn start(listen: SocketAddr, key: &AdminKey, args: &DemoArgs) -> anyhow::Result<()> {
+    let (rate, speed) = (args.rate, Speed(args.speed));
     let base = format!("http://{}", reachable(listen));
     let sender = traffic::Sender::new(&base, key.secret.clone())?;
     let customer = sender.customer().await?;
@@ -95,12 +95,17 @@ async fn start(listen: SocketAddr, key: &AdminKey, rate: u16, speed: Speed) -> a
         sender.subscribe(behaviour, address, speed).await?;
     }
     sender.catalogue().await?;
-    say(&text(&base, key, &customer, rate));
+    say(&text(&base, key, &customer, args));
     tokio::spawn(traffic::send(sender, rate));
     Ok(())
 }
 
-fn text(base: &str, key: &AdminKey, customer: &Secret, rate: u16) -> String {
+fn text(base: &str, key: &AdminKey, customer: &Secret, args: &DemoArgs) -> String {
+    let rate = args.rate;
+    let fate = match &args.data_dir {
+        Some(directory) => format!("its data stays in {}", directory.display()),
+        None => "its data is gone".to_owned(),
+    };
     let receivers = Behaviour::ALL.map(|one| format!("  {:<14} {}\n", one.name(), one.says()));
     format!(
         "Posthaste's demo: {rate} events a second to five receivers of its own.\n\n\
@@ -109,7 +114,7 @@ fn text(base: &str, key: &AdminKey, customer: &Secret, rate: u16) -> String {
          Watch it      {base}/ui/sign-in#key={}\n\
          As a customer {base}/ui/sign-in#key={}\n\
          Or by hand    curl -sS {base}/api/v1/dashboard/overview -H 'Authorization: Bearer {}'\n\n\
-         Ctrl-C ends it, and its data is gone.",
+         Ctrl-C ends it, and {fate}.",
         receivers.concat(),
         format_args!(
             "Chat bot and Payroll are those of a customer, {}.\n",

@@ -104,7 +104,10 @@ async fn postgres_hanging_makes_the_node_unready_and_leaves_it_alive() {
     let unready = tokio::spawn(async move { ready_is(&api, 503).await });
     let live = relay.api.request(Method::GET, "/health/live").send();
     assert_eq!(live.await.unwrap().status(), 200);
-    assert!(!unready.is_finished(), "life does not wait for the database");
+    assert!(
+        !unready.is_finished(),
+        "life does not wait for the database"
+    );
     unready.await.unwrap();
     let event = json!({"eventType": "a.b", "payload": "refused"});
     let request = relay.api.request(Method::POST, "/api/v1/events");
