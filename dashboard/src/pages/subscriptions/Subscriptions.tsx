@@ -114,7 +114,8 @@ function columns(numbers: Numbers, withTenant: boolean, withNumbers: boolean): C
           if (!seen) return numbers.isPending ? waiting : dash;
           const points = seen.delivered.map((good, index) => ({ good, bad: seen.failed[index] ?? 0 }));
           const [good, bad] = [sum(seen.delivered), sum(seen.failed)];
-          if (good + bad === 0) return <span className="text-sm text-muted">nothing</span>;
+          // What waits may well be tried again and again.
+          if (good + bad === 0) return <span className="text-sm text-muted">{(seen.byState["pending"] ?? 0) > 0 ? "none ended" : "nothing"}</span>;
           return <span title={`${exact(good)} delivered, ${exact(bad)} not`}><Sparkline points={points} label={`${exact(good)} delivered and ${exact(bad)} not, in 24 hours`} /></span>;
         },
       },
