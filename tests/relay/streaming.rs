@@ -517,21 +517,21 @@ async fn so_many_streams_and_no_more(profile: Profile) {
 
 async fn a_stream_ends_with_its_key(profile: Profile) {
     let relay = Relay::start(profile).await;
-    let soon_over = posthaste::clock::now()
-        .plus(std::time::Duration::from_secs(2))
-        .to_string();
     let (revoked, path) = key(&relay.api, json!({"name": "r", "preset": "client"})).await;
-    let body = json!({"name": "e", "preset": "client", "expiresAt": soon_over});
-    let (expiring, _) = key(&relay.api, body).await;
     let tenant = json!({"id": "t", "name": "T"});
     relay.api.post(201, "/api/v1/tenants", &tenant).await;
     let body = json!({"name": "t", "preset": "client", "tenant": "t"});
     let (of_tenant, _) = key(&relay.api, body).await;
+    let mut witness = looking(&relay, "").await;
     let mut streams = Vec::new();
-    for api in [revoked, expiring, of_tenant] {
+    for api in [revoked, of_tenant] {
         streams.push(Looking::begin(&api, "", None).await);
     }
-    let mut witness = looking(&relay, "").await;
+    // Used at once, for it is not good for long.
+    let soon_over = posthaste::clock::now().plus(std::time::Duration::from_secs(3));
+    let body = json!({"name": "e", "preset": "client", "expiresAt": soon_over.to_string()});
+    let (expiring, _) = key(&relay.api, body).await;
+    streams.push(Looking::begin(&expiring, "", None).await);
     relay.api.expect(204, Method::DELETE, &path, None).await;
     let inactive = json!({"status": "inactive"});
     relay
@@ -540,7 +540,7 @@ async fn a_stream_ends_with_its_key(profile: Profile) {
         .await;
     for (stream, reason) in streams
         .iter_mut()
-        .zip(["key_ended", "key_ended", "tenant_inactive"])
+        .zip(["key_ended", "tenant_inactive", "key_ended"])
     {
         let closed = stream.next().await;
         assert!(closed.is("closed", "reason", reason), "{closed:?}");
