@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { api, data, onSignedOut, request, setCsrfToken } from "./client";
 import { adviceFor, isNothing, Problem, Unreachable } from "./problem";
 import { isWorthRetrying, retryDelay } from "./retry";
-import { readSession } from "./session";
+import { readSession, signOut } from "./session";
 
 const signedOut = vi.fn();
 let answer: (asked: Request) => Response | Promise<Response>;
@@ -45,6 +45,42 @@ it("tells once of a session that ended, not of a wrong password, nor after someb
   answer = () => refusal(401, "session-ended");
   await Promise.all([refused(look()), refused(look())]);
   expect(signedOut).toHaveBeenCalledTimes(1);
+});
+
+it("asks nothing while somebody signs out, and asks again where they stay", async () => {
+  const seen: string[] = [];
+  let left = () => {};
+  // What is asked for is not answered before it is given up; the end of the session when it is told to.
+  const relay = (out: () => Response) => (asked: Request) => {
+    seen.push(asked.method);
+    if (asked.method === "DELETE") return new Promise<Response>((resolve) => { left = () => resolve(out()); });
+    return new Promise<Response>((_, reject) => asked.signal.addEventListener("abort", () => reject(asked.signal.reason as Error)));
+  };
+  const answered = vi.fn();
+  answer = relay(() => refusal(503, "unavailable"));
+  const early = look();
+  await vi.waitFor(() => expect(seen).toEqual(["GET"]));
+  const staying = refused(signOut());
+  const late = look();
+  await vi.waitFor(() => expect(seen).toEqual(["GET", "DELETE"]));
+  answer = () => new Response("{}", { headers: { "content-type": "application/json" } });
+  left();
+  await staying;
+  expect(await Promise.all([early, late])).toEqual([{}, {}]);
+
+  answer = relay(() => new Response(null, { status: 204 }));
+  void look().then(answered, answered);
+  await vi.waitFor(() => expect(seen).toEqual(["GET", "DELETE", "GET"]));
+  const leaving = signOut();
+  void look().then(answered, answered);
+  await vi.waitFor(() => expect(seen).toEqual(["GET", "DELETE", "GET", "DELETE"]));
+  answer = () => new Response("{}", { headers: { "content-type": "application/json" } });
+  left();
+  await leaving;
+  // Who comes next is answered; those before wait for ever.
+  expect(await look()).toEqual({});
+  expect(answered).not.toHaveBeenCalled();
+  expect(signedOut).not.toHaveBeenCalled();
 });
 
 it("takes that nobody is signed in as an answer", async () => {

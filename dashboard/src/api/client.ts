@@ -30,9 +30,44 @@ const UNSAFE = new Set(["POST", "PUT", "PATCH", "DELETE"]);
 const GATEWAY = new Set([502, 503, 504]);
 
 /** A question that ends when the relay is found to be away, or soon where that is known: nobody waits for an answer that does not come. */
-function givenUp(input: Request): Request {
+function givenUp(input: Request, leave: AbortSignal): Request {
   const end = reach.lost.aborted ? AbortSignal.timeout(PATIENCE) : reach.lost;
-  return new Request(input, { signal: AbortSignal.any([input.signal, end]) });
+  return new Request(input, { signal: AbortSignal.any([input.signal, end, leave]) });
+}
+
+/** Ends the questions that are under way. */
+let questions = new AbortController();
+/** While somebody signs out: whether they came to be. */
+let leaving: Promise<boolean> | undefined;
+
+/** Does what ends the session, with no question under way: it would come back refused, as if somebody else had ended it. */
+export async function leave(work: () => Promise<void>): Promise<void> {
+  let tell: (isOut: boolean) => void = () => {};
+  leaving = new Promise((resolve) => { tell = resolve; });
+  questions.abort();
+  questions = new AbortController();
+  let isOut = false;
+  try {
+    await work();
+    isOut = true;
+  } finally {
+    leaving = undefined;
+    tell(isOut);
+  }
+}
+
+async function ask(input: Request): Promise<Response> {
+  for (;;) {
+    // Where somebody has left, nobody waits for an answer.
+    if (await leaving) return new Promise(() => {});
+    const { signal } = questions;
+    try {
+      return await fetch(givenUp(input, signal));
+    } catch (failure) {
+      // Those who are still here ask again.
+      if (input.signal.aborted || !signal.aborted) throw failure;
+    }
+  }
 }
 
 /** `fetch` as all requests of the dashboard make it. */
@@ -42,7 +77,7 @@ export async function request(input: Request): Promise<Response> {
   if (token && UNSAFE.has(input.method)) input.headers.set("X-CSRF-Token", token);
   let response: Response;
   try {
-    response = await fetch(UNSAFE.has(input.method) ? input : givenUp(input));
+    response = await (UNSAFE.has(input.method) ? fetch(input) : ask(input));
   } catch (failure) {
     if (input.signal.aborted) throw failure;
     reach.doubt();

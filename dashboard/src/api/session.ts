@@ -1,7 +1,7 @@
 /** Who is signed in, and what they may. */
 import { queryOptions } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { api, data, setCsrfToken } from "./client";
+import { api, data, leave, setCsrfToken } from "./client";
 import { Problem } from "./problem";
 import type { components } from "./schema.gen";
 import { tellOtherTabs } from "./tabs";
@@ -57,7 +57,9 @@ export async function signIn(credentials: Credentials): Promise<Session> {
 }
 
 export async function signOut(): Promise<void> {
-  await data(api.DELETE("/api/v1/session"));
+  await leave(async () => {
+    await data(api.DELETE("/api/v1/session"));
+  });
   setCsrfToken(undefined);
   tellOtherTabs();
 }
